@@ -1,0 +1,65 @@
+"""The workspace keeps its promises: pinned with hashes, four distributions of one version, no registry named."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.vectors import ROOT, published
+
+MEMBERS = ("protocol", "enclave", "server", "client")
+
+
+def pins() -> list[str]:
+    """Give one text per pinned package: its requirement line and the hash lines that belong to it."""
+    return re.split(r"\n(?=\S)", (ROOT / "constraints.txt").read_text().strip())
+
+
+def project(member: str) -> dict[str, Any]:
+    """Read the `[project]` table of one distribution."""
+    table = tomllib.loads((ROOT / member / "pyproject.toml").read_text())["project"]
+    assert isinstance(table, dict)
+    return table
+
+
+def test_every_pin_is_exact_and_hashed() -> None:
+    for pin in pins():
+        assert re.match(r"[a-z0-9.-]+==\S+ ", pin), pin
+        assert "--hash=sha256:" in pin, pin
+
+
+def test_the_pins_name_no_host_and_no_file() -> None:
+    text = (ROOT / "constraints.txt").read_text()
+    assert not re.search(r"://|index-url|find-links|^\s*#|^-e|file:", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_what_a_distribution_needs_is_pinned(member: str) -> None:
+    pinned = {pin.partition("==")[0] for pin in pins()}
+    for requirement in project(member)["dependencies"]:
+        name = re.split(r"[<>=;~! ]", requirement)[0]
+        assert name in pinned or name == "keymeld-protocol", requirement
+
+
+def test_the_four_distributions_share_one_version_and_one_range_of_python() -> None:
+    assert {project(member)["version"] for member in MEMBERS} == {"0.1.0"}
+    assert {project(member)["requires-python"] for member in MEMBERS} == {">=3.11,<3.14"}
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_a_distribution_carries_its_types(member: str) -> None:
+    assert (ROOT / member / f"keymeld_{member}" / "py.typed").is_file()
+
+
+def test_absent_vectors_skip_with_the_path_that_was_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEYMELD_VECTORS", str(tmp_path))
+    with pytest.raises(pytest.skip.Exception, match=r"no bip340/none\.csv"):
+        published("bip340/none.csv")
+
+
+def test_present_vectors_are_found_below_the_named_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bip340").mkdir()
+    monkeypatch.setenv("KEYMELD_VECTORS", str(tmp_path))
+    assert published("bip340") == tmp_path / "bip340"
