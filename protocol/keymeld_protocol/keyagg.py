@@ -1,0 +1,167 @@
+"""BIP-327's key aggregation: a sorted key list and its tweaks come to one key.
+
+    keys ──► key_sort ──► KeyAgg ──► tweak ──► tweak ──► output (x-only)
+
+A key list of one *is* its key: it can be tweaked, but has no keyagg cache, because it signs without MuSig2. Everything
+here is public; equal lists share one frozen result, since aggregating 100 keys takes milliseconds.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+from . import libmusig
+from .errors import InvalidCrypto
+from .libsecp256k1 import CData, combine, multiply, parse_point, sized
+from .schnorr import tagged_hash
+from .secp256k1 import point_negate, point_tweak_add, xonly
+
+_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
+_ONE = bytes(31) + b"\x01"
+
+
+def hash_to_scalar(tag: str, data: bytes) -> bytes:
+    """Hash public data to a scalar (32 bytes): BIP-327's ``int(hash_tag(x)) mod n``."""
+    return (int.from_bytes(tagged_hash(tag, data), "big") % _ORDER).to_bytes(32, "big")
+
+
+@dataclass(frozen=True, slots=True)
+class Tweak:
+    """One step of BIP-327's ``ApplyTweak``: ``value`` (32 bytes)·G is added; ``xonly`` first makes the key's y even.
+
+    Raises:
+        InvalidCrypto: the value is not 32 bytes.
+    """
+
+    value: bytes
+    xonly: bool
+
+    def __post_init__(self) -> None:
+        sized(self.value, 32, "tweak")
+
+
+def taproot_tweak(internal: bytes, root: bytes = b"") -> Tweak:
+    """Give BIP-341's tweak of an internal key (32 bytes) by a script root (32 bytes); no root is BIP-86.
+
+    Raises:
+        InvalidCrypto: the internal key or the root has another length.
+    """
+    sized(internal, 32, "internal key")
+    if root:
+        sized(root, 32, "script root")
+    return Tweak(tagged_hash("TapTweak", internal + root), xonly=True)
+
+
+def bip86_tweak(keys: Iterable[bytes]) -> Tweak:
+    """Give the tweak that makes a key list's aggregate a taproot output key without scripts.
+
+    Raises:
+        InvalidCrypto: the key list does not aggregate.
+    """
+    return taproot_tweak(xonly(aggregate(keys).aggregate))
+
+
+def key_sort(keys: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Sort plain keys (33 bytes each) by their bytes: BIP-327's ``KeySort``."""
+    return tuple(sorted(keys))
+
+
+@dataclass(frozen=True, eq=False)
+class KeyAgg:
+    """What a key list and its tweaks come to; made by `aggregate`.
+
+    ``aggregate`` is the plain key (33 bytes) before any tweak, ``point`` after all of them. ``flips`` says for each
+    tweak whether the point was negated before it. ``cache`` is libsecp256k1's; a key list of one has none.
+    """
+
+    keys: tuple[bytes, ...]
+    tweaks: tuple[Tweak, ...]
+    aggregate: bytes
+    point: bytes
+    flips: tuple[bool, ...]
+    cache: CData | None = field(repr=False)
+
+    @property
+    def output(self) -> bytes:
+        """The x-only key (32 bytes) under which the signature verifies."""
+        return self.point[1:]
+
+    @property
+    def negated(self) -> bool:
+        """Whether BIP-327's g·gacc is −1: every signer's key then counts negated."""
+        return (sum(self.flips) + self.point[0]) % 2 == 1
+
+    def require(self, key: bytes) -> None:
+        """Refuse a key (33 bytes) that is not of this list; libsecp256k1 would not.
+
+        Raises:
+            InvalidCrypto: it is not.
+        """
+        if key not in self._members:
+            raise InvalidCrypto("key: not of this key list")
+
+    def coefficient(self, key: bytes) -> bytes:
+        """Compute aⱼ (32 bytes) of one of the keys: BIP-327's ``KeyAggCoeff``, 1 for the second distinct key.
+
+        Raises:
+            InvalidCrypto: the key is not of this list.
+        """
+        self.require(key)
+        if len(self.keys) == 1 or key == self._second:
+            return _ONE
+        return hash_to_scalar("KeyAgg coefficient", self._list_hash + key)
+
+    def weighted_sum(self, keys: tuple[bytes, ...]) -> CData | None:
+        """Compute Σ aⱼ·Pⱼ over some of the keys, parsed: the key of one signer that stands for them.
+
+        Raises:
+            InvalidCrypto: a key is not of this list.
+        """
+        return _weighted_sum(self, keys)
+
+    @cached_property
+    def _members(self) -> frozenset[bytes]:
+        return frozenset(self.keys)
+
+    @cached_property
+    def _second(self) -> bytes | None:
+        return next((key for key in self.keys if key != self.keys[0]), None)
+
+    @cached_property
+    def _list_hash(self) -> bytes:
+        return tagged_hash("KeyAgg list", b"".join(self.keys))
+
+
+def aggregate(keys: Iterable[bytes], tweaks: Iterable[Tweak] = ()) -> KeyAgg:
+    """Sort plain keys (33 bytes each), aggregate them, and apply the tweaks in order.
+
+    Raises:
+        InvalidCrypto: no keys; one is no point; a tweak is not below the group's order, or gives infinity.
+    """
+    return key_agg(key_sort(keys), tuple(tweaks))
+
+
+@lru_cache(1024)
+def key_agg(keys: tuple[bytes, ...], tweaks: tuple[Tweak, ...] = ()) -> KeyAgg:
+    """Aggregate keys in the order given: BIP-327's ``KeyAgg`` and ``ApplyTweak``. The protocol sorts: use `aggregate`.
+
+    Raises:
+        InvalidCrypto: as `aggregate`; the message has the index of a key that is no point.
+    """
+    cache = None if len(keys) == 1 else libmusig.pubkey_agg(keys)
+    untweaked = keys[0] if cache is None else libmusig.aggregate_point(cache)
+    parse_point(untweaked)
+    point, flips = untweaked, []
+    for tweak in tweaks:
+        flips.append(tweak.xonly and point[0] == 3)
+        if cache is None:
+            point = point_tweak_add(point_negate(point) if flips[-1] else point, tweak.value)
+        else:
+            point = libmusig.tweak_add(cache, tweak.value, tweak.xonly)
+    return KeyAgg(keys, tweaks, untweaked, point, tuple(flips), cache)
+
+
+@lru_cache(1024)
+def _weighted_sum(keyagg: KeyAgg, keys: tuple[bytes, ...]) -> CData | None:
+    """Compute Σ aⱼ·Pⱼ once; it is the same for every message."""
+    return combine([multiply(parse_point(key), keyagg.coefficient(key)) for key in keys])

@@ -1,0 +1,245 @@
+"""BIP-327's secret half: nonces that sign once, and one signer for all of somebody's slots.
+
+    nonce_gen ──► Secnonce ──┐  spent: the second use raises
+    Signer (its slots) ──────┼──► partial_sign ──► psig
+    Session ─────────────────┘
+    every key of the list at hand:  summed_secret ──► SigningKey ──► signature, without MuSig2
+
+Only a device and an enclave's signer import this file. A nonce used for two messages, or two psigs from one nonce,
+give the signing key away to anybody who does one subtraction: a `Secnonce` is emptied before libsecp256k1 sees it,
+libsecp256k1 wipes it whether or not it signs, and it can be neither copied, stored nor carried into a forked process.
+"""
+
+from collections.abc import Sequence
+from os import getpid, urandom
+
+from .errors import InvalidCrypto
+from .libsecp256k1 import CONTEXT, CData, ffi, lib, parse_point, sized
+from .musig import KeyAgg, Session, verify_collapsed_psig
+from .schnorr import SigningKey, verify
+from .secp256k1 import Holder, Secret, seckey_negate, seckey_tweak_add, seckey_tweak_mul, wipe
+
+
+class Secnonce(Holder):
+    """A secret nonce; it signs once. ``pubnonce`` (66 bytes) is what the others get. Made by `nonce_gen`."""
+
+    __slots__ = ("_held", "_process", "pubnonce")
+
+    def __init__(self, struct: CData, pubnonce: bytes) -> None:
+        """Take over libsecp256k1's struct; nobody else may keep a reference to it."""
+        self._held = [struct]
+        self._process = getpid()
+        self.pubnonce = pubnonce
+
+    def spend(self) -> CData:
+        """Hand over the struct and keep nothing.
+
+        Raises:
+            InvalidCrypto: it was spent or wiped before, or made in another process.
+        """
+        if self._process != getpid():
+            raise InvalidCrypto("secnonce: made before this process forked; the other one may have spent it")
+        try:
+            return self._held.pop()  # one step: of two threads, one gets it
+        except IndexError:
+            raise InvalidCrypto("secnonce: spent or wiped already") from None
+
+    def wipe(self) -> None:
+        """Give the nonce up unspent."""
+        while self._held:
+            _wipe_struct(self._held.pop())
+
+
+class Signer(Holder):
+    """One MuSig2 signer for one or more slots of a key list: an enclave for those who are away, a device for its own.
+
+    libsecp256k1 signs with the first slot's key; the others' Σ aⱼ·xⱼ is summed once, here. ``keys`` are its slots'
+    plain keys (33 bytes each), first the one that libsecp256k1 signs with. The sum depends on the key list and not on
+    its tweaks: one signer serves them all.
+    """
+
+    __slots__ = ("_first", "_others", "_seckey", "keyagg", "keys")
+
+    def __init__(self, keyagg: KeyAgg, secrets: Sequence[Secret]) -> None:
+        """Copy the slots' secrets in; the caller keeps, and wipes, its own.
+
+        Raises:
+            InvalidCrypto: there are none, one was wiped, or one is not of this key list.
+        """
+        if not secrets:
+            raise InvalidCrypto("secrets: there are none")
+        self.keyagg = keyagg
+        self.keys = tuple(secret.point for secret in secrets)
+        for key in self.keys:
+            keyagg.require(key)
+        self._seckey = Secret(secrets[0].buffer)
+        self._first = SigningKey(secrets[0])
+        self._others = _weighted_sum(keyagg, secrets[1:]) if len(secrets) > 1 else None
+
+    def nonce_gen(self, keyagg: KeyAgg, message: bytes, extra: bytes, secrand: bytearray | None = None) -> Secnonce:
+        """Draw a nonce for one attempt at one message (32 bytes), bound to all that is known: see `nonce_gen`.
+
+        ``keyagg`` is this signer's key list with the item's tweaks.
+
+        Raises:
+            InvalidCrypto: a length is wrong, ``secrand`` is zeros, or the signer was wiped.
+        """
+        key = self.keys[0]
+        return nonce_gen(key, secret=self._seckey, keyagg=keyagg, message=message, extra=extra, secrand=secrand)
+
+    def wipe(self) -> None:
+        """Overwrite everything secret that this signer holds."""
+        self._seckey.wipe()
+        self._first.wipe()
+        if self._others is not None:
+            self._others.wipe()
+
+    def sign_first(self, session: Session, struct: CData, psig: bytearray) -> None:
+        """Let libsecp256k1 sign for the first slot: ±(k₁ + b·k₂) + e·g·a₁·x₁ goes into ``psig``."""
+        parsed = ffi.new("secp256k1_musig_partial_sig *")
+        keypair, cache = self._first.keypair, session.keyagg.cache
+        try:
+            if not lib.secp256k1_musig_partial_sign(CONTEXT, parsed, struct, keypair, cache, session.struct):
+                raise InvalidCrypto("secnonce: of another key, or the signer was wiped")
+            lib.secp256k1_musig_partial_sig_serialize(CONTEXT, ffi.from_buffer(psig), parsed)
+        finally:
+            _wipe_struct(parsed)
+
+    def add_others(self, session: Session, psig: bytearray) -> None:
+        """Add e·g·Σ aⱼ·xⱼ of the other slots to ``psig``, in constant time."""
+        if self._others is None:
+            return
+        share = bytearray(self._others.buffer)
+        try:
+            seckey_tweak_mul(share, session.challenge)
+            if session.keyagg.negated:
+                seckey_negate(share)
+            seckey_tweak_add(psig, share)
+        finally:
+            wipe(share)
+
+
+def nonce_gen(
+    key: bytes,
+    *,
+    secret: Secret | None = None,
+    keyagg: KeyAgg | None = None,
+    message: bytes | None = None,
+    extra: bytes | None = None,
+    secrand: bytearray | None = None,
+) -> Secnonce:
+    """Draw a nonce for the owner of ``key`` (33 bytes): BIP-327's ``NonceGen``.
+
+    Every further argument that is known makes the nonce safer against a bad source of randomness: the ``secret`` of
+    ``key``, the tweaked ``keyagg``, the ``message`` (32 bytes), ``extra`` (32 bytes). ``secrand`` is 32 fresh random
+    bytes that are wiped here and never used again; by default the operating system gives them.
+
+    Raises:
+        InvalidCrypto: a length is wrong, ``key`` is no point, the secret was wiped, or ``secrand`` is zeros.
+    """
+    secrand = bytearray(urandom(32)) if secrand is None else secrand
+    sized(secrand, 32, "secrand")
+    seckey = ffi.NULL if secret is None else ffi.from_buffer(secret.buffer)
+    cache = ffi.NULL if keyagg is None else _cache_of(keyagg)
+    pubkey, msg, more = parse_point(key), _optional(message, "message"), _optional(extra, "extra")
+    struct, public = ffi.new("secp256k1_musig_secnonce *"), ffi.new("secp256k1_musig_pubnonce *")
+    drawn = ffi.from_buffer(secrand)
+    if not lib.secp256k1_musig_nonce_gen(CONTEXT, struct, public, drawn, seckey, pubkey, msg, cache, more):
+        _wipe_struct(struct)
+        wipe(secrand)
+        raise InvalidCrypto("nonce: secrand is zeros, or the secret was wiped")
+    pubnonce = ffi.new("unsigned char[66]")
+    lib.secp256k1_musig_pubnonce_serialize(CONTEXT, pubnonce, public)
+    return Secnonce(struct, bytes(ffi.buffer(pubnonce)))
+
+
+def partial_sign(session: Session, signer: Signer, secnonce: Secnonce) -> bytes:
+    """Spend a nonce on a session; returns a psig (32 bytes) for all of the signer's slots, verified.
+
+    The first slot's own psig stays here: beside the sum it would show the other slots' keys. A failure spends the nonce
+    as well.
+
+    Raises:
+        InvalidCrypto: the nonce was spent before or belongs to another key; the session is of another key list; the
+            signer was wiped; or the psig does not verify, so that a fault never leaves this function.
+    """
+    struct = secnonce.spend()
+    psig = bytearray(32)
+    try:
+        if session.keyagg.keys != signer.keyagg.keys:
+            raise InvalidCrypto("session: of another key list than the signer")
+        signer.sign_first(session, struct, psig)
+        signer.add_others(session, psig)
+        signed = bytes(psig)
+    finally:
+        _wipe_struct(struct)
+        wipe(psig)
+    if not verify_collapsed_psig(session, signed, secnonce.pubnonce, signer.keys):
+        raise InvalidCrypto("psig: our own does not verify")
+    return signed
+
+
+def summed_secret(secrets: Sequence[Secret], keyagg: KeyAgg) -> SigningKey:
+    """Sum every secret of a key list, tweaks included, to the key that signs for its output alone.
+
+    Whoever holds all of the keys needs no MuSig2; the sum is worth as much as all of them, and as much care.
+
+    Raises:
+        InvalidCrypto: the secrets are not exactly those of the key list, or one was wiped.
+    """
+    with _weighted_sum(keyagg, secrets) as total:
+        for tweak, flip in zip(keyagg.tweaks, keyagg.flips, strict=True):
+            if flip:
+                seckey_negate(total.buffer)
+            seckey_tweak_add(total.buffer, tweak.value)
+        key = SigningKey(total)
+    if key.point != keyagg.point:
+        key.wipe()
+        raise InvalidCrypto("secrets: not exactly those of the key list")
+    return key
+
+
+def sign_alone(secrets: Sequence[Secret], keyagg: KeyAgg, message: bytes) -> bytes:
+    """Sign ``message`` (32 bytes) with every secret of a key list; returns a BIP-340 signature (64 bytes), verified.
+
+    Raises:
+        InvalidCrypto: as `summed_secret`; or the message is not 32 bytes.
+    """
+    with summed_secret(secrets, keyagg) as key:
+        signed = key.sign(message)
+    if not verify(signed, message, keyagg.output):
+        raise InvalidCrypto("signature: our own does not verify")
+    return signed
+
+
+def _weighted_sum(keyagg: KeyAgg, secrets: Sequence[Secret]) -> Secret:
+    """Compute Σ aⱼ·xⱼ in constant time; it does not depend on the message."""
+    total: Secret | None = None
+    for secret in secrets:
+        term = Secret(secret.buffer)
+        seckey_tweak_mul(term.buffer, keyagg.coefficient(secret.point))
+        if total is not None:
+            seckey_tweak_add(term.buffer, total.buffer)
+            total.wipe()
+        total = term
+    if total is None:
+        raise InvalidCrypto("secrets: there are none")
+    return total
+
+
+def _cache_of(keyagg: KeyAgg) -> CData:
+    """Give the keyagg cache; a key list of one, which signs without MuSig2, has none to bind."""
+    return ffi.NULL if keyagg.cache is None else keyagg.cache
+
+
+def _optional(value: bytes | None, name: str) -> CData:
+    """Check an optional argument of 32 bytes; ``None`` is a null pointer."""
+    if value is None:
+        return ffi.NULL
+    sized(value, 32, name)
+    return value
+
+
+def _wipe_struct(struct: CData) -> None:
+    """Overwrite the struct that a cffi pointer owns."""
+    ffi.buffer(struct)[:] = bytes(len(ffi.buffer(struct)))

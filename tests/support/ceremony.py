@@ -1,0 +1,33 @@
+"""MuSig2 among signers in one process: everybody at one table, nobody hostile unless the test says so."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keymeld_protocol.keyagg import KeyAgg
+from keymeld_protocol.musig import Session, nonce_agg
+from keymeld_protocol.musig_secret import Secnonce, Signer, partial_sign
+
+EXTRA = bytes(32)
+
+
+@dataclass(frozen=True)
+class Signed:
+    """One attempt that came to its end; psigs and pubnonces in the order of the signers."""
+
+    session: Session
+    pubnonces: list[bytes]
+    psigs: list[bytes]
+
+
+def draw(signer: Signer, keyagg: KeyAgg, message: bytes) -> Secnonce:
+    """Draw a nonce for a signer."""
+    return signer.nonce_gen(keyagg, message, EXTRA)
+
+
+def sign_together(keyagg: KeyAgg, signers: Sequence[Signer], message: bytes, adaptor: bytes | None = None) -> Signed:
+    """Let signers that hold every slot between them exchange nonces and sign."""
+    secnonces = [draw(signer, keyagg, message) for signer in signers]
+    pubnonces = [secnonce.pubnonce for secnonce in secnonces]
+    session = Session(keyagg, nonce_agg(pubnonces), message, adaptor)
+    psigs = [partial_sign(session, *pair) for pair in zip(signers, secnonces, strict=True)]
+    return Signed(session, pubnonces, psigs)
