@@ -1,0 +1,318 @@
+"""The keygen: who sits in which slot, and when the group is complete.
+
+    COLLECTING ── keygen.join ▶ COLLECTING ── custody.accept ▶ … every slot ready ▶ COMPLETED
+               ── custody.refuse, keygen.release ▶ the slot is free again
+               ── keygen.expired (the deadline) ▶ EXPIRED
+
+A slot is ready when its join needs no enclave, or its enclave has accepted.  A join that is not ready may be replaced
+by the same auth key, and after 60 s by anybody who holds the slot's invite key.  The deadline bounds the collecting
+only: a completed key lives on.
+
+States are values.  ``TRANSITIONS`` says what may happen when; each handler checks and returns the next state in one
+go, so that what the coordinator decides and what a hearer allows can never differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Literal
+
+from .errors import BadInput, Reason, Refused, bad_field
+from .payloads import (
+    CustodyAccept,
+    CustodyRefuse,
+    KeygenConfirm,
+    KeygenCreate,
+    KeygenExpired,
+    KeygenJoin,
+    KeygenRelease,
+    Note,
+    SigningOpened,
+)
+from .records import Record
+from .schnorr import tagged_hash
+from .shapes import Payload
+from .values import Hash, Id, XOnlyKey
+
+REPLACE_AFTER_MS = 60_000
+
+
+class Phase(StrEnum):
+    """Where a keygen stands."""
+
+    COLLECTING = "collecting"
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A filled slot: its join, whether it is ready, and who has confirmed the roster for it."""
+
+    join: KeygenJoin
+    id: Id
+    at: int
+    ready: bool
+    confirmed: Literal["participant", "enclave"] | None = None
+
+
+@dataclass(frozen=True)
+class Freed:
+    """A slot that became free again, and why."""
+
+    slot: int
+    by: XOnlyKey
+    code: str
+
+
+@dataclass(frozen=True)
+class KeygenState:
+    """A keygen as its log tells it."""
+
+    stream: Id
+    create: KeygenCreate
+    phase: Phase
+    seats: tuple[Seat | None, ...]
+    roster: Hash | None = None
+    freed: tuple[Freed, ...] = ()
+    generations: Mapping[XOnlyKey, int] = field(default_factory=dict)
+
+    @property
+    def joins(self) -> tuple[KeygenJoin, ...]:
+        """The joins of a keygen whose slots are all filled, by slot.
+
+        Raises:
+            Refused: some slot is free.
+        """
+        joins = tuple(seat.join for seat in self.seats if seat is not None)
+        if len(joins) != len(self.seats):
+            raise Refused(Reason.WRONG_STATE, f"slots {list(self.holdouts())} are still free or not ready")
+        return joins
+
+    def holdouts(self) -> tuple[int, ...]:
+        """The slots that are still missing: free, or not ready."""
+        return tuple(i for i, seat in enumerate(self.seats) if seat is None or not seat.ready)
+
+    def unconfirmed(self) -> tuple[int, ...]:
+        """The slots for which nobody has confirmed the roster."""
+        return tuple(i for i, seat in enumerate(self.seats) if seat is None or seat.confirmed is None)
+
+    def slot_of(self, key: XOnlyKey) -> int | None:
+        """The slot whose participant speaks with ``key``."""
+        return next((i for i, seat in enumerate(self.seats) if seat is not None and seat.join.by == key), None)
+
+    def slots_at(self, enclave: XOnlyKey) -> tuple[int, ...]:
+        """The slots sealed to ``enclave``, rising."""
+        return tuple(i for i, s in enumerate(self.seats) if s is not None and s.join.enclave == enclave)
+
+    def hearers(self) -> frozenset[XOnlyKey]:
+        """Who may hear more than the first record (PROTOCOL §1)."""
+        keys = {self.create.by}
+        for invite, seat in zip(self.create.slots, self.seats, strict=True):
+            if seat is None or not seat.ready:
+                keys.add(invite)
+            if seat is not None:
+                keys.update(k for k in (seat.join.by, seat.join.reader, seat.join.enclave) if k is not None)
+        return frozenset(keys)
+
+    @property
+    def open(self) -> bool:
+        """Whether anything can still happen; a completed key lives on."""
+        return self.phase != Phase.EXPIRED
+
+    def deadline(self) -> int | None:
+        """When the clock has something to say (ms), or None."""
+        return self.create.expires_at if self.phase == Phase.COLLECTING else None
+
+
+def roster_hash(keygen: Id, joins: tuple[Id, ...]) -> Hash:
+    """``TH("keymeld/roster/v1", keygen_id ‖ id(join 0) ‖ … ‖ id(join n−1))``."""
+    return Hash(tagged_hash("keymeld/roster/v1", keygen + b"".join(joins)))
+
+
+def opened(record: Record) -> KeygenState:
+    """The state after a ``keygen.create``.
+
+    Raises:
+        Refused: the deadline has passed already.
+    """
+    create = record.statement.payload
+    if not isinstance(create, KeygenCreate):
+        raise BadInput(Reason.UNKNOWN_STREAM, "a keygen begins with keygen.create", field="kind")
+    if create.expires_at <= record.at:
+        raise Refused(Reason.EXPIRED, "expires_at: must lie in the future", field="expires_at")
+    return KeygenState(record.statement.id, create, Phase.COLLECTING, (None,) * len(create.slots))
+
+
+def apply(state: KeygenState, record: Record) -> KeygenState:
+    """The state after ``record``; the only place where a keygen moves.
+
+    Raises:
+        Refused: the table has no such entry, or a rule forbids it; nothing has changed.
+    """
+    said = record.statement.payload
+    if isinstance(said, Note):
+        return _note(state, said)
+    handler = TRANSITIONS.get((state.phase, type(said)))
+    if handler is None:
+        raise Refused(Reason.WRONG_STATE, f"{said.kind} is not possible while {state.phase}", field="kind")
+    return handler(state, said, record)
+
+
+def due(state: KeygenState, at: int) -> type[KeygenExpired] | None:
+    """The notice that the time ``at`` (ms) calls for."""
+    return KeygenExpired if state.phase == Phase.COLLECTING and at >= state.create.expires_at else None
+
+
+def _seat(state: KeygenState, slot: int) -> Seat | None:
+    """What sits in ``slot``; raises Refused for a slot that the keygen has not."""
+    if slot >= len(state.seats):
+        raise bad_field("slot", f"this keygen has slots 0…{len(state.seats) - 1}")
+    return state.seats[slot]
+
+
+def _with_seat(state: KeygenState, slot: int, seat: Seat | None) -> KeygenState:
+    return replace(state, seats=(*state.seats[:slot], seat, *state.seats[slot + 1 :]))
+
+
+def _join(state: KeygenState, said: KeygenJoin, record: Record) -> KeygenState:
+    """Fill a slot that is free, or whose join is not ready and may be replaced."""
+    seat = _seat(state, said.slot)
+    if said.invite != state.create.slots[said.slot]:
+        raise Refused(Reason.NOT_ALLOWED, f"invite: not the invite key of slot {said.slot}", field="invite")
+    if seat is not None and seat.ready:
+        raise Refused(Reason.SLOT_TAKEN, f"slot {said.slot} is taken", field="slot")
+    if seat is not None and seat.join.by != said.by and record.at < seat.at + REPLACE_AFTER_MS:
+        wait = seat.at + REPLACE_AFTER_MS - record.at
+        message = f"slot {said.slot} waits for its enclave; it can be taken over in {wait} ms"
+        raise Refused(Reason.SLOT_TAKEN, message, field="slot", retry_after_ms=wait)
+    _check_join_keys(state, said)
+    if said.rule.of is not None and said.rule.of[-1] >= len(state.seats):
+        raise bad_field("rule.of", f"this keygen has slots 0…{len(state.seats) - 1}")
+    if said.generation <= state.generations.get(said.by, -1):
+        raise Refused(Reason.NOT_ALLOWED, "generation: must be new for every join of this auth key", field="generation")
+    filled = Seat(said, record.statement.id, record.at, ready=said.enclave is None)
+    generations = {**state.generations, said.by: said.generation}
+    return _completed(replace(_with_seat(state, said.slot, filled), generations=generations))
+
+
+def _check_join_keys(state: KeygenState, said: KeygenJoin) -> None:
+    """No key of a join plays another part in this session."""
+    enclaves = {seat.join.enclave for seat in state.seats if seat is not None}
+    if said.by in state.create.slots or said.by == state.create.by or said.by in enclaves:
+        raise Refused(Reason.NOT_ALLOWED, "by: this key already has another part in the session", field="by")
+    for slot, seat in enumerate(state.seats):
+        if slot == said.slot or seat is None:
+            continue
+        if said.by == seat.join.by:
+            raise Refused(Reason.NOT_ALLOWED, f"by: the auth key of slot {slot}; every slot has its own", field="by")
+        if said.enclave is not None and said.enclave == seat.join.by:
+            raise Refused(Reason.NOT_ALLOWED, f"enclave: the auth key of slot {slot}", field="enclave")
+
+
+def _completed(state: KeygenState) -> KeygenState:
+    """COMPLETED with its roster once every slot is ready."""
+    ids = tuple(seat.id for seat in state.seats if seat is not None and seat.ready)
+    if len(ids) != len(state.seats):
+        return state
+    return replace(state, phase=Phase.COMPLETED, roster=roster_hash(state.stream, ids))
+
+
+def _current(state: KeygenState, slot: int, join: Id) -> Seat:
+    """The seat whose join is ``join``: words about a superseded join have no effect (attack 48)."""
+    seat = _seat(state, slot)
+    if seat is None or seat.id != join:
+        raise Refused(Reason.GONE, f"join: not the join that fills slot {slot}", field="join")
+    return seat
+
+
+def _accept(state: KeygenState, said: CustodyAccept, record: Record) -> KeygenState:
+    seat = _current(state, said.slot, said.join)
+    if said.by != seat.join.enclave:
+        raise Refused(Reason.NOT_ALLOWED, "by: only the enclave that the join names may accept it", field="by")
+    if seat.ready:
+        raise Refused(Reason.ALREADY_SAID, f"slot {said.slot} is accepted already", field="slot")
+    return _completed(_with_seat(state, said.slot, replace(seat, ready=True)))
+
+
+def _refuse(state: KeygenState, said: CustodyRefuse, record: Record) -> KeygenState:
+    seat = _current(state, said.slot, said.join)
+    if said.by != seat.join.enclave:
+        raise Refused(Reason.NOT_ALLOWED, "by: only the enclave that the join names may refuse it", field="by")
+    if seat.ready:
+        raise Refused(Reason.ALREADY_SAID, f"slot {said.slot} is accepted already", field="slot")
+    return _freed(state, said.slot, said.by, said.code)
+
+
+def _release(state: KeygenState, said: KeygenRelease, record: Record) -> KeygenState:
+    _current(state, said.slot, said.join)
+    if said.by != state.create.by:
+        raise Refused(Reason.NOT_ALLOWED, "by: only the creator key may release a slot", field="by")
+    return _freed(state, said.slot, said.by, said.code)
+
+
+def _freed(state: KeygenState, slot: int, by: XOnlyKey, code: str) -> KeygenState:
+    return replace(_with_seat(state, slot, None), freed=(*state.freed, Freed(slot, by, code)))
+
+
+def _confirm(state: KeygenState, said: KeygenConfirm, record: Record) -> KeygenState:
+    """A participant confirms for its slot; an enclave for those it holds and that nobody has confirmed."""
+    if said.roster != state.roster:
+        raise Refused(Reason.NOT_ALLOWED, "roster: not the roster of this session's joins", field="roster")
+    own = state.slot_of(said.by)
+    if own is not None:
+        slots, how = [own], "participant"
+    else:
+        slots, how = list(state.slots_at(said.by)), "enclave"
+    if not slots:
+        raise Refused(Reason.NOT_ALLOWED, "by: only a participant or his enclave confirms", field="by")
+    return _mark_confirmed(state, slots, how)
+
+
+def _mark_confirmed(state: KeygenState, slots: list[int], how: Any) -> KeygenState:
+    weaker = {None} if how == "enclave" else {None, "enclave"}
+    fresh = {i for i in slots if (seat := state.seats[i]) is not None and seat.confirmed in weaker}
+    if not fresh:
+        raise Refused(Reason.ALREADY_SAID, f"slots {slots} are confirmed already", field="by")
+    seats = tuple(
+        replace(seat, confirmed=how) if seat is not None and i in fresh else seat for i, seat in enumerate(state.seats)
+    )
+    return replace(state, seats=seats)
+
+
+def _expired(state: KeygenState, said: KeygenExpired, record: Record) -> KeygenState:
+    _only_coordinator(state, said)
+    if record.at < state.create.expires_at:
+        raise Refused(Reason.NOT_ALLOWED, "keygen.expired before expires_at", field="kind")
+    return replace(state, phase=Phase.EXPIRED)
+
+
+def _signing_opened(state: KeygenState, said: SigningOpened, record: Record) -> KeygenState:
+    _only_coordinator(state, said)
+    return state
+
+
+def _only_coordinator(state: KeygenState, said: Payload) -> None:
+    if said.by != state.create.coordinator:
+        raise Refused(Reason.NOT_ALLOWED, "by: only the coordinator says notices", field="by")
+
+
+def _note(state: KeygenState, said: Note) -> KeygenState:
+    """Notes are said by members and never move state."""
+    if state.slot_of(said.by) is None:
+        raise Refused(Reason.NOT_ALLOWED, "by: only members say notes", field="by")
+    return state
+
+
+Handler = Callable[[KeygenState, Any, Record], KeygenState]
+TRANSITIONS: Mapping[tuple[Phase, type], Handler] = {
+    (Phase.COLLECTING, KeygenJoin): _join,
+    (Phase.COLLECTING, CustodyAccept): _accept,
+    (Phase.COLLECTING, CustodyRefuse): _refuse,
+    (Phase.COLLECTING, KeygenRelease): _release,
+    (Phase.COLLECTING, KeygenExpired): _expired,
+    (Phase.COMPLETED, KeygenConfirm): _confirm,
+    (Phase.COMPLETED, SigningOpened): _signing_opened,
+}
