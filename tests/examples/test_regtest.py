@@ -1,0 +1,98 @@
+"""examples/regtest.py: the private chain refuses what Bitcoin refuses."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from examples.regtest import COIN, Coin, Regtest, transaction, verify_input
+from keymeld_protocol.schnorr import SigningKey
+from keymeld_protocol.transaction import Spend, taproot_script
+
+ANYONE = b"\x51"
+
+
+@pytest.fixture
+def chain() -> Iterator[Regtest]:
+    with Regtest() as chain:
+        yield chain
+
+
+@pytest.fixture
+def key() -> SigningKey:
+    return SigningKey.generate()
+
+
+def signed(coin: Coin, key: SigningKey, pays: int) -> bytes:
+    """Spend `coin` by the key path to an output that anyone may spend."""
+    spend = Spend(transaction([coin], [(pays, ANYONE)]), [(coin.amount, coin.script)])
+    return spend.finalize({0: key.sign(spend.sighash(0))})
+
+
+def test_a_new_chain_holds_the_genesis_block_alone(chain: Regtest) -> None:
+    assert chain.height == 0
+
+
+def test_funding_makes_a_coin_that_may_be_spent(chain: Regtest, key: SigningKey) -> None:
+    coin = chain.fund(taproot_script(key.key))
+    assert (coin.amount, chain.height) == (50 * COIN, 101)
+
+
+def test_a_key_path_spend_connects(chain: Regtest, key: SigningKey) -> None:
+    coin = chain.fund(taproot_script(key.key), COIN)
+    assert chain.mine(signed(coin, key, COIN - 1000))
+    assert chain.height == 102
+
+
+def test_a_tampered_spend_does_not_connect(chain: Regtest, key: SigningKey) -> None:
+    coin = chain.fund(taproot_script(key.key), COIN)
+    good = signed(coin, key, COIN - 1000)
+    less = transaction([coin], [(COIN - 1001, ANYONE)])[4:-4]
+    tampered = good[:6] + less + good[6 + len(less) :]
+    assert not chain.mine(tampered)
+    assert chain.height == 101
+    assert chain.mine(good)
+
+
+def test_every_byte_of_a_signature_counts(key: SigningKey) -> None:
+    coin = Coin(bytes(32), 7, COIN, taproot_script(key.key))
+    good = signed(coin, key, COIN - 1000)
+    for at in range(len(good) - 68, len(good) - 4):
+        bad = good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :]
+        assert not verify_input(bad, 0, [(coin.amount, coin.script)])
+    assert verify_input(good, 0, [(coin.amount, coin.script)])
+
+
+def test_a_double_spend_does_not_connect(chain: Regtest, key: SigningKey) -> None:
+    coin = chain.fund(taproot_script(key.key), COIN)
+    assert chain.mine(signed(coin, key, COIN - 1000))
+    assert not chain.mine(signed(coin, key, COIN - 2000))
+
+
+def test_a_double_spend_in_one_block_does_not_connect(chain: Regtest, key: SigningKey) -> None:
+    coin = chain.fund(taproot_script(key.key), COIN)
+    assert not chain.mine(signed(coin, key, COIN - 1000), signed(coin, key, COIN - 2000))
+
+
+def test_a_spend_of_more_than_the_coin_does_not_connect(chain: Regtest) -> None:
+    coin = chain.fund(ANYONE, COIN)
+    assert not chain.mine(transaction([coin], [(COIN + 1, ANYONE)]))
+
+
+def test_a_chain_that_refused_a_block_goes_on(chain: Regtest, key: SigningKey) -> None:
+    coin = chain.fund(taproot_script(key.key), COIN)
+    assert not chain.mine(transaction([coin], [(COIN, ANYONE)]))
+    assert chain.mine(signed(coin, key, COIN))
+
+
+def test_more_than_the_subsidy_cannot_be_had(chain: Regtest) -> None:
+    with pytest.raises(ValueError, match="amount: at most 5000000000 sat"):
+        chain.fund(ANYONE, 50 * COIN + 1)
+
+
+def test_the_subsidy_halves(chain: Regtest) -> None:
+    assert [chain.fund(ANYONE).amount for _ in range(3)] == [50 * COIN, 50 * COIN, 25 * COIN]
+
+
+def test_what_is_no_transaction_is_an_error(chain: Regtest) -> None:
+    with pytest.raises(RuntimeError):
+        chain.mine(b"no transaction")
