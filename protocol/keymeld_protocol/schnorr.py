@@ -78,6 +78,16 @@ class SigningKey(Holder):
         with Secret.generate() as secret:
             return cls(secret)
 
+    @classmethod
+    def of(cls, secret: Bytes) -> "SigningKey":
+        """Make the identity of 32 secret bytes; the caller wipes them.
+
+        Raises:
+            InvalidCrypto: they are no secret key.
+        """
+        with Secret(secret) as held:
+            return cls(held)
+
     def sign(self, message: bytes) -> bytes:
         """Sign ``message`` (32 bytes) with fresh auxiliary randomness; returns 64 bytes.
 
