@@ -1,7 +1,7 @@
 """Records and projections as rows: every SQL statement of the SQLite store, and nothing that waits.
 
     Append ──▶ write_append ──▶ sessions · records · hearers          called by the writer's thread, in a savepoint
-    Record ◀── read_records ◀── sessions ⨝ records                    called by the reader's thread
+    Record ◀── read_records ◀── sessions ⨝ records                    awaited, on aiosqlite's connection
 
 What is read was verified before it was stored, so statements are rebuilt without curve arithmetic; ids are computed
 anew and blobs are compared with the digests that their payload names, so a rotten disk is noticed.
@@ -12,6 +12,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
+
+import aiosqlite
 
 from keymeld_protocol.records import Record
 from keymeld_protocol.statements import WireStatement, parse
@@ -90,8 +92,8 @@ def write_enclave(connection: sqlite3.Connection, row: EnclaveRow) -> None:
 # Reading --------------------------------------------------------------------------------------------------------
 
 
-def read_records(
-    connection: sqlite3.Connection,
+async def read_records(
+    connection: aiosqlite.Connection,
     epochs: Mapping[int, Epoch],
     stream: Id,
     after_offset: int,
@@ -99,19 +101,18 @@ def read_records(
     limit_bytes: int,
 ) -> list[Record]:
     """The records after an offset, row by row until a limit is reached; at least one if there is one."""
-    rows = connection.execute(
+    query = (
         "SELECT r.offset, r.epoch, r.at_ms, r.hash, r.signatures, r.payload, r.blob_count, r.blob_0, r.blob_1"
         " FROM sessions s JOIN records r ON r.session = s.place"
-        " WHERE s.stream = ? AND r.offset > ? ORDER BY r.offset LIMIT ?",
-        (stream, after_offset, limit_records),
+        " WHERE s.stream = ? AND r.offset > ? ORDER BY r.offset LIMIT ?"
     )
     records: list[Record] = []
-    for row in rows:
-        limit_bytes -= _wire_bytes(row)
-        if records and limit_bytes < 0:
-            break
-        records.append(_record(row, epochs))
-    rows.close()  # a read that is left open would keep the write-ahead log from being reused
+    async with connection.execute(query, (stream, after_offset, limit_records)) as rows:
+        async for row in rows:
+            limit_bytes -= _wire_bytes(row)
+            if records and limit_bytes < 0:
+                break
+            records.append(_record(row, epochs))
     return records
 
 
@@ -129,15 +130,15 @@ def _record(row: Sequence[Any], epochs: Mapping[int, Epoch]) -> Record:
     return Record(epochs[epoch], offset, at, Hash(hash_), statement)
 
 
-def find_statement(connection: sqlite3.Connection, statement: Id) -> tuple[Id, int] | None:
+async def find_statement(connection: aiosqlite.Connection, statement: Id) -> tuple[Id, int] | None:
     """Where a statement stands."""
     query = "SELECT s.stream, r.offset FROM records r JOIN sessions s ON s.place = r.session WHERE r.statement = ?"
-    row = connection.execute(query, (statement,)).fetchone()
+    row = await _one(connection, query, (statement,))
     return None if row is None else (Id(row[0]), row[1])
 
 
-def read_sessions(
-    connection: sqlite3.Connection, keys: Iterable[XOnlyKey], open_only: bool, after: Id | None, limit: int
+async def read_sessions(
+    connection: aiosqlite.Connection, keys: Iterable[XOnlyKey], open_only: bool, after: Id | None, limit: int
 ) -> list[SessionRow]:
     """A page of the sessions that concern any of ``keys``, in the order in which they were opened.
 
@@ -157,14 +158,20 @@ def read_sessions(
         f"SELECT DISTINCT {SESSION_COLUMNS}, s.place FROM hearers h JOIN sessions s ON s.place = h.session"
         f" WHERE {' AND '.join(conditions)} ORDER BY s.place LIMIT ?"
     )
-    return [_session(row) for row in connection.execute(query, (*wanted, limit))]
+    return [_session(row) for row in await connection.execute_fetchall(query, (*wanted, limit))]
 
 
-def read_session(connection: sqlite3.Connection, stream: Id) -> SessionRow | None:
+async def read_session(connection: aiosqlite.Connection, stream: Id) -> SessionRow | None:
     """One session's row."""
     query = f"SELECT {SESSION_COLUMNS} FROM sessions s WHERE s.stream = ?"
-    row = connection.execute(query, (stream,)).fetchone()
+    row = await _one(connection, query, (stream,))
     return None if row is None else _session(row)
+
+
+async def _one(connection: aiosqlite.Connection, query: str, parameters: tuple[Any, ...]) -> Sequence[Any] | None:
+    """The only row of a query, or None."""
+    rows = list(await connection.execute_fetchall(query, parameters))
+    return rows[0] if rows else None  # type: ignore[return-value]
 
 
 def _session(row: Sequence[Any]) -> SessionRow:
@@ -172,13 +179,13 @@ def _session(row: Sequence[Any]) -> SessionRow:
     return SessionRow(Id(stream), kind, state, top, None if keygen is None else Id(keygen), deadline_ms, bool(is_open))
 
 
-def read_deadlines(connection: sqlite3.Connection) -> list[tuple[Id, int]]:
+async def read_deadlines(connection: aiosqlite.Connection) -> list[tuple[Id, int]]:
     """Open sessions that have a deadline, soonest first."""
     query = "SELECT stream, deadline_ms FROM sessions WHERE open AND deadline_ms IS NOT NULL ORDER BY deadline_ms"
-    return [(Id(stream), deadline_ms) for stream, deadline_ms in connection.execute(query)]
+    return [(Id(stream), deadline_ms) for stream, deadline_ms in await connection.execute_fetchall(query)]
 
 
-def read_enclaves(connection: sqlite3.Connection) -> list[EnclaveRow]:
+async def read_enclaves(connection: aiosqlite.Connection) -> list[EnclaveRow]:
     """Every enclave that announced itself, by identity."""
     query = "SELECT identity, announced_at_ms, capacity, document, kept FROM enclaves ORDER BY identity"
-    return [EnclaveRow(XOnlyKey(identity), *rest) for identity, *rest in connection.execute(query)]
+    return [EnclaveRow(XOnlyKey(identity), *rest) for identity, *rest in await connection.execute_fetchall(query)]

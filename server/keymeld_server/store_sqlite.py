@@ -2,7 +2,7 @@
 
     append ──▶ GroupCommit's thread ──▶ connection that writes ──▶ ┐
                                                                    ├── keymeld.sqlite  (+ -wal, -shm, .lock)
-    read ────▶ reader's thread ───────▶ connection that reads ───▶ ┘
+    read ────▶ aiosqlite ─────────────▶ connection that reads ───▶ ┘
 
 Write-ahead log with ``synchronous=FULL``: an append that was answered survives a power cut.  Reads see every append
 that was answered and never wait behind a commit.
@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Self, TypeVar
+
+import aiosqlite
 
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.records import Record
@@ -26,6 +27,9 @@ from . import sqlite_rows as rows
 from .sqlite_commit import GroupCommit, OnCommit
 from .sqlite_schema import Database, Migration, open_database
 from .store import Append, EnclaveRow, SessionRow, StoreFailed
+
+READ_AHEAD = 8
+"""Rows that one hop into the reader's thread brings back: bounds the memory of big records."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,7 +44,7 @@ class SqliteStore:
         self._current = max(database.epochs.items())
         self.epoch: Epoch = self._current[1]
         self._writer = GroupCommit(database.writer, on_commit)
-        self._reading: ThreadPoolExecutor | None = ThreadPoolExecutor(1, thread_name_prefix="keymeld-reader")
+        self._reader: aiosqlite.Connection | None = aiosqlite.Connection(lambda: database.reader, READ_AHEAD)
 
     @classmethod
     async def open(
@@ -53,7 +57,10 @@ class SqliteStore:
         Raises:
             StoreUnusable: another server has it open, or it cannot be used as it is; the message says why.
         """
-        return cls(await asyncio.to_thread(open_database, path, migrations), on_commit)
+        store = cls(await asyncio.to_thread(open_database, path, migrations), on_commit)
+        assert store._reader is not None
+        await store._reader
+        return store
 
     async def __aenter__(self) -> Self:
         """Use the store for the length of a block."""
@@ -141,22 +148,23 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Commit what is queued, then let go of the database; may be called again."""
-        reading, self._reading = self._reading, None
-        if reading is None:
+        reader, self._reader = self._reader, None
+        if reader is None:
             return
-        await asyncio.to_thread(reading.shutdown)
-        self._database.reader.close()
+        await reader.close()
         await self._writer.close()  # the last connection: SQLite folds the write-ahead log into the file
         self._database.lock.release()
 
     async def _read(
-        self, query: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self,
+        query: Callable[Concatenate[aiosqlite.Connection, P], Awaitable[T]],
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> T:
-        """Run one query in the reader's thread."""
-        if self._reading is None:
+        """Run one query on the connection that reads."""
+        if self._reader is None:
             raise StoreFailed("the store is closed")
-        loop, reader = asyncio.get_running_loop(), self._database.reader
         try:
-            return await loop.run_in_executor(self._reading, lambda: query(reader, *args, **kwargs))
+            return await query(self._reader, *args, **kwargs)
         except (sqlite3.Error, BadInput) as error:
             raise StoreFailed("the log could not be read") from error
