@@ -1,0 +1,61 @@
+"""Text of strangers, made fit for a terminal or a page: labels, memos and reasons may hold anything (attack 52).
+
+The rule, the same in every client: a character stays if it is a letter, digit, mark, symbol, punctuation or plain space
+that a reader can see.  Everything else is written out as ``\\u{hex}``:
+
+* control characters, so escape sequences, line breaks and tabs (Cc) · line and paragraph separators (Zl, Zp)
+* format characters, so bidi overrides, isolates and marks, zero-width joiners, tags (Cf) · every space but U+0020 (Zs)
+* private use, surrogates and unassigned code points (Co, Cs, Cn)
+* what is drawn as nothing: fillers, variation selectors, the combining grapheme joiner, the empty Braille cell
+* a combining mark with nothing before it, and from the fifth on a letter: stacks that run into other lines.
+
+Text with right-to-left letters is set between U+2068 and U+2069 (first strong isolate), so that it reorders nothing
+around it.  The result is one line, for display only: never compare it, store it or apply the rule to it again.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+MAX_MARKS: Final = 4
+"""Combining marks that one letter may carry; living scripts need no more."""
+
+_ISOLATE, _POP = "\u2068", "\u2069"
+_RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
+_DRAWN_AS_NOTHING: Final = frozenset(
+    chr(code)
+    for first, last in (
+        (0x034F, 0x034F),  # combining grapheme joiner
+        (0x115F, 0x1160),  # Hangul fillers
+        (0x17B4, 0x17B5),  # Khmer inherent vowels
+        (0x180B, 0x180F),  # Mongolian variation selectors
+        (0x2800, 0x2800),  # empty Braille cell
+        (0x3164, 0x3164),  # Hangul filler
+        (0xFE00, 0xFE0F),  # variation selectors
+        (0xFFA0, 0xFFA0),  # half-width Hangul filler
+        (0x16FE4, 0x16FE4),  # Khitan filler
+        (0x1D159, 0x1D159),  # musical null notehead
+        (0xE0100, 0xE01EF),  # variation selectors
+    )
+    for code in range(first, last + 1)
+)
+
+
+def printable(text: str) -> str:
+    """One line that shows what ``text`` holds and cannot move a cursor, hide, or reorder what stands beside it."""
+    if text.isascii() and text.isprintable():
+        return text
+    shown, marks = [], MAX_MARKS  # nothing before the first character that a mark could sit on
+    for char in text:
+        is_mark = unicodedata.category(char) in ("Mn", "Me")
+        visible = char.isprintable() and char not in _DRAWN_AS_NOTHING and not (is_mark and marks >= MAX_MARKS)
+        shown.append(char if visible else f"\\u{{{ord(char):x}}}")
+        marks = marks + 1 if is_mark else 0 if visible else MAX_MARKS
+    line = "".join(shown)
+    return f"{_ISOLATE}{line}{_POP}" if _reorders(line) else line
+
+
+def _reorders(line: str) -> bool:
+    """Whether a letter or number in ``line`` runs from right to left."""
+    return any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in line)

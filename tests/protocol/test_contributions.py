@@ -1,0 +1,120 @@
+"""Contributions come back as they were said, item by item, and nothing may be cut off or added."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keymeld_protocol import contributions
+from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Psig
+from keymeld_protocol.errors import BadInput, InvalidCrypto, Reason
+from keymeld_protocol.schnorr import tagged_hash
+from keymeld_protocol.shapes import MAX_ITEMS
+from keymeld_protocol.values import Id
+
+NONCE, PSIG, SIGNATURE = b"\x02" * 66, b"\x11" * 32, b"\x22" * 64
+ONE_OF_EACH: tuple[Entry, ...] = (
+    Nothing(),
+    Nonce(NONCE),
+    Psig(PSIG),
+    Both(NONCE, PSIG),
+    Finished(SIGNATURE),
+    Failed("no_key"),
+)
+SPELLED = b"".join(
+    (b"\x00", b"\x01" + NONCE, b"\x02" + PSIG, b"\x03" + NONCE + PSIG, b"\x04" + SIGNATURE, b"\xff\x06no_key")
+)
+
+ENTRIES = st.lists(
+    st.one_of(
+        st.just(Nothing()),
+        st.builds(Nonce, st.binary(min_size=66, max_size=66)),
+        st.builds(Psig, st.binary(min_size=32, max_size=32)),
+        st.builds(Both, st.binary(min_size=66, max_size=66), st.binary(min_size=32, max_size=32)),
+        st.builds(Finished, st.binary(min_size=64, max_size=64)),
+        st.builds(Failed, st.from_regex(r"\A[a-z][a-z0-9_]{0,31}\Z")),
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+def refusal(raw: bytes, items: int) -> BadInput:
+    with pytest.raises(BadInput) as caught:
+        contributions.decode(raw, items)
+    return caught.value
+
+
+def test_one_of_each_is_spelled_as_documented() -> None:
+    assert contributions.encode(ONE_OF_EACH) == SPELLED
+    assert contributions.decode(SPELLED, 6) == ONE_OF_EACH
+
+
+@given(ENTRIES)
+def test_whatever_is_encoded_is_decoded_to_the_same(entries: list[Entry]) -> None:
+    assert contributions.decode(contributions.encode(entries), len(entries)) == tuple(entries)
+
+
+@given(st.binary(max_size=300), st.integers(1, 5))
+def test_random_bytes_are_refused_or_have_one_spelling(raw: bytes, items: int) -> None:
+    try:
+        entries = contributions.decode(raw, items)
+    except BadInput as error:
+        assert error.field is not None and error.field.startswith("values")
+    else:
+        assert contributions.encode(entries) == raw
+
+
+def test_truncations_of_every_length_are_refused() -> None:
+    for size in range(len(SPELLED)):
+        assert "cut off" in str(refusal(SPELLED[:size], 6))
+
+
+def test_a_truncated_entry_is_named() -> None:
+    assert refusal(b"\x00\x01" + NONCE[:65], 2).field == "values[1]"
+    assert refusal(b"\x00", 2).field == "values[1]"
+
+
+@pytest.mark.parametrize("items", [1, 5])
+def test_more_entries_than_items_are_refused(items: int) -> None:
+    assert refusal(SPELLED, items).reason == Reason.TOO_BIG
+
+
+@pytest.mark.parametrize("tag", [5, 6, 127, 254])
+def test_an_unknown_tag_is_refused(tag: int) -> None:
+    assert refusal(b"\x00" + bytes([tag]) + bytes(200), 2).field == "values[1]"
+
+
+@pytest.mark.parametrize(
+    "code", [b"", b"1st", b"_x", b"No", b"a-b", b"a b", b"a\x1b", b"\xc3\xa9", b"a\n", b"a" * 33, b"a" * 255]
+)
+def test_codes_that_break_their_rule_are_refused(code: bytes) -> None:
+    assert refusal(b"\xff" + bytes([len(code)]) + code, 1).field == "values[0]"
+    with pytest.raises(BadInput, match="a code is"):
+        contributions.encode([Failed(code.decode("latin-1"))])
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 33, 65, 67])
+def test_values_of_another_length_are_never_made(size: int) -> None:
+    for make in (Nonce, Psig, Finished, lambda raw: Both(raw, PSIG), lambda raw: Both(NONCE, raw)):
+        with pytest.raises(InvalidCrypto, match="bytes are needed"):
+            make(bytes(size))
+
+
+@pytest.mark.parametrize("count", [0, MAX_ITEMS + 1])
+def test_no_entry_and_too_many_are_refused(count: int) -> None:
+    with pytest.raises(BadInput, match="1 to 1000 entries"):
+        contributions.encode([Nothing()] * count)
+
+
+def test_the_hash_of_the_nonces_covers_session_attempt_and_every_id_in_order() -> None:
+    session, first, second = Id(b"\x01" * 32), Id(b"\x02" * 32), Id(b"\x03" * 32)
+    expected = tagged_hash("keymeld/nonces/v1", session + b"\x00\x00\x00\x02" + first + second)
+    assert contributions.over(session, 2, [first, second]) == expected
+    others = [
+        contributions.over(second, 2, [first, second]),
+        contributions.over(session, 1, [first, second]),
+        contributions.over(session, 2, [second, first]),
+        contributions.over(session, 2, [first]),
+        contributions.over(session, 2, []),
+    ]
+    assert expected not in others and len(set(others)) == 5
