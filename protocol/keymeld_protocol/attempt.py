@@ -1,0 +1,169 @@
+"""One attempt of a signing, as a hearer reads it: nonces and psigs by signer, verified, added up to signatures.
+
+    signing.contribute (nonces) ──┐
+    signing.contribute (both)  ───┼──▶ for each item: aggnonce ▶ Session ▶ final signature, verified
+    signing.contribute (psigs) ──┘                              └ when that fails: each psig, and whom to blame
+
+Final signatures are tried first, single psigs only when that fails.  Whoever hears an attempt computes the result
+itself; nobody's word for it is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from . import musig
+from .contributions import Both, Entry, Failed, Finished, Nonce, Psig
+from .errors import Blamed, InvalidCrypto
+from .musig import Session
+from .plan import Item
+from .roster import Roster
+from .schnorr import verify
+from .shapes import Signer
+from .values import Signature, XOnlyKey
+
+Result = Signature | Failed
+
+
+@dataclass
+class Attempt:
+    """The contributions of one attempt; ``entries`` hold, for each signer, one list for each step it has said."""
+
+    number: int
+    items: tuple[Item, ...]
+    signers: tuple[Signer, ...]
+    roster: Roster
+    pubnonces: dict[XOnlyKey, list[bytes | None]] = field(default_factory=dict)
+    psigs: dict[XOnlyKey, list[bytes | None]] = field(default_factory=dict)
+    finished: dict[int, tuple[Signer, bytes]] = field(default_factory=dict)
+    failed: dict[int, Failed] = field(default_factory=dict)
+
+    def hear(self, by: XOnlyKey, entries: tuple[Entry, ...]) -> None:
+        """Take the opened values of a contribution, one entry for each item.
+
+        Raises:
+            Blamed: an entry is not what its signer owes for that item.
+        """
+        signer = self.signer(by)
+        for index, entry in enumerate(entries):
+            if isinstance(entry, Failed):
+                self.failed.setdefault(index, entry)
+            elif isinstance(entry, Finished):
+                self.finished[index] = (signer, entry.signature)
+            if isinstance(entry, (Nonce, Both)):
+                self.pubnonces.setdefault(by, [None] * len(self.items))[index] = entry.pubnonce
+            if isinstance(entry, (Psig, Both)):
+                self.psigs.setdefault(by, [None] * len(self.items))[index] = entry.psig
+
+    def signer(self, key: XOnlyKey) -> Signer:
+        """The signer with this key.
+
+        Raises:
+            Blamed: there is none.
+        """
+        found = next((signer for signer in self.signers if signer.key == key), None)
+        if found is None:
+            raise Blamed("foreign_signer", (), "not a signer of this attempt")
+        return found
+
+    def signers_of(self, index: int) -> tuple[Signer, ...]:
+        """The signers that hold a slot of the item's key list."""
+        return self._signers_by_slots[self.items[index].slots]
+
+    @cached_property
+    def _signers_by_slots(self) -> dict[tuple[int, ...], tuple[Signer, ...]]:
+        lists = {item.slots for item in self.items}
+        return {slots: tuple(s for s in self.signers if set(s.slots) & set(slots)) for slots in lists}
+
+    def keys_of(self, signer: Signer, index: int) -> tuple[bytes, ...]:
+        """The signing keys of the item's key list for which ``signer`` stands."""
+        slots = set(self.items[index].slots)
+        return tuple(self.roster.cards[slot].pubkey for slot in signer.slots if slot in slots)
+
+    def session(self, index: int, also: bytes | None = None) -> Session:
+        """The item's MuSig2 session over all signers' nonces; ``also``: our own, not yet said.
+
+        Raises:
+            Blamed: a signer's nonce is missing or is not two points.
+        """
+        nonces = [] if also is None else [also]
+        for signer in self.signers_of(index):
+            nonce = self.pubnonces.get(signer.key, [None] * len(self.items))[index]
+            if nonce is not None:
+                nonces.append(nonce)
+        if len(nonces) != len(self.signers_of(index)):
+            raise Blamed("missing_nonce", self._without(index, self.pubnonces), f"item {index}")
+        item = self.items[index]
+        try:
+            return Session(item.keyagg, musig.nonce_agg(nonces), item.message)
+        except InvalidCrypto:
+            raise self._bad_nonce(index) from None
+
+    def nonces_of_others(self, index: int, key: XOnlyKey) -> list[bytes]:
+        """The item's pubnonces of every signer but ``key``.
+
+        Raises:
+            Blamed: one is missing.
+        """
+        others = [s for s in self.signers_of(index) if s.key != key]
+        nonces = [self.pubnonces.get(s.key, [None] * len(self.items))[index] for s in others]
+        present = [n for n in nonces if n is not None]
+        if len(present) != len(others):
+            raise Blamed("missing_nonce", self._without(index, self.pubnonces), f"item {index}")
+        return present
+
+    def _bad_nonce(self, index: int) -> Blamed:
+        """Blame whose nonce is not two points."""
+        for signer in self.signers_of(index):
+            nonce = self.pubnonces.get(signer.key, [None] * len(self.items))[index]
+            try:
+                musig.nonce_agg([nonce or b""])
+            except InvalidCrypto:
+                return Blamed("bad_nonce", signer.slots, f"item {index}")
+        return Blamed("bad_nonce", (), f"item {index}")
+
+    def _without(self, index: int, heard: dict[XOnlyKey, list[bytes | None]]) -> tuple[int, ...]:
+        absent = [None] * len(self.items)
+        return tuple(x for s in self.signers_of(index) if heard.get(s.key, absent)[index] is None for x in s.slots)
+
+    def results(self) -> tuple[Result, ...]:
+        """The verified signature of every item, or the error its signer gave for it.
+
+        Raises:
+            Blamed: something is missing, or does not verify; names the slots.
+        """
+        return tuple(self.failed.get(i) or self._signature(i) for i in range(len(self.items)))
+
+    def _signature(self, index: int) -> Signature:
+        item = self.items[index]
+        if len(self.signers_of(index)) == 1:
+            return self._finished(index)
+        session = self.session(index)
+        psigs = [self.psigs.get(s.key, [None] * len(self.items))[index] for s in self.signers_of(index)]
+        present = [p for p in psigs if p is not None]
+        if len(present) != len(psigs):
+            raise Blamed("missing_psig", self._without(index, self.psigs), f"item {index}")
+        try:
+            signature = musig.aggregate_psigs(session, present)
+        except InvalidCrypto:
+            raise self._bad_psig(index, session) from None
+        if not verify(signature, item.message, item.keyagg.output):
+            raise self._bad_psig(index, session)
+        return Signature(signature)
+
+    def _finished(self, index: int) -> Signature:
+        """The signature that an enclave alone on this item has sent."""
+        item, (only,) = self.items[index], self.signers_of(index)
+        signer, signature = self.finished.get(index, (only, b""))
+        if signer != only or not verify(signature, item.message, item.keyagg.output):
+            raise Blamed("bad_signature", only.slots, f"item {index}")
+        return Signature(signature)
+
+    def _bad_psig(self, index: int, session: Session) -> Blamed:
+        """Verify each psig and blame the first that does not hold."""
+        for signer in self.signers_of(index):
+            psig, nonce = self.psigs[signer.key][index], self.pubnonces[signer.key][index]
+            if not musig.verify_collapsed_psig(session, psig or b"", nonce or b"", self.keys_of(signer, index)):
+                return Blamed("bad_psig", signer.slots, f"item {index}")
+        return Blamed("bad_psig", (), f"item {index}: no single psig is to blame")

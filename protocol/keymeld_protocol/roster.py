@@ -1,0 +1,176 @@
+"""The roster as a member reads it: the sealed terms and cards, opened and checked, and the keys they come to.
+
+The coordinator never sees any of this.  Every slot's card carries its signing key with a proof of possession; every
+reader verifies all of them before it shows an address, confirms, or signs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from . import contents
+from .contents import Card, Terms
+from .errors import BadInput, Blamed, InvalidCrypto, Reason, Refused
+from .keyagg import KeyAgg, aggregate, bip86_tweak
+from .keygen import KeygenState, Phase
+from .keys import possession_is_proven
+from .replay import Replay
+from .sealing import GroupKey
+from .transaction import taproot_address, taproot_script
+from .values import Hash, Id
+
+
+@dataclass(frozen=True)
+class Roster:
+    """A completed keygen's members: one verified card for each slot, by slot."""
+
+    keygen: Id
+    hash: Hash
+    terms: Terms
+    cards: tuple[Card, ...]
+    subsets: tuple[tuple[int, ...], ...]
+
+    def slots_of(self, subset: int | None) -> tuple[int, ...]:
+        """The key list of a subset, or of the whole group.
+
+        Raises:
+            BadInput: there is no such subset.
+        """
+        if subset is None:
+            return tuple(range(len(self.cards)))
+        if subset >= len(self.subsets):
+            raise BadInput(Reason.BAD_FIELD, f"subset: this keygen has {len(self.subsets)}", field="subset")
+        return self.subsets[subset]
+
+    def keyagg(self, subset: int | None = None) -> KeyAgg:
+        """The key list of ``subset`` (None: the whole group), sorted, aggregated and tweaked as the terms say."""
+        keys = tuple(self.cards[slot].pubkey for slot in self.slots_of(subset))
+        return aggregate(keys, (bip86_tweak(keys),) if self.terms.tweak == "bip86" else ())
+
+    @cached_property
+    def output(self) -> bytes:
+        """The group's taproot output key (x-only, 32 bytes)."""
+        return self.keyagg().output
+
+    def script(self, subset: int | None = None) -> bytes:
+        """The scriptPubKey that the group, or a subset, spends from."""
+        return taproot_script(self.keyagg(subset).output)
+
+    def address(self, subset: int | None = None) -> str:
+        """The taproot address of the group, or of a subset."""
+        return taproot_address(self.keyagg(subset).output, self.terms.network)
+
+
+@dataclass(frozen=True)
+class Safety:
+    """Whether an address may be funded: only when every slot has confirmed the same roster (PROTOCOL §4)."""
+
+    by_participant: tuple[int, ...]
+    by_enclave: tuple[int, ...]
+    missing: tuple[int, ...]
+
+    @property
+    def safe(self) -> bool:
+        """Nobody is missing."""
+        return not self.missing
+
+    def __str__(self) -> str:
+        """In words, as shown beside an address."""
+        if not self.safe:
+            return f"NOT safe to fund: slots {_list(self.missing)} have not confirmed the roster"
+        told = [f"slots {_list(self.by_participant)} confirmed by their participants"] if self.by_participant else []
+        told += [f"slots {_list(self.by_enclave)} by an enclave alone"] if self.by_enclave else []
+        return f"safe to fund: {', '.join(told)}"
+
+
+def safety(state: KeygenState) -> Safety:
+    """Who has confirmed, as the log tells it."""
+    how = [None if seat is None else seat.confirmed for seat in state.seats]
+    slots = {word: tuple(i for i, said in enumerate(how) if said == word) for word in ("participant", "enclave", None)}
+    return Safety(slots["participant"], slots["enclave"], slots[None])
+
+
+def read_terms(heard: Replay, group: GroupKey) -> Terms:
+    """Open the terms of a keygen.
+
+    Raises:
+        Blamed: the group secret is not this session's, or the creator sealed no terms.
+    """
+    state = _keygen(heard)
+    if state.create.group != group.commitment:
+        raise Blamed("foreign_group_secret", (), "the group secret does not give this session's commitment")
+    try:
+        return contents.parse(Terms, _open(heard, group, heard.stream, "terms"))
+    except BadInput as error:
+        raise Blamed("bad_terms", (), str(error)) from None
+
+
+def read_card(heard: Replay, group: GroupKey, slot: int) -> Card:
+    """Open the card of a filled slot and verify its proof of possession.
+
+    Raises:
+        Blamed: the card does not open, does not parse, or does not prove its key for this slot and auth key.
+    """
+    seat = _keygen(heard).seats[slot]
+    if seat is None:
+        raise Blamed("no_card", (slot,), "nobody has joined this slot")
+    try:
+        card = contents.parse(Card, _open(heard, group, seat.id, "card"))
+    except (BadInput, Blamed) as error:
+        raise Blamed("bad_card", (slot,), str(error)) from None
+    if not possession_is_proven(card.possession, heard.stream, slot, seat.join.by, card.pubkey):
+        raise Blamed("bad_possession", (slot,), "the card does not prove that its owner holds the signing key")
+    return card
+
+
+def read_roster(heard: Replay, group: GroupKey) -> Roster:
+    """Open and verify everything that a completed keygen sealed to its members.
+
+    Raises:
+        Refused: the keygen is not completed.
+        Blamed: a card does not hold, or two slots share a signing key; names the slots.
+    """
+    state = _keygen(heard)
+    if state.phase != Phase.COMPLETED or state.roster is None:
+        raise Refused(Reason.WRONG_STATE, f"the keygen is {state.phase}; slots {list(state.holdouts())} are missing")
+    terms = read_terms(heard, group)
+    cards = tuple(read_card(heard, group, slot) for slot in range(len(state.seats)))
+    _check_distinct(cards)
+    roster = Roster(heard.stream, state.roster, terms, cards, state.create.subsets)
+    try:
+        roster.keyagg()
+    except InvalidCrypto as error:
+        raise Blamed("bad_roster", (), str(error)) from None
+    return roster
+
+
+def _check_distinct(cards: tuple[Card, ...]) -> None:
+    """No two slots share a signing key (compared without parity)."""
+    seen: dict[bytes, int] = {}
+    for slot, card in enumerate(cards):
+        first = seen.setdefault(card.pubkey[1:], slot)
+        if first != slot:
+            raise Blamed("shared_key", (first, slot), "two slots share a signing key")
+
+
+def _keygen(heard: Replay) -> KeygenState:
+    if not isinstance(heard.state, KeygenState):
+        raise Refused(Reason.WRONG_STATE, "not a keygen that was heard")
+    return heard.state
+
+
+def _open(heard: Replay, group: GroupKey, ident: Id, field: str) -> bytes:
+    """Open a sealed blob of the statement ``ident`` of this stream."""
+    statement = heard.records[heard.chain.ids[ident] - 1].statement
+    sealed = statement.blob(field)
+    if sealed is None:
+        raise Blamed("missing_blob", (), f"the sealed {field} was not delivered")
+    try:
+        return group.open_in(statement.payload, field, sealed)
+    except InvalidCrypto as error:
+        raise Blamed("bad_seal", (), f"{field}: {error}") from None
+
+
+def _list(slots: tuple[int, ...]) -> str:
+    return ", ".join(map(str, slots))
