@@ -28,7 +28,7 @@ Result = Signature | Failed
 
 @dataclass
 class Attempt:
-    """The contributions of one attempt; ``entries`` hold, for each signer, one list for each step it has said."""
+    """The contributions of one attempt; ``pubnonces`` and ``psigs`` hold, for each signer, one place for each item."""
 
     number: int
     items: tuple[Item, ...]
@@ -36,25 +36,34 @@ class Attempt:
     roster: Roster
     pubnonces: dict[XOnlyKey, list[bytes | None]] = field(default_factory=dict)
     psigs: dict[XOnlyKey, list[bytes | None]] = field(default_factory=dict)
-    finished: dict[int, tuple[Signer, bytes]] = field(default_factory=dict)
+    finished: dict[int, bytes] = field(default_factory=dict)
     failed: dict[int, Failed] = field(default_factory=dict)
 
     def hear(self, by: XOnlyKey, entries: tuple[Entry, ...]) -> None:
-        """Take the opened values of a contribution, one entry for each item.
+        """Take the opened values of a contribution, one entry for each item; the same value twice is fine.
 
         Raises:
-            Blamed: an entry is not what its signer owes for that item.
+            Blamed: ``foreign_signer``, or ``said_twice``: a second value where the signer has given one.
         """
         signer = self.signer(by)
         for index, entry in enumerate(entries):
+            if signer not in self.signers_of(index):
+                continue  # nobody waits for it, and it spoils nobody's item
             if isinstance(entry, Failed):
                 self.failed.setdefault(index, entry)
-            elif isinstance(entry, Finished):
-                self.finished[index] = (signer, entry.signature)
+            elif isinstance(entry, Finished) and self.signers_of(index) == (signer,):
+                self.finished[index] = entry.signature
             if isinstance(entry, (Nonce, Both)):
-                self.pubnonces.setdefault(by, [None] * len(self.items))[index] = entry.pubnonce
+                self._once(self.pubnonces, signer, index, entry.pubnonce)
             if isinstance(entry, (Psig, Both)):
-                self.psigs.setdefault(by, [None] * len(self.items))[index] = entry.psig
+                self._once(self.psigs, signer, index, entry.psig)
+
+    def _once(self, heard: dict[XOnlyKey, list[bytes | None]], signer: Signer, index: int, value: bytes) -> None:
+        """Keep a value; another one for the same item is the signer's fault (attack 44)."""
+        values = heard.setdefault(signer.key, [None] * len(self.items))
+        if values[index] not in (None, value):
+            raise Blamed("said_twice", signer.slots, f"item {index}: two values of one kind in one attempt")
+        values[index] = value
 
     def signer(self, key: XOnlyKey) -> Signer:
         """The signer with this key.
@@ -100,25 +109,30 @@ class Attempt:
         except InvalidCrypto:
             raise self._bad_nonce(index) from None
 
-    def nonces_of_others(self, index: int, key: XOnlyKey) -> list[bytes]:
-        """The item's pubnonces of every signer but ``key``.
+    def aggnonce_of_others(self, index: int, key: XOnlyKey) -> bytes:
+        """The item's aggregate nonce (66 bytes) of every signer but ``key``.
 
         Raises:
-            Blamed: one is missing.
+            Blamed: one is missing, or is not two points.
         """
         others = [s for s in self.signers_of(index) if s.key != key]
         nonces = [self.pubnonces.get(s.key, [None] * len(self.items))[index] for s in others]
         present = [n for n in nonces if n is not None]
         if len(present) != len(others):
-            raise Blamed("missing_nonce", self._without(index, self.pubnonces), f"item {index}")
-        return present
+            missing = tuple(slot for s, n in zip(others, nonces, strict=True) if n is None for slot in s.slots)
+            raise Blamed("missing_nonce", missing, f"item {index}")
+        try:
+            return musig.nonce_agg(present)
+        except InvalidCrypto:
+            raise self._bad_nonce(index) from None
 
     def _bad_nonce(self, index: int) -> Blamed:
         """Blame whose nonce is not two points."""
         for signer in self.signers_of(index):
             nonce = self.pubnonces.get(signer.key, [None] * len(self.items))[index]
             try:
-                musig.nonce_agg([nonce or b""])
+                if nonce is not None:
+                    musig.nonce_agg([nonce])
             except InvalidCrypto:
                 return Blamed("bad_nonce", signer.slots, f"item {index}")
         return Blamed("bad_nonce", (), f"item {index}")
@@ -155,8 +169,8 @@ class Attempt:
     def _finished(self, index: int) -> Signature:
         """The signature that an enclave alone on this item has sent."""
         item, (only,) = self.items[index], self.signers_of(index)
-        signer, signature = self.finished.get(index, (only, b""))
-        if signer != only or not verify(signature, item.message, item.keyagg.output):
+        signature = self.finished.get(index, b"")
+        if not verify(signature, item.message, item.keyagg.output):
             raise Blamed("bad_signature", only.slots, f"item {index}")
         return Signature(signature)
 

@@ -75,8 +75,9 @@ class Request:
 class CoordinatorSide:
     """What the coordinator knows of one peer's conversation.
 
-    ``origins`` are those under which this server may have been dialled; ``per_second`` and ``burst`` bound requests;
-    strikes (frames that cannot be read, requests over the limit) close the connection with their documented code.
+    ``origins`` are those under which this server may have been dialled; ``per_second`` and ``burst`` bound requests,
+    ``max_proven`` the keys that one connection speaks for; strikes (frames that cannot be read, requests over the
+    limit) close the connection with their documented code.
     """
 
     challenge: Salt
@@ -84,6 +85,7 @@ class CoordinatorSide:
     per_second: int = 200
     burst: int = 400
     max_strikes: int = 16
+    max_proven: int = 1024
     proven: set[XOnlyKey] = field(default_factory=set)
     token: str | None = None
     strikes: int = 0
@@ -118,23 +120,29 @@ class CoordinatorSide:
         """
         frame: Frame | None = None
         try:
-            if isinstance(data, bytes):
-                raise BadInput(Reason.BAD_JSON, "frames are text, not binary")
-            frame = frames.decode(data, strict=True)
-            self._count(now)
+            try:
+                frame = self._frame(data)
+            finally:
+                self._count(now)  # what cannot be read counts as well
             return self._request(frame)
         except WireError as problem:
             if problem.reason is not Reason.NOT_ALLOWED:
                 self._strike(problem)
             return frames.error(frame.id if frame is not None else None, problem)
 
+    def _frame(self, data: str | bytes) -> Frame:
+        if isinstance(data, bytes):
+            raise BadInput(Reason.BAD_JSON, "frames are text, not binary", field="frame")
+        return frames.decode(data, strict=True)
+
     def _request(self, frame: Frame) -> Request | None:
         if frame.method is None:
-            if frame.id is not None and (frame.result is not None or frame.error is not None):
+            if frame.id is not None and (frame.result or frame.error):
                 return None
             raise BadInput(Reason.BAD_FIELD, "method: is missing", field="method")
-        if frame.result is not None or frame.error is not None:
-            raise BadInput(Reason.BAD_FIELD, "result: a request has none", field="result")
+        if frame.result or frame.error:
+            answer = "result" if frame.result else "error"
+            raise BadInput(Reason.BAD_FIELD, f"{answer}: a request has none", field=answer)
         if frame.id is None:
             raise BadInput(Reason.BAD_FIELD, "id: every request has one", field="id")
         return Request(frame.id, frame.method, frames.params_of(frame.method, frame.params))
@@ -163,7 +171,7 @@ class CoordinatorSide:
 
         Raises:
             BadInput: ``bad_signature``, naming the proof: a wrong key, a foreign challenge or a foreign origin.
-            Refused: a device offers to sign, which this version does not do yet.
+            Refused: a device offers to sign, which this version does not do yet; or ``max_proven`` keys are proven.
         """
         for i, proof in enumerate(params.proofs):
             if proof.signs:
@@ -171,7 +179,11 @@ class CoordinatorSide:
             if not any(verify(proof.sig, proof_message(self.challenge, o, proof.key), proof.key) for o in self.origins):
                 message = f"does not prove {proof.key.hex()} for this connection and origin"
                 raise BadInput(Reason.BAD_SIGNATURE, message, field=f"proofs[{i}].sig")
-        self.proven.update(proof.key for proof in params.proofs)
+        keys = {proof.key for proof in params.proofs}
+        if len(self.proven | keys) > self.max_proven:
+            message = f"at most {self.max_proven} keys on one connection"
+            raise Refused(Reason.OVER_LIMIT, message, field="proofs", limit=self.max_proven)
+        self.proven.update(keys)
         self.token = params.token or self.token
         return tuple(proof.key for proof in params.proofs)
 
@@ -248,7 +260,7 @@ class Answer:
     """The result of our request ``ident``, or the error it met."""
 
     ident: JsonId
-    result: msgspec.Raw | None
+    result: msgspec.Raw
     problem: WireError | None
 
 
@@ -296,13 +308,13 @@ class PeerSide:
         return cast(Event, event)
 
     def _answer(self, frame: Frame) -> Answer | None:
-        if frame.error is None:
+        if not frame.error:
             return Answer(frame.id, frame.result, None) if frame.id is not None else None
         told = frames.convert(frame.error, _Error)
         reason = Reason(told.data.reason) if told.data.reason in set(Reason) else Reason.UNAVAILABLE
         data = told.data
         problem = Refused(reason, told.message, field=data.field, limit=data.limit, retry_after_ms=data.retry_after_ms)
-        return Answer(frame.id if frame.id is not None else -1, None, problem)
+        return Answer(frame.id if frame.id is not None else -1, msgspec.Raw(), problem)
 
     def request(self, method: str, params: dict[str, Any]) -> tuple[int, bytes]:
         """A new request: its number and its bytes."""

@@ -62,7 +62,7 @@ class HexBytes(bytes):
 class RawTransaction(HexBytes):
     """An unsigned Bitcoin transaction without witnesses, at most 200,000 bytes."""
 
-    limit = 200_000
+    limit = 100_000
 
 
 class Script(HexBytes):

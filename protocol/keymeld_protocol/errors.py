@@ -1,7 +1,7 @@
 """Every error that Keymeld raises on purpose, and the words it uses on the wire.
 
 Three questions divide the tree: did *they* send something that is not of this protocol, does the *ceremony* refuse
-it, or did *we* fail?  Two more branches are the hearer's: what a member sealed, or the coordinator's log, does not hold.
+it, or did *we* fail?  Two more branches are the hearer's: what a member sealed does not hold, or the coordinator's log.
 
     KeymeldError
     ├── InvalidCrypto    bytes that are no point, scalar, nonce, signature or sealed text
@@ -73,8 +73,7 @@ class InvalidCrypto(KeymeldError, ValueError):
 class WireError(KeymeldError):
     """An error that a peer is told, with the stable ``reason`` and, where one is at fault, the ``field``.
 
-    ``limit`` is the bound that was passed, ``retry_after_ms`` when to come back, ``position`` (a dict) where the
-    statement stands already.
+    ``limit`` is the bound that was passed, ``retry_after_ms`` when to come back.
     """
 
     def __init__(

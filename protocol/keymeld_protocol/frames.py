@@ -37,9 +37,9 @@ class Frame(msgspec.Struct, forbid_unknown_fields=True):
     jsonrpc: Annotated[str, Meta(pattern=r"\A2\.0\Z")]
     id: Annotated[int, Meta(ge=0, le=2**53 - 1)] | Annotated[str, Meta(max_length=64)] | None = None
     method: Annotated[str, Meta(max_length=64)] | None = None
-    params: Raw | None = None
-    result: Raw | None = None
-    error: Raw | None = None
+    params: Raw = Raw()
+    result: Raw = Raw()
+    error: Raw = Raw()
 
 
 class LenientFrame(Frame, forbid_unknown_fields=False):
@@ -160,12 +160,12 @@ def decode(data: str | bytes, *, strict: bool) -> Frame:
     try:
         return (_strict if strict else _lenient).decode(data)
     except msgspec.ValidationError as error:
-        raise bad_field(*split_complaint(error)) from None
+        raise bad_field(*_complaint(error, "frame")) from None
     except (msgspec.DecodeError, RecursionError, UnicodeError):
-        raise BadInput(Reason.BAD_JSON, "the frame is not a JSON object") from None
+        raise BadInput(Reason.BAD_JSON, "the frame is not a JSON object", field="frame") from None
 
 
-def params_of(method: str, params: Raw | None) -> Any:
+def params_of(method: str, params: Raw) -> Any:
     """The typed parameters of ``method``.
 
     Raises:
@@ -175,32 +175,34 @@ def params_of(method: str, params: Raw | None) -> Any:
     if decoder is None:
         raise BadInput(Reason.UNKNOWN_METHOD, "no such method", field="method")
     try:
-        return decoder.decode(params if params is not None else b"{}")
+        return decoder.decode(params or b"{}")
     except msgspec.ValidationError as error:
-        raise bad_field(*_inside_params(split_complaint(error))) from None
-    except (msgspec.DecodeError, RecursionError):
+        raise bad_field(*_complaint(error, "params")) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
         raise BadInput(Reason.BAD_JSON, "params are not a JSON object", field="params") from None
 
 
-def _inside_params(complaint: tuple[str, str]) -> tuple[str, str]:
-    field, rule = complaint
-    return ("params" if field == "payload" else field), rule
+def _complaint(error: msgspec.ValidationError, whole: str) -> tuple[str, str]:
+    """Field and rule; ``whole`` is what is wrong when no single field is."""
+    field, rule = split_complaint(error)
+    return (whole if field == "payload" else field), rule
 
 
 T = TypeVar("T")
 
 
-def convert(raw: Raw | None, kind: type[T]) -> T:
+def convert(raw: Raw, kind: type[T]) -> T:
     """Turn a raw member of a frame into ``kind``; unknown members are ignored where ``kind`` allows.
 
     Raises:
         BadInput: it does not fit.
     """
     try:
-        return msgspec.json.decode(raw if raw is not None else b"null", type=kind, dec_hook=decode_sized)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        complaint = split_complaint(error) if isinstance(error, msgspec.ValidationError) else ("result", "not JSON")
-        raise bad_field(*complaint) from None
+        return msgspec.json.decode(raw or b"null", type=kind, dec_hook=decode_sized)
+    except msgspec.ValidationError as error:
+        raise bad_field(*_complaint(error, "result")) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        raise BadInput(Reason.BAD_JSON, "the result is not JSON", field="result") from None
 
 
 def request(ident: JsonId, method: str, params: dict[str, Any]) -> bytes:

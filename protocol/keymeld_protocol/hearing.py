@@ -7,6 +7,7 @@ histories, and the signing is a ``Fork``.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from .errors import BrokenLog
@@ -15,7 +16,8 @@ from .records import Record
 from .replay import Replay
 from .values import Id, XOnlyKey
 
-MAX_WAITING = 64
+MAX_WAITING = 1024
+"""Records of one signing that wait for its keygen."""
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Hearing:
         if self._must_wait(replay, record):
             queue = self.waiting.setdefault(stream, [])
             if len(queue) >= MAX_WAITING:
-                raise BrokenLog(f"{stream.hex()} waits for a keygen that does not come")
+                raise self._overflowed(replay)
             queue.append(record)
             return []
         if record.offset <= replay.chain.offset and replay.chain.hashes[record.offset - 1] == record.hash:
@@ -78,19 +80,28 @@ class Hearing:
         replay.keygen = self.streams.get(said.keygen)
         if replay.keygen is None:
             return True
-        return not replay.keygen.chain.knows(said.after) and not replay.keygen.caught_up
+        if replay.keygen.caught_up or replay.keygen.broken is not None:
+            return False
+        completed = getattr(replay.keygen.state, "roster", None) is not None
+        return not (completed and replay.keygen.chain.knows(said.after))
+
+    def _overflowed(self, replay: Replay) -> BrokenLog:
+        """Give up a signing whose keygen does not come; it is read-only from now on."""
+        self.waiting.pop(replay.stream)
+        replay.broken = BrokenLog(f"{replay.stream.hex()} waits for a keygen that does not come")
+        return replay.broken
 
     def _flush(self, keygen: Id) -> list[tuple[Replay, Record]]:
-        """Hear the signings that waited for this keygen."""
+        """Hear the signings that waited for this keygen; one that breaks (its replay says so) harms no other stream."""
         verified: list[tuple[Replay, Record]] = []
         for stream in [s for s, queue in self.waiting.items() if getattr(_opening(queue), "keygen", None) == keygen]:
             queue = self.waiting.pop(stream)
-            for index, record in enumerate(queue):
-                heard = self.hear(stream, record)
-                verified += heard
-                if not heard and stream in self.waiting:
-                    self.waiting[stream] += queue[index + 1 :]
-                    break
+            with suppress(BrokenLog):
+                for index, record in enumerate(queue):
+                    verified += self.hear(stream, record)
+                    if stream in self.waiting:
+                        self.waiting[stream] += queue[index + 1 :]
+                        break
         return verified
 
 

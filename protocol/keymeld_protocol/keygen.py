@@ -33,7 +33,7 @@ from .payloads import (
 )
 from .records import Record
 from .schnorr import tagged_hash
-from .shapes import Payload
+from .shapes import MAX_JOINS, MAX_NOTES, Payload
 from .values import Hash, Id, XOnlyKey
 
 REPLACE_AFTER_MS = 60_000
@@ -78,6 +78,8 @@ class KeygenState:
     roster: Hash | None = None
     freed: tuple[Freed, ...] = ()
     generations: Mapping[XOnlyKey, int] = field(default_factory=dict)
+    joined: Mapping[int, int] = field(default_factory=dict)
+    notes: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def joins(self) -> tuple[KeygenJoin, ...]:
@@ -158,6 +160,8 @@ def apply(state: KeygenState, record: Record) -> KeygenState:
     handler = TRANSITIONS.get((state.phase, type(said)))
     if handler is None:
         raise Refused(Reason.WRONG_STATE, f"{said.kind} is not possible while {state.phase}", field="kind")
+    if state.phase == Phase.COLLECTING and record.at >= state.create.expires_at and handler is not _expired:
+        raise Refused(Reason.EXPIRED, "the time for joining has passed", field="kind")
     return handler(state, said, record)
 
 
@@ -167,7 +171,11 @@ def due(state: KeygenState, at: int) -> type[KeygenExpired] | None:
 
 
 def _seat(state: KeygenState, slot: int) -> Seat | None:
-    """What sits in ``slot``; raises Refused for a slot that the keygen has not."""
+    """What sits in ``slot``.
+
+    Raises:
+        BadInput: the keygen has no such slot.
+    """
     if slot >= len(state.seats):
         raise bad_field("slot", f"this keygen has slots 0…{len(state.seats) - 1}")
     return state.seats[slot]
@@ -195,14 +203,31 @@ def _join(state: KeygenState, said: KeygenJoin, record: Record) -> KeygenState:
         raise Refused(Reason.NOT_ALLOWED, "generation: must be new for every join of this auth key", field="generation")
     filled = Seat(said, record.statement.id, record.at, ready=said.enclave is None)
     generations = {**state.generations, said.by: said.generation}
-    return _completed(replace(_with_seat(state, said.slot, filled), generations=generations))
+    joined = _counted(state.joined, said.slot, "joins", MAX_JOINS)
+    return _completed(replace(_with_seat(state, said.slot, filled), generations=generations, joined=joined))
+
+
+def _counted(counts: Mapping[int, int], slot: int, what: str, limit: int) -> Mapping[int, int]:
+    """Count one more for ``slot``; nobody fills a log without end.
+
+    Raises:
+        Refused: ``over_limit``.
+    """
+    count = counts.get(slot, 0) + 1
+    if count > limit:
+        message = f"slot {slot} has seen enough: at most {limit} {what}"
+        raise Refused(Reason.OVER_LIMIT, message, field="kind", limit=limit)
+    return {**counts, slot: count}
 
 
 def _check_join_keys(state: KeygenState, said: KeygenJoin) -> None:
     """No key of a join plays another part in this session."""
     enclaves = {seat.join.enclave for seat in state.seats if seat is not None}
-    if said.by in state.create.slots or said.by == state.create.by or said.by in enclaves:
+    parts = {*state.create.slots, state.create.by, state.create.coordinator}
+    if said.by in parts or said.by in enclaves:
         raise Refused(Reason.NOT_ALLOWED, "by: this key already has another part in the session", field="by")
+    if said.enclave in parts:
+        raise Refused(Reason.NOT_ALLOWED, "enclave: this key already has another part in the session", field="enclave")
     for slot, seat in enumerate(state.seats):
         if slot == said.slot or seat is None:
             continue
@@ -301,9 +326,10 @@ def _only_coordinator(state: KeygenState, said: Payload) -> None:
 
 def _note(state: KeygenState, said: Note) -> KeygenState:
     """Notes are said by members and never move state."""
-    if state.slot_of(said.by) is None:
+    slot = state.slot_of(said.by)
+    if slot is None:
         raise Refused(Reason.NOT_ALLOWED, "by: only members say notes", field="by")
-    return state
+    return replace(state, notes=_counted(state.notes, slot, "notes", MAX_NOTES))
 
 
 Handler = Callable[[KeygenState, Any, Record], KeygenState]

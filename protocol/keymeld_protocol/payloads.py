@@ -294,7 +294,7 @@ class AttemptOpened(Said, frozen=True, kw_only=True, tag="attempt.opened"):
 
 
 class SigningExpired(Said, frozen=True, kw_only=True, tag="signing.expired"):
-    """Notice: the request's deadline has passed."""
+    """Notice: the request's deadline has passed, or the grace of its sixteenth and last attempt."""
 
 
 # Wallet and notes -----------------------------------------------------------------------------------------------

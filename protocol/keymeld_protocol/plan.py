@@ -75,7 +75,7 @@ def plan_of(state: SigningState, request: Statement, roster: Roster, group: Grou
     body = read_body(request, group)
     try:
         made = plan(body, roster)
-    except BadInput as error:
+    except (BadInput, InvalidCrypto) as error:
         raise Blamed("bad_body", (), str(error)) from None
     if len(made.items) != state.request.items:
         raise Blamed("bad_body", (), f"the request says {state.request.items} items, its body {len(made.items)}")

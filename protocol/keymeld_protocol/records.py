@@ -126,6 +126,8 @@ class Chain:
             Fork: another record stands, or another history led here.
             BrokenLog: a gap, a clock set back, or a statement repeated.
         """
+        if record.offset < 1:
+            raise BrokenLog(f"offsets of {self.stream.hex()} start at 1")
         if record.offset <= self.offset:
             if self.hashes[record.offset - 1] != record.hash:
                 raise Fork(f"offset {record.offset} of {self.stream.hex()} has two hashes")

@@ -11,13 +11,14 @@ the log broke the protocol.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import keygen, signing
 from .errors import BrokenLog, Fork, Reason, Refused, WireError
 from .keygen import KeygenState
 from .payloads import KeygenCreate, SigningRequest, WalletNote, WalletOpen
 from .records import Chain, Head, Record, head_is_signed
+from .shapes import MAX_WALLET_NOTES
 from .signing import SigningState
 from .values import Id, XOnlyKey
 
@@ -28,6 +29,7 @@ class WalletState:
 
     stream: Id
     owner: XOnlyKey
+    notes: int = 0
 
     @property
     def open(self) -> bool:
@@ -92,6 +94,8 @@ class Replay:
 
     def _verified(self, record: Record) -> State:
         """The state after ``record``, if it may follow."""
+        if self.keygen is not None and self.keygen.broken is not None:
+            raise BrokenLog(f"{self.stream.hex()} belongs to a keygen whose log does not hold")
         self.chain.check(record)
         self._check_after(record)
         try:
@@ -130,7 +134,7 @@ class Replay:
             Fork: the head names another hash for an offset we have verified.
             BrokenLog: it is not signed by the coordinator that ``keygen.create`` names.
         """
-        key = coordinator_of(self.state)
+        key = coordinator_of(self.state) or self.coordinator
         if key is not None and not head_is_signed(self.stream, head, key):
             raise BrokenLog(f"the head of {self.stream.hex()} is not signed by its coordinator")
         if 1 <= head.offset <= self.chain.offset and self.chain.hashes[head.offset - 1] != head.hash:
@@ -169,4 +173,7 @@ def _wallet_apply(state: WalletState, record: Record) -> WalletState:
     said = record.statement.payload
     if not isinstance(said, WalletNote) or said.by != state.owner:
         raise Refused(Reason.NOT_ALLOWED, "by: only the wallet's own notes stand here", field="by")
-    return state
+    if state.notes >= MAX_WALLET_NOTES:
+        message = f"at most {MAX_WALLET_NOTES} notes in a wallet"
+        raise Refused(Reason.OVER_LIMIT, message, field="kind", limit=MAX_WALLET_NOTES)
+    return replace(state, notes=state.notes + 1)

@@ -6,6 +6,8 @@ integers in 0…2⁵³−1, bytes as lower-case hex.
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 import msgspec
@@ -19,6 +21,14 @@ MAX_SLOTS: Final = 1000
 MAX_SUBSETS: Final = 200
 MAX_ITEMS: Final = 1000
 MAX_ATTEMPTS: Final = 16
+MAX_JOINS: Final = 64
+"""Joins that one slot may see, with those that were refused, released or replaced."""
+MAX_NOTES: Final = 1000
+"""Notes of one slot in one keygen."""
+MAX_WORDS: Final = 64
+"""Approvals and notes of one slot in one signing."""
+MAX_WALLET_NOTES: Final = 10_000
+"""Notes of one wallet."""
 MAX_PAYLOAD: Final = 256 * 1024
 REQUEST_LIFE_MS: Final = 7 * 24 * 3600 * 1000
 MIN_GRACE_MS: Final = 500
@@ -117,18 +127,28 @@ def check_rising(field: str, slots: tuple[int, ...]) -> None:
     Raises:
         BadInput: naming ``field``.
     """
-    if any(a >= b for a, b in zip(slots, slots[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(slots)):
         raise bad_field(field, "slots must be strictly rising")
 
 
+_PATH: Final = re.compile(r" - at `(\$[A-Za-z0-9_.\[\]]{0,100})`\Z")
+_NAMED: Final = re.compile(r"field `([A-Za-z0-9_]{1,64})`\Z")
+
+
 def split_complaint(error: msgspec.ValidationError) -> tuple[str, str]:
-    """Field and rule of a msgspec error, whose text is ``rule - at `$.field```."""
-    rule, _, path = str(error).partition(" - at `")
-    field = path.rstrip("`").removeprefix("$").removeprefix(".")
+    """Field and rule of a msgspec error, whose text is ``rule - at `$.field```.
+
+    What a stranger wrote is not repeated: neither odd names of fields nor the values that msgspec quotes come back.
+    """
+    rule = str(error)
+    found = _PATH.search(rule)
+    field = "" if found is None else found[1].removeprefix("$").removeprefix(".")
+    rule = rule if found is None else rule[: found.start()]
     for complaint, short in (
         ("Object missing required field", "is missing"),
         ("Object contains unknown field", "is unknown"),
     ):
         if rule.startswith(complaint):
-            return ".".join(filter(None, (field, rule.split("`")[1]))), short
-    return field or "payload", rule
+            named = _NAMED.search(rule)
+            return ".".join(filter(None, (field, "field" if named is None else named[1]))), short
+    return field or "payload", "is none of the words that belong here" if rule.startswith("Invalid") else rule

@@ -1,25 +1,24 @@
 """A signing: who agreed, who has contributed, and when the signatures are there.
 
-    APPROVING ── every rule met: attempt.opened ▶ NONCES ── all ▶ PSIGS ── all ▶ CONFIRMING ── signing.confirm ▶ COMPLETED
-        │                                           └─ retry, grace passed: attempt n+1, all contributions of n forgotten
+    APPROVING ── every rule met: attempt.opened ▶ NONCES ── all ▶ PSIGS ── all ▶ CONFIRMING ── confirm ▶ COMPLETED
+        │                                           └─ retry, grace passed: attempt n+1, what n has said is forgotten
+        │                                                (16 at most, then signing.expired ▶ FAILED)
         ├─ signing.reject, a rule can no longer be met ▶ REJECTED      ├─ signing.refuse ▶ FAILED(code)
         └─ signing.cancel, before the first attempt ▶ CANCELLED        └─ signing.expired ▶ EXPIRED
 
 The steps of an attempt (PROTOCOL §4): all signers but the last send ``nonces``; the last hears them and sends ``both``,
 keeping nothing; the others answer with ``psigs``.  Who signs alone sends ``signatures``.
 
-Like the keygen: states are values, ``TRANSITIONS`` is the table, each handler checks and moves in one go.
+Like the keygen: states are values, ``TRANSITIONS`` is the table, each handler checks and moves in one go.  The state
+itself, and what it waits for, are in ``signing_state``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Any
 
-from . import policy
-from .contributions import over
 from .errors import BadInput, Reason, Refused, bad_field
 from .keygen import KeygenState
 from .keygen import Phase as KeygenPhase
@@ -38,100 +37,25 @@ from .payloads import (
 )
 from .policy import Consent, Verdict
 from .records import Record
-from .shapes import MAX_ATTEMPTS, REQUEST_LIFE_MS, Payload, Signer
-from .values import Hash, Id, XOnlyKey
+from .shapes import MAX_ATTEMPTS, MAX_WORDS, REQUEST_LIFE_MS, Payload, Signer
+from .signing_state import (
+    ENDS,
+    Contribution,
+    Phase,
+    SigningState,
+    due,
+    exhausted,
+    expected,
+    may_open,
+    nonces_hash,
+    signers_of,
+    verdict,
+)
 
-
-class Phase(StrEnum):
-    """Where a signing stands; the last five are its ends."""
-
-    APPROVING = "approving"
-    NONCES = "nonces"
-    PSIGS = "psigs"
-    CONFIRMING = "confirming"
-    COMPLETED = "completed"
-    REJECTED = "rejected"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-
-
-ENDS = frozenset({Phase.COMPLETED, Phase.REJECTED, Phase.FAILED, Phase.CANCELLED, Phase.EXPIRED})
-
-
-@dataclass(frozen=True)
-class Contribution:
-    """What one signer has said in the current attempt; its values are the blob of the record at ``offset``."""
-
-    id: Id
-    by: XOnlyKey
-    slots: tuple[int, ...]
-    step: str
-    offset: int
-
-
-@dataclass(frozen=True)
-class SigningState:
-    """A signing as its log tells it, beside the keygen it belongs to."""
-
-    stream: Id
-    request: SigningRequest
-    keygen: KeygenState
-    phase: Phase
-    consent: Consent
-    attempt: int = 0
-    signers: tuple[Signer, ...] = ()
-    last: XOnlyKey | None = None
-    step_since: int = 0
-    contributions: tuple[Contribution, ...] = ()
-    retry: bool = False
-    code: str | None = None
-    blamed: tuple[int, ...] = ()
-    psig_sent: bool = False
-    confirmed: int | None = None
-
-    @property
-    def open(self) -> bool:
-        """Whether anything can still happen."""
-        return self.phase not in ENDS
-
-    @property
-    def may_be_signed(self) -> bool:
-        """Ended without a result after a psig was sent: somebody may hold a signature (PROTOCOL §4)."""
-        return self.phase in ENDS - {Phase.COMPLETED} and self.psig_sent
-
-    def hearers(self) -> frozenset[XOnlyKey]:
-        """The members, their readers, and the enclaves of the needed slots."""
-        joins = self.keygen.joins
-        keys = {k for join in joins for k in (join.by, join.reader) if k is not None}
-        keys.update(e for slot in self.request.slots if (e := joins[slot].enclave) is not None)
-        return frozenset(keys)
-
-    def holdouts(self) -> tuple[int, ...]:
-        """The slots that are still missing for the next step."""
-        if self.phase == Phase.APPROVING:
-            return tuple(sorted(self._unapproved()))
-        if self.phase in (Phase.NONCES, Phase.PSIGS):
-            missing = expected(self)
-            return tuple(sorted(slot for s in self.signers if s.key in missing for slot in s.slots))
-        return ()
-
-    def _unapproved(self) -> set[int]:
-        joins, needed = self.keygen.joins, frozenset(self.request.slots)
-        verdicts = (policy.missing(joins[s].rule, s, needed, self.consent, self.step_since) for s in needed)
-        return {slot for verdict in verdicts for slot in verdict}
-
-    def deadline(self, up_since: int = 0, after: int = -1) -> int | None:
-        """When the clock next has something to say (ms), later than ``after``; ``up_since``: this coordinator's start."""
-        if not self.open:
-            return None
-        times = [self.request.expires_at]
-        if self.phase in (Phase.NONCES, Phase.PSIGS):
-            times.append(max(self.step_since, up_since) + self.request.grace_ms)
-        if self.phase == Phase.APPROVING:
-            rules = (self.keygen.joins[slot].rule for slot in self.request.slots)
-            times.extend(r.not_before for r in rules if r.not_before is not None and r.not_before > self.step_since)
-        return min((time for time in times if time > after), default=None)
+__all__ = [
+    "ENDS", "TRANSITIONS", "Contribution", "Phase", "SigningState", "apply", "due", "exhausted", "expected", "may_open",
+    "nonces_hash", "opened", "signers_of", "verdict",
+]  # fmt: skip
 
 
 def opened(record: Record, keygen: KeygenState) -> SigningState:
@@ -162,10 +86,11 @@ def opened(record: Record, keygen: KeygenState) -> SigningState:
 
 def _check_slots(request: SigningRequest, keygen: KeygenState) -> None:
     """Every needed slot exists and can sign without its device."""
+    joins = keygen.joins
     for slot in request.slots:
-        if slot >= len(keygen.joins):
-            raise bad_field("slots", f"this keygen has slots 0…{len(keygen.joins) - 1}")
-        if keygen.joins[slot].custody == "device":
+        if slot >= len(joins):
+            raise bad_field("slots", f"this keygen has slots 0…{len(joins) - 1}")
+        if joins[slot].custody == "device":
             raise Refused(
                 Reason.NOT_ALLOWED, f"slot {slot} signs on its device; devices cannot sign yet", field="slots"
             )
@@ -179,76 +104,13 @@ def apply(state: SigningState, record: Record) -> SigningState:
     """
     said = record.statement.payload
     if isinstance(said, Note):
-        _member(state, said)
-        return state
+        return _counted(state, _member(state, said))
+    if state.open and record.at >= state.request.expires_at and not isinstance(said, SigningExpired):
+        raise Refused(Reason.EXPIRED, "the request has expired", field="kind")
     handler = TRANSITIONS.get((state.phase, type(said)))
     if handler is None:
         raise Refused(Reason.WRONG_STATE, f"{said.kind} is not possible while {state.phase}", field="kind")
     return handler(state, said, record)
-
-
-# What is expected next, and what the clock or the presence of a signer calls for ---------------------------------
-
-
-def expected(state: SigningState) -> dict[XOnlyKey, str]:
-    """The step that each missing signer of the current attempt owes now."""
-    said = {(c.by, c.step) for c in state.contributions}
-    if state.phase == Phase.NONCES:
-        if len(state.signers) == 1:
-            return {state.signers[0].key: "signatures"}
-        first = {s.key: "nonces" for s in state.signers if s.key != state.last and (s.key, "nonces") not in said}
-        return first or ({state.last: "both"} if state.last is not None else {})
-    if state.phase == Phase.PSIGS:
-        return {s.key: "psigs" for s in state.signers if s.key != state.last and (s.key, "psigs") not in said}
-    return {}
-
-
-def verdict(state: SigningState, at: int) -> Verdict:
-    """Whether the public rules of all needed slots are met at ``at`` (ms)."""
-    joins, needed = state.keygen.joins, frozenset(state.request.slots)
-    found = {policy.evaluate(joins[slot].rule, slot, needed, state.consent, at) for slot in needed}
-    return next((v for v in (Verdict.HOPELESS, Verdict.WAITING) if v in found), Verdict.MET)
-
-
-def signers_of(state: SigningState) -> tuple[Signer, ...]:
-    """Each enclave that signs and the needed slots it speaks for, by lowest slot."""
-    slots: dict[XOnlyKey, list[int]] = {}
-    for slot in state.request.slots:
-        enclave = state.keygen.joins[slot].enclave
-        if enclave is not None:
-            slots.setdefault(enclave, []).append(slot)
-    return tuple(Signer(key=key, slots=tuple(held)) for key, held in slots.items())
-
-
-def may_open(state: SigningState, at: int, up_since: int = 0) -> bool:
-    """Whether the log allows a new attempt at ``at`` (ms)."""
-    if state.attempt >= MAX_ATTEMPTS or verdict(state, at) is not Verdict.MET:
-        return False
-    if state.phase == Phase.APPROVING:
-        return True
-    late = at >= max(state.step_since, up_since) + state.request.grace_ms
-    return state.phase in (Phase.NONCES, Phase.PSIGS) and (state.retry or late)
-
-
-def due(state: SigningState, at: int, here: frozenset[XOnlyKey], up_since: int = 0) -> dict[str, Any] | None:
-    """The fields of the notice that time and presence call for: ``attempt.opened`` or ``signing.expired``.
-
-    ``here`` are the enclaves that the coordinator runs and hears now: only they go last (attack 50), and an attempt is
-    opened only when every signer is here.
-    """
-    if state.open and at >= state.request.expires_at:
-        return {"type": SigningExpired}
-    signers = signers_of(state)
-    if not may_open(state, at, up_since) or not all(signer.key in here for signer in signers):
-        return None
-    last = max(signers, key=lambda s: len(s.slots)).key if len(signers) > 1 else None
-    return {"type": AttemptOpened, "attempt": state.attempt + 1, "signers": signers, "last": last}
-
-
-def nonces_hash(state: SigningState) -> Hash:
-    """``over``: the nonces of this attempt that a psig answers, by lowest slot of who sent them."""
-    ids = [(c.slots[0], c.id) for c in state.contributions if c.step in ("nonces", "both")]
-    return over(state.stream, state.attempt, [ident for _, ident in sorted(ids)])
 
 
 # The handlers ---------------------------------------------------------------------------------------------------
@@ -272,6 +134,15 @@ def _signer(state: SigningState, said: Any) -> Signer:
     return signer
 
 
+def _counted(state: SigningState, slot: int) -> SigningState:
+    """Count what a member may say often; nobody fills a log without end."""
+    words = state.words.get(slot, 0) + 1
+    if words > MAX_WORDS:
+        message = f"slot {slot} has said enough here: at most {MAX_WORDS} approvals and notes"
+        raise Refused(Reason.OVER_LIMIT, message, field="by", limit=MAX_WORDS)
+    return replace(state, words={**state.words, slot: words})
+
+
 def _only_coordinator(state: SigningState, said: Payload) -> None:
     if said.by != state.keygen.create.coordinator:
         raise Refused(Reason.NOT_ALLOWED, "by: only the coordinator says notices", field="by")
@@ -291,7 +162,8 @@ def _approve(state: SigningState, said: SigningApprove, record: Record) -> Signi
         raise Refused(Reason.EXPIRED, "until: must lie in the future", field="until")
     if state.consent.approvals.get(slot) == until:
         raise Refused(Reason.ALREADY_SAID, f"slot {slot} has approved this request", field="by")
-    return replace(state, consent=replace(state.consent, approvals={**state.consent.approvals, slot: until}))
+    consent = replace(state.consent, approvals={**state.consent.approvals, slot: until})
+    return replace(_counted(state, slot), consent=consent)
 
 
 def _reject(state: SigningState, said: SigningReject, record: Record) -> SigningState:
@@ -362,13 +234,19 @@ def _confirm(state: SigningState, said: SigningConfirm, record: Record) -> Signi
 
 
 def _retry(state: SigningState, said: SigningRetry, record: Record) -> SigningState:
-    """A signer's nonces are gone; the 16th such attempt fails, naming who still owed something."""
-    _signer(state, said)
+    """A signer's nonces are gone; the 16th such attempt fails, naming it and whoever still owed something."""
+    signer = _signer(state, said)
     if state.retry:
         raise Refused(Reason.ALREADY_SAID, "a new attempt is asked for already", field="attempt")
     if state.attempt >= MAX_ATTEMPTS:
-        return replace(state, phase=Phase.FAILED, code="too_many_attempts", blamed=state.holdouts())
+        return _spent(state, signer.slots)
     return replace(state, retry=True)
+
+
+def _spent(state: SigningState, also: tuple[int, ...] = ()) -> SigningState:
+    """FAILED after the last attempt, naming the holdouts."""
+    blamed = tuple(sorted({*state.holdouts(), *also}))
+    return replace(state, phase=Phase.FAILED, code="too_many_attempts", blamed=blamed)
 
 
 def _refuse(state: SigningState, said: SigningRefuse, record: Record) -> SigningState:
@@ -382,10 +260,13 @@ def _refuse(state: SigningState, said: SigningRefuse, record: Record) -> Signing
 
 
 def _expired(state: SigningState, said: SigningExpired, record: Record) -> SigningState:
+    """The deadline has passed, or the sixteenth attempt's grace."""
     _only_coordinator(state, said)
-    if record.at < state.request.expires_at:
-        raise Refused(Reason.NOT_ALLOWED, "signing.expired before expires_at", field="kind")
-    return replace(state, phase=Phase.EXPIRED)
+    if record.at >= state.request.expires_at:
+        return replace(state, phase=Phase.EXPIRED)
+    if not exhausted(state, record.at):
+        raise Refused(Reason.NOT_ALLOWED, "signing.expired before expires_at or the last grace", field="kind")
+    return _spent(state)
 
 
 Handler = Callable[[SigningState, Any, Record], SigningState]

@@ -21,7 +21,7 @@ from . import payloads
 from .errors import BadInput, Reason, bad_field
 from .payloads import Note
 from .schnorr import tagged_hash, verify
-from .shapes import MAX_PAYLOAD, Payload
+from .shapes import MAX_PAYLOAD, Payload, split_complaint
 from .values import Id, Signature, digest, from_base64url, to_base64url
 
 MAX_BLOB = 640 * 1024
@@ -174,8 +174,6 @@ def to_wire(raw: Any, field: str = "statement") -> WireStatement:
     Raises:
         BadInput: a field is missing, unknown, or of another type.
     """
-    from .shapes import split_complaint
-
     try:
         return msgspec.convert(raw, WireStatement)
     except msgspec.ValidationError as error:

@@ -1,0 +1,230 @@
+"""tests/vectors/wire, the files about what is derived, sealed and computed: each says what the code does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from keymeld_enclave import signer
+from keymeld_protocol import contents, contributions, policy
+from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Psig
+from keymeld_protocol.envelope import EnvelopeContext, open_envelope
+from keymeld_protocol.errors import InvalidCrypto
+from keymeld_protocol.kdf import hkdf
+from keymeld_protocol.keyagg import aggregate, bip86_tweak
+from keymeld_protocol.keygen import roster_hash
+from keymeld_protocol.keys import possession_is_proven, possession_message
+from keymeld_protocol.policy import Consent
+from keymeld_protocol.schnorr import SigningKey, tagged_hash
+from keymeld_protocol.sealing import GroupKey
+from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.shapes import Rule
+from keymeld_protocol.ticket import Ticket
+from keymeld_protocol.transaction import Spend, taproot_address
+from keymeld_protocol.values import Hash, Id, PlainKey, Salt, Signature, XOnlyKey
+from tests.support.wire import HEX, each, refusal, wire
+from tests.vectors.story import tell
+
+# keys.json, sealing.json, envelopes.json, tickets.json ----------------------------------------------------------
+
+
+@each("keys", "derivations")
+def test_a_key_is_derived(one: Any) -> None:
+    secret = hkdf(HEX(one["ikm"]), HEX(one["salt"]), HEX(one["info"]))
+    assert secret.hex() == one["secret"]
+    assert Secret(secret).point.hex() == one["plain_key"] and one["plain_key"][2:] == one["xonly_key"]
+
+
+def test_the_group_key_gives_its_commitment() -> None:
+    one = wire("keys")["group"]
+    assert hkdf(HEX(one["S"]), HEX(one["salt"]), b"keymeld/group/v1").hex() == one["K"]
+    assert GroupKey(HEX(one["S"]), Salt.from_hex(one["salt"])).commitment.hex() == one["commitment"]
+
+
+@each("keys", "possession")
+def test_possession_is_proven_or_not(one: Any) -> None:
+    place = (
+        Id.from_hex(one["keygen_id"]),
+        one["slot"],
+        XOnlyKey.from_hex(one["auth"]),
+        PlainKey.from_hex(one["pubkey"]),
+    )
+    assert possession_is_proven(Signature.from_hex(one["proof"]), *place) is one["holds"]
+    assert (possession_message(*place).hex() == wire("keys")["possession"][0]["message"]) is one["holds"]
+
+
+def group_key() -> GroupKey:
+    """The vectors' group."""
+    vector = wire("sealing")
+    return GroupKey.open_group(HEX(vector["S"]), Salt.from_hex(vector["salt"]), Hash.from_hex(vector["group"]))
+
+
+def opened(one: Any) -> bytes:
+    """What a sealed vector holds."""
+    session, by = Id.from_hex(one["session"]), XOnlyKey.from_hex(one["by"])
+    return group_key().open(one["kind"], one["field"], session, by, HEX(one["sealed"]))
+
+
+@each("sealing", "sealed")
+def test_a_sealed_field_opens(one: Any) -> None:
+    assert opened(one) == HEX(one["plaintext"])
+    place = b"".join(bytes([len(one[n])]) + one[n].encode() for n in ("kind", "field"))
+    assert tagged_hash("keymeld/sealed/v1", place + HEX(one["session"]) + HEX(one["by"])).hex() == one["aad"]
+
+
+@each("sealing", "does_not_open")
+def test_a_sealed_field_does_not_open_elsewhere(one: Any) -> None:
+    with pytest.raises(InvalidCrypto):
+        opened(one)
+
+
+def test_a_foreign_group_secret_is_refused() -> None:
+    vector = wire("sealing")
+    with pytest.raises(InvalidCrypto):
+        GroupKey.open_group(
+            HEX(vector["foreign_group_secret"]), Salt.from_hex(vector["salt"]), Hash.from_hex(vector["group"])
+        )
+
+
+def envelope_of(one: Any) -> Any:
+    """Open an envelope vector."""
+    identity = Secret(HEX(one["identity_secret"]))
+    context = EnvelopeContext(
+        keygen_id=Id.from_hex(one["keygen_id"]), slot=one["slot"], generation=one["generation"],
+        auth=XOnlyKey.from_hex(one["auth"]), enclave=XOnlyKey(SigningKey(identity).key),
+    )  # fmt: skip
+    return open_envelope(identity, context, HEX(one["envelope"]))
+
+
+@each("envelopes", "envelopes")
+def test_an_envelope_opens(one: Any) -> None:
+    envelope = envelope_of(one)
+    assert envelope.signing.buffer == HEX(one["signing_key"])
+    assert envelope.group_secret == HEX(one["S"]) and envelope.policy == one["policy"].encode()
+
+
+def test_the_envelopes_are_for_identities_of_both_parities() -> None:
+    points = [Secret(HEX(one["identity_secret"])).point for one in wire("envelopes")["envelopes"]]
+    assert {point[0] for point in points} == {2, 3}
+
+
+@each("envelopes", "does_not_open")
+def test_an_envelope_does_not_open_elsewhere(one: Any) -> None:
+    with pytest.raises(InvalidCrypto):
+        envelope_of(one)
+
+
+@each("tickets", "tickets")
+def test_a_ticket_is_read_and_written(one: Any) -> None:
+    ticket = Ticket.parse(one["text"])
+    assert ticket == Ticket.parse(one["https"])
+    assert (ticket.host, ticket.url, ticket.slot) == (one["host"], one["url"], one["slot"])
+    assert (ticket.keygen_id.hex(), bytes(ticket.group_secret).hex()) == (one["keygen_id"], one["S"])
+    assert SigningKey(ticket.slot_secret(1)).key.hex() == one["invite_key_of_slot_1"]
+    assert ticket.text() == one["text"]
+
+
+@each("tickets", "refused")
+def test_a_ticket_is_refused(one: Any) -> None:
+    assert refusal(Ticket.parse, one["text"])[0] == one["reason"]
+
+
+# contents.json, contributions.json, roster.json -----------------------------------------------------------------
+
+
+@each("contents", "contents")
+def test_a_plaintext_has_one_spelling(one: Any) -> None:
+    shape: Any = getattr(contents, one["shape"])
+    assert contents.encode(contents.parse(shape, one["text"].encode())).decode() == one["text"]
+    if "commitment" in one:
+        assert contents.policy_commitment(one["text"].encode()).hex() == one["commitment"]
+
+
+@each("contents", "refused")
+def test_a_plaintext_is_refused(one: Any) -> None:
+    shape: Any = getattr(contents, one["shape"])
+    assert refusal(contents.parse, shape, one["text"].encode()) == (one["reason"], one["field"])
+
+
+def told(entry: Entry) -> dict[str, Any]:
+    """An entry as the vectors write it."""
+    tags = {Nothing: 0, Nonce: 1, Psig: 2, Both: 3, Finished: 4, Failed: 255}
+    values = {name: getattr(entry, name) for name in entry.__slots__}
+    return {"tag": tags[type(entry)]} | {n: v.hex() if isinstance(v, bytes) else v for n, v in values.items()}
+
+
+@each("contributions", "entries")
+def test_entries_are_read_and_written(one: Any) -> None:
+    entries = contributions.decode(HEX(one["bytes"]), one["items"])
+    assert [told(entry) for entry in entries] == one["entries"]
+    assert contributions.encode(entries) == HEX(one["bytes"])
+
+
+@each("contributions", "refused")
+def test_entries_are_refused(one: Any) -> None:
+    assert refusal(contributions.decode, HEX(one["bytes"]), one["items"]) == (one["reason"], one["field"])
+
+
+@each("contributions", "over")
+def test_over_names_the_nonces(one: Any) -> None:
+    ids = [Id.from_hex(ident) for ident in one["ids_by_lowest_slot"]]
+    assert contributions.over(Id.from_hex(one["signing_id"]), one["attempt"], ids).hex() == one["over"]
+
+
+@each("contributions", "nonce_extra")
+def test_a_nonce_is_bound_to_its_place(one: Any) -> None:
+    place = b"".join(one[name].to_bytes(4, "big") for name in ("attempt", "item", "point"))
+    slots = b"".join(slot.to_bytes(2, "big") for slot in one["slots"])
+    data = HEX(one["signing_id"]) + place + slots + HEX(one["others"]) + HEX(one["T"])
+    assert tagged_hash("keymeld/nonce-extra/v1", data).hex() == one["extra_in"]
+
+
+def test_the_enclaves_bind_their_nonces_like_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    bound: list[bytes] = []
+
+    def listening(tag: str, data: bytes) -> bytes:
+        bound.append(bytes(data))
+        return tagged_hash(tag, data)
+
+    monkeypatch.setattr(signer, "tagged_hash", listening)
+    story = tell.__wrapped__()
+    first, last = (data for data in bound if data.startswith(story.together.stream))
+    place = story.together.stream + b"\0\0\0\1" + bytes(4) + bytes(4)
+    assert first == place + b"\0\2" + bytes(66) + bytes(33)
+    assert last.startswith(place + b"\0\0\0\1") and last[-99:-33] != bytes(66) and len(last) == 44 + 4 + 99
+
+
+def test_the_roster_follows_from_the_joins() -> None:
+    vector = wire("roster")
+    joins = tuple(Id.from_hex(join) for join in vector["joins"])
+    assert roster_hash(Id.from_hex(vector["keygen_id"]), joins).hex() == vector["roster"]
+
+
+@each("roster", "key_lists")
+def test_a_key_list_comes_to_its_address(one: Any) -> None:
+    keys = [HEX(wire("roster")["cards"][slot]["pubkey"]) for slot in one["slots"]]
+    keyagg = aggregate(keys, (bip86_tweak(keys),))
+    assert [key.hex() for key in keyagg.keys] == one["sorted_keys"]
+    assert (keyagg.aggregate.hex(), keyagg.output.hex()) == (one["aggregate"], one["output"])
+    for network, address in one["addresses"].items():
+        assert taproot_address(keyagg.output, network) == address
+
+
+@each("roster", "plans")
+def test_a_body_comes_to_its_messages(one: Any) -> None:
+    body = contents.parse(contents.Body, one["body"].encode())
+    spends = [Spend(t.unsigned, [(s.amount, s.script) for s in t.spent]) for t in body.transactions]
+    messages = [
+        spends[item.transaction].sighash(item.input) if isinstance(item, contents.SignInput) else item.message
+        for item in body.items
+    ]
+    assert [message.hex() for message in messages] == [item["message"] for item in one["items"]]
+    assert [spend.fee for spend in spends] == one["fees"]
+
+
+@each("roster", "quorum_rules")
+def test_a_rule_is_judged(one: Any) -> None:
+    consent = Consent(one["requester"], dict.fromkeys(one["approved"], 10), frozenset(one["rejected"]))
+    rule = Rule(**one["rule"] | ({"of": tuple(one["rule"]["of"])} if "of" in one["rule"] else {}))
+    assert policy.evaluate(rule, one["slot"], frozenset(one["key_list"]), consent, 5).value == one["verdict"]

@@ -1,0 +1,283 @@
+"""A coordinator in memory: what the server does with a statement, without sockets, tasks or disk.
+
+    submit ─▶ parse · known id · after · step · append ─▶ due notices
+                                            │
+    inbox ◀─ tamper (a hostile coordinator) ◀─ WireRecord, to whom it concerns, in order
+
+A hostile one: set ``tamper`` to drop, repeat, hold back or alter what a peer is sent; ``force`` writes a statement into
+a log without any check; ``fork`` gives some peers a history of their own; ``attempt`` says ``attempt.opened`` at will.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from copy import copy
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from keymeld_protocol import keygen, replay, signing_state, statements
+from keymeld_protocol.errors import Reason, Refused, WireError
+from keymeld_protocol.frames import WireRecord
+from keymeld_protocol.keygen import KeygenState
+from keymeld_protocol.payloads import (
+    AttemptOpened,
+    KeygenCreate,
+    KeygenJoin,
+    SigningOpened,
+    SigningRequest,
+    WalletOpen,
+)
+from keymeld_protocol.records import Chain, Record
+from keymeld_protocol.replay import State
+from keymeld_protocol.schnorr import SigningKey
+from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.shapes import Said
+from keymeld_protocol.signing_state import SigningState
+from keymeld_protocol.statements import Statement
+from keymeld_protocol.values import Epoch, Id, XOnlyKey
+
+NOON = 1_700_000_000_000
+"""When every world begins (ms)."""
+
+Tamper = Callable[["Peer", Id, WireRecord], Iterable[WireRecord]]
+
+
+def secret_of(name: str) -> bytes:
+    """32 bytes that follow from a name."""
+    return sha256(name.encode()).digest()
+
+
+def key_of(name: str) -> SigningKey:
+    """The key that a name decides."""
+    with Secret(secret_of(name)) as secret:
+        return SigningKey(secret)
+
+
+@dataclass
+class Log:
+    """One stream as the coordinator keeps it; a signing's ``keygen`` is the log it belongs to."""
+
+    chain: Chain
+    keygen: Log | None = None
+    state: State | None = None
+    records: list[Record] = field(default_factory=list)
+
+    @property
+    def stream(self) -> Id:
+        """The stream's name."""
+        return self.chain.stream
+
+    def hearers(self) -> frozenset[XOnlyKey]:
+        """The keys that this stream concerns."""
+        return self.state.hearers() if self.state is not None else frozenset()
+
+    def branch(self) -> Log:
+        """A second history that begins like this one."""
+        chain = copy(self.chain)
+        chain.hashes, chain.offsets, chain.ids = list(chain.hashes), dict(chain.offsets), dict(chain.ids)
+        return Log(chain, self.keygen, self.state, list(self.records))
+
+
+class Peer:
+    """Whoever hears: an inbox, and whether it is here.  What it was told is delivered by ``step``, one at a time."""
+
+    signs = False
+    """Whether this is an enclave that the coordinator runs."""
+
+    def __init__(self, coordinator: Coordinator, name: str) -> None:
+        self.coordinator, self.name = coordinator, name
+        self.here = True
+        self.inbox: deque[tuple[Id, WireRecord]] = deque()
+        self.sent: dict[Id, int] = {}
+        self.troubles: list[str] = []
+        coordinator.peers[name] = self
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+    @property
+    def keys(self) -> frozenset[XOnlyKey]:
+        """The keys that this peer has proven."""
+        raise NotImplementedError
+
+    def hear(self, stream: Id, wire: WireRecord) -> None:
+        """Take one record."""
+        raise NotImplementedError
+
+    def resume(self, stream: Id, top: int) -> int:
+        """``stream`` stands at ``top`` as this peer comes back; returns the offset after which it wants records."""
+        raise NotImplementedError
+
+    def step(self) -> bool:
+        """Hear one record; False when there is none."""
+        if not self.inbox:
+            return False
+        stream, wire = self.inbox.popleft()
+        try:
+            self.hear(stream, wire)
+        except WireError as error:
+            self.troubles.append(str(error))
+        return True
+
+    def leave(self) -> None:
+        """Go away: what was on its way is lost."""
+        self.here = False
+        self.inbox.clear()
+        self.sent.clear()
+
+    def come_back(self) -> None:
+        """Connect again, resume every stream: keygens first, then signings."""
+        self.leave()
+        self.here = True
+        logs = sorted(self.coordinator.logs_of(self), key=lambda log: isinstance(log.state, SigningState))
+        for log in logs:
+            self.sent[log.stream] = self.resume(log.stream, log.chain.offset)
+            self.coordinator.publish(log, only=self)
+        self.coordinator.clock()
+
+
+class Coordinator:
+    """Orders statements, keeps logs, tells peers; ``now`` (ms) is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+        self.up_since = 0
+        self.epoch = Epoch(bytes(16))
+        self.coordinator = key_of("coordinator")
+        self.key = XOnlyKey(self.coordinator.key)
+        self.logs: dict[Id, Log] = {}
+        self.branches: dict[tuple[str, Id], Log] = {}
+        self.peers: dict[str, Peer] = {}
+        self.tamper: Tamper | None = None
+
+    @property
+    def here(self) -> frozenset[XOnlyKey]:
+        """The enclaves that are connected."""
+        return frozenset(key for peer in self.peers.values() if peer.here and peer.signs for key in peer.keys)
+
+    # What is said
+
+    def submit(self, statement: Statement, speaker: Peer | None = None) -> tuple[Id, int]:
+        """What the server does with a statement: check, append, say what is due, publish; gives its place.
+
+        Raises:
+            WireError: refused; nothing has changed.
+        """
+        statement = statements.parse(statement.wire)
+        said, stream = statement.payload, getattr(statement.payload, "stream", statement.id)
+        log = self.log(stream, speaker)
+        if log is not None and statement.id in log.chain.ids:
+            return stream, log.chain.ids[statement.id]
+        statements.require_blobs(statement)
+        if isinstance(said, KeygenCreate | SigningRequest | WalletOpen):
+            log = Log(Chain(stream), self.log(said.keygen, speaker) if isinstance(said, SigningRequest) else None)
+        elif log is None:
+            raise Refused(Reason.UNKNOWN_STREAM, "stream: no such session", field="stream")
+        history = log.keygen if isinstance(said, SigningRequest) else log
+        if isinstance(said, Said | SigningRequest) and (history is None or not history.chain.knows(said.after)):
+            raise Refused(Reason.FORK, "after: in no history of this stream", field="after")
+        record = self._append(log, statement)
+        if isinstance(said, SigningRequest) and log.keygen is not None:
+            self.notice(log.keygen, SigningOpened, signing=stream)
+        self.clock(log)
+        return stream, record.offset
+
+    def _append(self, log: Log, statement: Statement, *, forced: bool = False) -> Record:
+        record = log.chain.next(self.epoch, self.now, statement)
+        keygen_state = log.keygen.state if log.keygen is not None else None
+        try:
+            state = replay.step(log.state, record, keygen_state if isinstance(keygen_state, KeygenState) else None)
+        except WireError:
+            if not forced:
+                raise
+            state = log.state  # type: ignore[assignment]
+        log.state = state
+        log.chain.append(record)
+        log.records.append(record)
+        self.logs.setdefault(log.stream, log)
+        self.publish(log)
+        return record
+
+    def notice(self, log: Log, kind: type[Said], *, forced: bool = False, **fields: Any) -> Record:
+        """The coordinator says ``kind`` in a log."""
+        by = XOnlyKey(self.coordinator.key)
+        payload = kind(v=1, by=by, stream=log.stream, after=log.chain.hash, **fields)
+        return self._append(log, statements.make(payload, self.coordinator.sign), forced=forced)
+
+    def clock(self, only: Log | None = None) -> None:
+        """Say every notice that time and presence call for."""
+        for log in [only] if only is not None else list(self.logs.values()):
+            while (fields := self._due(log)) is not None:
+                self.notice(log, fields.pop("type"), **fields)
+
+    def _due(self, log: Log) -> dict[str, Any] | None:
+        if isinstance(log.state, KeygenState):
+            kind = keygen.due(log.state, self.now)
+            return {"type": kind} if kind is not None else None
+        if isinstance(log.state, SigningState):
+            return signing_state.due(log.state, self.now, self.here, self.up_since)
+        return None
+
+    # Who hears it
+
+    def log(self, stream: Id, speaker: Peer | None = None) -> Log | None:
+        """A stream's log, as ``speaker`` is shown it."""
+        branch = self.branches.get((speaker.name, stream)) if speaker is not None else None
+        return branch if branch is not None else self.logs.get(stream)
+
+    def state(self, stream: Id) -> Any:
+        """A stream's state; the caller knows its kind."""
+        return self.logs[stream].state
+
+    def logs_of(self, peer: Peer) -> list[Log]:
+        """The logs that concern a peer, as it is shown them."""
+        shown = (self.log(stream, peer) for stream in self.logs)
+        return [log for log in shown if log is not None and log.hearers() & peer.keys]
+
+    def publish(self, log: Log, only: Peer | None = None) -> None:
+        """Put what is new of a log into the inboxes of those whom it concerns."""
+        for peer in [only] if only is not None else self.peers.values():
+            if peer.here and self.log(log.stream, peer) is log and log.hearers() & peer.keys:
+                for record in log.records[peer.sent.get(log.stream, 0) :]:
+                    self._send(peer, log.stream, record)
+                peer.sent[log.stream] = log.chain.offset
+
+    def _send(self, peer: Peer, stream: Id, record: Record) -> None:
+        wire = self.wire(record, peer)
+        for sent in [wire] if self.tamper is None else self.tamper(peer, stream, wire):
+            peer.inbox.append((stream, sent))
+
+    def wire(self, record: Record, peer: Peer) -> WireRecord:
+        """A record as ``peer`` is sent it: an envelope goes to its own enclave only."""
+        said = record.statement.payload
+        if isinstance(said, KeygenJoin) and said.enclave not in peer.keys:
+            record = record.without_blobs(("envelope",))
+        return WireRecord(record.epoch, record.offset, record.at, record.hash, record.statement.wire)
+
+    # A hostile coordinator
+
+    def force(self, statement: Statement, speaker: Peer | None = None) -> Record:
+        """Write a statement into its log without any check."""
+        stream = getattr(statement.payload, "stream", statement.id)
+        log = self.log(stream, speaker) or Log(Chain(stream))
+        if isinstance(statement.payload, SigningRequest):
+            log.keygen = self.log(statement.payload.keygen, speaker)
+        return self._append(log, statement, forced=True)
+
+    def attempt(self, stream: Id, **fields: Any) -> Record:
+        """Say ``attempt.opened`` now, whether or not the log allows it."""
+        log = self.logs[stream]
+        assert isinstance(log.state, SigningState)
+        signers = signing_state.signers_of(log.state)
+        last = signers[-1].key if len(signers) > 1 else None
+        chosen = {"attempt": log.state.attempt + 1, "signers": signers, "last": last} | fields
+        return self.notice(log, AttemptOpened, forced=True, **chosen)
+
+    def fork(self, stream: Id, *peers: Peer) -> Log:
+        """From now on these peers see, and write, a history of their own of ``stream``."""
+        branch = self.logs[stream].branch()
+        for peer in peers:
+            self.branches[peer.name, stream] = branch
+        return branch

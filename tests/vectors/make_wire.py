@@ -1,0 +1,58 @@
+"""Write the wire vectors and the examples in the specification anew: ``make vectors``.
+
+    tests/vectors/wire/*.json       every file from fixed secrets and a seeded stream of randomness: byte for byte alike
+    protocol/README.md              the blocks between <!-- example NAME --> and <!-- end -->
+
+The files are JSON, one object each, with a ``comment`` in every object that holds vectors; bytes are lower-case hex,
+blobs base64url.  They are checked by tests/protocol/test_wire_vectors.py.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+
+from tests.vectors import wire_contents, wire_frames, wire_log, wire_secrets, wire_statements, wire_tickets  # noqa: E402
+from tests.vectors.examples import filled  # noqa: E402
+
+FILES: Final[dict[str, Callable[[], Any]]] = {
+    "statements": wire_statements.statements_json,
+    "records": wire_statements.records_json,
+    "frames": wire_frames.frames_json,
+    "keys": wire_secrets.keys_json,
+    "sealing": wire_secrets.sealing_json,
+    "envelopes": wire_secrets.envelopes_json,
+    "tickets": wire_tickets.tickets_json,
+    "contributions": wire_tickets.contributions_json,
+    "contents": wire_contents.contents_json,
+    "roster": wire_contents.roster_json,
+    "log": wire_log.log_json,
+}
+
+
+def write(folder: Path) -> None:
+    """Write every file of vectors into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, make in FILES.items():
+        text = json.dumps(make(), indent=1, ensure_ascii=True)
+        (folder / f"{name}.json").write_text(text + "\n", encoding="ascii")
+
+
+def main() -> None:
+    """Write the vectors, then the specification's examples from them."""
+    wire, readme = ROOT / "tests" / "vectors" / "wire", ROOT / "protocol" / "README.md"
+    write(wire)
+    if readme.exists():
+        readme.write_text(filled(readme.read_text("utf-8"), wire), encoding="utf-8")
+    print(f"{len(FILES)} files in {wire.relative_to(ROOT)}, examples in {readme.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""contents.json and roster.json: the plaintexts of sealed fields, and what a completed keygen comes to."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from keymeld_protocol import contents
+from keymeld_protocol.contents import Card, Content, Detail, Terms
+from keymeld_protocol.keyagg import bip86_tweak
+from keymeld_protocol.keygen import KeygenState
+from keymeld_protocol.plan import plan
+from keymeld_protocol.roster import read_card
+from keymeld_protocol.sealing import GroupKey
+from keymeld_protocol.summary import Summary
+from keymeld_protocol.transaction import taproot_address
+from keymeld_protocol.values import PlainKey, Signature
+
+from . import cast
+from .cast import commented
+from .story import bodies, policy_of, tell
+
+
+def contents_json() -> Any:
+    """Every shape in its one spelling, and texts that are refused."""
+    return commented(
+        "Plaintexts of sealed fields: canonical JSON in UTF-8. 'text' is the one spelling; refused texts name reason "
+        "and field. Policies carry their commitment TH('keymeld/policy/v1', text).",
+        contents=_good(), refused=[commented(why, shape=s, text=t, reason=r, field=f) for why, s, t, r, f in _bad()],
+    )  # fmt: skip
+
+
+def _good() -> list[dict[str, Any]]:
+    story = tell()
+    simple, full = bodies(story.roster)
+    odd = 'quote " backslash \\ tab \t line \n bell \x07 slash / euro € clef 𝄞 bidi \u202e end'
+    shown: list[tuple[str, Content]] = [
+        ("terms", story.roster.terms),
+        ("terms with a label that needs escapes", Terms(v=1, label=odd[:64], network="bitcoin", tweak="none")),
+        ("an empty label", Terms(v=1, label="", network="signet", tweak="bip86")),
+        ("a card", story.roster.cards[0]),
+        ("a card whose label is not ASCII", story.roster.cards[2]),
+        ("a body with one message", simple),
+        ("a body with a transaction, two items and a memo", full),
+        ("a detail", Detail(v=1, message="the envelope does not open")),
+        ("a detail with every kind of escape", Detail(v=1, message=odd)),
+    ]
+    made = [commented(why, shape=type(one).__name__, text=contents.encode(one).decode()) for why, one in shown]
+    for slot in range(3):
+        raw = policy_of(slot)
+        made.append(commented(f"a policy of slot {slot}", shape="Policy", text=raw.decode(),
+                              commitment=contents.policy_commitment(raw)))  # fmt: skip
+    return made
+
+
+def _bad() -> list[tuple[str, str, str, str, str]]:
+    """Comment, shape, text, reason, field."""
+    terms = contents.encode(Terms(v=1, label="x", network="regtest", tweak="bip86")).decode()
+    card = contents.encode(
+        Card(v=1, pubkey=PlainKey(cast.key_of("p").point), label="", possession=Signature(bytes(64)))
+    ).decode()
+    body = contents.encode(bodies(tell().roster)[1]).decode()
+    policy = policy_of(1).decode()
+    idle = body.replace('{"sign":"input","transaction":0,"input":0},', "")
+    return [
+        ("a space", "Terms", terms.replace(":1", ": 1", 1), "bad_field", "terms"),
+        ("another order", "Terms", terms.replace('"v":1,"label":"x"', '"label":"x","v":1'), "bad_field", "terms"),
+        ("a key twice", "Terms", terms[:-1] + ',"tweak":"bip86"}', "bad_field", "terms"),
+        ("a needless escape", "Terms", terms.replace('"x"', '"\\u0078"'), "bad_field", "terms"),
+        ("an escaped slash", "Terms", terms.replace('"x"', '"\\/"'), "bad_field", "terms"),
+        ("a raw line break", "Terms", terms.replace('"x"', '"\n"'), "bad_json", "terms"),
+        ("a long escape where a short one exists", "Terms", terms.replace('"x"', '"\\u000a"'), "bad_field", "terms"),
+        ("an unknown field refuses everything", "Terms", terms[:-1] + ',"veto":1}', "bad_field", "veto"),
+        ("a missing field", "Terms", terms.replace('"network":"regtest",', ""), "bad_field", "network"),
+        ("an unknown network", "Terms", terms.replace("regtest", "testnet5"), "bad_field", "network"),
+        ("an unknown tweak never becomes none", "Terms", terms.replace("bip86", "bip99"), "bad_field", "tweak"),
+        ("a label of 65 characters", "Terms", terms.replace('"x"', f'"{"x" * 65}"'), "bad_field", "label"),
+        ("version 2", "Terms", terms.replace('"v":1', '"v":2'), "unknown_version", "v"),
+        ("not JSON", "Terms", "terms", "bad_json", "terms"),
+        ("an x-only key where a plain key is due", "Card", card.replace('"pubkey":"02', '"pubkey":"', 1).replace(
+            '"pubkey":"03', '"pubkey":"', 1), "bad_field", "pubkey"),
+        ("an unknown field in a rule", "Policy", policy.replace('"self"', '"self","veto":1'), "bad_field", "rule.veto"),
+        ("self with a threshold", "Policy", policy.replace('"self"', '"self","threshold":1'), "bad_field",
+         "rule.threshold"),
+        ("no items", "Body", body.partition('"items":[')[0] + '"items":[],"memo":""}', "bad_field", "items"),
+        ("a transaction that no item signs", "Body", idle, "bad_field", "transactions[0]"),
+        ("an input that is not there", "Body", body.replace('"input":0', '"input":1'), "bad_field", "items[0].input"),
+        ("a transaction that is not there", "Body", body.replace('"transaction":0', '"transaction":1'), "bad_field",
+         "items[0].transaction"),
+        ("an unknown sort of item", "Body", body.replace('"sign":"message"', '"sign":"hash"'), "bad_field",
+         "items[1].sign"),
+        ("more than 21 million BTC", "Body", body.replace("100000000", "2100000000000001"), "bad_field",
+         "transactions[0].spent[0].amount"),
+    ]  # fmt: skip
+
+
+# roster.json ----------------------------------------------------------------------------------------------------
+
+
+def roster_json() -> Any:
+    """From joins and cards to the roster hash, the aggregate keys, the addresses and the messages to sign."""
+    story, group = tell(), GroupKey(cast.GROUP_SECRET, cast.SALT)
+    state = story.keygen.state
+    assert isinstance(state, KeygenState)
+    seats = [seat for seat in state.seats if seat is not None]
+    return commented(
+        "roster = TH('keymeld/roster/v1', keygen_id || id(join 0) || ...). Each key list is sorted (KeySort) and "
+        "aggregated (BIP-327 KeyAgg); with tweak bip86 the output key is the aggregate, tweaked as in BIP-86.",
+        keygen_id=story.keygen.stream, joins=[seat.id for seat in seats], roster=story.roster.hash,
+        cards=[json.loads(contents.encode(read_card(story.keygen, group, slot))) for slot in range(3)],
+        auth_keys=[seat.join.by for seat in seats],
+        key_lists=[_key_list("all slots", None), _key_list("subset 0", 0)],
+        plans=[_planned(number) for number in range(2)], quorum_rules=_rules(),
+    )  # fmt: skip
+
+
+def _key_list(comment: str, subset: int | None) -> dict[str, Any]:
+    roster = tell().roster
+    keyagg = roster.keyagg(subset)
+    networks = ("bitcoin", "testnet", "signet", "regtest")
+    return commented(
+        comment, slots=roster.slots_of(subset), sorted_keys=keyagg.keys, aggregate=keyagg.aggregate,
+        tweak=bip86_tweak(keyagg.keys).value, output=keyagg.output, script=roster.script(subset),
+        addresses={network: taproot_address(keyagg.output, network) for network in networks},  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def _planned(number: int) -> dict[str, Any]:
+    """What everybody computes from a body."""
+    roster = tell().roster
+    made = plan(bodies(roster)[number], roster)
+    summaries: list[Summary] = [spend.summary(roster.terms.network, [roster.script()]) for spend in made.spends]
+    return commented(
+        "a body and the items that it comes to: slots of the key list, its output key, and the 32 bytes to sign",
+        body=contents.encode(made.body).decode(),
+        items=[{"slots": list(i.slots), "output": i.keyagg.output.hex(), "message": i.message.hex()}
+               for i in made.items],
+        fees=[summary.fee for summary in summaries], leaving=[summary.spent for summary in summaries],
+    )  # fmt: skip
+
+
+def _rules() -> list[dict[str, Any]]:
+    """Who counts: a rule of a slot, the key list, who asked and who said what; met, waiting or hopeless."""
+    quorum = {"approval": "quorum", "threshold": 2, "of": [0, 1, 2]}
+    none, own = {"approval": "none"}, {"approval": "self"}
+    cases: list[tuple[str, dict[str, Any], int, list[int], int, list[int], list[int], str]] = [
+        ("none: the request is enough", none, 2, [0, 1, 2], 0, [0], [], "met"),
+        ("none: the requester's slot must be in the key list", none, 1, [1, 2], 0, [0], [], "hopeless"),
+        ("none: the requester took his yes back", none, 2, [0, 1, 2], 0, [0], [0], "hopeless"),
+        ("self: not said yet", own, 2, [0, 1, 2], 0, [0], [], "waiting"),
+        ("self: said", own, 2, [0, 1, 2], 0, [0, 2], [], "met"),
+        ("self: refused", own, 2, [0, 1, 2], 0, [0], [2], "hopeless"),
+        ("self: a request is its requester's approval", own, 0, [0, 1, 2], 0, [0], [], "met"),
+        ("quorum: one of two", quorum, 2, [0, 1, 2], 0, [0], [], "waiting"),
+        ("quorum: two of two", quorum, 2, [0, 1, 2], 0, [0, 1], [], "met"),
+        ("quorum: a no leaves enough others", quorum, 2, [0, 1, 2], 0, [0], [1], "waiting"),
+        ("quorum: too many said no", quorum, 2, [0, 1, 2], 0, [0], [1, 2], "hopeless"),
+        ("quorum: slots outside the key list do not count", quorum, 0, [0], 0, [0, 1, 2], [], "hopeless"),
+    ]
+    names = ("rule", "slot", "key_list", "requester", "approved", "rejected", "verdict")
+    return [commented(why, **dict(zip(names, rest, strict=True))) for why, *rest in cases]

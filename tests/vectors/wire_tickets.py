@@ -1,0 +1,132 @@
+"""tickets.json and contributions.json: what people hand out, and what signers send."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from keymeld_protocol import contributions
+from keymeld_protocol.contributions import Nonce
+from keymeld_protocol.kdf import hkdf
+from keymeld_protocol.schnorr import SigningKey, tagged_hash
+from keymeld_protocol.ticket import Ticket, TicketSecret
+from keymeld_protocol.values import Id
+
+from . import cast
+from .cast import commented, secret_of
+from .wire_secrets import KEYGEN, SIGNING, u16
+
+# tickets.json ---------------------------------------------------------------------------------------------------
+
+
+def tickets_json() -> Any:
+    """Tickets that are read, and texts that are refused."""
+    slot = Ticket(
+        host="keymeld.example", secure=True, keygen_id=KEYGEN, group_secret=TicketSecret(cast.GROUP_SECRET), slot=1,
+        secret=TicketSecret(bytes(hkdf(cast.OPEN_SECRET, b"", b"keymeld/invite/v1" + u16(1)))),
+    )  # fmt: skip
+    anyone = replace(slot, slot=None, secret=TicketSecret(cast.OPEN_SECRET))
+    local = replace(slot, host="127.0.0.1:8765", secure=False)
+    v6 = replace(anyone, host="[2001:db8::1]:8765")
+    told = [
+        _ticket("for one slot", slot),
+        _ticket("open: for any free slot", anyone),
+        _ticket("a port, and ws:// instead of wss://", local),
+        _ticket("an IPv6 address", v6),
+    ]
+    return commented(
+        "text is what people pass on; https is the same for a web app at https://app.example. The code after the host "
+        "is base64url of 01 || u8 flags || keygen_id || S || u16 slot || secret || checksum(4).",
+        tickets=told, refused=_refused_tickets(slot.text(), slot.https("https://app.example")),
+    )  # fmt: skip
+
+
+def _ticket(comment: str, ticket: Ticket) -> dict[str, Any]:
+    with ticket.slot_secret(1) as secret:
+        invite = SigningKey(secret).key
+    return commented(
+        comment, host=ticket.host, url=ticket.url, keygen_id=ticket.keygen_id, S=bytes(ticket.group_secret),
+        slot=ticket.slot, secret=bytes(ticket.secret), invite_key_of_slot_1=invite, text=ticket.text(),
+        https=ticket.https("https://app.example"),
+    )  # fmt: skip
+
+
+def _refused_tickets(text: str, link: str) -> list[dict[str, Any]]:
+    front, _, code = text.partition("#")
+    swapped = code[:40] + ("A" if code[40] != "A" else "B") + code[41:]
+    cases = [
+        ("a character is wrong", f"{front}#{swapped}", "bad_field"),
+        ("another host: the checksum covers it", text.replace("keymeld.example", "keymeld.evil"), "bad_field"),
+        ("the port was lost or added", text.replace("example#", "example:443#"), "bad_field"),
+        ("cut off", text[:-8], "bad_field"),
+        ("nothing after the host", f"{front}#", "bad_field"),
+        ("no #", text.replace("#", ""), "bad_field"),
+        ("no host", f"keymeld:#{code}", "bad_field"),
+        ("a host in upper case", text.replace("keymeld.example", "Keymeld.example"), "bad_field"),
+        ("a port of 0", text.replace("example#", "example:0#"), "bad_field"),
+        ("a space inside", f"{front}# {code}", "bad_field"),
+        ("padding", text + "=", "bad_field"),
+        ("another scheme", text.replace("keymeld:", "keymelt:", 1), "bad_field"),
+        ("version 2", f"{front}#Ag{code[2:]}", "unknown_version"),
+        ("a flag that nobody knows", f"{front}#AQ{'Q' if code[2] != 'Q' else 'g'}{code[3:]}", "bad_field"),
+        ("http instead of https", link.replace("https:", "http:"), "bad_field"),
+        ("a link to another page", link.replace("/join#", "/enter#"), "bad_field"),
+        ("longer than 1,024 characters", text + "A" * 1024, "too_big"),
+    ]
+    return [commented(why, text=bad, reason=reason) for why, bad, reason in cases]
+
+
+# contributions.json ---------------------------------------------------------------------------------------------
+
+
+def contributions_json() -> Any:
+    """Entries as bytes, bytes that are refused, what psigs answer, and what a nonce is bound to."""
+    nonce, psig, sig = secret_of("a") * 2 + b"\x02\x03", secret_of("psig"), secret_of("r") + secret_of("s")
+    good: list[tuple[str, str, list[dict[str, Any]]]] = [
+        ("nothing", "00", [{"tag": 0}]),
+        ("a pubnonce", "01" + nonce.hex(), [{"tag": 1, "pubnonce": nonce.hex()}]),
+        ("a psig", "02" + psig.hex(), [{"tag": 2, "psig": psig.hex()}]),
+        ("both", "03" + nonce.hex() + psig.hex(), [{"tag": 3, "pubnonce": nonce.hex(), "psig": psig.hex()}]),
+        ("a finished signature", "04" + sig.hex(), [{"tag": 4, "signature": sig.hex()}]),
+        ("an error", "ff09" + b"bad_nonce".hex(), [{"tag": 255, "code": "bad_nonce"}]),
+    ]
+    every = ("one of each", "".join(raw for _, raw, _ in good), [entry for _, _, told in good for entry in told])
+    bad = [
+        ("no entry for the second item", "00", 2, "bad_field", "values[1]"),
+        ("a byte too many", "0000", 1, "too_big", "values"),
+        ("an unknown tag", "05", 1, "bad_field", "values[0]"),
+        ("a pubnonce that is cut off", "01" + nonce.hex()[:-2], 1, "bad_field", "values[0]"),
+        ("an error without a code", "ff00", 1, "bad_field", "values[0]"),
+        ("an error in upper case", "ff03" + b"Bad".hex(), 1, "bad_field", "values[0]"),
+        ("a code that is cut off", "ff09" + b"bad".hex(), 1, "bad_field", "values[0]"),
+    ]
+    return commented(
+        "The plaintext of signing.contribute's values and signing.confirm's signatures: one entry per item. The values "
+        "here have the right lengths and mean nothing.",
+        entries=[commented(why, items=len(told), bytes=raw, entries=told) for why, raw, told in [*good, every]],
+        refused=[commented(why, items=n, bytes=raw, reason=r, field=f) for why, raw, n, r, f in bad],
+        over=_over(), nonce_extra=_nonce_extra(),
+    )  # fmt: skip
+
+
+def _over() -> list[dict[str, Any]]:
+    ids = [Id(secret_of(f"contribution {i}")) for i in range(3)]
+    return [
+        commented(f"{n} contributions with nonces, attempt {attempt}", signing_id=SIGNING, attempt=attempt,
+                  ids_by_lowest_slot=ids[:n], over=contributions.over(SIGNING, attempt, ids[:n]))
+        for n, attempt in ((1, 1), (3, 16))
+    ]  # fmt: skip
+
+
+def _nonce_extra() -> list[dict[str, Any]]:
+    """What NonceGen's extra_in is: others is the aggregate of the others' nonces, or zeros where it is unknown."""
+    others = Nonce(pubnonce=secret_of("others") * 2 + b"\x02\x03").pubnonce
+    cases = [("first: the others' nonces are unknown", 1, 0, (2,), bytes(66)), ("last", 2, 7, (0, 1, 999), others)]
+    return [
+        commented(why, signing_id=SIGNING, attempt=attempt, item=item, point=0, slots=slots, others=aggregate,
+                  T=bytes(33), extra_in=tagged_hash(
+                      "keymeld/nonce-extra/v1",
+                      SIGNING + attempt.to_bytes(4, "big") + item.to_bytes(4, "big") + bytes(4)
+                      + b"".join(map(u16, slots)) + aggregate + bytes(33)))
+        for why, attempt, item, slots, aggregate in cases
+    ]  # fmt: skip
