@@ -1,0 +1,62 @@
+"""The `keymeld-server` command: settings in, a coordinator until SIGTERM or SIGINT.
+
+Exit codes: 0 drained, 1 it could not start (the log, an address), 2 a setting is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from typing import Final
+
+from . import logs
+from .app import serve
+from .config import Config, load
+from .settings import BadSetting
+from .store import StoreError
+
+GC_THRESHOLDS: Final = (50_000, 20, 100)
+"""Sessions and records hold no cycles: looking for them as often as Python does costs 100 ms pauses and finds nothing."""
+
+
+def main() -> int:
+    """Run the coordinator; gives the exit code."""
+    try:
+        config = load()
+        logs.setup(config.log_format, config.log_level)
+        gc.set_threshold(*GC_THRESHOLDS)
+        with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+            runner.run(_until_told(config))
+    except BadSetting as problem:
+        return _complain(2, problem)
+    except (StoreError, OSError) as problem:
+        return _complain(1, problem)
+    return 0
+
+
+async def _until_told(config: Config) -> None:
+    """Serve until one of the signals that mean *stop*."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serve(config, stop)
+
+
+def _fast_loop() -> type[asyncio.AbstractEventLoop] | None:
+    """Take uvloop's where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.Loop
+
+
+def _complain(code: int, problem: Exception) -> int:
+    print(f"keymeld-server: {problem}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

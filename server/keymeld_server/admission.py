@@ -1,0 +1,131 @@
+"""What the coordinator itself asks of a statement, before the machines are asked: its own name, its limits, its guests.
+
+The machines hold for everybody who verifies the log.  These rules are this operator's: they bound what strangers may
+store, and they refuse early what an enclave or a client would have to refuse later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Final
+
+from keymeld_protocol.errors import BadInput, Reason, Refused, bad_field
+from keymeld_protocol.keygen import KeygenState
+from keymeld_protocol.payloads import (
+    NOTICES,
+    CustodyReseal,
+    CustodyWiped,
+    KeygenCreate,
+    KeygenJoin,
+    KeygenLeave,
+    SigningDispute,
+    SigningHeard,
+    SigningRequest,
+)
+from keymeld_protocol.statements import Statement
+from keymeld_protocol.values import Id, XOnlyKey
+
+from .config import Config
+from .secretfiles import AccessTokens
+from .session import Session
+
+NOT_YET: Final = (CustodyReseal, KeygenLeave, CustodyWiped, SigningHeard, SigningDispute)
+"""Kinds whose payloads are fixed, but which no machine of this version takes."""
+
+
+class Admission:
+    """The operator's rules; ``enclaves`` are the identities that have announced themselves here."""
+
+    def __init__(
+        self, config: Config, coordinator: XOnlyKey, enclaves: Container[XOnlyKey], tokens: AccessTokens | None = None
+    ) -> None:
+        """Ask as ``config`` says; with ``tokens`` only their holders open keygens and wallets."""
+        self._config = config
+        self._coordinator = coordinator
+        self._enclaves = enclaves
+        self._tokens = tokens
+        self._open: dict[XOnlyKey, set[Id]] = {}
+
+    def check_kind(self, said: Statement) -> None:
+        """Notices are ours to say, and some kinds nobody can say yet.
+
+        Raises:
+            Refused: ``not_allowed`` for a notice.
+            BadInput: ``unknown_kind`` for a kind of a later version.
+        """
+        if isinstance(said.payload, NOTICES):
+            raise Refused(Reason.NOT_ALLOWED, "kind: only the coordinator says notices", field="kind")
+        if isinstance(said.payload, NOT_YET):
+            message = f"kind: this version does not take {said.payload.kind} yet"
+            raise BadInput(Reason.UNKNOWN_KIND, message, field="kind")
+
+    def check(self, session: Session, said: Statement) -> None:
+        """A statement in an existing stream was said in this history, and seals to nobody but our enclaves.
+
+        Raises:
+            Refused: ``fork``, or ``not_allowed`` for an enclave that is unknown here.
+        """
+        after = getattr(said.payload, "after", None)
+        if after is None or not session.chain.knows(after):
+            raise Refused(Reason.FORK, "after: no record of this stream has that hash", field="after")
+        enclave = said.payload.enclave if isinstance(said.payload, KeygenJoin) else None
+        if enclave is not None and enclave not in self._enclaves:
+            message = "enclave: has never announced itself to this coordinator"
+            raise Refused(Reason.NOT_ALLOWED, message, field="enclave")
+
+    def check_opener(self, said: Statement, now: int, home: Session | None, token: str | None) -> None:
+        """A statement that opens a session, at ``now`` (ms); ``home`` is the keygen of a request.
+
+        Raises:
+            Refused: it is not for this coordinator, from another history, over a limit, or without permission.
+        """
+        payload = said.payload
+        if isinstance(payload, SigningRequest):
+            self._check_request(payload, now, home)
+        else:
+            self._check_token(token)
+        if isinstance(payload, KeygenCreate):
+            self._check_create(payload, now)
+        limit = self._config.open_sessions_per_key
+        if len(self._open.get(payload.by, ())) >= limit:
+            raise Refused(Reason.OVER_LIMIT, f"by: at most {limit} open sessions", field="by", limit=limit)
+
+    def count(self, opener: XOnlyKey, stream: Id, *, is_open: bool) -> None:
+        """Count the open sessions of a key that opened them; restarts begin to count anew."""
+        if is_open:
+            self._open.setdefault(opener, set()).add(stream)
+        elif (streams := self._open.get(opener)) is not None:
+            streams.discard(stream)
+            if not streams:
+                del self._open[opener]
+
+    def _check_token(self, token: str | None) -> None:
+        if self._tokens is not None and (token is None or not self._tokens.accepts(token)):
+            message = "token: this coordinator asks for an access token to open keygens and wallets"
+            raise Refused(Reason.NOT_ALLOWED, message, field="token")
+
+    def _check_create(self, payload: KeygenCreate, now: int) -> None:
+        config = self._config
+        if payload.coordinator != self._coordinator:
+            raise Refused(Reason.NOT_ALLOWED, "coordinator: names another coordinator", field="coordinator")
+        _at_most("slots", len(payload.slots), config.slots_max)
+        _at_most("subsets", len(payload.subsets), config.subsets_max)
+        _at_most("expires_at", payload.expires_at, now + config.keygen_life_ms, config.keygen_life_ms)
+
+    def _check_request(self, payload: SigningRequest, now: int, home: Session | None) -> None:
+        config = self._config
+        if home is None or not isinstance(home.state, KeygenState):
+            raise Refused(Reason.UNKNOWN_STREAM, "keygen: no such keygen here", field="keygen")
+        if not home.chain.knows(payload.after):
+            raise Refused(Reason.FORK, "after: no record of the keygen's stream has that hash", field="after")
+        _at_most("items", payload.items, config.items_max)
+        _at_most("expires_at", payload.expires_at, now + config.request_life_ms, config.request_life_ms)
+        if not config.grace_min_ms <= payload.grace_ms <= config.grace_max_ms:
+            raise bad_field("grace_ms", f"must be {config.grace_min_ms}…{config.grace_max_ms} here")
+
+
+def _at_most(field: str, value: int, bound: int, limit: int | None = None) -> None:
+    """Refuse what passes a configured limit; ``limit`` is the number to tell, if it is not the bound itself."""
+    told = bound if limit is None else limit
+    if value > bound:
+        raise Refused(Reason.OVER_LIMIT, f"{field}: at most {told} here", field=field, limit=told)

@@ -1,0 +1,245 @@
+"""The coordinator, put together: what knows whom, how it starts, how it drains.
+
+    listener ─▶ dispatch ─▶ sessions ─▶ decide, store ─▶ hub ─▶ outbox ─▶ listener
+                               ▲  │
+                      clock ───┘  └──▶ clock, enclaves: when to look again, whom it waits for
+
+Start: store, key, deadlines (also those that have passed), then the sockets.  Drain: no new connections, nothing new is
+taken, what has begun is committed and answered, goodbye 4200, the store closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from keymeld_protocol.connection import CoordinatorSide
+from keymeld_protocol.keygen import KeygenState
+from keymeld_protocol.replay import State
+from keymeld_protocol.schnorr import SigningKey
+from keymeld_protocol.signing import SigningState
+from keymeld_protocol.values import Id, XOnlyKey
+
+from .admission import Admission
+from .clock import Clock
+from .config import Config
+from .crowd import Crowd
+from .decide import Decider
+from .dispatch import Dispatch
+from .enclaves import Enclaves
+from .hub import Hub
+from .listener import ENCLAVE_REQUESTS, Listener
+from .logs import about
+from .observe import Metrics
+from .presence import Presence
+from .secretfiles import access_tokens, coordinator_key
+from .session import Part, Session
+from .sessions import Sessions
+from .settings import BadSetting
+from .store import Store, StoreError
+from .store_sqlite import SqliteStore
+
+log = logging.getLogger(__name__)
+
+
+def wall_clock() -> int:
+    """Milliseconds since the Unix epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class App:
+    """One coordinator over an open store; ``now`` is in milliseconds since the Unix epoch."""
+
+    def __init__(
+        self, config: Config, store: Store, voice: SigningKey, metrics: Metrics, now: Callable[[], int] = wall_clock
+    ) -> None:
+        """Wire everything; nothing runs before `start`.
+
+        Raises:
+            BadSetting: the file of access tokens cannot be used.
+        """
+        self.config, self.store, self.metrics, self.now = config, store, metrics, now
+        self.key = XOnlyKey(voice.key)
+        self.enclaves = Enclaves(store)
+        tokens = access_tokens(config.access_tokens_file) if config.access_tokens_file is not None else None
+        self._admission = Admission(config, self.key, self.enclaves.known, tokens)
+        self._decider = Decider(voice, now(), config.attempts_max)
+        self.sessions = Sessions(store, voice, self._decider, self._admission, now=now, here=lambda: self.enclaves.here)
+        self.hub = Hub(config.subscriptions_per_connection)
+        self.clock = Clock(now, self._look)
+        self.sessions.publish, self.sessions.watch = self._publish, self._watch
+        self.dispatch = Dispatch(
+            self.sessions, self.hub, Presence(self.hub), self.enclaves, store,
+            now=now, metrics=metrics, proofs_max=config.proofs_per_connection, hurry=self._hurry,
+        )  # fmt: skip
+        crowd = Crowd(config)
+        self._people = Listener(self.dispatch, config, metrics, crowd, hello=self._hello)
+        self._vaults = [self._enclave_listener(crowd) for _ in range(2 if config.enclave_tcp else 1)]
+        self._ticking: asyncio.Task[None] | None = None
+        self.port = self.enclave_port = 0
+        metrics.subscriptions.set_function(lambda: self.hub.subscriptions)
+
+    def _enclave_listener(self, crowd: Crowd) -> Listener:
+        return Listener(self.dispatch, self.config, self.metrics, crowd, hello=self._hello_enclave, is_enclave=True)
+
+    # What knows whom --------------------------------------------------------------------------------------------
+
+    def _publish(self, part: Part) -> None:
+        """What is on disk is told."""
+        self.metrics.records.inc(len(part.records))
+        self.hub.publish(part)
+        self._admission.count(_opener(part.state), part.session.stream, is_open=_is_under_way(part.state))
+
+    def _watch(self, session: Session) -> None:
+        """When to look at a session again, and for which enclaves it waits."""
+        now = self.now()
+        self.clock.set(session.stream, self._decider.deadline(session, now))
+        if isinstance(session.state, SigningState):
+            self.enclaves.wait(session.stream, self._decider.waits_for(session, now, self.enclaves.here))
+
+    async def _look(self, stream: Id) -> None:
+        """A deadline has passed."""
+        for kind in await self.sessions.look(stream):
+            self.metrics.fired(kind)
+
+    def _hurry(self, stream: Id) -> None:
+        """Look at a session as soon as possible."""
+        self.clock.set(stream, self.now())
+        self.clock.poke()
+
+    def _hello(self, side: CoordinatorSide) -> bytes:
+        """What a participant is told first."""
+        return self._hello_with(side, self.config.requests_per_second)
+
+    def _hello_enclave(self, side: CoordinatorSide) -> bytes:
+        """What an enclave is told first."""
+        return self._hello_with(side, self.config.requests_per_second * ENCLAVE_REQUESTS)
+
+    def _hello_with(self, side: CoordinatorSide, requests_per_second: int) -> bytes:
+        limits = self.config.limits_for_hello() | {"requests_per_second": requests_per_second}
+        return side.hello(
+            time=self.now(), limits=limits, heartbeat_ms=self.config.heartbeat_ms,
+            coordinator=self.key, epoch=self.store.epoch,
+        )  # fmt: skip
+
+    # Start and drain --------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Load what was announced and what is due, then open the sockets.
+
+        Raises:
+            StoreError: the store failed.
+            OSError: an address cannot be bound.
+        """
+        deadlines = await self.store.deadlines()
+        await self.enclaves.load(stream for stream, _ in deadlines)
+        for stream, deadline in deadlines:
+            self.clock.set(stream, deadline)
+        self._ticking = asyncio.create_task(self.clock.run())
+        await self._vaults[0].open_unix(self.config.enclave_socket)
+        if self.config.enclave_tcp is not None:
+            host, _, port = self.config.enclave_tcp.rpartition(":")
+            self.enclave_port = await self._vaults[1].open_tcp(host.strip("[]"), int(port))
+        self.port = await self._people.open_tcp(self.config.listen_host, self.config.listen_port)
+        self._set_origins()
+        self._people.ready = True
+
+    def _set_origins(self) -> None:
+        """Proofs are bound to what is dialled: on a Unix socket that is `unix`, whatever is configured."""
+        origins = self.config.accepted_origins(self.port)
+        self._people.origins = tuple(origins - {"unix", "vsock"})
+        self._vaults[0].origins = ("unix", "vsock")
+        for vaults in self._vaults[1:]:
+            vaults.origins = tuple(self.config.accepted_origins(self.enclave_port) | origins)
+
+    @property
+    def url(self) -> str:
+        """Where participants dial."""
+        host = self.config.listen_host
+        return f"ws://[{host}]:{self.port}" if ":" in host else f"ws://{host}:{self.port}"
+
+    def announcement(self) -> str:
+        """The line that says that everything is ready, for whoever started this process."""
+        return f"keymeld-server ready {self.url} enclave unix:{self.config.enclave_socket} coordinator {self.key.hex()}"
+
+    async def drain(self) -> None:
+        """Stop: nothing new, finish what has begun, say goodbye (4200)."""
+        self._people.ready = False
+        self.dispatch.draining = True
+        listeners = [self._people, *self._vaults]
+        for listener in listeners:
+            listener.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.config.drain_ms / 1000):
+                await self.sessions.drain()
+        await asyncio.gather(*(listener.close() for listener in listeners))
+        if self._ticking is not None:
+            self._ticking.cancel()
+            await asyncio.gather(self._ticking, return_exceptions=True)
+        await self.sessions.drain()
+
+
+def _opener(state: State) -> XOnlyKey:
+    """The key that opened a session."""
+    if isinstance(state, SigningState):
+        return state.request.by
+    return state.create.by if isinstance(state, KeygenState) else state.owner
+
+
+def _is_under_way(state: State) -> bool:
+    """Whether a session counts against its opener's limit: a ceremony that has not come to its end."""
+    return state.deadline() is not None
+
+
+@asynccontextmanager
+async def running(
+    config: Config, *, now: Callable[[], int] = wall_clock, store: Store | None = None, metrics: Metrics | None = None
+) -> AsyncIterator[App]:
+    """A coordinator for the length of a block: started when it begins, drained when it ends.
+
+    Raises:
+        BadSetting: a file that the settings name cannot be used.
+        StoreError: the log cannot be opened.
+        OSError: an address cannot be bound.
+    """
+    metrics = metrics or Metrics()
+    existed = config.database.exists()
+    store = store or await SqliteStore.open(config.database, on_commit=metrics.committed)
+    try:
+        app = App(config, store, _voice(config, create=not existed), metrics, now)
+        try:
+            await app.start()
+            yield app
+        finally:
+            await app.drain()
+    finally:
+        await store.close()
+
+
+def _voice(config: Config, *, create: bool) -> SigningKey:
+    """The coordinator key; made for a new log only."""
+    secret = coordinator_key(config.key_file, create=create)
+    try:
+        return SigningKey.of(secret)
+    finally:
+        secret[:] = bytes(len(secret))
+
+
+async def serve(config: Config, stop: asyncio.Event) -> None:
+    """Run a coordinator until ``stop`` is set; says on stdout when it is ready.
+
+    Raises:
+        BadSetting, StoreError, OSError: it could not start.
+    """
+    async with running(config) as app:
+        print(app.announcement(), flush=True)
+        log.info("ready", extra=about(url=app.url))
+        await stop.wait()
+        log.info("draining")
+    log.info("stopped")
+
+
+__all__ = ["App", "BadSetting", "StoreError", "running", "serve", "wall_clock"]

@@ -1,0 +1,121 @@
+"""DECIDE: a statement, and whatever time and presence call for, become records on the tentative state.
+
+    what is due now ─▶ the statement ─▶ what is due then               all of it one decision, one commit
+      keygen.expired     its record        attempt.opened
+      signing.expired    (+ signing.opened on the keygen's stream)
+
+Nothing here waits: statements of a stream are decided one after another.  The machines in ``keymeld_protocol`` say what
+is allowed; this file says when the coordinator speaks, and signs what it says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from keymeld_protocol import keygen, signing, statements
+from keymeld_protocol.errors import WireError
+from keymeld_protocol.keygen import KeygenState
+from keymeld_protocol.payloads import AttemptOpened, KeygenExpired, SigningOpened
+from keymeld_protocol.schnorr import SigningKey
+from keymeld_protocol.shapes import MAX_ATTEMPTS, Payload
+from keymeld_protocol.signing import SigningState
+from keymeld_protocol.statements import Statement
+from keymeld_protocol.values import XOnlyKey
+
+from .session import Part, Session
+
+
+@dataclass
+class Decision:
+    """What one decision adds to the log, stream by stream; ``problem`` is why its statement was refused."""
+
+    parts: list[Part] = field(default_factory=list)
+    offset: int = 0
+    problem: WireError | None = None
+
+
+class Decider:
+    """The coordinator's own voice and its sense of time."""
+
+    def __init__(self, voice: SigningKey, up_since: int, attempts_max: int = MAX_ATTEMPTS) -> None:
+        """Speak with ``voice``; graces run anew from ``up_since`` (ms), the start of this coordinator."""
+        self._voice = voice
+        self.key = XOnlyKey(voice.key)
+        self.up_since = up_since
+        self._attempts_max = attempts_max
+
+    def decide(
+        self, session: Session, said: Statement, now: int, here: frozenset[XOnlyKey], home: Session | None = None
+    ) -> Decision:
+        """Decide ``said`` at ``now`` (ms); ``here`` are the enclaves connected, ``home`` the keygen of a request.
+
+        A refused statement leaves the notices that time called for.
+        """
+        at, decision = max(now, session.chain.at), Decision()
+        self._say_due(session, at, here)
+        try:
+            self._say(session, said, at, home)
+        except WireError as problem:
+            decision.problem = problem
+        else:
+            decision.offset = session.chain.offset
+            self._say_due(session, at, here)
+        return self._collect(decision, at, session, home)
+
+    def look(self, session: Session, now: int, here: frozenset[XOnlyKey]) -> Decision:
+        """Say what is due at ``now`` (ms), if anything."""
+        at = max(now, session.chain.at)
+        self._say_due(session, at, here)
+        return self._collect(Decision(), at, session)
+
+    def deadline(self, session: Session, now: int) -> int | None:
+        """When the clock has to look at ``session`` again (ms), later than ``now``."""
+        state = session.state
+        if isinstance(state, SigningState):
+            return state.deadline(self.up_since, now)
+        return state.deadline() if isinstance(state, KeygenState) else None
+
+    def waits_for(self, session: Session, now: int, here: frozenset[XOnlyKey]) -> frozenset[XOnlyKey]:
+        """The enclaves without which an attempt that is due cannot be opened."""
+        state = session.state
+        if not isinstance(state, SigningState) or not signing.may_open(state, now, self.up_since):
+            return frozenset()
+        return frozenset(signer.key for signer in signing.signers_of(state)) - here
+
+    def _say(self, session: Session, said: Statement, at: int, home: Session | None) -> None:
+        """The statement's record; a request is announced on its keygen's stream, in the same commit."""
+        if home is None:
+            session.say(said, at)
+            return
+        assert isinstance(home.state, KeygenState)
+        session.say(said, at, home.state)
+        pointer = SigningOpened(v=1, by=self.key, stream=home.stream, after=home.chain.hash, signing=session.stream)
+        home.say(self._sign(pointer), at)
+
+    def _say_due(self, session: Session, at: int, here: frozenset[XOnlyKey]) -> None:
+        while (notice := self._notice(session, at, here)) is not None:
+            session.say(self._sign(notice), at)
+
+    def _notice(self, session: Session, at: int, here: frozenset[XOnlyKey]) -> Payload | None:
+        """What the machine of this stream calls for."""
+        state, after = session.state, session.chain.hash
+        if isinstance(state, KeygenState):
+            kind = keygen.due(state, at)
+            return KeygenExpired(v=1, by=self.key, stream=state.stream, after=after) if kind is not None else None
+        if not isinstance(state, SigningState):
+            return None
+        fields = signing.due(state, at, here, self.up_since)
+        if fields is None or (fields["type"] is AttemptOpened and state.attempt >= self._attempts_max):
+            return None
+        made: Payload = fields.pop("type")(v=1, by=self.key, stream=state.stream, after=after, **fields)
+        return made
+
+    def _sign(self, notice: Payload) -> Statement:
+        return statements.make(notice, self._voice.sign)
+
+    def _collect(self, decision: Decision, at: int, *sessions: Session | None) -> Decision:
+        """Take from each session what was said."""
+        for session in sessions:
+            if session is not None and session.has_said:
+                decision.parts.append(session.part(self.deadline(session, at)))
+        return decision

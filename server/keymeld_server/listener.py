@@ -1,0 +1,276 @@
+"""The sockets: the only file that awaits a peer.
+
+    accept ─▶ limits ─▶ hello ─┬▶ read: frame ─▶ Dispatch.receive, one after another
+                               ├▶ pump: Outbox.next ─▶ send, one after another: back-pressure
+                               └▶ keeper: pings who is silent, ends what does not answer (4101) or read (4100)
+
+Every end that we choose is preceded by ``goodbye`` and has a code of its own (PROTOCOL §1), never 1000; a peer that
+does not even take the goodbye is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket as socket_module
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from websockets.asyncio.server import Server, ServerConnection, serve, unix_serve
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+from websockets.protocol import State
+from websockets.typing import Subprotocol
+
+from keymeld_protocol.connection import Close, CoordinatorSide
+from keymeld_protocol.errors import Unavailable
+from keymeld_protocol.frames import SUBPROTOCOL
+from keymeld_protocol.values import Salt
+
+from .config import Config
+from .crowd import Crowd
+from .dispatch import Dispatch, Peer
+from .http import answer
+from .logs import about, peer_tag
+from .observe import Metrics
+from .outbox import Outbox
+from .websocket import Socket
+
+log = logging.getLogger(__name__)
+
+WRITE_BYTES: Final = 32 * 1024
+"""What may wait in a socket's buffer before its pump waits too."""
+CLOSE_SECONDS: Final = 2.0
+"""Time for a goodbye and the closing handshake; then the socket is cut off."""
+ENCLAVE_REQUESTS: Final = 100
+"""An enclave speaks for many: its listener allows so many times the requests of a participant."""
+
+
+class Listener:
+    """One listening socket and the connections that came in by it."""
+
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        config: Config,
+        metrics: Metrics,
+        crowd: Crowd,
+        *,
+        hello: Callable[[CoordinatorSide], bytes],
+        is_enclave: bool = False,
+    ) -> None:
+        """Nobody is let in before `open`; ``crowd`` counts the connections of all listeners."""
+        self._dispatch = dispatch
+        self._config = config
+        self._metrics = metrics
+        self._crowd = crowd
+        self._hello = hello
+        self._is_enclave = is_enclave
+        self._server: Server | None = None
+        self._path: Path | None = None
+        self._sockets: set[Socket] = set()
+        self._keeper: asyncio.Task[None] | None = None
+        self.origins: tuple[str, ...] = ()
+        self.ready = False
+
+    # Open and close ---------------------------------------------------------------------------------------------
+
+    async def open_tcp(self, host: str, port: int) -> int:
+        """Listen on TCP; gives the port that was bound.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        self._server = await serve(self._converse, host, port, backlog=4096, **self._options())
+        self._keeper = asyncio.create_task(self._keep())
+        bound: int = next(iter(self._server.sockets)).getsockname()[1]
+        return bound
+
+    async def open_unix(self, path: Path) -> None:
+        """Listen on a Unix socket that only this user may dial; one left behind by a crash is replaced.
+
+        Raises:
+            OSError: the path cannot be bound, or another process listens there.
+        """
+        _clear(path)
+        before = os.umask(0o177)
+        try:
+            self._server = await unix_serve(self._converse, str(path), **self._options())
+        finally:
+            os.umask(before)
+        self._path = path
+        self._keeper = asyncio.create_task(self._keep())
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "create_connection": Socket,
+            "subprotocols": [Subprotocol(SUBPROTOCOL)],
+            "select_subprotocol": _offered,
+            "process_request": lambda _, request: answer(request, self._metrics, ready=self.ready),
+            "compression": None,
+            "server_header": None,
+            "open_timeout": self._config.handshake_ms / 1000,
+            "ping_interval": None,
+            "close_timeout": CLOSE_SECONDS,
+            "max_size": self._config.frame_bytes,
+            "max_queue": (8, 2),
+            "write_limit": WRITE_BYTES,
+        }
+
+    def stop(self) -> None:
+        """Let nobody else in."""
+        if self._server is not None:
+            self._server.close(close_connections=False)
+
+    async def close(self) -> None:
+        """Say goodbye to everybody (4200), and wait until they have gone."""
+        self.stop()
+        await asyncio.gather(*(self._end(socket, Close.DRAINING) for socket in list(self._sockets)))
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._server is not None:
+            await self._server.wait_closed()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+    # One connection ---------------------------------------------------------------------------------------------
+
+    async def _converse(self, socket: ServerConnection) -> None:
+        """A conversation from hello to its end."""
+        assert isinstance(socket, Socket)
+        address = _address(socket)
+        refusal = Close.VERSION if socket.subprotocol is None else self._crowd.enter(address)
+        if refusal is not None:
+            await self._end(socket, refusal)
+            self._ended(socket, address)
+            return
+        side = self._metrics.connections.labels("enclave" if self._is_enclave else "participant")
+        self._sockets.add(socket)
+        side.inc()
+        try:
+            await self._talk(socket)
+        finally:
+            side.dec()
+            self._sockets.discard(socket)
+            self._crowd.leave(address)
+            self._ended(socket, address)
+
+    async def _talk(self, socket: Socket) -> None:
+        peer = self._peer()
+        peer.outbox.notify(self._hello(peer.side))
+        pump = asyncio.create_task(self._pump(socket, peer.outbox))
+        try:
+            await self._read(socket, peer)
+        except ConnectionClosed:
+            pass  # they have gone, with or without a word; their streams wait for them
+        finally:
+            pump.cancel()
+            self._dispatch.leave(peer)
+            await asyncio.gather(pump, return_exceptions=True)
+        if peer.side.close_code is not None:
+            await self._end(socket, peer.side.close_code)
+
+    def _peer(self) -> Peer:
+        faster = ENCLAVE_REQUESTS if self._is_enclave else 1
+        per_second = self._config.requests_per_second * faster
+        side = CoordinatorSide(Salt(os.urandom(32)), self.origins, per_second, burst=2 * per_second)
+        return Peer(side, Outbox(self._dispatch.sessions, side.proven, self._dispatch.hub.drop), self._is_enclave)
+
+    async def _read(self, socket: Socket, peer: Peer) -> None:
+        """Frame after frame, while not too many requests are under way."""
+        while peer.side.close_code is None:
+            if (room := peer.outbox.room()) is not None:
+                await room
+            data = await socket.recv()
+            if socket.ending is not None:
+                return
+            await self._dispatch.receive(peer, data)
+
+    async def _pump(self, socket: Socket, outbox: Outbox) -> None:
+        """Send what is next whenever the socket takes more."""
+        try:
+            while True:
+                frame = await outbox.next()
+                if not socket.write(frame):
+                    socket.sending_since = socket.loop.time()
+                    await socket.send(frame, text=True)
+                    socket.sending_since = None
+        except ConnectionClosed:
+            pass
+        except Unavailable:
+            log.warning("a stream could not be read for a peer", exc_info=True)
+            await self._end(socket, CloseCode.TRY_AGAIN_LATER)
+
+    async def _end(self, socket: Socket, code: int) -> None:
+        """Say goodbye and close with ``code``; cut off a peer that takes neither."""
+        socket.say_goodbye(code)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await socket.wait_closed()
+        socket.transport.abort()
+
+    def _ended(self, socket: Socket, address: str | None) -> None:
+        """Note an end that we chose."""
+        if socket.ending is not None:
+            self._metrics.closed(socket.ending)
+            log.info("connection ended", extra=about(code=socket.ending, peer=peer_tag(address or "local")))
+
+    # The keeper -------------------------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        """Look at every connection a few times within the shortest of the times that matter."""
+        config = self._config
+        shortest = min(config.heartbeat_ms, config.heartbeat_answer_ms, config.send_stall_ms) / 1000
+        ends: set[asyncio.Task[None]] = set()
+        while True:
+            await asyncio.sleep(min(1.0, shortest / 4))
+            for socket in list(self._sockets):
+                code = self._verdict(socket, socket.loop.time())
+                if code is not None and socket.ending is None:
+                    task = asyncio.create_task(self._end(socket, code))
+                    ends.add(task)
+                    task.add_done_callback(ends.discard)
+
+    def _verdict(self, socket: Socket, now: float) -> Close | None:
+        """Why this connection has to end now, if it has to; pings it when it has been silent."""
+        config = self._config
+        if socket.sending_since is not None:
+            return Close.SLOW if now - socket.sending_since >= config.send_stall_ms / 1000 else None
+        if socket.pinged_at is not None:
+            return Close.NO_HEARTBEAT if now - socket.pinged_at >= config.heartbeat_answer_ms / 1000 else None
+        silent = now - socket.heard_at >= config.heartbeat_ms / 1000
+        if silent and socket.protocol.state is State.OPEN:
+            socket.pinged_at = now
+            socket.protocol.send_ping(b"")
+            socket.send_data()
+        return None
+
+
+def _clear(path: Path) -> None:
+    """Remove a Unix socket that nobody listens on any more.
+
+    Raises:
+        OSError: somebody does.
+    """
+    if not path.is_socket():
+        return
+    with closing(socket_module.socket(socket_module.AF_UNIX)) as probe:
+        if probe.connect_ex(str(path)) == 0:
+            raise OSError(errno.EADDRINUSE, f"{path}: another process listens there")
+    path.unlink()
+
+
+def _offered(socket: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Ours if it was offered; a peer without it is told so in a WebSocket, not by HTTP."""
+    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
+
+
+def _address(socket: ServerConnection) -> str | None:
+    """The address that a connection comes from; None on a Unix socket."""
+    name = socket.remote_address
+    return str(name[0]) if isinstance(name, tuple) else None

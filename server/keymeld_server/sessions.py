@@ -1,0 +1,298 @@
+"""The line: DECIDE on the tentative state, APPEND in one commit, APPLY, PUBLISH.
+
+    submit ─▶ known? ─▶ admission ─▶ DECIDE ─▶ APPEND ─ ─ ─ one await ─ ─ ─▶ APPLY ─▶ PUBLISH ─▶ the answer
+                                       │                                      │
+                                 tentative state                        committed state
+
+Statements are decided one after another, without waiting for the commits of those before; the store takes what was
+decided while its last commit ran into the next one, and answers in the same order.  A failed commit drops the tentative
+states that it touched: the next to ask loads them from the store, and what was decided on them fails too, because the
+store knows what each append expected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeAlias
+
+from keymeld_protocol.errors import BrokenLog, Reason, Refused, Unavailable, WireError
+from keymeld_protocol.keygen import KeygenState
+from keymeld_protocol.payloads import OPENERS, SigningRequest
+from keymeld_protocol.records import Head
+from keymeld_protocol.schnorr import SigningKey
+from keymeld_protocol.statements import Statement
+from keymeld_protocol.values import Epoch, Id, XOnlyKey
+
+from .admission import Admission
+from .decide import Decider, Decision
+from .logs import about
+from .session import Part, Session, Told
+from .store import Conflict, Store
+
+log = logging.getLogger(__name__)
+
+LIVE_SESSIONS = 8192
+"""Sessions in memory; the least recently used are loaded anew when somebody asks for them."""
+READ_RECORDS = 256
+READ_BYTES = 512 * 1024
+"""One read from the store."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a statement stands in its session's stream; ``known``: it stood there before."""
+
+    session: Session
+    offset: int
+    known: bool = False
+
+
+Now: TypeAlias = Callable[[], int]
+
+
+class Sessions:
+    """Every session of this coordinator: those in memory, and the way to the others."""
+
+    def __init__(
+        self,
+        store: Store,
+        voice: SigningKey,
+        decider: Decider,
+        admission: Admission,
+        *,
+        now: Now,
+        here: Callable[[], frozenset[XOnlyKey]],
+        live_max: int = LIVE_SESSIONS,
+    ) -> None:
+        """Nothing is loaded yet; ``here`` are the enclaves connected, ``now`` is in milliseconds.
+
+        ``publish`` is told of every part that is on disk, ``watch`` of every session whose deadline may have changed.
+        """
+        self._store = store
+        self._sign = voice.sign
+        self._decider = decider
+        self._admission = admission
+        self._now = now
+        self._here = here
+        self._live_max = live_max
+        self._live: OrderedDict[Id, Session] = OrderedDict()
+        self._loading: dict[Id, asyncio.Task[bool]] = {}
+        self._commits: set[asyncio.Task[Place]] = set()
+        self.publish: Callable[[Part], None] = lambda part: None
+        self.watch: Callable[[Session], None] = lambda session: None
+
+    # Submit -----------------------------------------------------------------------------------------------------
+
+    async def submit(self, said: Statement, token: str | None = None) -> asyncio.Future[Place]:
+        """Decide ``said``; the future answers after the commit.
+
+        Whoever awaits this before submitting the next statement keeps the order of his statements, and still has many
+        commits under way.
+
+        Raises:
+            WireError: the statement is refused; nothing of it is stored.
+        """
+        self._admission.check_kind(said)
+        if isinstance(said.payload, OPENERS):
+            return await self._open(said, token)
+        session = await self.get(said.payload.stream)  # type: ignore[union-attr]
+        if session is None:
+            raise Refused(Reason.UNKNOWN_STREAM, "stream: no such stream here", field="stream")
+        if (known := self._known(session, said)) is not None:
+            return known
+        self._admission.check(session, said)
+        return self._decided(session, said)
+
+    async def _open(self, said: Statement, token: str | None) -> asyncio.Future[Place]:
+        """An opening statement; that its stream exists already is noticed where it costs the hot path nothing.
+
+        A refusal is followed by a look into the store: what is there already is known, whatever its state.
+        """
+        payload = said.payload
+        home = await self.get(payload.keygen) if isinstance(payload, SigningRequest) else None
+        try:
+            if said.id not in self._live:
+                self._admission.check_opener(said, self._now(), home, token)
+                return self._decided(Session(said.id, self._store.epoch), said, home)
+        except WireError:
+            if await self.get(said.id) is None:
+                raise
+        session = await self.get(said.id)
+        known = self._known(session, said) if session is not None else None
+        if known is None:
+            raise Unavailable(Reason.UNAVAILABLE, "the session could not be opened; nothing was stored")
+        return known
+
+    def _known(self, session: Session, said: Statement) -> asyncio.Future[Place] | None:
+        """The answer to a statement that was decided before, also while its commit is under way."""
+        offset = session.chain.ids.get(said.id)
+        if offset is None:
+            return None
+        return asyncio.ensure_future(self._known_place(session, offset))
+
+    async def _known_place(self, session: Session, offset: int) -> Place:
+        if offset > session.top and session.commit is not None:
+            await asyncio.shield(session.commit)
+        return Place(session, offset, known=True)
+
+    def _decided(self, session: Session, said: Statement, home: Session | None = None) -> asyncio.Future[Place]:
+        """DECIDE, and begin the commit."""
+        decision = self._decider.decide(session, said, self._now(), self._here(), home)
+        if decision.problem is None:
+            self._live.setdefault(session.stream, session)
+            self._evict()
+            return self._append(decision, said, session)
+        if decision.parts:
+            self._append(decision, None, session)
+        raise decision.problem
+
+    async def look(self, stream: Id) -> list[str]:
+        """Say what time or presence calls for in ``stream``, if anything; gives the kinds that were said.
+
+        Raises:
+            Unavailable: the store failed.
+        """
+        session = await self.get(stream)
+        if session is None:
+            return []
+        decision = self._decider.look(session, self._now(), self._here())
+        if not decision.parts:
+            self.watch(session)
+            return []
+        await asyncio.shield(self._append(decision, None, session))
+        return [record.statement.payload.kind for part in decision.parts for record in part.records]
+
+    # Append, apply, publish -------------------------------------------------------------------------------------
+
+    def _append(self, decision: Decision, said: Statement | None, session: Session) -> asyncio.Task[Place]:
+        """Begin the commit of a decision; it ends whether or not anybody still waits for the answer."""
+        task = asyncio.create_task(self._commit(decision, said, session))
+        self._commits.add(task)
+        task.add_done_callback(self._committed)
+        for part in decision.parts:
+            part.session.commit = task
+            part.session.under_way += 1
+        return task
+
+    async def _commit(self, decision: Decision, said: Statement | None, session: Session) -> Place:
+        try:
+            await self._store.append(*[part.append() for part in decision.parts])  # APPEND
+            for part in decision.parts:
+                part.session.settle(part)  # APPLY
+                self.publish(part)  # PUBLISH
+                self.watch(part.session)
+        except BaseException as problem:
+            self._drop(decision)
+            if said is not None and isinstance(problem, Conflict) and (place := await self._stored(said)) is not None:
+                return place
+            raise
+        finally:
+            for part in decision.parts:
+                part.session.under_way -= 1
+        return Place(session, decision.offset)
+
+    def _committed(self, task: asyncio.Task[Place]) -> None:
+        """Forget a commit that has ended; one that failed is the operator's business too."""
+        self._commits.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            log.error("commit failed", exc_info=problem)
+
+    def _drop(self, decision: Decision) -> None:
+        """The tentative states are worth nothing any more."""
+        for part in decision.parts:
+            if self._live.get(part.session.stream) is part.session:
+                del self._live[part.session.stream]
+
+    async def _stored(self, said: Statement) -> Place | None:
+        """Where the store has an opening statement whose append found that its stream exists."""
+        session = await self.get(said.id) if isinstance(said.payload, OPENERS) else None
+        return None if session is None else Place(session, 1, known=True)
+
+    async def drain(self) -> None:
+        """Wait until every commit under way has ended."""
+        while self._commits:
+            await asyncio.wait(self._commits)
+
+    # Sessions in memory, and the store --------------------------------------------------------------------------
+
+    def live(self, stream: Id) -> Session | None:
+        """The session, if it is in memory and something of it is on disk."""
+        session = self._live.get(stream)
+        return session if session is not None and session.top else None
+
+    async def get(self, stream: Id) -> Session | None:
+        """The session, loaded if need be; None if this store holds no such stream.
+
+        Raises:
+            Unavailable: the store failed, or holds a log that cannot be.
+        """
+        while True:
+            if (session := await self._settled_or_none(stream)) is not None:
+                return session
+            loading = self._loading.get(stream)
+            if loading is None:
+                loading = asyncio.create_task(self._load(stream))
+                self._loading[stream] = loading
+                loading.add_done_callback(lambda _: self._loading.pop(stream, None))
+            if not await asyncio.shield(loading):
+                return None
+
+    async def _settled_or_none(self, stream: Id) -> Session | None:
+        """The session in memory; one whose opening is still under way is waited for."""
+        while (session := self._live.get(stream)) is not None:
+            self._live.move_to_end(stream)
+            if session.top or session.commit is None:
+                return session
+            await asyncio.wait([session.commit])
+        return None
+
+    async def _load(self, stream: Id) -> bool:
+        """Apply the log of ``stream``, a signing's after its keygen's; whether the store has it."""
+        session, home = Session(stream, self._store.epoch), None
+        while records := await self._store.read(stream, session.top, READ_RECORDS, READ_BYTES):
+            opener = records[0].statement.payload
+            if session.top == 0 and isinstance(opener, SigningRequest):
+                home = await self.get(opener.keygen)
+            state = home.settled if home is not None and isinstance(home.settled, KeygenState) else None
+            try:
+                for record in records:
+                    session.load(record, state)
+            except (BrokenLog, WireError) as problem:
+                log.error("a stored log does not hold", exc_info=problem, extra=about(stream=stream))
+                raise Unavailable(Reason.UNAVAILABLE, "stream: its stored log is damaged", field="stream") from problem
+        if session.top == 0:
+            return False
+        session.loaded()
+        self._live.setdefault(stream, session)
+        self._evict()
+        return True
+
+    def _evict(self) -> None:
+        """Let go of the sessions that nobody asked for longest; what is under way stays."""
+        surplus = len(self._live) - self._live_max
+        for stream in list(islice(self._live, surplus)) if surplus > 0 else ():
+            if not self._live[stream].under_way:
+                del self._live[stream]
+
+    async def older(self, stream: Id, after: int) -> list[Told]:
+        """Records that follow offset ``after``, from the store; at least one if there is one.
+
+        Raises:
+            Unavailable: the store failed.
+        """
+        records = await self._store.read(stream, after, READ_RECORDS, READ_BYTES)
+        return [Told(stream, record) for record in records]
+
+    def head(self, session: Session) -> Head:
+        """The signed head of what is on disk."""
+        return session.head(self._sign)
+
+    @property
+    def epoch(self) -> Epoch:
+        """The store's."""
+        return self._store.epoch
