@@ -1,0 +1,91 @@
+"""`keymeld-enclave`: protect the process, load the identity, stay connected, wipe.
+
+    settings ─▶ harden ─▶ identity ─▶ Agent ─▶ Link.run … SIGTERM or SIGINT ─▶ wipe ─▶ 0
+
+Exit codes: 0 stopped · 1 the identity, the system or the coordinator refuses · 2 a setting is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any
+
+from keymeld_protocol.errors import KeymeldError
+
+from .agent import Agent
+from .config import BadSetting, Config, load
+from .hardening import harden
+from .keymanagement import EnclaveIdentity, KeyFile
+from .link import Link, now_ms
+from .logs import named, setup, tell
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; gives the exit code."""
+    try:
+        action, config = load(argv)
+        setup(config.log_format, config.log_level)
+        missing = harden()
+        identity = KeyFile(config.key_file).load()
+        if action == "identity":
+            print(identity.key.hex())
+            identity.wipe()
+            return 0
+        for lack in missing:
+            tell(logging.WARNING, "not protected", missing=lack)
+        return _run(_serve(config, identity))
+    except BadSetting as error:
+        return _failed(error, 2)
+    except KeymeldError as error:
+        return _failed(error, 1)
+    except Exception as error:  # a traceback could show what was at hand
+        return _failed(error, 1)
+
+
+async def _serve(config: Config, identity: EnclaveIdentity) -> int:
+    """Stay connected until a signal comes; then wipe."""
+    key = identity.key.hex()
+    agent = Agent(identity, now_ms, lambda text: tell(logging.ERROR, text))
+    link = Link(agent, config.coordinator, config.capacity, _once(lambda: _ready(key, config)))
+    running = asyncio.current_task()
+    assert running is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    try:
+        with suppress(asyncio.CancelledError):
+            await link.run()
+    finally:
+        agent.wipe()
+    return 0
+
+
+def _ready(key: str, config: Config) -> None:
+    print(f"keymeld-enclave ready {key} {config.coordinator}", flush=True)
+
+
+def _once(action: Callable[[], None]) -> Callable[[], None]:
+    """``action``, at the first call alone."""
+    waiting = [action]
+    return lambda: waiting.pop()() if waiting else None
+
+
+def _run(serving: Coroutine[Any, Any, int]) -> int:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(serving)
+    return uvloop.run(serving)
+
+
+def _failed(error: Exception, code: int) -> int:
+    print(f"keymeld-enclave: {named(error)}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+"""The enclave's mind: a record is heard, statements are said.  No sockets, no clock of its own, no log lines.
+
+    keygen:   join for us ▶ take the envelope ▶ custody.accept | custody.refuse
+              COMPLETED ▶ read and verify the roster ▶ keygen.confirm
+    signing:  request ▶ make the plan ▶ signing.refuse when it is impossible
+              attempt opened, we owe a step ▶ rules met for every item and slot? ▶ contribute (and confirm)
+              attempt opened before this process began, or our nonces are gone ▶ signing.retry
+
+What the agent owes follows from the verified state, not from the message that came last: after a restart or a
+reconnect it looks at the state and owes the same.  It believes nothing but signed statements it has verified itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from itertools import chain
+
+from keymeld_protocol import keygen
+from keymeld_protocol.errors import Blamed, BrokenLog
+from keymeld_protocol.hearing import Hearing
+from keymeld_protocol.keygen import KeygenState
+from keymeld_protocol.payloads import CustodyAccept, CustodyRefuse, KeygenConfirm
+from keymeld_protocol.records import Record
+from keymeld_protocol.replay import Replay
+from keymeld_protocol.roster import read_roster
+from keymeld_protocol.signing_state import SigningState
+from keymeld_protocol.statements import Statement
+from keymeld_protocol.values import Id
+
+from .custody import Custody, Unacceptable
+from .keymanagement import EnclaveIdentity
+from .signer import Signer
+from .voice import Voice
+from .work import SigningWork, refusal
+
+Clock = Callable[[], int]
+
+
+class Group:
+    """One keygen as this enclave serves it."""
+
+    def __init__(self, custody: Custody) -> None:
+        self.custody = custody
+        self._signer: Signer | None = None
+
+    def signer(self) -> Signer:
+        """The signer of a completed keygen, its roster verified.
+
+        Raises:
+            Unacceptable: an envelope or the roster does not hold.
+        """
+        if self._signer is None:
+            group = self.custody.take_all()
+            try:
+                self._signer = Signer(self.custody, read_roster(self.custody.heard, group))
+            except Blamed as error:
+                raise Unacceptable(error.code, error.message) from None
+        return self._signer
+
+    def wipe(self) -> None:
+        """Wipe every key of this keygen."""
+        self.custody.wipe()
+        if self._signer is not None:
+            self._signer.wipe()
+            self._signer = None
+
+
+class Agent:
+    """All the sessions of one enclave.  ``now`` gives the time (ms); ``concern`` hears what an operator should see."""
+
+    def __init__(self, identity: EnclaveIdentity, now: Clock, concern: Callable[[str], None] = lambda _: None) -> None:
+        self.identity = identity
+        self.hearing = Hearing()
+        self._voice = Voice(identity)
+        self._now = now
+        self._concern = concern
+        self._groups: dict[Id, Group] = {}
+        self._works: dict[Id, SigningWork] = {}
+        self._said: dict[Id, set[Hashable]] = {}
+        self._began: dict[Id, int] = {}
+        self._finished: list[Id] = []
+
+    def subscribed(self, stream: Id, top: int) -> list[Statement]:
+        """``stream`` stood at ``top`` when it was subscribed: what came before may be another life's doing."""
+        self._began.setdefault(stream, top)
+        heard = self.hearing.subscribed(stream, top)
+        replay = self.hearing.streams[stream]
+        return self._after(heard, also=replay)
+
+    def hear(self, stream: Id, record: Record) -> list[Statement]:
+        """Verify a record; what is owed now is returned to be submitted."""
+        if not self._listens(stream, record):
+            return []
+        try:
+            return self._after(self.hearing.hear(stream, record))
+        except BrokenLog as error:
+            self._concern(f"stream {stream.hex()} is not believed any more: {error}")
+            self._end(stream)
+            return []
+
+    def _listens(self, stream: Id, record: Record) -> bool:
+        """Whether a record can concern us: not of a stream that ended here, nor of one that is not believed."""
+        replay = self.hearing.streams.get(stream)
+        return record.offset == 1 if replay is None else replay.broken is None
+
+    def take_finished(self) -> list[Id]:
+        """The streams that ended since the last call: whoever holds the socket may unsubscribe them."""
+        finished, self._finished = self._finished, []
+        return finished
+
+    def tick(self) -> list[Statement]:
+        """Look again at what waits for time: confirmations that somebody else owes, rules with a time."""
+        return [said for work in list(self._works.values()) for said in self._owed(work.heard)]
+
+    def wipe(self) -> None:
+        """Wipe every key and nonce."""
+        for stream in [*self._works, *self._groups]:
+            self._end(stream)
+        self.identity.wipe()
+
+    def _after(self, verified: Iterable[tuple[Replay, Record]], also: Replay | None = None) -> list[Statement]:
+        """What is owed after these records, in each stream that moved (and in ``also``), once for each."""
+        moved = {} if also is None or also.state is None else {also.stream: also}
+        for replay, record in verified:
+            moved[replay.stream] = replay
+            work = self._works.get(replay.stream)
+            if work is not None:
+                work.note(record)
+        return list(chain.from_iterable(map(self._owed, moved.values())))
+
+    def _owed(self, replay: Replay) -> list[Statement]:
+        """What is owed in a stream; while it catches up, or is not believed, nothing."""
+        believed = replay.broken is None and (replay.keygen is None or replay.keygen.broken is None)
+        if not believed or not replay.caught_up:
+            return []
+        if isinstance(replay.state, KeygenState):
+            return list(self._owed_to_keygen(replay, replay.state))
+        if isinstance(replay.state, SigningState):
+            return self._owed_to_signing(replay, replay.state)
+        return []
+
+    # Keygens
+
+    def _group(self, replay: Replay) -> Group:
+        """The keygen of this stream, as we serve it."""
+        if replay.stream not in self._groups:
+            self._groups[replay.stream] = Group(Custody(replay, self.identity))
+        return self._groups[replay.stream]
+
+    def _owed_to_keygen(self, replay: Replay, state: KeygenState) -> Iterable[Statement]:
+        group, ours = self._group(replay), state.slots_at(self.identity.key)
+        group.custody.drop_superseded()
+        if state.phase == keygen.Phase.EXPIRED:
+            self._finish(replay.stream)
+            return
+        for slot in ours:
+            seat = state.seats[slot]
+            if seat is not None and not seat.ready and self._first_time(replay.stream, seat.id):
+                yield self._judge(group.custody, slot, seat)
+        unconfirmed = not set(ours).isdisjoint(state.unconfirmed())
+        if state.roster is not None and unconfirmed and self._first_time(replay.stream, "confirm"):
+            yield from self._confirm(group, replay, state)
+
+    def _judge(self, custody: Custody, slot: int, seat: keygen.Seat) -> Statement:
+        """Accept a join whose envelope holds, refuse any other with a code."""
+        heard = custody.heard
+        try:
+            custody.take(slot)
+        except Unacceptable as error:
+            detail = self._voice.detail(custody.group, "custody.refuse", heard.stream, error.message)
+            return self._voice.say(heard, CustodyRefuse, slot=slot, join=seat.id, code=error.code, **detail)
+        return self._voice.say(heard, CustodyAccept, slot=slot, join=seat.id)
+
+    def _confirm(self, group: Group, replay: Replay, state: KeygenState) -> Iterable[Statement]:
+        """Confirm a roster that verifies; one that does not is told to the operator, and confirmed by nobody here."""
+        try:
+            group.signer()
+        except Unacceptable as error:
+            self._concern(f"keygen {replay.stream.hex()} is not confirmed: {error}")
+            return
+        yield self._voice.say(replay, KeygenConfirm, roster=state.roster)
+
+    # Signings
+
+    def _owed_to_signing(self, replay: Replay, state: SigningState) -> list[Statement]:
+        if not state.open:
+            self._finish(replay.stream)
+            return []
+        work = self._works.get(replay.stream)
+        if work is None:
+            return self._begin(replay, state)
+        return work.owed(self._now())
+
+    def _begin(self, replay: Replay, state: SigningState) -> list[Statement]:
+        """Take up a signing; one whose keygen does not hold is refused."""
+        if replay.keygen is None or not state.keygen.slots_at(self.identity.key):
+            return []
+        group = self._group(replay.keygen)
+        try:
+            signer = group.signer()
+        except Unacceptable as error:
+            if not self._first_time(replay.stream, state.attempt):
+                return []
+            self._concern(f"signing {replay.stream.hex()} is refused: {error}")
+            return refusal(self._voice, replay, group.custody.group, error.code, error.message)
+        work = SigningWork(self._voice, replay, signer, began=self._began.get(replay.stream, 0))
+        self._works[replay.stream] = work
+        for record in replay.records:
+            work.note(record)
+        return work.owed(self._now())
+
+    # Ends
+
+    def _finish(self, stream: Id) -> None:
+        """Forget a stream that has ended."""
+        self._end(stream)
+        self.hearing.forget(stream)
+        self._began.pop(stream, None)
+        self._finished.append(stream)
+
+    def _end(self, stream: Id) -> None:
+        """Serve a stream no longer: what was held for it is wiped."""
+        for held in (self._works.pop(stream, None), self._groups.pop(stream, None)):
+            if held is not None:
+                held.wipe()
+        self._said.pop(stream, None)
+
+    def _first_time(self, stream: Id, what: Hashable) -> bool:
+        """Whether this has not been said by this process in ``stream``."""
+        said = self._said.setdefault(stream, set())
+        fresh = what not in said
+        said.add(what)
+        return fresh

@@ -1,0 +1,168 @@
+"""Custody: envelopes opened, checked, held and wiped.  The only place where other people's keys are ever open.
+
+    keygen.join ▶ envelope opens for this session, slot, generation and auth key
+                ▶ S gives the group commitment ▶ the sealed policy is the public one, and committed to
+                ▶ the card opens, proves its key, and it is this key ▶ held          … else refused with a code
+
+Nobody replays an envelope elsewhere, loosens its policy or swaps its key (CRYPTO §3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keymeld_protocol import contents
+from keymeld_protocol.contents import Policy
+from keymeld_protocol.envelope import EnvelopeContext, OpenedEnvelope, open_envelope
+from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, KeymeldError
+from keymeld_protocol.keygen import KeygenState, Seat
+from keymeld_protocol.replay import Replay
+from keymeld_protocol.roster import read_card
+from keymeld_protocol.sealing import GroupKey
+from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.values import Id
+
+from .keymanagement import EnclaveIdentity
+
+
+class Unacceptable(KeymeldError):
+    """What this enclave will not hold; ``code`` is said in ``custody.refuse``, ``message`` in its sealed detail."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """One slot's key and the policy under which it may be used."""
+
+    join: Id
+    secret: Secret
+    policy: Policy
+
+
+class Custody:
+    """What this enclave holds of one keygen: the group key and, for each of its slots, a key and its policy."""
+
+    def __init__(self, heard: Replay, identity: EnclaveIdentity) -> None:
+        self.heard = heard
+        self.key = identity.key
+        self.group: GroupKey | None = None
+        self._identity = identity
+        self._held: dict[int, Held] = {}
+        self._wiped = False
+
+    @property
+    def state(self) -> KeygenState:
+        """The keygen as verified so far.
+
+        Raises:
+            Unacceptable: nothing of it has been heard.
+        """
+        if not isinstance(self.heard.state, KeygenState):
+            raise Unacceptable("unknown_session", "this keygen has not been heard")
+        return self.heard.state
+
+    def take(self, slot: int) -> Held:
+        """Open and check the envelope of ``slot``, once for each join; a superseded join's key is wiped.
+
+        Raises:
+            Unacceptable: the envelope, its policy or the card does not hold, or is not for us.
+        """
+        if self._wiped:
+            raise Unacceptable("wiped", "the keys of this keygen were wiped")
+        seat = self.state.seats[slot]
+        if seat is None or seat.join.enclave != self.key:
+            raise Unacceptable("not_ours", f"slot {slot} is not sealed to this enclave")
+        held = self._held.get(slot)
+        if held is not None and held.join == seat.id:
+            return held
+        self.drop(slot)
+        self._held[slot] = self._opened(slot, seat)
+        return self._held[slot]
+
+    def take_all(self) -> GroupKey:
+        """Hold every slot that is sealed to us; gives the group key that came with them.
+
+        Raises:
+            Unacceptable: as `take`, or no slot is ours.
+        """
+        for slot in self.state.slots_at(self.key):
+            self.take(slot)
+        if self.group is None:
+            raise Unacceptable("not_ours", "no slot of this keygen is sealed to this enclave")
+        return self.group
+
+    def drop_superseded(self) -> None:
+        """Wipe the keys of joins that fill their slot no longer: released, or replaced."""
+        for slot, held in list(self._held.items()):
+            seat = self.state.seats[slot]
+            if seat is None or seat.id != held.join:
+                self.drop(slot)
+
+    def _opened(self, slot: int, seat: Seat) -> Held:
+        """Open, then check each thing that CRYPTO §3 names; what is refused is wiped."""
+        join = seat.join
+        sealed = self.heard.records[self.heard.chain.ids[seat.id] - 1].statement.blob("envelope")
+        if sealed is None:
+            raise Unacceptable("missing_envelope", "the coordinator did not deliver the envelope")
+        try:
+            envelope = open_envelope(self._identity.secret, EnvelopeContext.of_join(join), sealed)
+        except InvalidCrypto as error:
+            raise Unacceptable("bad_envelope", str(error)) from None
+        try:
+            self.group = self._group(envelope.group_secret)
+            return Held(seat.id, envelope.signing, self._checked(slot, seat, envelope, self.group))
+        except Unacceptable:
+            envelope.wipe()
+            raise
+
+    def _checked(self, slot: int, seat: Seat, envelope: OpenedEnvelope, group: GroupKey) -> Policy:
+        """The policy of an envelope whose policy and key are those of the join."""
+        policy = self._policy(envelope.policy, seat)
+        try:
+            card = read_card(self.heard, group, slot)
+        except Blamed as error:
+            raise Unacceptable(error.code, error.message) from None
+        if card.pubkey != envelope.signing.point:
+            raise Unacceptable("foreign_key", "the sealed key is not the one on the card")
+        return policy
+
+    def _group(self, group_secret: bytearray) -> GroupKey:
+        """The group key, which must give the commitment of this session."""
+        create = self.state.create
+        try:
+            return GroupKey.open_group(group_secret, create.salt, create.group)
+        except InvalidCrypto as error:
+            raise Unacceptable("foreign_group_secret", str(error)) from None
+
+    def _policy(self, raw: bytes, seat: Seat) -> Policy:
+        """The sealed policy: committed to in the join, equal to its public rule, and one that this version enforces."""
+        try:
+            policy = contents.parse(Policy, raw)
+        except BadInput as error:
+            raise Unacceptable("unknown_policy", str(error)) from None
+        if contents.policy_commitment(raw) != seat.join.policy:
+            raise Unacceptable("foreign_policy", "the sealed policy is not the one that the join commits to")
+        if policy.rule != seat.join.rule:
+            raise Unacceptable("foreign_rule", "the sealed rule is not the public one")
+        if policy.rule.delay_ms is not None:
+            raise Unacceptable("unsupported_rule", "this enclave cannot enforce a delay")
+        return policy
+
+    def drop(self, slot: int) -> None:
+        """Wipe what is held of ``slot``."""
+        held = self._held.pop(slot, None)
+        if held is not None:
+            held.secret.wipe()
+
+    def wipe(self) -> None:
+        """Wipe everything, for good: nothing is opened again."""
+        self._wiped = True
+        for slot in list(self._held):
+            self.drop(slot)
+        if self.group is not None:
+            self.group.wipe()
+            self.group = None

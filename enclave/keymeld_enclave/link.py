@@ -1,0 +1,167 @@
+"""The socket to the coordinator: dialled, read, written, lost and dialled again.
+
+    run ─▶ open (unix or ws) ─▶ Conversation ─▶ lost ─▶ wait ─▶ open …
+                │  frame ─▶ receive ─▶ take ─▶ frames, written at once
+                └  every 500 ms ─▶ tick ─▶ take
+
+    closed with 40xx      never again: the process ends and says why
+    closed with 41xx      later: full jitter over 0.25 s, 0.5 s … 30 s, and not before the coordinator asked for
+    closed with 42xx      at once, the first time
+    anything else         later
+
+The agent and its outbox outlive the sockets: nothing that was heard is heard again, nothing that was said is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from random import SystemRandom
+from typing import Final
+
+from websockets.asyncio.client import ClientConnection, connect, unix_connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.typing import Subprotocol
+
+from keymeld_protocol.frames import FRAME_BYTES, SUBPROTOCOL
+
+from .agent import Agent
+from .config import Address
+from .conversation import Conversation, Ended
+from .logs import named, tell
+from .outbox import Outbox
+
+TICK_S: Final = 0.5
+PACE_S: Final = 0.01
+OPEN_S: Final = 10.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
+MAX_FRAME: Final = 2 * FRAME_BYTES
+_CHANCE: Final = SystemRandom()
+
+
+class Link:
+    """This enclave's way to its coordinator; ``on_ready`` is called when it has come, also when it has come again."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        address: Address,
+        capacity: int,
+        on_ready: Callable[[], None] = lambda: None,
+        *,
+        random: Callable[[], float] = _CHANCE.random,
+    ) -> None:
+        self.agent = agent
+        self.address = address
+        self._capacity = capacity
+        self._on_ready = on_ready
+        self._outbox = Outbox()
+        self._waits = Waits(random)
+
+    async def run(self) -> None:
+        """Stay connected until cancelled.
+
+        Raises:
+            Ended: the coordinator refuses this enclave for good.
+        """
+        while True:
+            code, retry_after_ms = await self._once()
+            pause = self._waits.after(code, retry_after_ms)
+            tell(logging.INFO, "disconnected", code=code or 0, ms=int(pause * 1000))
+            await asyncio.sleep(pause)
+
+    async def _once(self) -> tuple[int | None, int]:
+        """One connection, from dialling to its end; gives the close code and when the coordinator wants us back."""
+        talk = Conversation(self.agent, self._outbox, self.address.origin, self._capacity)
+        code: int | None = None
+        why: Ended | None = None
+        try:
+            async with self._dial() as socket, asyncio.TaskGroup() as tasks:
+                tasks.create_task(_ticks(socket, talk))
+                await self._read(socket, talk)
+        except* ConnectionClosed as lost:
+            code = _close_code(lost)
+        except* (OSError, TimeoutError, WebSocketException) as lost:
+            tell(logging.WARNING, "not connected", error=named(lost.exceptions[0]))
+        except* Ended as ended:
+            why = next(error for error in ended.exceptions if isinstance(error, Ended))
+            tell(logging.WARNING, "conversation ended", error=str(why))
+        if code is not None and 4000 <= code < 4100:
+            why = Ended(f"the coordinator closed the connection with {code}: coming back cannot help", terminal=True)
+        if why is not None and why.terminal:
+            raise why
+        return code, talk.goodbye.retry_after_ms if talk.goodbye is not None else 0
+
+    def _dial(self) -> AbstractAsyncContextManager[ClientConnection]:
+        """Open the WebSocket; heartbeats are the conversation's own."""
+        words = [Subprotocol(SUBPROTOCOL)]
+        if self.address.url is None:
+            return unix_connect(
+                self.address.path, subprotocols=words, compression=None, max_size=MAX_FRAME, open_timeout=OPEN_S,
+                close_timeout=1, ping_interval=None,
+            )  # fmt: skip
+        return connect(
+            self.address.url, subprotocols=words, compression=None, max_size=MAX_FRAME, open_timeout=OPEN_S,
+            close_timeout=1, ping_interval=None, proxy=None,
+        )  # fmt: skip
+
+    async def _read(self, socket: ClientConnection, talk: Conversation) -> None:
+        """Hear and answer until the socket closes."""
+        ready = False
+        while True:
+            talk.receive(await socket.recv(decode=False), now_ms())
+            await _send(socket, talk)
+            if talk.ready and not ready:
+                ready = True
+                self._waits.reset()
+                tell(logging.INFO, "connected")
+                self._on_ready()
+
+
+async def _send(socket: ClientConnection, talk: Conversation) -> None:
+    """Write what may leave now; what has to wait for the pace leaves a little later."""
+    for frame in talk.take(now_ms()):
+        await socket.send(frame, text=True)
+
+
+async def _ticks(socket: ClientConnection, talk: Conversation) -> None:
+    while True:
+        await asyncio.sleep(PACE_S if talk.waiting else TICK_S)
+        talk.tick(now_ms())
+        await _send(socket, talk)
+
+
+class Waits:
+    """How long to wait before dialling again (seconds); ``random`` gives numbers in 0…1."""
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        """Begin without failures."""
+        self._random = random
+        self._failures = 0
+
+    def reset(self) -> None:
+        """We had come: the next failure is the first."""
+        self._failures = 0
+
+    def after(self, code: int | None, retry_after_ms: int) -> float:
+        """The wait after a connection that ended with ``code``."""
+        self._failures += 1
+        asked = min(LONGEST_WAIT_S, retry_after_ms / 1000)
+        if code is not None and 4200 <= code < 4300 and self._failures == 1:
+            return asked
+        most = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(self._failures - 1, 16))
+        return asked + most * self._random()
+
+
+def now_ms() -> int:
+    """The host's time (ms)."""
+    return time.time_ns() // 1_000_000
+
+
+def _close_code(lost: BaseExceptionGroup[ConnectionClosed]) -> int | None:
+    """What the coordinator closed with."""
+    codes = [error.rcvd.code for error in lost.exceptions if isinstance(error, ConnectionClosed) and error.rcvd]
+    return codes[0] if codes else None

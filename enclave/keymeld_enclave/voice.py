@@ -1,0 +1,41 @@
+"""The enclave's own words: payloads filled in, sealed to the group, signed with its identity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keymeld_protocol import contents, statements
+from keymeld_protocol.contents import MAX_TEXT, Detail
+from keymeld_protocol.replay import Replay
+from keymeld_protocol.sealing import GroupKey
+from keymeld_protocol.shapes import VERSION, Said
+from keymeld_protocol.statements import Statement
+from keymeld_protocol.values import Id, XOnlyKey, digest
+
+from .keymanagement import EnclaveIdentity
+
+
+class Voice:
+    """Speaks as one enclave; ``key`` is its identity."""
+
+    def __init__(self, identity: EnclaveIdentity) -> None:
+        self._identity = identity
+        self.key: XOnlyKey = identity.key
+
+    def say(self, replay: Replay, kind: type[Said], **fields: Any) -> Statement:
+        """A statement in ``replay``'s stream, after the latest record that we verified there."""
+        blobs = fields.pop("blobs", ())
+        payload = kind(v=VERSION, by=self.key, stream=replay.stream, after=replay.chain.hash, **fields)
+        return statements.make(payload, self._identity.sign, blobs=blobs)
+
+    def sealed(self, group: GroupKey | None, kind: str, session: Id, **plaintexts: bytes) -> dict[str, Any]:
+        """Fields and blobs of a statement with plaintexts sealed to the group; nothing while S is not known."""
+        if group is None:
+            return {}
+        blobs = {name: group.seal(kind, name, session, self.key, plain) for name, plain in plaintexts.items()}
+        return {name: digest(blob) for name, blob in blobs.items()} | {"blobs": tuple(blobs.values())}
+
+    def detail(self, group: GroupKey | None, kind: str, session: Id, message: str) -> dict[str, Any]:
+        """A refusal's detail, for the members only."""
+        text = contents.encode(Detail(v=VERSION, message=message[:MAX_TEXT]))
+        return self.sealed(group, kind, session, detail=text)

@@ -1,0 +1,265 @@
+"""One signing as this enclave serves it: the plan, the attempt being read, and the nonces not yet spent.
+
+Before any nonce the enclave has verified the whole chain of statements, the roster, that the request is a member's,
+that its sealed body is what its public numbers say, and, for every item and every slot of ours in its key list, the
+rule that was sealed with that slot's key.  A request that cannot be signed is refused with a code and a sealed detail.
+
+    owed ─▶ plan impossible ─────────────────────────▶ signing.refuse
+         ─▶ a step is ours, live, the rules are met ─▶ signing.contribute, and signing.confirm if that completes the set
+         ─▶ a step is ours, from another life ───────▶ signing.retry
+         ─▶ the set is complete, nobody confirms ────▶ signing.confirm, after a second
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+
+from keymeld_protocol import contributions, policy
+from keymeld_protocol.attempt import Attempt
+from keymeld_protocol.contributions import Entry, Finished
+from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
+from keymeld_protocol.keygen import KeygenState
+from keymeld_protocol.payloads import (
+    AttemptOpened,
+    SigningConfirm,
+    SigningContribute,
+    SigningRefuse,
+    SigningRetry,
+)
+from keymeld_protocol.plan import Plan, plan_of
+from keymeld_protocol.policy import Verdict
+from keymeld_protocol.records import Record
+from keymeld_protocol.replay import Replay
+from keymeld_protocol.sealing import GroupKey
+from keymeld_protocol.shapes import Rule
+from keymeld_protocol.signing_state import Phase, SigningState, expected, nonces_hash
+from keymeld_protocol.statements import Statement
+
+from .custody import Unacceptable
+from .signer import Nonces, NoncesGone, Signer
+from .voice import Voice
+
+CONFIRM_AFTER_MS = 1000
+
+
+class SigningWork:
+    """What we owe to one signing.  ``began`` is the offset up to which records are history of another life."""
+
+    def __init__(self, voice: Voice, heard: Replay, signer: Signer, began: int) -> None:
+        self.heard = heard
+        self._voice = voice
+        self._signer = signer
+        self._custody = signer.custody
+        self._began = began
+        self._plan: Plan | None = None
+        self._attempt: Attempt | None = None
+        self._nonces: Nonces | None = None
+        self._live = False
+        self._said: set[Hashable] = set()
+        self._set_complete_at: int | None = None
+        self._blamed: Blamed | None = None
+
+    @property
+    def state(self) -> SigningState:
+        """The signing as verified so far."""
+        assert isinstance(self.heard.state, SigningState)
+        return self.heard.state
+
+    @property
+    def _group(self) -> GroupKey:
+        if self._custody.group is None:
+            raise Blamed("not_ours", (), "no slot of this keygen is sealed to this enclave")
+        return self._custody.group
+
+    def note(self, record: Record) -> None:
+        """Take what a verified record brings: a new attempt, or a contribution to read."""
+        said = record.statement.payload
+        if isinstance(said, AttemptOpened):
+            self.wipe()
+            self._live = record.offset > self._began
+            self._attempt = None
+            self._blamed = None
+        elif isinstance(said, SigningContribute):
+            self._read(said, record.statement)
+
+    def _read(self, said: SigningContribute, statement: Statement) -> None:
+        """Open a contribution; one that does not hold blames its signer, and nobody owes anything to its attempt."""
+        try:
+            self._reading().hear(said.by, self._open(said, statement))
+        except Blamed as error:
+            self._blamed = self._blamed or error
+
+    def _open(self, said: SigningContribute, statement: Statement) -> tuple[Entry, ...]:
+        sealed = statement.blob("values")
+        if sealed is None:
+            raise Blamed("missing_blob", said.slots, "the sealed values were not delivered")
+        try:
+            return contributions.decode(self._group.open_in(said, "values", sealed), self.state.request.items)
+        except (InvalidCrypto, BadInput) as error:
+            raise Blamed("bad_values", said.slots, str(error)) from None
+
+    def _made_plan(self) -> Plan:
+        if self._plan is None:
+            self._plan = plan_of(self.state, self.heard.records[0].statement, self._signer.roster, self._group)
+        return self._plan
+
+    def _reading(self) -> Attempt:
+        if self._attempt is None:
+            state = self.state
+            self._attempt = Attempt(state.attempt, self._made_plan().items, state.signers, self._signer.roster)
+        return self._attempt
+
+    def owed(self, now: int) -> list[Statement]:
+        """What this enclave owes at ``now`` (ms)."""
+        try:
+            self._made_plan()
+            return list(self._owed(self.state, now))
+        except (Blamed, Unacceptable) as error:
+            return self._refuse(error.code, str(error))
+        except InvalidCrypto as error:
+            return self._refuse("cannot_sign", str(error))
+
+    def _owed(self, state: SigningState, now: int) -> Iterable[Statement]:
+        """The step that is ours now, or the confirmation that somebody owes."""
+        step = expected(state).get(self._voice.key)
+        if state.phase == Phase.CONFIRMING:
+            yield from self._confirmation(state, now)
+        elif step is None or state.retry or (state.attempt, step) in self._said:
+            return
+        elif not self._may_answer(step):
+            yield from self._retry(state)
+        elif self._rules_met(now):
+            if self._blamed is not None:
+                raise self._blamed
+            self._said.add((state.attempt, step))
+            yield from self._contribute(step)
+
+    def _once(self, attempt: int, what: str) -> bool:
+        """Whether this has not been said yet by this process."""
+        fresh = (attempt, what) not in self._said
+        self._said.add((attempt, what))
+        return fresh
+
+    def _may_answer(self, step: str) -> bool:
+        """Only attempts heard opened live, and psigs only with the nonces that this process said."""
+        return self._live and (step != "psigs" or self._nonces is not None)
+
+    def _retry(self, state: SigningState) -> Iterable[Statement]:
+        if self._once(state.attempt, "retry"):
+            yield self._voice.say(self.heard, SigningRetry, attempt=state.attempt)
+
+    def _rules_met(self, now: int) -> bool:
+        """The sealed rule of each of our slots, for each item whose key list holds it, by our own clock.
+
+        Raises:
+            Blamed: a rule is not met, and time alone will not change that; the session is refused.
+        """
+        state, waiting = self.state, False
+        if state.request.expires_at <= now:
+            raise Blamed("expired", (), "the request has expired by this enclave's clock")
+        ours = set(self._custody.state.slots_at(self._voice.key))
+        for key_list in {item.slots for item in self._made_plan().items}:
+            for slot in sorted(ours.intersection(key_list)):
+                rule = self._custody.take(slot).policy.rule
+                verdict = policy.evaluate(rule, slot, frozenset(key_list), state.consent, now)
+                early = verdict is Verdict.WAITING and _waits_for_time(rule, now)
+                if verdict is not Verdict.MET and not early:
+                    raise Blamed("rule_not_met", (slot,), f"the rule sealed with slot {slot} is not met")
+                waiting = waiting or early
+        return not waiting
+
+    def _contribute(self, step: str) -> Iterable[Statement]:
+        """Compute this step; when it completes the set, confirm in the same breath."""
+        state, attempt = self.state, self._reading()
+        over = nonces_hash(state) if step in ("psigs", "both") else None
+        try:
+            entries = self._entries(step, attempt)
+        except NoncesGone:
+            yield from self._retry(state)
+            return
+        yield self._voice.say(
+            self.heard, SigningContribute, attempt=state.attempt, slots=attempt.signer(self._voice.key).slots,
+            step=step, over=over, **self._sealed("signing.contribute", "values", entries),
+        )  # fmt: skip
+        if step in ("signatures", "psigs") and len(expected(state)) == 1:
+            attempt.hear(self._voice.key, entries)
+            yield self._confirm(attempt)
+
+    def _entries(self, step: str, attempt: Attempt) -> tuple[Entry, ...]:
+        if step == "signatures":
+            return self._signer.alone(attempt)
+        if step == "both":
+            return self._signer.both(self.heard.stream, attempt)
+        if step == "nonces":
+            self.wipe()
+            self._nonces = Nonces(attempt.number)
+            return self._signer.nonces(self.heard.stream, attempt, self._nonces)
+        if self._nonces is None:
+            raise NoncesGone(f"attempt {attempt.number}")
+        nonces, self._nonces = self._nonces, None
+        try:
+            return self._signer.psigs(attempt, nonces)
+        finally:
+            nonces.wipe()
+
+    def _confirm(self, attempt: Attempt) -> Statement:
+        """The verified signatures, sealed to the group.
+
+        Raises:
+            Blamed: they do not verify; names whose psig is at fault.
+        """
+        found = attempt.results()
+        entries = tuple(Finished(signature=r) if isinstance(r, bytes) else r for r in found)
+        self._said.add((attempt.number, "confirm"))
+        sealed = self._sealed("signing.confirm", "signatures", entries)
+        return self._voice.say(self.heard, SigningConfirm, attempt=attempt.number, **sealed)
+
+    def _confirmation(self, state: SigningState, now: int) -> Iterable[Statement]:
+        """Confirm at once if our words completed the set, else one second later for whoever did and does not."""
+        if self._set_complete_at is None:
+            self._set_complete_at = now
+        ours = self._live and state.contributions[-1].by == self._voice.key
+        late = now >= self._set_complete_at + CONFIRM_AFTER_MS
+        if not (ours or late) or (state.attempt, "confirm") in self._said:
+            return
+        if self._blamed is not None:
+            raise self._blamed
+        yield self._confirm(self._reading())
+
+    def _sealed(self, kind: str, field: str, entries: tuple[Entry, ...]) -> dict[str, object]:
+        """A field of entries, sealed to the group."""
+        return self._voice.sealed(self._group, kind, self.heard.stream, **{field: contributions.encode(entries)})
+
+    def _refuse(self, code: str, message: str) -> list[Statement]:
+        """Say, once in each attempt, why this enclave will not sign."""
+        self.wipe()
+        if not self._once(self.state.attempt, "refuse"):
+            return []
+        return refusal(self._voice, self.heard, self._custody.group, code, message)
+
+    def wipe(self) -> None:
+        """Wipe the nonces."""
+        if self._nonces is not None:
+            self._nonces.wipe()
+            self._nonces = None
+
+
+def refusal(voice: Voice, heard: Replay, group: GroupKey | None, code: str, message: str) -> list[Statement]:
+    """``signing.refuse`` for the needed slots that are ours, with a detail for the members only; else nothing."""
+    state = heard.state
+    assert isinstance(state, SigningState)
+    slots = _needed(voice, state, state.keygen)
+    if not slots:
+        return []
+    detail = voice.detail(group, "signing.refuse", heard.stream, message)
+    return [voice.say(heard, SigningRefuse, attempt=state.attempt, slots=slots, code=code, **detail)]
+
+
+def _needed(voice: Voice, state: SigningState, keygen: KeygenState) -> tuple[int, ...]:
+    """The slots that the request needs and that are sealed to us, rising."""
+    return tuple(sorted(set(keygen.slots_at(voice.key)) & set(state.request.slots)))
+
+
+def _waits_for_time(rule: Rule, now: int) -> bool:
+    """Whether the rule's clock, not a member, is what is missing."""
+    return rule.not_before is not None and now < rule.not_before

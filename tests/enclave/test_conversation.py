@@ -1,0 +1,278 @@
+"""conversation.py, calls.py, outbox.py: what an enclave says on a connection, in which order, and how often."""
+
+import logging
+
+import pytest
+
+from keymeld_enclave.conversation import Conversation, Ended
+from keymeld_protocol import frames
+from keymeld_protocol.errors import BadInput, Reason, Refused, Unavailable
+from keymeld_protocol.statements import WireStatement
+from keymeld_protocol.values import Id
+from tests.support.desk import Desk
+from tests.support.world import HOUR, MESSAGE, NONE, SECOND, Member, World
+
+
+class Office:
+    """A world whose only enclave talks in frames, and Alice and Bob whose keys it holds."""
+
+    def __init__(self, **limits: int) -> None:
+        self.world = World()
+        self.desk = Desk(self.world, "vault", **limits)
+        self.alice, self.bob = self.world.member("alice"), self.world.member("bob")
+        self.group = Id(bytes(32))
+
+    def gather(self) -> Id:
+        self.desk.run()
+        invitation = self.alice.create(2)
+        for slot, member in enumerate((self.alice, self.bob)):
+            Member.join(member, invitation, slot, self.desk.key, NONE)
+        self.desk.run()
+        self.desk.requests.clear()
+        self.group = invitation.keygen
+        return self.group
+
+    def submitted(self) -> list[str]:
+        return [r.params.statement.payload for r in self.desk.requests if r.method == "submit"]
+
+
+@pytest.fixture
+def office() -> Office:
+    office = Office()
+    office.gather()
+    return office
+
+
+def test_an_enclave_proves_lists_and_announces_itself() -> None:
+    office = Office()
+    office.desk.run()
+    assert office.desk.asked == ["authenticate", "sessions", "announce"]
+    assert office.desk.requests[-1].params.capacity == 7
+    assert office.desk.talk.ready
+
+
+def test_it_takes_keys_and_signs(office: Office) -> None:
+    signing = office.alice.request(office.group, MESSAGE)
+    office.desk.run()
+    assert office.bob.signatures(signing)
+
+
+def test_after_a_restart_keygens_are_subscribed_before_signings_and_the_announcement_comes_last() -> None:
+    office = Office()
+    office.gather()
+    office.desk.leave()
+    office.alice.request(office.group, MESSAGE)
+    office.desk = Desk(office.world, "vault")
+    office.desk.run()
+    assert office.desk.asked[:5] == ["authenticate", "sessions", "subscribe", "subscribe", "announce"]
+    assert office.desk.requests[2].params.stream == office.group
+
+
+def test_an_attempt_that_waited_for_the_enclave_is_heard_live() -> None:
+    office = Office()
+    office.gather()
+    office.desk.leave()
+    signing = office.alice.request(office.group, MESSAGE)
+    office.desk = Desk(office.world, "vault")
+    office.desk.run()
+    assert office.world.state(signing).attempt == 1
+    assert office.bob.signatures(signing)
+
+
+def test_after_a_lost_connection_it_resumes_from_where_it_stood(office: Office) -> None:
+    office.desk.hang_up()
+    office.desk.run()
+    since = office.desk.requests[2].params.since
+    assert since is not None
+    assert since.hash == office.world.logs[office.group].chain.hash
+
+
+def test_a_signing_that_ended_meanwhile_is_resumed_too_and_then_let_go(office: Office) -> None:
+    office.desk.mute = True
+    signing = office.alice.request(office.group, MESSAGE)
+    office.desk.run()
+    office.desk.leave()
+    office.world.now += 2 * HOUR
+    office.world.clock()
+    office.desk.mute = False
+    office.desk.hang_up()
+    office.desk.run()
+    assert "unsubscribe" in office.desk.asked
+    assert signing not in office.desk.agent.hearing.streams
+
+
+def test_long_lists_come_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keymeld_enclave.conversation.PAGE", 1)
+    office = Office()
+    office.desk.page = 1
+    groups = {office.gather(), office.gather()}
+    office.desk.hang_up()
+    office.desk.run()
+    assert office.desk.asked.count("sessions") == 3
+    assert {r.params.stream for r in office.desk.requests if r.method == "subscribe"} == groups
+
+
+def test_what_was_not_answered_is_submitted_again_byte_for_byte(office: Office) -> None:
+    office.desk.mute = True
+    office.alice.request(office.group, MESSAGE)
+    office.desk.run()
+    before = office.submitted()
+    office.desk.mute = False
+    office.desk.hang_up()
+    office.desk.run()
+    assert len(before) == 2
+    assert office.submitted() == before
+
+
+def test_what_was_answered_is_not_submitted_again(office: Office) -> None:
+    office.alice.request(office.group, MESSAGE)
+    office.desk.run()
+    office.desk.hang_up()
+    office.desk.run()
+    assert office.submitted() == []
+
+
+def test_what_may_be_repeated_is_repeated_later_and_what_may_not_is_dropped(office: Office) -> None:
+    busy = Unavailable(Reason.UNAVAILABLE, "not now")
+    office.desk.refuse["submit"] = [busy, busy]
+    signing = office.alice.request(office.group, MESSAGE)
+    office.desk.run()
+    first = office.submitted()
+    office.desk.wait(250)
+    assert office.submitted()[2:] == first
+    assert office.bob.signatures(signing)
+    office.desk.refuse["submit"] = [Refused(Reason.WRONG_STATE, "too late")] * 2
+    office.alice.request(office.group, MESSAGE, memo="again")
+    office.desk.run()
+    office.desk.wait(2 * SECOND)
+    assert len(office.submitted()) == 6
+    assert office.desk.outbox.unanswered() == []
+
+
+def test_the_coordinators_wish_when_to_come_again_is_kept(office: Office) -> None:
+    later = Refused(Reason.TOO_MANY_REQUESTS, "slowly", retry_after_ms=2_500)
+    office.desk.refuse["submit"] = [later, later]
+    office.alice.request(office.group, MESSAGE)
+    office.desk.run()
+    office.desk.wait(2_499)
+    assert len(office.submitted()) == 2
+    office.desk.wait(1)
+    assert len(office.submitted()) == 4
+
+
+def test_each_further_failure_doubles_the_wait(office: Office) -> None:
+    office.desk.refuse["submit"] = [Unavailable(Reason.UNAVAILABLE, "not now")] * 6
+    office.alice.request(office.group, MESSAGE)
+    office.desk.run()
+    for wait, times in ((250, 4), (499, 4), (1, 6), (999, 6), (1, 8)):
+        office.desk.wait(wait)
+        assert len(office.submitted()) == times
+
+
+def test_requests_leave_at_the_pace_that_hello_allows() -> None:
+    office = Office(per_second=2)
+    office.desk.run()
+    assert office.desk.asked == ["authenticate", "sessions"]
+    assert office.desk.talk.waiting
+    office.desk.wait(500)
+    assert office.desk.asked == ["authenticate", "sessions", "announce"]
+
+
+def test_silence_is_answered_with_a_ping_and_more_silence_with_the_end(office: Office) -> None:
+    office.desk.mute = True
+    office.desk.wait(19_999)
+    assert "ping" not in office.desk.asked
+    office.desk.wait(1)
+    assert office.desk.asked[-1] == "ping"
+    with pytest.raises(Ended, match="does not answer"):
+        office.desk.wait(10_000)
+
+
+def test_an_answered_ping_keeps_the_conversation_alive(office: Office) -> None:
+    for _ in range(5):
+        office.desk.wait(20_000)
+    assert office.desk.asked.count("ping") == 5
+
+
+def test_a_coordinator_without_a_hello_is_left() -> None:
+    office = Office()
+    office.desk.hang_up(hello=False)
+    office.desk.wait(0)
+    with pytest.raises(Ended, match="says nothing"):
+        office.desk.wait(10_000)
+
+
+@pytest.mark.parametrize("method", ["authenticate", "sessions", "announce"])
+def test_a_coordinator_that_does_not_take_this_enclave_is_given_up(method: str) -> None:
+    office = Office()
+    office.desk.refuse[method] = [Refused(Reason.NOT_ALLOWED, "not here")]
+    with pytest.raises(Ended, match="does not take this enclave") as ended:
+        office.desk.run()
+    assert ended.value.terminal
+
+
+@pytest.mark.parametrize("frame", [b"nonsense", b"[]", b'{"jsonrpc":"2.0","method":"record","params":{}}'])
+def test_a_coordinator_that_speaks_another_language_is_left(office: Office, frame: bytes) -> None:
+    with pytest.raises(Ended, match="does not speak this protocol") as ended:
+        office.desk.tell(frame)
+    assert not ended.value.terminal
+
+
+def test_another_version_is_given_up() -> None:
+    office = Office()
+    office.desk.hang_up(hello=False)
+    hello = frames.notification("hello", {
+        "challenge": "00" * 32, "versions": ["keymeld.v9"], "time": 0, "limits": {}, "heartbeat_ms": 1,
+        "coordinator": "11" * 32, "epoch": "00" * 16,
+    })  # fmt: skip
+    with pytest.raises(Ended) as ended:
+        office.desk.tell(hello)
+    assert ended.value.terminal
+
+
+def test_an_answer_that_cannot_be_read_ends_the_conversation(office: Office) -> None:
+    talk = Conversation(office.desk.agent, office.desk.outbox, "unix", 1)
+    office.desk.talk = talk
+    office.desk.hang_up()
+    with pytest.raises(Ended, match="cannot be read"):
+        for ident in (1, 2):
+            office.desk.talk.take(office.world.now)
+            office.desk.tell(frames.result(ident, {"sessions": 5}))
+
+
+def test_unknown_notifications_and_stray_answers_are_ignored(office: Office) -> None:
+    office.desk.tell(frames.notification("weather", {"sun": True}))
+    office.desk.tell(frames.result(999, {}))
+    office.desk.run()
+    assert office.desk.talk.ready
+
+
+def test_our_own_statements_are_recognised_and_not_verified_again(office: Office) -> None:
+    signing = office.alice.request(office.group, MESSAGE)
+    office.desk.run()
+    for record in office.world.logs[signing].records[-2:]:
+        heard = office.desk.outbox.record_of(office.world.wire(record, office.desk)).statement
+        assert heard is office.desk.outbox.record_of(office.world.wire(record, office.desk)).statement
+        assert heard.payload.by == office.desk.key
+
+
+def test_a_forged_copy_of_our_own_statement_is_verified(office: Office) -> None:
+    office.alice.request(office.group, MESSAGE)
+    office.desk.run()
+    log = next(log for stream, log in office.world.logs.items() if stream != office.group)
+    record = log.records[-1]
+    wire = office.world.wire(record, office.desk)
+    forged = WireStatement(wire.statement.payload, ("00" * 64,), wire.statement.blobs)
+    with pytest.raises(BadInput, match="bad_signature"):
+        office.desk.outbox.record_of(type(wire)(wire.epoch, wire.offset, wire.at, wire.hash, forged))
+
+
+def test_the_log_names_streams_and_codes_and_nothing_that_is_sealed(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("keymeld_enclave").propagate = True
+    with caplog.at_level(logging.DEBUG, "keymeld_enclave"):
+        office.alice.request(office.group, MESSAGE, items=2)
+        office.desk.run()
+    assert any(getattr(r, "fields", {}).get("code") == "bad_body" for r in caplog.records)
+    assert MESSAGE.hex() not in caplog.text

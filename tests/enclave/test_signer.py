@@ -1,0 +1,248 @@
+"""signer.py: a nonce signs once, the last signer keeps nothing, and whoever lies about a nonce is blamed for it."""
+
+import pytest
+
+from keymeld_enclave.custody import Unacceptable
+from keymeld_enclave.signer import Nonces, NoncesGone, Signer
+from keymeld_protocol.attempt import Attempt
+from keymeld_protocol.contributions import Both, Failed, Finished, Nonce, Nothing, Psig
+from keymeld_protocol.errors import Blamed
+from keymeld_protocol.plan import Item
+from keymeld_protocol.schnorr import verify
+from keymeld_protocol.shapes import Signer as Speaker
+from keymeld_protocol.values import Id, Message, Signature
+from tests.support.world import MESSAGE, World
+
+SIGNING = Id(bytes(32))
+NO_POINT = b"\x02" + bytes(32)
+
+
+class Bench:
+    """Slots 0 and 2 at the vault, slot 1 at the keep; an attempt at one message, the vault goes last."""
+
+    def __init__(self, *, subsets: tuple[tuple[int, ...], ...] = (), alone: bool = False) -> None:
+        world = World()
+        vault, keep = world.enclave("vault"), world.enclave("keep")
+        alice, bob, carol = (world.member(name) for name in ("alice", "bob", "carol"))
+        group = world.gather([alice, bob, carol], at=[vault, vault if alone else keep, vault], subsets=subsets)
+        self.roster = alice.roster(group)
+        self.vault, self.keep = (enclave.agent._groups[group].signer() for enclave in (vault, vault if alone else keep))
+        speakers = (Speaker(key=vault.key, slots=(0, 2)), Speaker(key=keep.key, slots=(1,)))
+        self.speakers = (Speaker(key=vault.key, slots=(0, 1, 2)),) if alone else speakers
+        self.vault_key, self.keep_key = vault.key, keep.key
+
+    def item(self, subset: int | None = None, message: bytes = MESSAGE) -> Item:
+        return Item(self.roster.slots_of(subset), self.roster.keyagg(subset), Message(message))
+
+    def attempt(self, *items: Item, number: int = 1) -> Attempt:
+        return Attempt(number, items or (self.item(),), self.speakers, self.roster)
+
+    def nonces(self, attempt: Attempt) -> Nonces:
+        """The keep says its nonces."""
+        kept = Nonces(attempt.number)
+        attempt.hear(self.keep_key, self.keep.nonces(SIGNING, attempt, kept))
+        return kept
+
+    def up_to_psigs(self, attempt: Attempt) -> Nonces:
+        """The keep has said nonces, the vault both."""
+        kept = self.nonces(attempt)
+        attempt.hear(self.vault_key, self.vault.both(SIGNING, attempt))
+        return kept
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_nonces_then_both_then_psigs_come_to_a_signature(bench: Bench) -> None:
+    attempt = bench.attempt()
+    kept = bench.up_to_psigs(attempt)
+    attempt.hear(bench.keep_key, bench.keep.psigs(attempt, kept))
+    (signature,) = attempt.results()
+    assert isinstance(signature, bytes)
+    assert verify(signature, MESSAGE, bench.roster.output)
+
+
+def test_who_holds_every_slot_gives_the_signature_at_once() -> None:
+    bench = Bench(alone=True)
+    attempt = bench.attempt()
+    (entry,) = bench.vault.alone(attempt)
+    assert isinstance(entry, Finished)
+    assert verify(entry.signature, MESSAGE, bench.roster.output)
+
+
+def test_each_step_says_what_its_signer_owes(bench: Bench) -> None:
+    attempt, kept = bench.attempt(), Nonces(1)
+    (first,) = bench.keep.nonces(SIGNING, attempt, kept)
+    attempt.hear(bench.keep_key, (first,))
+    (both,) = bench.vault.both(SIGNING, attempt)
+    attempt.hear(bench.vault_key, (both,))
+    (psig,) = bench.keep.psigs(attempt, kept)
+    assert (type(first), type(both), type(psig)) == (Nonce, Both, Psig)
+
+
+def test_a_nonce_is_spent_once(bench: Bench) -> None:
+    attempt = bench.attempt()
+    kept = bench.up_to_psigs(attempt)
+    bench.keep.psigs(attempt, kept)
+    with pytest.raises(NoncesGone):
+        bench.keep.psigs(attempt, kept)
+
+
+def test_a_nonce_is_gone_even_if_signing_failed(bench: Bench) -> None:
+    attempt = bench.attempt()
+    kept = bench.up_to_psigs(attempt)
+    del attempt.pubnonces[bench.vault_key]
+    with pytest.raises(Blamed, match="missing_nonce"):
+        bench.keep.psigs(attempt, kept)
+    attempt = bench.attempt()
+    with pytest.raises(NoncesGone):
+        bench.keep.psigs(attempt, kept)
+
+
+def test_wiped_nonces_are_gone(bench: Bench) -> None:
+    attempt = bench.attempt()
+    kept = bench.up_to_psigs(attempt)
+    kept.wipe()
+    with pytest.raises(NoncesGone):
+        bench.keep.psigs(attempt, kept)
+
+
+def test_two_attempts_at_one_message_have_two_nonces(bench: Bench) -> None:
+    first = bench.keep.nonces(SIGNING, bench.attempt(), Nonces(1))
+    assert first != bench.keep.nonces(SIGNING, bench.attempt(number=2), Nonces(2))
+
+
+def test_the_same_attempt_asked_twice_has_two_nonces(bench: Bench) -> None:
+    attempt = bench.attempt()
+    assert bench.keep.nonces(SIGNING, attempt, Nonces(1)) != bench.keep.nonces(SIGNING, attempt, Nonces(1))
+
+
+def test_three_inputs_have_three_nonces(bench: Bench) -> None:
+    """Attack 32."""
+    attempt = bench.attempt(*(bench.item() for _ in range(3)))
+    entries = bench.keep.nonces(SIGNING, attempt, Nonces(1))
+    assert len({entry.pubnonce for entry in entries if isinstance(entry, Nonce)}) == 3
+
+
+def test_the_last_signer_keeps_nothing_and_may_be_asked_again(bench: Bench) -> None:
+    attempt = bench.attempt()
+    bench.nonces(attempt)
+    first, again = bench.vault.both(SIGNING, attempt), bench.vault.both(SIGNING, attempt)
+    assert first != again
+    assert not any(isinstance(value, Nonces) for value in vars(bench.vault).values())
+
+
+def test_the_last_signer_signs_nothing_before_everybodys_nonces(bench: Bench) -> None:
+    with pytest.raises(Blamed, match="missing_nonce") as blamed:
+        bench.vault.both(SIGNING, bench.attempt())
+    assert blamed.value.slots == (1,)
+
+
+def test_a_nonce_that_is_no_point_is_blamed_on_who_said_it(bench: Bench) -> None:
+    """Attack 24."""
+    attempt = bench.attempt()
+    attempt.hear(bench.keep_key, (Nonce(NO_POINT * 2),))
+    with pytest.raises(Blamed, match="bad_nonce") as blamed:
+        bench.vault.both(SIGNING, attempt)
+    assert blamed.value.slots == (1,)
+
+
+def test_the_last_signers_bad_nonce_is_blamed_on_it_by_the_others(bench: Bench) -> None:
+    attempt = bench.attempt()
+    kept = bench.up_to_psigs(attempt)
+    attempt.pubnonces[bench.vault_key] = [NO_POINT * 2]
+    with pytest.raises(Blamed, match="bad_nonce") as blamed:
+        bench.keep.psigs(attempt, kept)
+    assert blamed.value.slots == (0, 2)
+
+
+def test_a_second_nonce_in_one_attempt_is_blamed(bench: Bench) -> None:
+    """Attack 44."""
+    attempt = bench.attempt()
+    bench.nonces(attempt)
+    with pytest.raises(Blamed, match="said_twice") as blamed:
+        bench.nonces(attempt)
+    assert blamed.value.slots == (1,)
+
+
+def test_the_same_contribution_twice_is_fine(bench: Bench) -> None:
+    attempt = bench.attempt()
+    entries = bench.keep.nonces(SIGNING, attempt, Nonces(1))
+    attempt.hear(bench.keep_key, entries)
+    attempt.hear(bench.keep_key, entries)
+    assert len(attempt.pubnonces) == 1
+
+
+def test_a_bad_psig_is_blamed_on_its_signer(bench: Bench) -> None:
+    attempt = bench.attempt()
+    kept = bench.up_to_psigs(attempt)
+    (psig,) = bench.keep.psigs(attempt, kept)
+    assert isinstance(psig, Psig)
+    spoilt = bytes([psig.psig[0] ^ 1]) + psig.psig[1:]
+    attempt.hear(bench.keep_key, (Psig(spoilt),))
+    with pytest.raises(Blamed, match="bad_psig") as blamed:
+        attempt.results()
+    assert blamed.value.slots == (1,)
+
+
+def test_a_stranger_cannot_finish_an_item_of_somebody_else(bench: Bench) -> None:
+    """The keep is alone on no item; a signature that it claims is not looked at."""
+    bench = Bench(subsets=((0, 2),))
+    attempt = bench.attempt(bench.item(), bench.item(0))
+    kept = Nonces(1)
+    nonce, nothing = bench.keep.nonces(SIGNING, attempt, kept)
+    assert nothing == Nothing()
+    attempt.hear(bench.keep_key, (nonce, Finished(Signature(bytes(64)))))
+    both = bench.vault.both(SIGNING, attempt)
+    attempt.hear(bench.vault_key, both)
+    attempt.hear(bench.keep_key, bench.keep.psigs(attempt, kept))
+    assert all(isinstance(result, bytes) for result in attempt.results())
+
+
+def test_an_item_that_another_signer_cannot_sign_gets_no_psig(bench: Bench) -> None:
+    attempt = bench.attempt(bench.item(), bench.item(message=bytes(32)))
+    kept = Nonces(1)
+    first, _ = bench.keep.nonces(SIGNING, attempt, kept)
+    attempt.hear(bench.keep_key, (first, Failed(code="cannot")))
+    both = bench.vault.both(SIGNING, attempt)
+    assert (type(both[0]), both[1]) == (Both, Nothing())
+    attempt.hear(bench.vault_key, both)
+    attempt.hear(bench.keep_key, bench.keep.psigs(attempt, kept))
+    assert attempt.results()[1] == Failed(code="cannot")
+
+
+def test_an_item_of_slots_that_are_all_here_is_finished_whatever_the_step(bench: Bench) -> None:
+    bench = Bench(subsets=((0, 2),))
+    attempt = bench.attempt(bench.item(0))
+    assert isinstance(bench.vault.both(SIGNING, attempt)[0], Finished)
+    assert isinstance(bench.vault.nonces(SIGNING, attempt, Nonces(1))[0], Finished)
+    assert bench.vault.psigs(attempt, Nonces(1)) == (Nothing(),)
+    assert bench.keep.nonces(SIGNING, attempt, Nonces(1)) == (Nothing(),)
+
+
+def test_one_signer_serves_requests_for_several_key_lists(bench: Bench) -> None:
+    bench = Bench(subsets=((0, 1),))
+    for subset in (None, 0, None):
+        attempt = bench.attempt(bench.item(subset))
+        kept = bench.up_to_psigs(attempt)
+        attempt.hear(bench.keep_key, bench.keep.psigs(attempt, kept))
+        (signature,) = attempt.results()
+        assert isinstance(signature, bytes)
+        assert verify(signature, MESSAGE, bench.roster.keyagg(subset).output)
+
+
+def test_a_wiped_signer_signs_nothing() -> None:
+    bench = Bench(alone=True)
+    signer: Signer = bench.vault
+    signer.alone(bench.attempt())
+    signer.custody.wipe()
+    signer.wipe()
+    with pytest.raises(Unacceptable, match="wiped"):
+        signer.alone(bench.attempt())
+
+
+def test_nonces_print_their_number_and_nothing_else(bench: Bench) -> None:
+    kept = bench.nonces(bench.attempt())
+    assert repr(kept) == "<Nonces of attempt 1: 1 unspent>"
