@@ -1,0 +1,71 @@
+"""Three people on loopback, with wallets on disk, and the ceremonies that are timed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from time import perf_counter
+
+from examples.house import House
+from keymeld_client.client import Client, connect
+from keymeld_client.keygens import Keygen
+from keymeld_client.trust import Trust
+from keymeld_client.wallet import Wallet
+from keymeld_protocol.shapes import Rule
+from keymeld_protocol.values import XOnlyKey
+
+SLOTS = 3
+NONE = Rule(approval="none")
+ROOMY = {"requests_per_second": "100000", "open_sessions_per_key": "100000", "connections_per_address": "1000"}
+
+
+@dataclass
+class Trio:
+    """Three clients of one house; slot i is sealed to enclave i mod the number of enclaves."""
+
+    house: House
+    clients: list[Client]
+    away: AsyncExitStack
+
+    def enclave(self, slot: int) -> XOnlyKey:
+        """The enclave that holds ``slot``."""
+        return XOnlyKey.from_hex(self.house.enclaves[slot % len(self.house.enclaves)].identity)
+
+    async def keygen(self) -> tuple[Keygen, float]:
+        """A keygen of three sealed slots; seconds from the last join until the creator sees all slots confirmed."""
+        keygen = await self.clients[0].create_keygen(SLOTS, label="benchmark", network="regtest")
+        for slot, ticket in enumerate(keygen.tickets):
+            began = perf_counter()
+            await self.clients[slot].join(ticket, rule=NONE, enclave=self.enclave(slot))
+        await keygen.safe()
+        return keygen, perf_counter() - began
+
+    async def leave(self) -> None:
+        """Everybody but the creator goes offline."""
+        await self.away.aclose()
+
+
+@asynccontextmanager
+async def trio(enclaves: int) -> AsyncIterator[Trio]:
+    """A house with so many enclaves, and three people in it; enclaves confirm, nobody else does."""
+    async with House(enclaves, ROOMY) as house, AsyncExitStack() as here, AsyncExitStack() as away:
+        trust = Trust(frozenset(XOnlyKey.from_hex(enclave.identity) for enclave in house.enclaves))
+        clients = []
+        for slot in range(SLOTS):
+            stack = away if slot else here
+            wallet = stack.enter_context(Wallet.open(house.folder / f"person-{slot}"))
+            client = await stack.enter_async_context(connect(house.url, wallet, trust, auto_confirm=False))
+            await client.ready()
+            clients.append(client)
+        yield Trio(house, clients, away)
+
+
+async def sign(keygen: Keygen) -> float:
+    """One signature of a fresh message; seconds from the request until the requester has verified it."""
+    message = os.urandom(32)
+    began = perf_counter()
+    signing = await keygen.request(messages=[message])
+    await signing.signatures()
+    return perf_counter() - began

@@ -1,0 +1,336 @@
+"""The client: one connection, and every session of a wallet that lives at one coordinator.
+
+    async with connect("ws://127.0.0.1:8765", wallet=wallet, trust=Trust.of("ab…")) as client:
+        treasury = await client.create_keygen(slots=3, network="regtest")     treasury.tickets ─▶ Bob and Carol
+        await treasury.join(rule=Rule(approval="none"))
+        await treasury.safe()                                                 treasury.address
+        signing = await treasury.request(transactions=[(unsigned, spent)])
+        async for record in signing: print(record)                            survives reconnects
+        raw = await signing.transactions()                                    verified here, not believed
+
+It believes nothing that it can check: every record goes through the ledger, every result is computed from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from keymeld_protocol.connection import Placed
+from keymeld_protocol.contents import Network, Terms, TermsTweak
+from keymeld_protocol.errors import Blamed, InvalidCrypto, KeymeldError, Refused, bad_field
+from keymeld_protocol.keygen import KeygenState, Phase
+from keymeld_protocol.records import Record
+from keymeld_protocol.roster import Roster, read_roster
+from keymeld_protocol.schnorr import SigningKey
+from keymeld_protocol.sealing import GroupKey
+from keymeld_protocol.shapes import Custody, Rule
+from keymeld_protocol.signing import SigningState
+from keymeld_protocol.statements import Statement
+from keymeld_protocol.ticket import Ticket
+from keymeld_protocol.values import Id, XOnlyKey
+
+from .backoff import Backoff
+from .courier import Courier, EnclaveInfo, EnclavePage
+from .errors import NotConnected
+from .joining import Proposal, entry_of, make_create
+from .keygens import DAY_MS, Keygen
+from .ledger import Ledger, now_ms
+from .link import origin_of
+from .signings import Signing
+from .status import Status
+from .trust import Trust
+from .wallet import Wallet
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    wallet: Wallet,
+    trust: Trust | None = None,
+    *,
+    token: str | None = None,
+    auto_confirm: bool = True,
+    backoff: Backoff | None = None,
+) -> AsyncIterator[Client]:
+    """Work with the coordinator at ``url``; gives the client at once and connects in the background.
+
+    ``trust`` None: the enclaves that the wallet's owner has named before. ``token``: the operator's permission to open
+    keygens, if it asks for one. ``auto_confirm``: confirm a completed roster by itself once it was verified.
+
+    Raises:
+        BadInput: the URL is not ``ws://host[:port]`` or ``wss://host[:port]``.
+        WalletError: the wallet cannot be read.
+    """
+    ledger = Ledger(wallet, origin_of(url))
+    courier = Courier(wallet, ledger, token=token, backoff=backoff)
+    client = Client(courier, trust if trust is not None else Trust.load(wallet))
+    tasks = [asyncio.create_task(client._run())]
+    if auto_confirm:
+        tasks.append(asyncio.create_task(client._confirm_completed()))
+    try:
+        yield client
+    finally:
+        courier.stop(NotConnected("the client was closed"))
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Client:
+    """Everything that a wallet does at one coordinator; use `connect`."""
+
+    def __init__(self, courier: Courier, trust: Trust) -> None:
+        self.courier = courier
+        self.ledger = courier.ledger
+        self.wallet = courier.wallet
+        self.url = courier.url
+        self.trust = trust
+        self._groups: dict[Id, GroupKey] = {}
+        self._rosters: dict[Id, Roster] = {}
+
+    # How it stands ----------------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> Status:
+        """Whether there is a conversation, and what went wrong last."""
+        return self.courier.status
+
+    async def statuses(self) -> AsyncIterator[Status]:
+        """The status now, and whenever it changes; one that passed in between is skipped. Ends when stopped."""
+        shown: Status | None = None
+        while True:
+            status = self.courier.status
+            if status is not shown:
+                shown = status
+                yield status
+            elif status.state == "stopped":
+                return
+            else:
+                await self.courier.changed.wait()
+
+    @property
+    def problems(self) -> tuple[KeymeldError, ...]:
+        """What went wrong with statements that nobody waited for, oldest first."""
+        return tuple(self.courier.problems)
+
+    async def ready(self) -> None:
+        """Until every session that concerns this wallet was heard as far as it had come.
+
+        Raises:
+            NotConnected: there will be no conversation.
+        """
+        await self.courier.online()
+        await self.ledger.until_all(self.ledger.caught_up)
+
+    def keygens(self) -> tuple[Keygen, ...]:
+        """The keygens of this wallet of which anything was heard."""
+        heard = [entry.id for entry in self.wallet.keygens(self.url) if self.ledger.replay(entry.id) is not None]
+        return tuple(Keygen(self, stream) for stream in heard)
+
+    def signings(self) -> tuple[Signing, ...]:
+        """The signings of those keygens, oldest first."""
+        found = [heard for heard in self.ledger.streams() if isinstance(heard.state, SigningState)]
+        return tuple(Signing(self, heard.stream) for heard in sorted(found, key=lambda h: h.records[0].at))
+
+    def keygen(self, stream: Id) -> Keygen:
+        """The keygen with this name."""
+        return Keygen(self, stream)
+
+    def signing(self, stream: Id) -> Signing:
+        """The signing with this name."""
+        return Signing(self, stream)
+
+    def watch(self) -> AsyncIterator[tuple[Id, Record]]:
+        """All records as they are verified, from now on."""
+        return self.ledger.watch()
+
+    async def enclaves(self) -> tuple[EnclaveInfo, ...]:
+        """The enclaves that the coordinator offers; which of them to believe is `trust`'s business.
+
+        Raises:
+            NotConnected: there will be no conversation.
+        """
+        return (await self.courier.ask("enclaves", {}, EnclavePage)).enclaves
+
+    async def choose_enclave(self, wanted: XOnlyKey | None = None) -> XOnlyKey:
+        """An enclave that is trusted and there.
+
+        Raises:
+            NotTrusted: there is none; nothing is sealed.
+        """
+        if wanted is not None:
+            self.trust.choose([wanted], wanted)
+        here = [enclave.identity for enclave in await self.enclaves() if enclave.online]
+        return self.trust.choose(here, wanted)
+
+    # What it can read -------------------------------------------------------------------------------------------
+
+    def group(self, keygen: Id) -> GroupKey:
+        """The key that opens what members have sealed.
+
+        Raises:
+            WalletError: nothing of the keygen was heard, or no ticket for it is held.
+            Blamed: the ticket's secret is not this session's.
+        """
+        if keygen not in self._groups:
+            handle = self.keygen(keygen)
+            create = handle.state.create
+            try:
+                self._groups[keygen] = GroupKey.open_group(handle.entry.group_secret, create.salt, create.group)
+            except InvalidCrypto as error:
+                raise Blamed("foreign_group_secret", (), str(error)) from None
+        return self._groups[keygen]
+
+    def roster(self, keygen: Id) -> Roster:
+        """The verified roster of a completed keygen.
+
+        Raises:
+            Refused: it is not completed.
+            Blamed: a card does not hold; names the slots.
+        """
+        if keygen not in self._rosters:
+            self._rosters[keygen] = read_roster(self.keygen(keygen).heard, self.group(keygen))
+        return self._rosters[keygen]
+
+    # What it says -----------------------------------------------------------------------------------------------
+
+    async def say(self, statement: Statement) -> Placed:
+        """Store a statement, submit it until it is answered, and wait until its record was verified here.
+
+        Raises:
+            WireError: the coordinator refused it.
+            ReadOnly: the log broke.
+            NotConnected: there will be no conversation; the statement waits in the wallet.
+        """
+        placed = await self.courier.say(statement)
+        stream = getattr(statement.payload, "stream", statement.id)
+        self.ledger.refused.pop(stream, None)
+        if self.ledger.position(stream) is None:
+            await self.courier.subscribe(stream)
+        await self.ledger.until(stream, lambda heard: statement.id in heard.chain.ids or None)
+        return placed
+
+    async def create_keygen(
+        self,
+        slots: int,
+        *,
+        label: str = "",
+        network: Network = "bitcoin",
+        tweak: TermsTweak = "bip86",
+        subsets: tuple[tuple[int, ...], ...] = (),
+        open_tickets: bool = False,
+        expires_in_ms: int = 7 * DAY_MS,
+    ) -> Keygen:
+        """Open a keygen of ``slots`` participants; its ``tickets`` are to be handed out, ``join`` takes an own slot.
+
+        Raises:
+            BadInput: the proposal breaks a rule.
+            Refused: the coordinator does not open it.
+            NotConnected: there will be no conversation.
+        """
+        terms = Terms(v=1, label=label, network=network, tweak=tweak)
+        proposal = Proposal(slots, terms, subsets, open_tickets, now_ms() + expires_in_ms)
+        coordinator = (await self.courier.online()).hello.coordinator
+        entry, statement = make_create(self.wallet, self.url, coordinator, proposal)
+        self.wallet.remember(entry)
+        try:
+            if entry.salt is not None:
+                with self.wallet.identity.creator(entry.salt) as creator:
+                    await self.courier.prove([creator])
+            await self.say(statement)
+        except Refused:
+            self.wallet.forget(entry.id)
+            raise
+        return self.keygen(entry.id)
+
+    async def join(
+        self,
+        ticket: Ticket | str,
+        *,
+        custody: Custody = "sealed",
+        rule: Rule | None = None,
+        enclave: XOnlyKey | None = None,
+        label: str = "",
+        slot: int | None = None,
+    ) -> Keygen:
+        """Take part with a ticket; ``await keygen.joined()`` then waits for the enclave.
+
+        Raises:
+            BadInput: the ticket is damaged, or is for another coordinator.
+            Blamed: its group secret is not the session's, or the terms do not open.
+            NotTrusted: no trusted enclave is there; nothing was sealed.
+            Refused: the slot is taken, the keygen no longer collects, or the choice would be unsafe.
+        """
+        keygen = await self.open_ticket(ticket)
+        await keygen.join(slot, custody=custody, rule=rule, enclave=enclave, label=label)
+        return keygen
+
+    async def open_ticket(self, ticket: Ticket | str) -> Keygen:
+        """Remember a ticket and hear its keygen, without joining: to show terms and members first.
+
+        Raises:
+            BadInput: the ticket is damaged, or is for another coordinator.
+            Blamed: its group secret is not the session's.
+            Refused: its slot is taken.
+        """
+        ticket = Ticket.parse(ticket) if isinstance(ticket, str) else ticket
+        if origin_of(ticket.url) != self.url:
+            raise bad_field("ticket", f"is for {origin_of(ticket.url)}, this client talks to {self.url}")
+        entry = entry_of(ticket, self.url, self.wallet.keygen(ticket.keygen_id))
+        self.wallet.remember(entry)
+        keygen = self.keygen(entry.id)
+        await self._hear(keygen, [] if ticket.slot is None else [ticket.slot])
+        if ticket.slot is None:
+            await self._hear(keygen, list(range(len(keygen.state.seats))))
+        self.group(entry.id)
+        return keygen
+
+    async def _hear(self, keygen: Keygen, slots: list[int]) -> None:
+        """Prove what the invitations to ``slots`` allow, and hear the keygen as far as it has come."""
+        identity, keys = self.wallet.identity, list[SigningKey]()
+        for slot in slots:
+            keys += [keygen.entry.invite(slot), identity.auth(keygen.id, slot)]
+        await self.courier.prove(keys)
+        await self.courier.subscribe(keygen.id)
+        await self.ledger.until(keygen.id, lambda heard: heard.caught_up or None)
+
+    # In the background ------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        """Converse until that ends for good; whoever waits is told why."""
+        try:
+            await self.courier.run()
+        except KeymeldError as error:
+            self.courier.stop(error)
+        except Exception as error:
+            self.courier.stop(NotConnected(f"the client failed: {type(error).__name__}"))
+            raise
+
+    async def _confirm_completed(self) -> None:
+        """Confirm each completed keygen in which an own slot has not, once its roster was verified."""
+        tried: set[tuple[Id, int]] = set()
+        with suppress(NotConnected):
+            await self.ready()
+            while True:
+                for keygen in self.keygens():
+                    todo = {(keygen.id, slot) for slot in self._unconfirmed(keygen)} - tried
+                    if todo:
+                        tried |= todo
+                        await self._confirm(keygen)
+                await self.ledger.changed()
+
+    def _unconfirmed(self, keygen: Keygen) -> tuple[int, ...]:
+        state = keygen.state if keygen.read_only is None else None
+        done = isinstance(state, KeygenState) and state.phase == Phase.COMPLETED
+        return keygen.unconfirmed() if done else ()
+
+    async def _confirm(self, keygen: Keygen) -> None:
+        """Confirm, or remember why not: a roster that does not hold is never confirmed."""
+        try:
+            await keygen.confirm()
+        except NotConnected:
+            raise
+        except KeymeldError as error:
+            self.courier.problems.append(error)

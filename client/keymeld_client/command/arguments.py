@@ -1,0 +1,20 @@
+"""The types of arguments and options, made once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from keymeld_protocol.contents import MAX_LABEL, MAX_TEXT
+
+from . import words
+from .words import Words
+
+KEY: Final = Words("KEY", words.key)
+RULE: Final = Words("RULE", words.rule)
+SPAN: Final = Words("DURATION", words.span)
+SUBSET: Final = Words("SLOTS", words.subset)
+SPENT: Final = Words("AMOUNT[:SCRIPT]", words.spent)
+MESSAGE: Final = Words("HEX", words.message)
+TRANSACTION: Final = Words("FILE_OR_HEX", words.transaction)
+LABEL: Final = Words("TEXT", words.within(MAX_LABEL))
+MEMO: Final = Words("TEXT", words.within(MAX_TEXT))

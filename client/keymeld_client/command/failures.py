@@ -1,0 +1,77 @@
+"""From what went wrong to an exit code and to a sentence about what to do.
+
+0  done                                        3  the coordinator cannot be reached
+1  refused, failed, or answered with no        4  something that was shown does not verify: believe none of it
+2  the command line, a ticket or a file is wrong     130  interrupted with Ctrl-C
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from keymeld_protocol.errors import BadInput, Blamed, BrokenLog, InvalidCrypto, KeymeldError, Reason, WireError
+
+from ..errors import JoinRefused, KeygenEnded, NotConnected, NotTrusted, ReadOnly, SigningEnded, WalletError
+
+OK, FAILED, USAGE, UNREACHABLE, UNVERIFIED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+CODES_TOLD: Final = """\
+exit codes: 0 done · 1 refused or failed · 2 the command line, a ticket or a file is wrong · 3 the coordinator cannot
+be reached · 4 something that was shown does not verify · 130 interrupted; nothing is lost"""
+
+_HINTS: Final[dict[type[Exception], str]] = {
+    NotConnected: "Is it running, is the address right (--server URL)? What you said waits in the wallet.",
+    NotTrusted: "Read the enclave's key where it runs (keymeld-enclave identity) and name it: --trust-enclave KEY.",
+    ReadOnly: "Stop using this session, keep the wallet's folder `evidence`, and talk to the other members.",
+    Blamed: "Do not fund or sign anything here; talk to the members that it names.",
+    BrokenLog: "The log was altered or does not come from this session; ask another member for theirs.",
+    JoinRefused: "Run the same `keymeld join` again: it makes a fresh key. Another enclave: --enclave KEY.",
+    KeygenEnded: "Create a new one (keymeld create), with a longer --expires.",
+    SigningEnded: "Ask again with `keymeld request` once the reason is gone.",
+}
+_REASONS: Final[dict[Reason, str]] = {
+    Reason.SLOT_TAKEN: "Ask whoever invited you for another ticket, or to release the slot (keymeld release).",
+    Reason.UNKNOWN_STREAM: "The coordinator does not know this session, or does not let this wallet hear it.",
+    Reason.GONE: "That was replaced meanwhile; look again with `keymeld sessions`.",
+    Reason.OVER_LIMIT: "The coordinator's operator sets this limit.",
+    Reason.TOO_MANY_REQUESTS: "Wait a moment, then run the same command again.",
+    Reason.UNAVAILABLE: "Run the same command again later; nothing was stored.",
+    Reason.EXPIRED: "Its time is over; ask for a new one.",
+}
+
+
+def code_of(error: Exception) -> int:
+    """The exit code of an error."""
+    if isinstance(error, NotConnected):
+        return UNREACHABLE
+    if isinstance(error, Blamed | BrokenLog | InvalidCrypto | ReadOnly):
+        return UNVERIFIED
+    return USAGE if isinstance(error, BadInput) else FAILED
+
+
+def text_of(error: Exception) -> str:
+    """The error in a sentence; not yet printable."""
+    if isinstance(error, WireError):
+        return error.message
+    return str(error) or type(error).__name__
+
+
+def hint_of(error: Exception) -> str:
+    """What a person can do about it, or an empty text."""
+    if isinstance(error, WireError):
+        return _REASONS.get(error.reason, "")
+    if isinstance(error, WalletError):
+        return _about_wallet(str(error))
+    return next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), "")
+
+
+def _about_wallet(text: str) -> str:
+    """Hints for what a wallet lacks."""
+    if "in use" in text:
+        return "Another keymeld command uses this wallet, perhaps a `keymeld watch`: end it first."
+    if "holds no wallet" in text:
+        return "`keymeld create` and `keymeld join` make one; --wallet DIR (KEYMELD_WALLET) names another folder."
+    return ""
+
+
+__all__ = ["CODES_TOLD", "KeymeldError", "code_of", "hint_of", "text_of"]

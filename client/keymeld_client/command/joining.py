@@ -1,0 +1,165 @@
+"""The command of whoever takes part: join.
+
+    ticket ──▶ hear the keygen, choose an enclave ──▶ all of it in words ──▶ yes? ──▶ seal, say, wait for the enclave
+
+No key is made before the answer is yes.  Whoever sits in the slot already is told so, and nothing is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from keymeld_protocol.errors import BadInput
+from keymeld_protocol.printable import printable
+from keymeld_protocol.shapes import Custody, Rule
+from keymeld_protocol.ticket import Ticket
+from keymeld_protocol.values import Id, XOnlyKey
+
+from ..client import Client
+from ..keygens import Keygen
+from ..link import origin_of
+from ..wallet import Wallet
+from . import words
+from .app import SHORT, App
+from .arguments import KEY, LABEL, RULE
+from .reading import names_of
+from .screen import Line, table
+from .verbs import Verb
+from .watching import Watch
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How a person would take part: everything that the command line says."""
+
+    ticket: Ticket
+    custody: Custody
+    rule: Rule
+    enclave: XOnlyKey | None
+    slot: int | None
+    label: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a person is asked before the key is sealed; ``seated``: this wallet sits in ``slot`` already."""
+
+    session: Id
+    slot: int | None
+    seated: bool
+    enclave: XOnlyKey | None
+    lines: tuple[Line, ...]
+
+
+@click.command(
+    cls=Verb,
+    examples="""
+    keymeld join keymeld:keymeld.example#AQ… --trust-enclave 3f9a…      your approval is needed for each signature
+    keymeld join keymeld:… --approve 2of3 --label Alice                 two of slots 0, 1, 2 approve
+    keymeld join - < ticket.txt                                         the ticket stays out of the shell's history
+    """,
+)
+@click.argument("ticket")
+@click.option(
+    "--custody",
+    type=click.Choice(["sealed", "device"]),
+    default="sealed",
+    show_default=True,
+    help="sealed: an enclave signs for you. device: only this device could (signing there comes later).",
+)
+@click.option(
+    "--approve",
+    "rule",
+    type=RULE,
+    default="self",
+    show_default=True,
+    help="Whose yes your key waits for: none, self, 2of3, or 2of3:0,2,4.",
+)
+@click.option("--enclave", type=KEY, help="Seal to this one of the enclaves you trust.")
+@click.option("--slot", type=click.IntRange(0, 999), help="With an open ticket: this slot.")
+@click.option("--label", type=LABEL, default="", help="Your name; members see it, the coordinator does not.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def join(app: App, /, ticket: str, slot: int | None, yes: bool, **wish: Any) -> None:
+    """Take part with a TICKET: make a key and seal it.
+
+    TICKET is a text, a link, or - to read it from standard input.
+
+    A fresh key is made here and sealed, with its rule, to an enclave that you trust.  The rule cannot be tightened or
+    taken back later, so it is shown in words first.
+    """
+    read = _ticket(ticket)
+    if app.server is not None and app.server != origin_of(read.url):
+        raise click.UsageError(f"this ticket is for {origin_of(read.url)}, not for {app.server}: leave --server out")
+    wished = Wish(ticket=read, slot=read.slot if slot is None else slot, **wish)
+    with app.wallet(create=True) as wallet:
+        offer = asyncio.run(_look(app, wallet, wished))
+        if not offer.seated and not app.screen.ask(
+            offer.lines, "Seal your key under this rule?" if offer.enclave else "Join?", yes
+        ):
+            raise click.exceptions.Exit(1)
+        app.go_on = f"keymeld watch {offer.session.hex()[:SHORT]}"
+        taken = offer.slot if offer.seated else asyncio.run(_act(app, wallet, wished, offer))
+    name = offer.session.hex()[:SHORT]
+    app.screen.result([f"You sit in slot {taken} of session {name}."], {"session": offer.session.hex(), "slot": taken})
+    app.screen.note(f"This device may go offline. Later: keymeld address {name}, keymeld watch {name}", style="dim")
+
+
+async def _look(app: App, wallet: Wallet, wish: Wish) -> Offer:
+    """Hear the keygen that the ticket is for, and choose an enclave."""
+    async with app.online(wallet, wish.ticket.url) as client:
+        keygen = await client.open_ticket(wish.ticket)
+        chosen = await client.choose_enclave(wish.enclave) if wish.custody == "sealed" else None
+        return _offer(client, keygen, wish.slot, chosen, wish.rule)
+
+
+async def _act(app: App, wallet: Wallet, wish: Wish, offer: Offer) -> int:
+    """Join, and tell what happens until the enclave holds the key; gives the slot."""
+    async with app.online(wallet, wish.ticket.url) as client:
+        keygen = client.keygen(offer.session)
+        watch, since = Watch(client, app.chatter), keygen.heard.chain.offset
+        taken = await keygen.join(
+            offer.slot, custody=wish.custody, rule=wish.rule, enclave=offer.enclave, label=wish.label
+        )
+        async with watch.shown():
+            watch.follow(keygen, since)
+            await keygen.joined()
+        return taken
+
+
+def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey | None, rule: Rule) -> Offer:
+    """What would be sealed, in words."""
+    state, terms = keygen.state, keygen.terms
+    seated = slot in keygen.slots and slot not in state.holdouts()
+    names = names_of(client, keygen.id)
+    taken = [names.slot(i) for i, seat in enumerate(state.seats) if seat is not None]
+    until = words.moment(state.create.expires_at)
+    rows = [
+        ("Session", f"{keygen.id.hex()[:SHORT]}  {printable(terms.label) or '(no label)'}"),
+        ("Network", terms.network),
+        ("Slots", f"{len(state.seats)}; taken: {', '.join(taken) or 'none'}; joining until {until}"),
+        ("Slot", "the first free one" if slot is None else str(slot)),
+        ("Key", f"sealed to enclave {enclave.hex()}" if enclave else "stays on this device, which cannot sign yet"),
+        ("Rule", words.rule_explained(rule)),
+    ]
+    lines: list[Line] = [*table(rows, ("bold",))]
+    if enclave is not None:
+        lines.append("The rule is sealed with the key: it cannot be tightened or taken back afterwards.")
+    return Offer(keygen.id, slot, seated, enclave, tuple(lines))
+
+
+def _ticket(text: str) -> Ticket:
+    """Read a ticket; ``-`` is standard input.
+
+    Raises:
+        click.BadParameter: it is damaged; says how, and repeats nothing of it.
+    """
+    try:
+        return Ticket.parse(sys.stdin.readline(4096) if text == "-" else text)
+    except BadInput as error:
+        raise click.BadParameter(error.message.removeprefix("ticket: "), param_hint="'TICKET'") from None

@@ -1,0 +1,184 @@
+"""The commands that look after a keygen: sessions, address, confirm, release."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import click
+from rich.text import Text
+
+from keymeld_protocol.errors import Reason, Refused
+from keymeld_protocol.keygen import Phase
+from keymeld_protocol.printable import printable
+
+from ..client import Client
+from ..errors import NotConnected
+from ..keygens import Keygen
+from . import words
+from .app import SHORT, App
+from .failures import UNREACHABLE
+from .reading import names_of
+from .screen import Line
+from .verbs import Verb
+from .watching import Watch
+
+# sessions, address, confirm, release ----------------------------------------------------------------------------
+
+
+@click.command(cls=Verb, examples="keymeld sessions\nkeymeld sessions --json")
+@click.pass_obj
+def sessions(app: App) -> None:
+    """List this wallet's sessions and signings, and who is missing.
+
+    Without a connection it tells what was heard last, and exits with 3.
+    """
+    code = 0
+    with app.wallet() as wallet:
+        for url in app.urls(wallet):
+
+            async def run(url: str = url) -> bool:
+                try:
+                    async with app.online(wallet, url) as client:
+                        _list(app, client)
+                        return True
+                except NotConnected as error:
+                    app.screen.complain(f"{error}; what follows was heard before", code=UNREACHABLE)
+                async with app.offline(wallet, url) as client:
+                    _list(app, client)
+                    return False
+
+            code = code if asyncio.run(run()) else UNREACHABLE
+    raise click.exceptions.Exit(code)
+
+
+def _list(app: App, client: Client) -> None:
+    """One line for each session, and below it one for each signing."""
+    watch = Watch(client, app.screen)
+    if not client.keygens():
+        app.screen.note("No sessions yet: `keymeld create` opens one, `keymeld join` takes part in one.")
+    for keygen in client.keygens():
+        label, phase = printable(keygen.label), keygen.state.phase
+        trouble = f"  READ-ONLY: {printable(keygen.read_only)}" if keygen.read_only else ""
+        own = words.listed(keygen.slots) if keygen.slots else "none"
+        head = Text.assemble(
+            (keygen.id.hex()[:SHORT], "bold cyan"), f"  {label or '(no label)'}  {phase}, ",
+            f"{len(keygen.state.seats)} slots, yours: {own}",
+            (f"  {watch.missing(keygen)}", "yellow"), (trouble, "bold red"),
+        )  # fmt: skip
+        app.screen.result([head], _keygen_data(keygen))
+        for signing in keygen.signings():
+            mark = "  ← your approval is missing" if signing.awaits_me() else ""
+            line = Text.assemble(
+                "  ", (signing.id.hex()[:SHORT], "cyan"), f"  signing, {signing.phase}",
+                (f"  {watch.missing(signing)}", "yellow"), (mark, "bold"),
+            )  # fmt: skip
+            app.screen.result([line], _signing_data(keygen, signing))
+
+
+def _keygen_data(keygen: Keygen) -> dict[str, Any]:
+    state = keygen.state
+    return {
+        "session": keygen.id.hex(),
+        "kind": "keygen",
+        "label": keygen.label,
+        "phase": state.phase.value,
+        "slots": len(state.seats),
+        "mine": list(keygen.slots),
+        "holdouts": list(state.holdouts()),
+        "unconfirmed": list(state.unconfirmed()),
+        "read_only": keygen.read_only,
+    }
+
+
+def _signing_data(keygen: Keygen, signing: Any) -> dict[str, Any]:
+    return {
+        "session": signing.id.hex(),
+        "kind": "signing",
+        "keygen": keygen.id.hex(),
+        "phase": signing.phase.value,
+        "holdouts": list(signing.holdouts()),
+        "awaits_me": signing.awaits_me(),
+        "read_only": signing.read_only,
+    }
+
+
+@click.command(cls=Verb, examples="keymeld address 3f9a01\nkeymeld address 3f9a01 --json")
+@click.argument("session")
+@click.option("--subset", type=click.IntRange(0, 199), help="The address of a subset instead.")
+@click.pass_obj
+def address(app: App, session: str, subset: int | None) -> None:
+    """Show the address of a SESSION, and whether it is safe to fund.
+
+    It is the taproot address of the aggregate key, computed here, safe once every slot has confirmed the same
+    roster.  Compare the five groups of digits with the others, by telephone: they stand for the whole roster.  With
+    --quiet only the address is printed, and only if it is safe.
+    """
+
+    async def look(keygen: Keygen) -> tuple[list[Line], dict[str, Any]]:
+        roster, safety = keygen.roster, keygen.safety
+        names = names_of(keygen.client, keygen.id)
+        members = [names.slot(slot) for slot in range(len(roster.cards))]
+        lines: list[Line] = [
+            Text(roster.address(subset), "bold"),
+            Text(str(safety), "green" if safety.safe else "bold red"),
+            f"compare by telephone: {keygen.words}",
+            f"network {roster.terms.network}; members {', '.join(members)}",
+        ]
+        if (age := keygen.head_age_ms) is not None and age > 60_000:
+            lines.append(Text(f"heard {age // 60_000} minutes ago", "yellow"))
+        data = {
+            "session": keygen.id.hex(),
+            "address": roster.address(subset),
+            "script": roster.script(subset).hex(),
+            "safe": safety.safe,
+            "safety": str(safety),
+            "words": keygen.words,
+            "network": roster.terms.network,
+        }
+        if app.quiet and not safety.safe:
+            raise Refused(Reason.WRONG_STATE, str(safety))
+        return lines[:1] if app.quiet else lines, data
+
+    with app.wallet() as wallet:
+        lines, data = app.with_keygen(wallet, session, look)
+    app.screen.result(lines, data)
+
+
+@click.command(cls=Verb, examples="keymeld confirm 3f9a01")
+@click.argument("session")
+@click.pass_obj
+def confirm(app: App, session: str) -> None:
+    """Verify the roster of a complete SESSION and say so.
+
+    Every command does it by itself when it hears of a complete session; this one waits for it and tells the result.
+    """
+
+    async def act(keygen: Keygen) -> tuple[str, bool]:
+        await keygen.confirm()
+        return str(keygen.safety), keygen.safety.safe
+
+    with app.wallet() as wallet:
+        told, safe = app.with_keygen(wallet, session, act)
+    app.screen.result([f"You have confirmed the roster. The address is {told}."], {"confirmed": True, "safe": safe})
+
+
+@click.command(cls=Verb, examples="keymeld release 3f9a01 2")
+@click.argument("session")
+@click.argument("slot", type=click.IntRange(0, 999))
+@click.pass_obj
+def release(app: App, session: str, slot: int) -> None:
+    """Free a SLOT of a SESSION that you created.
+
+    While people still join: a squatter's, or one whose enclave is dead.  Its ticket works again; whoever sat there
+    has to join anew.
+    """
+
+    async def act(keygen: Keygen) -> str:
+        await keygen.release(slot)
+        return keygen.state.phase
+
+    with app.wallet() as wallet:
+        phase = app.with_keygen(wallet, session, act)
+    still = " and the keygen collects joins" if phase == Phase.COLLECTING else ""
+    app.screen.result([f"Slot {slot} is free again{still}."], {"released": slot})

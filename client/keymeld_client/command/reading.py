@@ -1,0 +1,57 @@
+"""What members sealed to one another, opened for the screen: labels, memos and reasons, each made printable here.
+
+What does not open is shown as nothing: a stream is told even if one of its members sealed nonsense.
+"""
+
+from __future__ import annotations
+
+from keymeld_protocol import contents
+from keymeld_protocol.contents import Body, Detail, Terms
+from keymeld_protocol.errors import KeymeldError
+from keymeld_protocol.payloads import CustodyRefuse, KeygenCreate, SigningRefuse, SigningRequest
+from keymeld_protocol.printable import printable
+from keymeld_protocol.records import Record
+from keymeld_protocol.roster import read_card
+from keymeld_protocol.values import Id
+
+from ..client import Client
+from .names import Names
+
+
+def names_of(client: Client, keygen: Id) -> Names:
+    """The names of a keygen's people, with the labels of the cards that hold."""
+    return Names.of(client.keygen(keygen).state, lambda slot: label_of(client, keygen, slot))
+
+
+def label_of(client: Client, keygen: Id, slot: int) -> str:
+    """The label of a slot's card, as its owner wrote it; "" if there is none that holds."""
+    handle = client.keygen(keygen)
+    try:
+        if handle.state.roster is not None:
+            return handle.roster.cards[slot].label
+        return read_card(handle.heard, client.group(keygen), slot).label
+    except (KeymeldError, IndexError):
+        return ""
+
+
+def detail_of(client: Client, keygen: Id, record: Record) -> str:
+    """The sealed words of a record, printable: a label, a memo or a reason; "" if there are none."""
+    said = record.statement.payload
+    try:
+        match said:
+            case KeygenCreate():
+                terms = contents.parse(Terms, _open(client, keygen, record, "terms"))
+                return printable(f"{terms.label or 'no label'}, {terms.network}")
+            case SigningRequest():
+                return printable(contents.parse(Body, _open(client, keygen, record, "body")).memo)
+            case CustodyRefuse() | SigningRefuse() if said.detail is not None:
+                return printable(contents.parse(Detail, _open(client, keygen, record, "detail")).message)
+    except KeymeldError:
+        pass
+    return ""
+
+
+def _open(client: Client, keygen: Id, record: Record, field: str) -> bytes:
+    """The plaintext of a sealed field; nothing if it is not here."""
+    sealed = record.statement.blob(field)
+    return client.group(keygen).open_in(record.statement.payload, field, sealed) if sealed is not None else b""

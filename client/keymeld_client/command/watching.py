@@ -1,0 +1,177 @@
+"""Sessions as they happen, in the terminal: every record a sentence, whoever is missing named, each reconnect seen.
+
+    keygen ──▶ its records, from the first ──▶ signing.opened ──▶ that signing's records, until it has ended
+                                   └── on a terminal a status line stays below: who is still missing
+
+A session whose log does not hold is said so loudly, and the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+from rich.live import Live
+from rich.text import Text
+
+from keymeld_protocol.keygen import Phase as KeygenPhase
+from keymeld_protocol.payloads import SigningOpened
+from keymeld_protocol.printable import printable
+from keymeld_protocol.records import Record
+from keymeld_protocol.values import Id
+
+from ..client import Client
+from ..errors import ReadOnly, WalletError
+from ..keygens import Keygen
+from ..signings import Signing
+from .app import SHORT, trouble
+from .names import Names
+from .reading import detail_of, names_of
+from .screen import Screen
+from .sentences import Sentence, sentence
+
+Handle = Keygen | Signing
+
+
+class Watch:
+    """Tells sessions on a screen; one for each client."""
+
+    def __init__(self, client: Client, screen: Screen) -> None:
+        """Nothing is told yet."""
+        self.client, self.screen = client, screen
+        self.broken: list[ReadOnly] = []
+        self._names: dict[Id, Names] = {}
+        self._tasks: dict[Id, asyncio.Task[None]] = {}
+        self._waiting: dict[Id, str] = {}
+
+    def follow(self, handle: Handle, since: int = 0) -> asyncio.Task[None]:
+        """Tell a session beside everything else, from the record after offset ``since``; a second time is once."""
+        if handle.id not in self._tasks:
+            self._tasks[handle.id] = asyncio.create_task(self._follow(handle, since))
+        return self._tasks[handle.id]
+
+    async def until_ended(self) -> None:
+        """Until everything that is followed has ended, which a keygen never does."""
+        while pending := [task for task in self._tasks.values() if not task.done()]:
+            await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _follow(self, handle: Handle, since: int) -> None:
+        """Tell the records of one session; a keygen's signings are followed as they open."""
+        try:
+            async for record in handle:
+                if record.offset > since:
+                    self._tell(handle, record)
+                if isinstance(record.statement.payload, SigningOpened):
+                    await self._opened(record.statement.payload.signing)
+        except ReadOnly as error:
+            self.broken.append(error)
+            self.screen.complain(f"{handle.id.hex()[:SHORT]}: {error}", code=4)
+
+    async def _opened(self, signing: Id) -> None:
+        """Follow a signing once its first record is here."""
+        with suppress(WalletError):
+            self.follow(self.client.signing(signing))
+
+    def names(self, keygen: Id) -> Names:
+        """The people of one keygen."""
+        if keygen not in self._names:
+            self._names[keygen] = names_of(self.client, keygen)
+        return self._names[keygen]
+
+    # Lines ------------------------------------------------------------------------------------------------------
+
+    def _tell(self, handle: Handle, record: Record) -> None:
+        """One record: a sentence, and who is missing if that is news."""
+        keygen = handle.id if isinstance(handle, Keygen) else handle.state.request.keygen
+        told = sentence(record, self.names(keygen), detail_of(self.client, keygen, record))
+        newest = record.offset == handle.heard.chain.offset
+        missing = self.missing(handle) if newest else self._waiting.get(handle.id, "")
+        news = missing if missing != self._waiting.get(handle.id, "") else ""
+        self._waiting[handle.id] = missing
+        self.screen.result(_lines(handle.id, told, news), self._data(handle, record, told))
+
+    def _data(self, handle: Handle, record: Record, told: Sentence) -> dict[str, Any]:
+        """The same for scripts."""
+        return {
+            "session": handle.id.hex(),
+            "offset": record.offset,
+            "at": record.at,
+            "hash": record.hash.hex(),
+            "kind": record.statement.payload.kind,
+            "who": told.who,
+            "what": told.what,
+            "phase": handle.state.phase.value,
+            "holdouts": list(handle.state.holdouts()),
+        }
+
+    def missing(self, handle: Handle) -> str:
+        """Who is waited for, in words; "" if nobody is."""
+        state = handle.state
+        keygen = handle.id if isinstance(handle, Keygen) else handle.state.request.keygen
+        if isinstance(handle, Keygen) and state.phase == KeygenPhase.COMPLETED:
+            left = handle.state.unconfirmed()
+            return f"waiting for the confirmation of {self.names(keygen).all(left)}" if left else ""
+        holdouts = state.holdouts()
+        return f"waiting for {_WANTED[state.phase.value]}{self.names(keygen).all(holdouts)}" if holdouts else ""
+
+    # A terminal's status line -----------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def shown(self) -> AsyncIterator[None]:
+        """While this lasts, reconnects are told, and on a terminal a status line says who is missing."""
+        reconnects = asyncio.create_task(self._tell_reconnects())
+        live = self.screen.out.is_terminal and not self.screen.as_json and not self.screen.quiet
+        try:
+            if live:
+                with Live(console=self.screen.out, get_renderable=self._status, transient=True):
+                    self.screen.live = True
+                    yield
+            else:
+                yield
+        finally:
+            self.screen.live = False
+            reconnects.cancel()
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(reconnects, *self._tasks.values(), return_exceptions=True)
+
+    async def _tell_reconnects(self) -> None:
+        """Say when the connection is lost, once, and when it is back."""
+        lost = False
+        async for status in self.client.statuses():
+            if status.state == "waiting" and not lost:
+                self.screen.note(trouble(status), style="yellow")
+                lost = True
+            elif status.state == "online" and lost:
+                self.screen.note("… connected again; every stream goes on where it stood", style="yellow")
+                lost = False
+
+    def _status(self) -> Text:
+        """The status line: connection, and for each session who is missing."""
+        dot = Text("● ", "green" if self.client.status.state == "online" else "yellow")
+        dot.append(printable(str(self.client.status.state)), "dim")
+        for stream, missing in self._waiting.items():
+            if missing:
+                dot.append(f"\n  {stream.hex()[:SHORT]}  {missing}")
+        return dot
+
+
+_WANTED: Final = {
+    "collecting": "",
+    "expired": "",
+    "approving": "the approval of ",
+    "nonces": "nonces for ",
+    "psigs": "partial signatures for ",
+}
+"""What is waited for, by phase; other phases wait for nobody."""
+
+
+def _lines(stream: Id, told: Sentence, missing: str) -> Iterable[Text]:
+    """A record as a line, and who is missing as another."""
+    yield Text.assemble(
+        (told.clock, "dim"), "  ", (stream.hex()[:6], "dim"), "  ", (told.who, "bold cyan"), " ", told.what
+    )
+    if missing:
+        yield Text(f"{'':18}… {missing}", "yellow")

@@ -1,0 +1,69 @@
+"""What the client raises beside the protocol's own errors; each says what a person can do about it.
+
+    KeymeldError
+    ├── WalletError      we: the wallet's folder is in use, damaged, or lacks what is asked of it
+    ├── NotConnected     we: the coordinator closed for good, or cannot be reached with this wallet
+    ├── NotTrusted       the client refuses to seal a key to an enclave that nobody told it to believe
+    ├── ReadOnly         the session's log does not hold; nothing is said in it any more
+    ├── JoinRefused      an enclave refused the join; the slot is free again
+    ├── KeygenEnded      the keygen ended without a group
+    └── SigningEnded     the signing ended without signatures: its code, and the slots it names
+
+What the coordinator answers is the protocol's ``WireError``, what a member sealed and does not hold is its ``Blamed``.
+"""
+
+from __future__ import annotations
+
+from keymeld_protocol.errors import KeymeldError
+
+
+class WalletError(KeymeldError):
+    """The wallet's folder is in use, damaged, or lacks what is asked of it; never quotes a secret."""
+
+
+class NotConnected(KeymeldError):
+    """The conversation with the coordinator has ended and coming back cannot help."""
+
+
+class NotTrusted(KeymeldError):
+    """No enclave that is trusted is there: nothing was sealed."""
+
+
+class ReadOnly(KeymeldError):
+    """This session's log broke the protocol or forked; the evidence is in the wallet."""
+
+
+class JoinRefused(KeymeldError):
+    """An enclave refused the join of ``slot`` with ``code``; joining again makes a fresh key."""
+
+    def __init__(self, slot: int, code: str, detail: str = "") -> None:
+        super().__init__(f"slot {slot}: {code}{f' ({detail})' if detail else ''}; the slot is free again")
+        self.slot = slot
+        self.code = code
+        self.detail = detail
+
+
+class KeygenEnded(KeymeldError):
+    """The keygen ended without a group; names the slots that were missing."""
+
+
+class SigningEnded(KeymeldError):
+    """The signing ended without signatures.
+
+    ``phase`` is how it ended, ``code`` the stable word, ``slots`` whom it names; ``may_be_signed`` warns that somebody
+    may hold a signature all the same.
+    """
+
+    def __init__(self, phase: str, code: str, slots: tuple[int, ...], detail: str, may_be_signed: bool) -> None:
+        named = f", slots {', '.join(map(str, slots))}" if slots else ""
+        why = f" ({detail})" if detail else ""
+        warning = "; it may be signed all the same: treat its coins as spent" if may_be_signed else ""
+        super().__init__(f"the signing {_ENDED.get(phase, phase)}: {code}{named}{why}{warning}")
+        self.phase = phase
+        self.code = code
+        self.slots = slots
+        self.detail = detail
+        self.may_be_signed = may_be_signed
+
+
+_ENDED = {"failed": "failed", "rejected": "was rejected", "cancelled": "was cancelled", "expired": "has expired"}

@@ -1,0 +1,203 @@
+"""What is said to open a keygen and to join it: secrets drawn, sealed and proven, each statement made in one place.
+
+    create   salt, S and open secret drawn ─▶ creator key, invite keys, sealed terms ─▶ keygen.create, tickets
+    join     fresh generation ─▶ signing key ─▶ card with its proof, policy with its salt, envelope ─▶ keygen.join
+
+No socket and no waiting here: values in, a signed statement out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hmac import compare_digest
+from os import urandom
+
+from keymeld_protocol import contents
+from keymeld_protocol.contents import Card, Policy, Terms, policy_commitment
+from keymeld_protocol.envelope import EnvelopeContext, seal_envelope
+from keymeld_protocol.errors import Reason, Refused
+from keymeld_protocol.keygen import KeygenState
+from keymeld_protocol.keys import prove_possession, slot_secret
+from keymeld_protocol.payloads import KeygenCreate, KeygenJoin
+from keymeld_protocol.replay import Replay
+from keymeld_protocol.sealing import NO_SESSION, GroupKey, new_group_secret
+from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.shapes import Custody, Rule
+from keymeld_protocol.statements import Statement, make
+from keymeld_protocol.ticket import Ticket, TicketSecret, split_url
+from keymeld_protocol.values import Id, PlainKey, Salt, XOnlyKey, digest
+
+from .entries import KeygenEntry
+from .errors import WalletError
+from .wallet import Wallet
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a creator asks for; ``expires_at`` (ms) bounds the collecting of joins."""
+
+    slots: int
+    terms: Terms
+    subsets: tuple[tuple[int, ...], ...]
+    open_tickets: bool
+    expires_at: int
+
+
+def make_create(wallet: Wallet, url: str, coordinator: XOnlyKey, proposal: Proposal) -> tuple[KeygenEntry, Statement]:
+    """Draw the session's secrets and say ``keygen.create``; nothing is stored or sent yet.
+
+    Raises:
+        BadInput: the proposal breaks a rule of the payload or the terms.
+    """
+    salt, group_secret, open_secret = Salt(urandom(32)), new_group_secret(), bytearray(urandom(32))
+    with wallet.identity.creator(salt) as creator, GroupKey(group_secret, salt) as group:
+        by = XOnlyKey(creator.key)
+        terms = group.seal("keygen.create", "terms", NO_SESSION, by, contents.encode(proposal.terms))
+        said = KeygenCreate(
+            v=1,
+            by=by,
+            suite="musig2/1",
+            coordinator=coordinator,
+            salt=salt,
+            group=group.commitment,
+            open=proposal.open_tickets,
+            slots=tuple(_invite_key(open_secret, slot) for slot in range(proposal.slots)),
+            subsets=proposal.subsets,
+            expires_at=proposal.expires_at,
+            terms=digest(terms),
+        )
+        statement = make(said, creator.sign, blobs=[terms])
+    entry = KeygenEntry(
+        statement.id, url, group_secret, salt=salt, open_secret=open_secret, open_tickets=proposal.open_tickets
+    )
+    return entry, statement
+
+
+def _invite_key(open_secret: bytearray, slot: int) -> XOnlyKey:
+    with slot_secret(open_secret, slot) as secret:
+        return XOnlyKey(secret.point[1:])
+
+
+def tickets_of(entry: KeygenEntry, slots: int) -> tuple[Ticket, ...]:
+    """The creator's invitations: one for each slot, by slot, or the single open one.
+
+    Raises:
+        WalletError: this wallet did not create the keygen.
+    """
+    if entry.open_secret is None or not entry.created:
+        raise WalletError("only the wallet that created a keygen holds its tickets")
+    host, secure = split_url(entry.url)
+
+    def ticket(slot: int | None, secret: bytearray) -> Ticket:
+        return Ticket(
+            host=host, secure=secure, keygen_id=entry.id, group_secret=TicketSecret(bytes(entry.group_secret)),
+            slot=slot, secret=TicketSecret(bytes(secret)),
+        )  # fmt: skip
+
+    if entry.open_tickets:
+        return (ticket(None, entry.open_secret),)
+    made = []
+    for slot in range(slots):
+        with slot_secret(entry.open_secret, slot) as secret:
+            made.append(ticket(slot, secret.buffer))
+    return tuple(made)
+
+
+def entry_of(ticket: Ticket, url: str, known: KeygenEntry | None) -> KeygenEntry:
+    """What the wallet remembers once it holds ``ticket`` too.
+
+    Raises:
+        WalletError: it contradicts a ticket for the same session that the wallet holds already.
+    """
+    if known is not None and not compare_digest(known.group_secret, ticket.group_secret):
+        raise WalletError("this ticket has another group secret than the one held for this session: somebody cheats")
+    entry = known or KeygenEntry(ticket.keygen_id, url, bytearray(ticket.group_secret))
+    if ticket.slot is not None:
+        entry.slot_secrets[ticket.slot] = bytearray(ticket.secret)
+    elif entry.open_secret is None:
+        entry.open_secret, entry.open_tickets = bytearray(ticket.secret), True
+    return entry
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a participant takes part in one slot; ``enclave`` None with device custody."""
+
+    slot: int
+    custody: Custody
+    rule: Rule
+    enclave: XOnlyKey | None
+    label: str
+
+
+def check_choice(state: KeygenState, choice: Choice) -> None:
+    """Refuse what would be unsafe, or cannot work yet, before a key is made for it.
+
+    Raises:
+        BadInput: the rule contradicts itself.
+        Refused: hybrid custody, a delay, or a key that whoever finds an open ticket could use.
+    """
+    choice.rule.check()
+    if choice.custody == "hybrid":
+        raise Refused(Reason.NOT_ALLOWED, "custody hybrid: devices cannot sign yet", field="custody")
+    if choice.rule.delay_ms is not None:
+        raise Refused(Reason.NOT_ALLOWED, "no enclave can enforce a delay yet", field="rule.delay_ms")
+    if choice.custody == "sealed" and choice.rule.approval == "none" and state.create.open:
+        why = "with open tickets anybody may sit in the other slots; rule none would let him sign with this key alone"
+        raise Refused(Reason.NOT_ALLOWED, why, field="rule.approval")
+
+
+def make_join(wallet: Wallet, entry: KeygenEntry, heard: Replay, group: GroupKey, choice: Choice) -> Statement:
+    """Make a fresh key for the slot, seal it if custody asks for it, and say ``keygen.join``.
+
+    The generation is on disk before the key is used: no two envelopes ever carry the same key.
+
+    Raises:
+        WalletError: no ticket for this slot, or the generation could not be stored.
+        InvalidCrypto: the enclave's identity is no key.
+    """
+    generation = wallet.next_generation(entry.id, choice.slot)
+    with (
+        entry.invite(choice.slot) as invite,
+        wallet.identity.auth(entry.id, choice.slot) as auth,
+        wallet.identity.signing(entry.id, choice.slot, generation) as signing,
+    ):
+        by = XOnlyKey(auth.key)
+        card = group.seal("keygen.join", "card", entry.id, by, _card(entry.id, choice, by, signing))
+        policy = contents.encode(Policy(v=1, salt=Salt(urandom(32)), rule=choice.rule))
+        envelope = _envelope(entry, choice, generation, by, signing, policy)
+        said = KeygenJoin(
+            v=1,
+            by=by,
+            stream=entry.id,
+            after=heard.chain.hash,
+            slot=choice.slot,
+            invite=XOnlyKey(invite.key),
+            generation=generation,
+            custody=choice.custody,
+            rule=choice.rule,
+            policy=policy_commitment(policy),
+            enclave=choice.enclave,
+            card=digest(card),
+            envelope=digest(envelope) if envelope is not None else None,
+        )
+        blobs = [card] if envelope is None else [card, envelope]
+        return make(said, auth.sign, invite.sign, blobs=blobs)
+
+
+def _card(keygen: Id, choice: Choice, by: XOnlyKey, signing: Secret) -> bytes:
+    """The card: public key, label, and the proof that the key is held."""
+    possession = prove_possession(signing, keygen, choice.slot, by)
+    return contents.encode(Card(v=1, pubkey=PlainKey(signing.point), label=choice.label, possession=possession))
+
+
+def _envelope(
+    entry: KeygenEntry, choice: Choice, generation: int, by: XOnlyKey, signing: Secret, policy: bytes
+) -> bytes | None:
+    """The key, sealed to the chosen enclave with the group secret and the policy; None without an enclave."""
+    if choice.enclave is None:
+        return None
+    context = EnvelopeContext(
+        keygen_id=entry.id, slot=choice.slot, generation=generation, auth=by, enclave=choice.enclave
+    )
+    return seal_envelope(context, signing, entry.group_secret, policy)

@@ -1,0 +1,344 @@
+"""A keygen as its participant sees it: join, wait, confirm, show the address, ask for signatures.
+
+    client.create_keygen ─▶ tickets ─▶ join ─▶ joined ─▶ completed ─▶ confirm (by itself) ─▶ safe ─▶ request
+
+A handle holds no state: all of it is in the client's verified log, and whatever is shown was computed from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from keymeld_protocol.contents import Body, Terms
+from keymeld_protocol.errors import InvalidCrypto, KeymeldError, Reason, Refused, WireError
+from keymeld_protocol.keygen import KeygenState, Phase
+from keymeld_protocol.payloads import KeygenConfirm, KeygenRelease
+from keymeld_protocol.records import Record
+from keymeld_protocol.replay import Replay
+from keymeld_protocol.roster import Roster, Safety, read_terms, safety
+from keymeld_protocol.shapes import Custody, Rule
+from keymeld_protocol.statements import Statement, make
+from keymeld_protocol.ticket import Ticket
+from keymeld_protocol.values import Id, XOnlyKey
+
+from .asking import Unsigned, make_body, make_request, requester
+from .entries import KeygenEntry
+from .errors import KeygenEnded, WalletError
+from .joining import Choice, check_choice, make_join, tickets_of
+from .ledger import now_ms
+from .seats import is_seated
+
+if TYPE_CHECKING:
+    from .client import Client
+    from .signings import Signing
+
+DAY_MS = 24 * 3600 * 1000
+
+
+class Keygen:
+    """One keygen that this wallet takes part in; compare by ``id``."""
+
+    def __init__(self, client: Client, stream: Id) -> None:
+        """Use `Client.keygen`, `Client.create_keygen` or `Client.join`."""
+        self.client = client
+        self.id = stream
+
+    def __repr__(self) -> str:
+        """Its name and where it stands."""
+        heard = self.client.ledger.replay(self.id)
+        phase = heard.state.phase if heard is not None and isinstance(heard.state, KeygenState) else "not heard"
+        return f"<Keygen {self.id.hex()[:12]} {phase}>"
+
+    # What is known now ------------------------------------------------------------------------------------------
+
+    @property
+    def entry(self) -> KeygenEntry:
+        """What the wallet remembers.
+
+        Raises:
+            WalletError: nothing.
+        """
+        entry = self.client.wallet.keygen(self.id)
+        if entry is None:
+            raise WalletError("this wallet holds no ticket for that keygen")
+        return entry
+
+    @property
+    def heard(self) -> Replay:
+        """The verified log so far.
+
+        Raises:
+            WalletError: nothing was heard yet.
+        """
+        heard = self.client.ledger.replay(self.id)
+        if heard is None:
+            raise self.client.ledger.refused.get(self.id) or WalletError("nothing was heard of this keygen yet")
+        return heard
+
+    @property
+    def state(self) -> KeygenState:
+        """Where it stands: phase, seats, holdouts().
+
+        Raises:
+            WalletError: nothing was heard yet, or it is no keygen.
+        """
+        state = self.heard.state
+        if not isinstance(state, KeygenState):
+            raise WalletError("this session is no keygen")
+        return state
+
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """The slots in which this wallet sits."""
+        state, identity = self.state, self.client.wallet.identity
+        keys = {slot: identity.auth(self.id, slot).key for slot in self.entry.slots}
+        return tuple(s for s, key in keys.items() if (seat := state.seats[s]) is not None and seat.join.by == key)
+
+    @property
+    def tickets(self) -> tuple[Ticket, ...]:
+        """The creator's invitations, one for each slot, or the single open one; each is a secret.
+
+        Raises:
+            WalletError: another wallet created this keygen.
+        """
+        return tickets_of(self.entry, len(self.state.seats))
+
+    @property
+    def terms(self) -> Terms:
+        """Label, network and tweak; the label is a stranger's text: print it with ``printable``.
+
+        Raises:
+            Blamed: they do not open or parse.
+        """
+        return read_terms(self.heard, self.client.group(self.id))
+
+    @property
+    def label(self) -> str:
+        """The creator's name for it; "" if the terms do not open."""
+        try:
+            return self.terms.label
+        except (KeymeldError, InvalidCrypto):
+            return ""
+
+    @property
+    def roster(self) -> Roster:
+        """Every member's verified card, and the keys they come to.
+
+        Raises:
+            Refused: the keygen is not completed.
+            Blamed: a card does not hold; names the slots.
+        """
+        return self.client.roster(self.id)
+
+    @property
+    def address(self) -> str:
+        """The group's taproot address, computed here; show it with `safety` beside it.
+
+        Raises:
+            Refused, Blamed: as `roster`.
+        """
+        return self.roster.address()
+
+    @property
+    def safety(self) -> Safety:
+        """Whether the address may be funded, in words by ``str``."""
+        return safety(self.state)
+
+    @property
+    def words(self) -> str:
+        """The roster's first 80 bits as five groups of four hex digits, to compare by telephone.
+
+        Raises:
+            Refused, Blamed: as `roster`.
+        """
+        digits = self.roster.hash.hex()
+        return " ".join(digits[i : i + 4] for i in range(0, 20, 4))
+
+    @property
+    def read_only(self) -> str | None:
+        """Why nothing is said here any more, or None."""
+        return self.client.ledger.trouble(self.id)
+
+    @property
+    def head_age_ms(self) -> int | None:
+        """How long ago the coordinator last signed where this stream stands; None if never."""
+        return self.client.ledger.head_age_ms(self.id)
+
+    def signings(self) -> tuple[Signing, ...]:
+        """The signings of this keygen that were heard, oldest request first."""
+        return tuple(s for s in self.client.signings() if s.state.request.keygen == self.id)
+
+    # What waits -------------------------------------------------------------------------------------------------
+
+    async def joined(self) -> None:
+        """Until every slot that this wallet joined is ready.
+
+        Raises:
+            JoinRefused: an enclave refused, the creator released the slot, or somebody took it over.
+            KeygenEnded: the deadline passed.
+            ReadOnly: the log broke.
+        """
+        await self.client.ledger.until(self.id, lambda _: self._ready() or None)
+
+    async def completed(self) -> Roster:
+        """Until every slot is ready; gives the verified roster.
+
+        Raises:
+            KeygenEnded: the deadline passed.
+            Blamed: a card does not hold; names the slots.
+            ReadOnly: the log broke.
+        """
+
+        def look(_: Replay) -> bool | None:
+            self._check_alive()
+            return self.state.phase == Phase.COMPLETED or None
+
+        await self.client.ledger.until(self.id, look)
+        return self.roster
+
+    async def safe(self) -> Safety:
+        """Until every slot has confirmed the same roster.
+
+        Raises:
+            KeygenEnded, Blamed, ReadOnly: as `completed`.
+        """
+        await self.completed()
+        return await self.client.ledger.until(self.id, lambda _: self.safety if self.safety.safe else None)
+
+    def __aiter__(self) -> AsyncIterator[Record]:
+        """Every verified record from the first, then live, across reconnects; never ends by itself."""
+        return self.client.ledger.follow(self.id)
+
+    def _check_alive(self) -> None:
+        if self.state.phase == Phase.EXPIRED:
+            raise KeygenEnded(f"the deadline passed; slots {list(self.state.holdouts())} were missing")
+
+    def _ready(self) -> bool:
+        """Whether all joined slots are ready; raises what stands in the way for good."""
+        self._check_alive()
+        identity, entry = self.client.wallet.identity, self.entry
+        joins = [(slot, XOnlyKey(identity.auth(self.id, slot).key), entry.generations[slot]) for slot in entry.slots]
+        group = self.client.group(self.id)
+        return all(is_seated(self.heard, self.state, group, *join) for join in joins)
+
+    # What is said -----------------------------------------------------------------------------------------------
+
+    async def join(self, slot: int | None = None, *, custody: Custody = "sealed", rule: Rule | None = None,
+                   enclave: XOnlyKey | None = None, label: str = "") -> int:  # fmt: skip
+        """Join ``slot`` (None: the first free one that a ticket of this wallet is for); gives the slot.
+
+        The default rule is ``self``: this participant's own yes. A slot that was refused is joined anew with this too;
+        every join makes a fresh key.
+
+        Raises:
+            NotTrusted: no trusted enclave is there; nothing was sealed.
+            Refused: the slot is taken, the keygen no longer collects, or the choice would be unsafe.
+            ReadOnly: the log broke.
+        """
+        heard = self.client.ledger.require(self.id)
+        chosen = self._free_slot(slot)
+        wish = Choice(chosen, custody, rule or Rule(approval="self"), None, label)
+        check_choice(self.state, wish)
+        self.terms  # noqa: B018 - a creator whose terms do not open is refused before a key is made
+        if custody == "sealed":
+            key = await self.client.choose_enclave(enclave)
+            wish = Choice(chosen, custody, wish.rule, key, label)
+        with self.client.wallet.identity.auth(self.id, chosen) as auth:
+            await self.client.courier.prove([auth])
+        statement = make_join(self.client.wallet, self.entry, heard, self.client.group(self.id), wish)
+        await self.client.say(statement)
+        return chosen
+
+    def _free_slot(self, wanted: int | None) -> int:
+        """The slot to join.
+
+        Raises:
+            Refused: it is taken, there is none, or the keygen no longer collects.
+        """
+        state, entry = self.state, self.entry
+        if state.phase != Phase.COLLECTING:
+            raise Refused(Reason.WRONG_STATE, f"the keygen is {state.phase}; nobody can join any more", field="kind")
+        slots = range(len(state.seats)) if wanted is None else [wanted]
+        invited = [s for s in slots if 0 <= s < len(state.seats) and entry.invites(s)]
+        own = [s for s in invited if s in entry.slot_secrets] or invited
+        free = [s for s in own if (seat := state.seats[s]) is None or (not seat.ready and s in entry.slots)]
+        if not free:
+            why = "is taken" if invited else "is not one that this wallet has a ticket for"
+            raise Refused(Reason.SLOT_TAKEN, f"slot {'any' if wanted is None else wanted} {why}", field="slot")
+        return free[0]
+
+    async def confirm(self) -> None:
+        """Verify the roster and say so, for each own slot that has not; a client that is online does it by itself.
+
+        Raises:
+            Refused: the keygen is not completed.
+            Blamed: the roster does not hold; nothing was said.
+            ReadOnly: the log broke.
+        """
+        heard = self.client.ledger.require(self.id)
+        roster = self.roster
+        for slot in self.unconfirmed():
+            with self.client.wallet.identity.auth(self.id, slot) as auth:
+                said = KeygenConfirm(
+                    v=1, by=XOnlyKey(auth.key), stream=self.id, after=heard.chain.hash, roster=roster.hash
+                )
+                statement = make(said, auth.sign)
+            await self._say_once(statement)
+
+    def unconfirmed(self) -> tuple[int, ...]:
+        """The own slots whose participant has not confirmed yet."""
+        seats = self.state.seats
+        return tuple(s for s in self.slots if (seat := seats[s]) is not None and seat.confirmed != "participant")
+
+    async def _say_once(self, statement: Statement) -> None:
+        """Say it; that it was said already is as good."""
+        try:
+            await self.client.say(statement)
+        except WireError as problem:
+            if problem.reason is not Reason.ALREADY_SAID:
+                raise
+
+    async def release(self, slot: int, code: str = "released") -> None:
+        """Free a slot that a squatter or a dead enclave holds; only the creator can, while joins are collected.
+
+        Raises:
+            Refused: not the creator, nobody sits there, or the keygen no longer collects.
+            ReadOnly: the log broke.
+        """
+        heard = self.client.ledger.require(self.id)
+        state, salt = self.state, self.entry.salt
+        seat = state.seats[slot] if 0 <= slot < len(state.seats) else None
+        if salt is None or seat is None:
+            why = "only the creator releases a slot" if salt is None else f"nobody sits in slot {slot}"
+            raise Refused(Reason.NOT_ALLOWED, why, field="slot")
+        with self.client.wallet.identity.creator(salt) as creator:
+            by, after = XOnlyKey(creator.key), heard.chain.hash
+            said = KeygenRelease(v=1, by=by, stream=self.id, after=after, slot=slot, join=seat.id, code=code)
+            statement = make(said, creator.sign)
+        await self.client.say(statement)
+
+    async def request(self, *, transactions: Sequence[Unsigned] = (), messages: Sequence[bytes] = (), memo: str = "",
+                      subset: int | None = None, body: Body | None = None, expires_in_ms: int = DAY_MS,
+                      grace_ms: int = 3000) -> Signing:  # fmt: skip
+        """Ask for signatures: every input of ``transactions`` that spends this group's script, every blind message.
+
+        ``body`` replaces the first four for whoever builds items himself.
+
+        Raises:
+            BadInput: there is nothing to sign, or an item breaks its rule.
+            Refused: the keygen is not completed, or no own slot takes part.
+            Blamed: the roster does not hold.
+            ReadOnly: the log broke.
+        """
+        heard = self.client.ledger.require(self.id)
+        roster = self.roster
+        body = body or make_body(roster, transactions, messages, memo, subset)
+        slot, needed = requester(roster, body, self.slots)
+        with self.client.wallet.identity.auth(self.id, slot) as auth:
+            statement = make_request(
+                heard, roster, self.client.group(self.id), auth, body, needed,
+                expires_at=now_ms() + expires_in_ms, grace_ms=grace_ms,
+            )  # fmt: skip
+        await self.client.say(statement)
+        return self.client.signing(statement.id)

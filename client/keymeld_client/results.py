@@ -1,0 +1,81 @@
+"""Signatures, computed from a verified log: from the contributions if they are there, else from the sealed confirm.
+
+    contributions of the latest attempt ──▶ opened ──▶ added up, each item verified ──▶ signatures
+    signing.confirm (when a contribution's blob was deleted) ──▶ opened ──▶ each verified ─┘
+
+Nobody's word for a result is needed: every signature is checked against the plan's own message and key.
+"""
+
+from __future__ import annotations
+
+from keymeld_protocol import contributions
+from keymeld_protocol.attempt import Attempt
+from keymeld_protocol.contributions import Entry, Failed, Finished
+from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
+from keymeld_protocol.plan import Plan
+from keymeld_protocol.records import Record
+from keymeld_protocol.replay import Replay
+from keymeld_protocol.roster import Roster
+from keymeld_protocol.schnorr import verify
+from keymeld_protocol.sealing import GroupKey
+from keymeld_protocol.signing import SigningState
+from keymeld_protocol.values import Signature
+
+
+def signatures_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> tuple[Signature, ...]:
+    """The verified signature of every item of a signing whose contributions are complete.
+
+    Raises:
+        Blamed: something is missing or does not verify; names the slots.
+    """
+    if not isinstance(heard.state, SigningState):
+        raise Blamed("no_signing", (), "not a signing that was heard")
+    try:
+        return _from_contributions(heard, heard.state, plan, roster, group)
+    except Blamed:
+        if heard.state.confirmed is None:
+            raise
+        return _from_confirm(heard.records[heard.state.confirmed - 1], plan, group)
+
+
+def _from_contributions(
+    heard: Replay, state: SigningState, plan: Plan, roster: Roster, group: GroupKey
+) -> tuple[Signature, ...]:
+    """Add up what the signers of the latest attempt have said."""
+    attempt = Attempt(state.attempt, plan.items, state.signers, roster)
+    for said in state.contributions:
+        entries = open_values(heard.records[said.offset - 1], "values", len(plan.items), group, said.slots)
+        attempt.hear(said.by, entries)
+    found: list[Signature] = []
+    for index, result in enumerate(attempt.results()):
+        if isinstance(result, Failed):
+            slots = tuple(slot for signer in attempt.signers_of(index) for slot in signer.slots)
+            raise Blamed(result.code, slots, f"item {index} was not signed")
+        found.append(result)
+    return tuple(found)
+
+
+def _from_confirm(record: Record, plan: Plan, group: GroupKey) -> tuple[Signature, ...]:
+    """Take the signatures that a signer has confirmed, and verify each."""
+    entries = open_values(record, "signatures", len(plan.items), group, ())
+    found: list[Signature] = []
+    for index, (entry, item) in enumerate(zip(entries, plan.items, strict=True)):
+        if not isinstance(entry, Finished) or not verify(entry.signature, item.message, item.keyagg.output):
+            raise Blamed("bad_signature", (), f"item {index}: the confirmed signature does not verify")
+        found.append(Signature(entry.signature))
+    return tuple(found)
+
+
+def open_values(record: Record, field: str, items: int, group: GroupKey, slots: tuple[int, ...]) -> tuple[Entry, ...]:
+    """Open the sealed values of a contribution or a confirm.
+
+    Raises:
+        Blamed: they are not here, do not open or do not parse; names ``slots``.
+    """
+    sealed = record.statement.blob(field)
+    if sealed is None:
+        raise Blamed("missing_blob", slots, f"the sealed {field} of offset {record.offset} are not here")
+    try:
+        return contributions.decode(group.open_in(record.statement.payload, field, sealed), items)
+    except (InvalidCrypto, BadInput) as error:
+        raise Blamed("bad_values", slots, f"offset {record.offset}: {error}") from None

@@ -1,0 +1,265 @@
+"""A signing as its participant sees it: read what it would sign, say yes or no, watch it, take the signatures.
+
+A handle holds no state: all of it is in the client's verified log.  Nothing is approved that was not read here first,
+and no signature is given that was not verified here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
+
+from keymeld_protocol.contents import SignInput
+from keymeld_protocol.errors import Blamed, KeymeldError, Reason, Refused
+from keymeld_protocol.payloads import SigningApprove, SigningCancel, SigningReject
+from keymeld_protocol.plan import Plan, plan_of
+from keymeld_protocol.records import Record
+from keymeld_protocol.replay import Replay
+from keymeld_protocol.shapes import Said
+from keymeld_protocol.signing import ENDS, Phase, SigningState
+from keymeld_protocol.statements import make
+from keymeld_protocol.values import Hash, Id, Signature, XOnlyKey
+
+from .errors import SigningEnded, WalletError
+from .ledger import now_ms
+from .results import signatures_of
+from .seats import detail_of
+from .telling import tell
+
+if TYPE_CHECKING:
+    from .client import Client
+    from .keygens import Keygen
+
+
+class Signing:
+    """One signing of a keygen that this wallet takes part in; compare by ``id``."""
+
+    def __init__(self, client: Client, stream: Id) -> None:
+        """Use `Client.signing`, `Client.signings` or `Keygen.request`."""
+        self.client = client
+        self.id = stream
+        self._plan: Plan | None = None
+
+    def __repr__(self) -> str:
+        """Its name and where it stands."""
+        heard = self.client.ledger.replay(self.id)
+        phase = heard.state.phase if heard is not None and isinstance(heard.state, SigningState) else "not heard"
+        return f"<Signing {self.id.hex()[:12]} {phase}>"
+
+    # What is known now ------------------------------------------------------------------------------------------
+
+    @property
+    def heard(self) -> Replay:
+        """The verified log so far.
+
+        Raises:
+            WalletError: nothing was heard yet.
+        """
+        heard = self.client.ledger.replay(self.id)
+        if heard is None:
+            raise self.client.ledger.refused.get(self.id) or WalletError("nothing was heard of this signing yet")
+        return heard
+
+    @property
+    def state(self) -> SigningState:
+        """Where it stands.
+
+        Raises:
+            WalletError: nothing was heard yet, or it is no signing.
+        """
+        state = self.heard.state
+        if not isinstance(state, SigningState):
+            raise WalletError("this session is no signing")
+        return state
+
+    @property
+    def phase(self) -> Phase:
+        """Where it stands, in one word."""
+        return self.state.phase
+
+    @property
+    def keygen(self) -> Keygen:
+        """The keygen whose key signs."""
+        return self.client.keygen(self.state.request.keygen)
+
+    @property
+    def plan(self) -> Plan:
+        """What would be signed: every key and message, computed here from the sealed body.
+
+        Raises:
+            Blamed: the body does not hold.
+        """
+        if self._plan is None:
+            keygen = self.state.request.keygen
+            opening = self.heard.records[0].statement
+            self._plan = plan_of(self.state, opening, self.client.roster(keygen), self.client.group(keygen))
+        return self._plan
+
+    @property
+    def mine(self) -> bool:
+        """Whether this wallet asked for it."""
+        return self.state.consent.requester in self.keygen.slots
+
+    @property
+    def read_only(self) -> str | None:
+        """Why nothing is said here any more, or None."""
+        return self.client.ledger.trouble(self.id)
+
+    @property
+    def head_age_ms(self) -> int | None:
+        """How long ago the coordinator last signed where this stream stands; None if never."""
+        return self.client.ledger.head_age_ms(self.id)
+
+    def holdouts(self) -> tuple[int, ...]:
+        """The slots that are missing for the next step."""
+        return self.state.holdouts()
+
+    def awaits_me(self) -> bool:
+        """Whether a yes of this wallet is one that the signing waits for."""
+        state = self.state
+        return state.phase == Phase.APPROVING and bool(set(state.holdouts()) & set(self.keygen.slots))
+
+    def summary(self) -> list[str]:
+        """What it would do, in lines that a person can approve; safe to print.
+
+        Raises:
+            Blamed: the body does not hold.
+        """
+        return list(tell(self.state, self.plan, self.client.roster(self.state.request.keygen)))
+
+    # What is said -----------------------------------------------------------------------------------------------
+
+    async def approve(self, until_ms: int | None = None) -> None:
+        """Say yes with every own slot whose yes is missing; ``until_ms``: for how long, from now (else until it ends).
+
+        A coordinator can withhold a later no: a short ``until_ms`` bounds that.
+
+        Raises:
+            Blamed: the body does not hold; nothing was said.
+            Refused: nobody waits for this wallet's yes, or it has said no before.
+            ReadOnly: the log broke.
+        """
+        until = None if until_ms is None else now_ms() + until_ms
+        self.client.ledger.require(self.id)
+        self.plan  # noqa: B018 - a yes covers what was read here
+        slots = self._speakers(self.state.consent.approvals)
+        waited_for = [slot for slot in slots if slot in self.state.holdouts()]
+
+        def yes(by: XOnlyKey, after: Hash) -> Said:
+            return SigningApprove(v=1, by=by, stream=self.id, after=after, until=until)
+
+        await self._say(waited_for or slots, yes)
+
+    async def reject(self) -> None:
+        """Say no, for good, with every own slot.
+
+        Raises:
+            Refused: the signing has ended, or this wallet has said no before.
+            ReadOnly: the log broke.
+        """
+        await self._say(self._speakers(()), lambda by, after: SigningReject(v=1, by=by, stream=self.id, after=after))
+
+    async def cancel(self) -> None:
+        """Take the request back, before the first attempt; only who asked can.
+
+        Raises:
+            Refused: another wallet asked, or an attempt has begun.
+            ReadOnly: the log broke.
+        """
+        own = [slot for slot in self.keygen.slots if slot == self.state.consent.requester]
+        if not own:
+            raise Refused(Reason.NOT_ALLOWED, "only the requester cancels", field="by")
+        await self._say(own, lambda by, after: SigningCancel(v=1, by=by, stream=self.id, after=after))
+
+    def _speakers(self, spoken: object) -> list[int]:
+        """The own slots that have neither said no nor are among ``spoken``.
+
+        Raises:
+            Refused: there is none.
+        """
+        done = set(self.state.consent.rejected) | set(spoken)  # type: ignore[call-overload]
+        slots = [slot for slot in self.keygen.slots if slot not in done]
+        if not slots:
+            raise Refused(Reason.ALREADY_SAID, "this wallet has had its say about this request", field="by")
+        return slots
+
+    async def _say(self, slots: list[int], word: Callable[[XOnlyKey, Hash], Said]) -> None:
+        """Say one word for each slot, as long as the signing goes on."""
+        keygen = self.state.request.keygen
+        for number, slot in enumerate(slots):
+            heard = self.client.ledger.require(self.id)
+            if number and not self.state.open:
+                return
+            with self.client.wallet.identity.auth(keygen, slot) as auth:
+                statement = make(word(XOnlyKey(auth.key), heard.chain.hash), auth.sign)
+            await self.client.say(statement)
+
+    # What comes of it -------------------------------------------------------------------------------------------
+
+    async def __aiter__(self) -> AsyncIterator[Record]:
+        """Every verified record from the first, then live, across reconnects; ends when the signing has ended.
+
+        Raises:
+            ReadOnly: the log broke.
+        """
+        async for record in self.client.ledger.follow(self.id):
+            yield record
+            heard = self.heard
+            if not self.state.open and record.offset >= heard.chain.offset:
+                return
+
+    async def ended(self) -> Phase:
+        """Until nothing can happen any more; gives how it ended.
+
+        Raises:
+            ReadOnly: the log broke.
+        """
+        return await self.client.ledger.until(self.id, lambda _: None if self.state.open else self.phase)
+
+    async def signatures(self) -> tuple[Signature, ...]:
+        """One signature for each item, in order; verified here, not believed.
+
+        Raises:
+            SigningEnded: it ended without signatures; names code and slots, and warns if it may be signed.
+            Blamed: what the signers sent does not verify; names the slots.
+            ReadOnly: the log broke.
+        """
+        found: tuple[Signature, ...] | KeymeldError = await self.client.ledger.until(self.id, self._look)
+        if isinstance(found, KeymeldError):
+            raise found
+        return found
+
+    def _look(self, heard: Replay) -> tuple[Signature, ...] | KeymeldError | None:
+        """The signatures, or why there will be none, or None while it goes on."""
+        state = self.state
+        if state.phase not in (Phase.CONFIRMING, Phase.COMPLETED):
+            return self._why_ended() if state.phase in ENDS else None
+        keygen = state.request.keygen
+        try:
+            return signatures_of(heard, self.plan, self.client.roster(keygen), self.client.group(keygen))
+        except Blamed as error:
+            return error if state.phase == Phase.COMPLETED else None
+
+    def _why_ended(self) -> SigningEnded:
+        """How it ended, in words."""
+        state = self.state
+        code = state.code or state.phase.value
+        slots = state.blamed or (tuple(sorted(state.consent.rejected)) if state.phase == Phase.REJECTED else ())
+        return SigningEnded(state.phase.value, code, slots, self._detail(), state.may_be_signed)
+
+    def _detail(self) -> str:
+        """The sealed reason of the refusal that ended it, if there is one and it opens."""
+        return detail_of(self.heard.records[-1], self.client.group(self.state.request.keygen))
+
+    async def transactions(self) -> tuple[bytes, ...]:
+        """The finished transactions with their witnesses, in the order of the request, ready for the network.
+
+        Raises:
+            SigningEnded, Blamed, ReadOnly: as `signatures`.
+        """
+        signatures, plan = await self.signatures(), self.plan
+        witnesses: list[dict[int, bytes]] = [{} for _ in plan.spends]
+        for item, signature in zip(plan.body.items, signatures, strict=True):
+            if isinstance(item, SignInput):
+                witnesses[item.transaction][item.input] = signature
+        return tuple(spend.finalize(found) for spend, found in zip(plan.spends, witnesses, strict=True))

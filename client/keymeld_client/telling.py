@@ -1,0 +1,41 @@
+"""A request in lines that a person can approve: what it pays, to whom, and what nobody can see through.
+
+Everything comes from the plan, which was computed here from the sealed body: what is shown is what is signed.  Text of
+others goes through ``printable``, so that it moves no cursor and hides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from keymeld_protocol.contents import SignMessage
+from keymeld_protocol.plan import Plan
+from keymeld_protocol.printable import printable
+from keymeld_protocol.roster import Roster
+from keymeld_protocol.signing import SigningState
+
+BLIND = "BLIND: nobody can see what this signs; it may spend every coin of this group"
+
+
+def name_of(roster: Roster, slot: int) -> str:
+    """``slot 1 (Bob)``, safe to print."""
+    label = roster.cards[slot].label
+    return f"slot {slot} ({printable(label)})" if label else f"slot {slot}"
+
+
+def tell(state: SigningState, plan: Plan, roster: Roster) -> Iterator[str]:
+    """The lines of one request."""
+    yield f"Asked by {name_of(roster, state.consent.requester)} for {printable(roster.terms.label) or 'this group'}"
+    if plan.body.memo:
+        yield f"Memo    {printable(plan.body.memo)}"
+    yield f"Until   {datetime.fromtimestamp(state.request.expires_at / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    own = {roster.script(subset) for subset in (None, *range(len(roster.subsets)))}
+    for index, spend in enumerate(plan.spends):
+        yield f"Transaction {index + 1} of {len(plan.spends)}  {spend.txid}"
+        for line in spend.summary(roster.terms.network, own).lines():
+            yield f"  {line}"
+    for index, (asked, item) in enumerate(zip(plan.body.items, plan.items, strict=True)):
+        if isinstance(asked, SignMessage):
+            yield f"Message {index + 1} of {len(plan.items)}  {item.message.hex()}"
+            yield f"  {BLIND}"

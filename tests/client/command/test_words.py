@@ -1,0 +1,149 @@
+"""command/words.py: what a person types, and what it means."""
+
+from pathlib import Path
+
+import pytest
+
+from keymeld_client.command import words
+from keymeld_protocol.contents import MAX_MONEY
+from keymeld_protocol.shapes import Rule
+
+QUORUM = Rule(approval="quorum", threshold=2, of=(0, 2, 4))
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("none", Rule(approval="none")),
+        ("self", Rule(approval="self")),
+        ("2of3", Rule(approval="quorum", threshold=2, of=(0, 1, 2))),
+        ("2of3:0,2,4", QUORUM),
+        ("2of3:4,0,2", QUORUM),
+        ("1of1:7", Rule(approval="quorum", threshold=1, of=(7,))),
+    ],
+)
+def test_a_rule_is_read_from_words(text: str, rule: Rule) -> None:
+    assert words.rule(text) == rule
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Self", "2 of 3", "2of", "of3", "0of3", "4of3", "2of3:0,1", "2of3:0,1,1", "-1of3"]
+)
+def test_a_rule_that_cannot_be_is_refused_with_what_would_be_right(text: str) -> None:
+    with pytest.raises(ValueError, match="of"):
+        words.rule(text)
+
+
+def test_a_rule_goes_back_to_what_was_typed() -> None:
+    assert [words.rule_short(words.rule(text)) for text in ("none", "self", "2of3:0,2,4")] == [
+        "none",
+        "self",
+        "2of3:0,2,4",
+    ]
+
+
+def test_a_rule_is_explained_before_it_is_sealed() -> None:
+    assert words.rule_explained(Rule(approval="none")).endswith("You are not asked.")
+    assert "that you have not approved" in words.rule_explained(Rule(approval="self"))
+    assert "2 of slots 0, 2 and 4 approve, with or without you" in words.rule_explained(QUORUM)
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"), [("500ms", 500), ("30s", 30_000), ("1h30m", 5_400_000), ("2d", 172_800_000), ("1w", 604_800_000)]
+)
+def test_a_span_is_read_with_its_unit(text: str, ms: int) -> None:
+    assert words.span(text) == ms
+
+
+@pytest.mark.parametrize("text", ["", "5", "h", "0s", "-1h", "1.5h", "1 h", "999999999w999999999w999999999w"])
+def test_a_span_without_unit_or_sense_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"unit|forever"):
+        words.span(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "sat"),
+    [("0", 0), ("10000", 10_000), ("10,000sat", 10_000), ("1sats", 1), ("0.0001btc", 10_000), ("50BTC", 5_000_000_000),
+     ("21000000btc", MAX_MONEY)],
+)  # fmt: skip
+def test_an_amount_is_satoshi_unless_it_says_btc(text: str, sat: int) -> None:
+    assert words.amount(text) == sat
+
+
+@pytest.mark.parametrize("text", ["", "0.5", "1e8", "-1", "0.000000001btc", "1mbtc", "21000001btc", "٣"])
+def test_an_amount_that_could_be_misread_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"satoshi|21 million"):
+        words.amount(text)
+
+
+def test_a_spent_output_has_its_script_or_the_groups_own() -> None:
+    assert words.spent("0.5btc:5120AB") == (50_000_000, b"\x51\x20\xab")
+    assert words.spent("700") == (700, None)
+
+
+@pytest.mark.parametrize("text", ["5:xyz", "5:512", "x:51", ":51"])
+def test_a_spent_output_that_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="AMOUNT"):
+        words.spent(text)
+
+
+def test_a_transaction_is_hex_or_a_file_of_hex_or_bytes(tmp_path: Path) -> None:
+    (tmp_path / "hex").write_text("0200ff\n")
+    (tmp_path / "raw").write_bytes(b"\x02\x00\xff")
+    read = [words.transaction(text) for text in ("0200ff", str(tmp_path / "hex"), str(tmp_path / "raw"))]
+    assert read == [b"\x02\x00\xff"] * 3
+
+
+def test_a_psbt_is_refused_with_what_to_give_instead(tmp_path: Path) -> None:
+    (tmp_path / "psbt").write_bytes(b"psbt\xff\x01")
+    (tmp_path / "base64").write_text("cHNidP8B")
+    for name in ("psbt", "base64"):
+        with pytest.raises(ValueError, match=r"PSBT.*--spent"):
+            words.transaction(str(tmp_path / name))
+
+
+def test_a_file_that_is_missing_too_long_or_empty_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "long").write_bytes(bytes(1024 * 1024 + 1))
+    (tmp_path / "empty").touch()
+    for name, complaint in (("none", "neither hex nor a file"), ("long", "1 MiB"), ("empty", "empty"), ("", "neither")):
+        with pytest.raises(ValueError, match=complaint):
+            words.transaction(str(tmp_path / name))
+
+
+def test_a_transaction_announces_its_inputs() -> None:
+    assert words.inputs_of(bytes(4) + b"\x03") == 3
+    assert words.inputs_of(bytes(4) + b"\xfd\x00\x01") == 256
+    assert words.inputs_of(b"") == 0
+
+
+def test_slots_are_listed_with_their_noun() -> None:
+    assert [words.slots_told(slots) for slots in ((2,), (0, 1), (0, 1, 2))] == [
+        "slot 2",
+        "slots 0 and 1",
+        "slots 0, 1 and 2",
+    ]
+
+
+def test_an_impossible_time_of_a_stranger_is_a_number() -> None:
+    assert words.moment(0) == "1970-01-01 00:00 UTC"
+    assert words.moment(2**53 - 1) == "9007199254740991 ms"
+
+
+def test_a_key_in_either_case_is_read_and_anything_else_refused() -> None:
+    assert words.key("AB" * 32).hex() == "ab" * 32
+    with pytest.raises(ValueError, match="keymeld-enclave identity"):
+        words.key("ab")
+
+
+def test_a_subset_rises_and_names_nobody_twice() -> None:
+    assert words.subset("2,0") == (0, 2)
+    for text in ("", "0,", "a", "1,1"):
+        with pytest.raises(ValueError, match=r"slots|twice"):
+            words.subset(text)
+
+
+def test_a_label_is_unicode_and_short() -> None:
+    assert words.within(3)("äöü") == "äöü"
+    for text, complaint in (("four", "at most 3"), ("\udc80", "Unicode")):
+        with pytest.raises(ValueError, match=complaint):
+            words.within(3)(text)

@@ -1,0 +1,133 @@
+"""A house for stories: the real coordinator and real enclave minds in this process, over real loopback sockets.
+
+async with house(tmp_path) as home:
+    vault = await home.enclave("vault")
+    async with home.person("alice") as alice: …             a client with a wallet of its own
+    await home.restart()                                    the coordinator goes away and comes back on its log
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from keymeld_client import Client, Trust, Wallet, connect
+from keymeld_client.backoff import Backoff
+from keymeld_enclave.agent import Agent
+from keymeld_enclave.config import Address
+from keymeld_enclave.keymanagement import EnclaveIdentity
+from keymeld_enclave.link import Link, now_ms
+from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.values import XOnlyKey
+from keymeld_server.app import App, running
+from keymeld_server.config import Config
+from tests.support.coordinator import secret_of
+
+
+class Vault:
+    """An enclave in this process, with its own link to the coordinator."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        """The name decides the identity; ``path`` is the coordinator's enclave socket."""
+        with Secret(secret_of(name)) as secret:
+            self.agent = Agent(EnclaveIdentity(Secret(secret.buffer)), now_ms)
+        self.ready = asyncio.Event()
+        self._link = Link(self.agent, Address(path=str(path)), 1000, self.ready.set, random=lambda: 0.0)
+        self.task = asyncio.create_task(self._link.run())
+
+    @property
+    def key(self) -> XOnlyKey:
+        """Its identity."""
+        return self.agent.identity.key
+
+
+class House:
+    """A running coordinator, its enclaves and the people who dial it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Everything is kept below ``folder``."""
+        self.folder = folder
+        self.app: App | None = None
+        self.port = 0
+        self.vaults: list[Vault] = []
+        self._open = AsyncExitStack()
+
+    @property
+    def url(self) -> str:
+        """Where people dial."""
+        return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def trust(self) -> Trust:
+        """Every enclave of this house is believed."""
+        return Trust(frozenset(vault.key for vault in self.vaults))
+
+    async def start(self) -> None:
+        """The coordinator comes up, on its log and its port."""
+        config = Config(
+            listen_port=self.port,
+            database=self.folder / "log.sqlite",
+            enclave_socket=self.folder / "vault.sock",
+            requests_per_second=10_000,
+        )
+        self.app = await self._open.enter_async_context(running(config))
+        self.port = self.app.port
+
+    async def stop(self) -> None:
+        """The coordinator drains and goes away; enclaves and people lose their connections."""
+        await self._open.aclose()
+
+    async def restart(self) -> None:
+        """Away and back; enclaves and people dial again by themselves."""
+        for vault in self.vaults:
+            vault.ready.clear()
+        await self.stop()
+        await self.start()
+
+    async def close(self) -> None:
+        """Everybody goes home."""
+        for vault in self.vaults:
+            vault.task.cancel()
+        await asyncio.gather(*(vault.task for vault in self.vaults), return_exceptions=True)
+        await self.stop()
+
+    async def enclave(self, name: str) -> Vault:
+        """An enclave comes up and announces itself."""
+        vault = Vault(name, self.folder / "vault.sock")
+        self.vaults.append(vault)
+        await vault.ready.wait()
+        return vault
+
+    def person(self, name: str, **options: Any) -> _Person:
+        """A client whose wallet is a folder of this house; ``async with`` opens and closes both."""
+        return _Person(self, self.folder / name, options)
+
+
+class _Person:
+    def __init__(self, house: House, folder: Path, options: dict[str, Any]) -> None:
+        self.house, self.folder, self.options = house, folder, options
+        self._open = AsyncExitStack()
+
+    async def __aenter__(self) -> Client:
+        wallet = self._open.enter_context(Wallet.open(self.folder))
+        options: dict[str, Any] = {"trust": self.house.trust, "backoff": Backoff(lambda: 0.0)} | self.options
+        client = await self._open.enter_async_context(connect(self.house.url, wallet, **options))
+        await client.ready()
+        return client
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._open.aclose()
+
+
+@asynccontextmanager
+async def house(folder: Path) -> AsyncIterator[House]:
+    """A house for the length of a block."""
+    home = House(folder)
+    await home.start()
+    try:
+        yield home
+    finally:
+        await home.close()

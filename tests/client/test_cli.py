@@ -1,0 +1,272 @@
+"""The `keymeld` command: its help, its complaints, and one story in real processes."""
+
+import asyncio
+import json
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from examples.house import House
+from examples.regtest import COIN, Regtest, transaction
+from keymeld_client.cli import main
+from keymeld_client.wallet import Wallet
+from keymeld_protocol.ticket import Ticket, TicketSecret
+from keymeld_protocol.values import Id
+
+KEY = "ab" * 32
+
+
+def keymeld(*arguments: str, input: str = "") -> Result:
+    """Run the command in this process."""
+    return CliRunner().invoke(main, arguments, input=input, catch_exceptions=False)
+
+
+def commands(group: click.Group = main) -> list[list[str]]:
+    """Every command by its words."""
+    found = []
+    for name, command in group.commands.items():
+        found += [[name, *rest] for rest in commands(command)] if isinstance(command, click.Group) else [[name]]
+    return found
+
+
+def ticket(host: str = "127.0.0.1:1") -> str:
+    """A ticket for a coordinator where nobody listens."""
+    secret = TicketSecret(bytes([7]) * 32)
+    return Ticket(
+        host=host, secure=False, keygen_id=Id(bytes([5]) * 32), group_secret=secret, slot=0, secret=secret
+    ).text()  # fmt: skip
+
+
+# Help and usage -------------------------------------------------------------------------------------------------
+
+
+def test_the_help_shows_the_way_and_the_exit_codes() -> None:
+    text = keymeld("--help").output
+    for word in ("create", "join", "request", "approve", "KEYMELD_WALLET", "exit codes: 0 done"):
+        assert word in text
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_teaches_with_an_example(words: list[str]) -> None:
+    result = keymeld(*words, "--help")
+    assert result.exit_code == 0
+    assert f"Examples:\n    keymeld {' '.join(words)}" in result.output
+
+
+def test_no_line_of_help_is_longer_than_a_terminal_that_wide() -> None:
+    assert all(len(line) <= 120 for words in commands() for line in keymeld(*words, "--help").output.splitlines())
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    assert keymeld("sing").exit_code == 2
+
+
+def test_shared_options_stand_before_or_after_the_command(tmp_path: Path) -> None:
+    for arguments in (["--json", "trust", "list"], ["trust", "list", "--json"]):
+        assert keymeld("--wallet", str(tmp_path / "none"), *arguments).exit_code == 1
+        Wallet.open(tmp_path / "w").close()
+        result = keymeld("--wallet", str(tmp_path / "w"), *arguments)
+        assert json.loads(result.stdout) == {"enclaves": []}
+
+
+def test_the_wallet_is_named_by_the_environment_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Wallet.open(tmp_path / "w").close()
+    monkeypatch.setenv("KEYMELD_WALLET", str(tmp_path / "w"))
+    assert json.loads(keymeld("identity", "--json").stdout)["folder"] == str(tmp_path / "w")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["create", "--slots", "0"], "0 is not in the range"),
+        (["create", "--slots", "2", "--network", "dogecoin"], "'dogecoin' is not one of 'bitcoin'"),
+        (["create", "--slots", "2", "--expires", "7"], "use a number with a unit"),
+        (["create", "--slots", "2", "--label", "x" * 65], "at most 64 characters"),
+        (["create", "--slots", "2", "--server", "https://x"], "must begin with wss://"),
+        (["join", "nonsense"], "must begin with keymeld:"),
+        (["join", "keymeld:host#AAAA"], "ticket"),
+        (["join", "x", "--approve", "most"], "use none, self, or a quorum"),
+        (["join", "x", "--enclave", "ab"], "64 hex digits"),
+        (["request", "ab"], "nothing to sign"),
+        (["request", "ab", "--message", "00"], "64 lower-case hex characters"),
+        (["request", "ab", "--tx", "/nowhere", "--spent", "1"], "neither hex nor a file"),
+        (["request", "ab", "--tx", "00", "--spent", "0.5"], "whole number of satoshi"),
+        (["trust", "add", "zz"], "64 hex digits"),
+        (["verify", "/nowhere"], "cannot be read"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_what_would_be_right(
+    arguments: list[str], complaint: str, tmp_path: Path
+) -> None:
+    result = keymeld("--wallet", str(tmp_path / "w"), *arguments)
+    assert result.exit_code == 2
+    assert complaint in " ".join(result.stderr.split())
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_damaged_ticket_is_refused_without_repeating_it(tmp_path: Path) -> None:
+    good = ticket()
+    bad = good[:-1] + ("A" if good[-1] != "A" else "B")
+    result = keymeld("--wallet", str(tmp_path), "join", bad)
+    assert result.exit_code == 2
+    assert "ticket" in result.stderr and bad[30:60] not in result.stderr
+
+
+def test_a_ticket_is_not_taken_to_another_server(tmp_path: Path) -> None:
+    result = keymeld("--wallet", str(tmp_path), "--server", "ws://other:1", "join", ticket())
+    assert result.exit_code == 2
+    assert "this ticket is for ws://127.0.0.1:1" in result.stderr
+
+
+def test_a_coordinator_that_cannot_be_reached_is_exit_code_3(tmp_path: Path) -> None:
+    result = keymeld("--wallet", str(tmp_path / "w"), "--patience", "50ms", "join", "-", input=ticket() + "\n")
+    assert result.exit_code == 3
+    assert "ws://127.0.0.1:1" in result.stderr and "Is it running" in result.stderr
+
+
+def test_a_file_that_is_no_log_does_not_verify(tmp_path: Path) -> None:
+    for name, content in (("empty", b""), ("text", b"hello\n"), ("json", b'{"epoch":1}\n')):
+        (tmp_path / name).write_bytes(content)
+        assert keymeld("verify", str(tmp_path / name)).exit_code == 4
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    assert keymeld("verify", str(tmp_path / "bytes")).exit_code == 2
+
+
+def test_trust_is_remembered_and_forgotten_when_said_so(tmp_path: Path) -> None:
+    at = ("--wallet", str(tmp_path / "w"))
+    assert keymeld(*at, "trust", "add", KEY.upper()).exit_code == 0
+    assert keymeld(*at, "trust", "list").stdout == f"{KEY}\n"
+    assert keymeld(*at, "trust", "remove", KEY).exit_code == 0
+    assert keymeld(*at, "trust", "remove", KEY).exit_code == 1
+    assert json.loads(keymeld(*at, "trust", "list", "--json").stdout) == {"enclaves": []}
+
+
+def test_a_name_that_fits_no_session_is_a_usage_error(tmp_path: Path) -> None:
+    Wallet.open(tmp_path / "w").close()
+    for words in (["address", "ab"], ["export", "ab", "-"], ["confirm", ""]):
+        result = keymeld("--wallet", str(tmp_path / "w"), *words)
+        assert (result.exit_code, "keymeld sessions" in result.stderr) == (2, True)
+
+
+# The story ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Person:
+    """Somebody at a terminal."""
+
+    name: str
+    house: House
+
+    async def types(self, *arguments: str, input: str = "", code: int = 0) -> str:
+        """Run the command in a process of its own; gives what it wrote to standard output."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "keymeld_client.cli", "--wallet", str(self.house.folder / self.name), *arguments,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await process.communicate(input.encode())
+        assert process.returncode == code, f"keymeld {' '.join(arguments)}: {process.returncode}\n{err.decode()}"
+        assert b"Traceback" not in err and b"\x1b" not in out + err
+        return (out if code == 0 else err).decode()
+
+    async def asks(self, *arguments: str) -> Any:
+        """The same, as a script would."""
+        return json.loads(await self.types(*arguments, "--json"))
+
+
+@pytest.mark.processes
+@pytest.mark.asyncio
+async def test_three_people_make_a_key_and_spend_from_it_by_typing(tmp_path: Path) -> None:
+    async with House(enclaves=2) as house:
+        alice, bob, carol = (Person(name, house) for name in ("alice", "bob", "carol"))
+        session, tickets = await _create(alice)
+        await bob.types("trust", "add", house.enclaves[0].identity)
+        await asyncio.gather(
+            alice.types("join", tickets[0], "--yes", "--trust-enclave", house.enclaves[0].identity, "--label", "Alice"),
+            bob.types("join", "-", "--yes", "--label", "\x1b[2J[red]Bob", input=tickets[1]),
+            carol.types(
+                "join", tickets[2], "--yes", "--approve", "none", "--trust-enclave", house.enclaves[1].identity
+            ),
+        )
+        assert "You sit in slot 1" in await bob.types("join", tickets[1], "--yes")
+        assert "slot 1 is taken" in await Person("mallory", house).types("join", tickets[1], code=1)
+        found = await alice.asks("address", session[:8])
+        assert found["safe"]
+        assert await carol.types("address", session[:8], "-q") == found["address"] + "\n"
+        with Regtest() as chain:
+            signed = await _spend(alice, bob, session, chain, bytes.fromhex(found["script"]))
+            assert chain.mine(signed)
+        await _export_and_verify(bob, session, tickets[1], tmp_path / "log")
+        await house.coordinator.kill()
+        assert "what follows was heard before" in await alice.types("sessions", "--patience", "50ms", code=3)
+
+
+@pytest.mark.processes
+@pytest.mark.asyncio
+async def test_ctrl_c_ends_a_watch_and_says_how_to_go_on() -> None:
+    async with House(enclaves=0) as house:
+        made = await Person("alice", house).asks("create", "--slots", "2", "--server", house.url)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "keymeld_client.cli", "watch", made["session"][:8],
+            "--wallet", str(house.folder / "alice"),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        assert b"opens a keygen of 2 slots" in await process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+        told = f"Interrupted; nothing is lost.\nGo on with: keymeld watch {made['session'][:8]}\n"
+        assert (process.returncode, err.decode()) == (130, told)
+
+
+async def _create(alice: Person) -> tuple[str, list[str]]:
+    """Alice opens a keygen."""
+    made = await alice.asks(
+        "create", "--slots", "3", "--label", "treasury", "--network", "regtest", "--server", alice.house.url
+    )
+    again = await alice.types("tickets", made["session"][:6], "--qr")
+    assert "▀" in again and made["tickets"][2]["ticket"] in again
+    return made["session"], [each["ticket"] for each in made["tickets"]]
+
+
+async def _spend(alice: Person, bob: Person, session: str, chain: Regtest, script: bytes) -> bytes:
+    """Alice requests, Bob looks, refuses to be hurried, approves; Alice takes the result."""
+    coin = chain.fund(script)
+    unsigned = transaction([coin], [(COIN, b"\x51\x20" + bytes([2]) * 32), (coin.amount - COIN - 500, script)])
+    asked = await alice.asks(
+        "request", session[:8], "--tx", unsigned.hex(), "--spent", "50btc", "--memo", "a \x1b[31mroof", "--yes"
+    )
+    signing = asked["signing"][:10]
+    assert "not signed yet" in await alice.types("result", signing, code=1)
+    shown = await bob.types("show", signing)
+    assert "Fee" in shown and "a \\u{1b}[31mroof" in shown and "waiting for the approval of slot 1" in shown
+    await bob.types("approve", signing, input="n\n", code=1)
+    await bob.types("approve", signing, code=2)
+    _, raw, watched = await asyncio.gather(
+        bob.types("approve", signing, "--until", "2h", "--yes"),
+        alice.types("result", signing, "--wait", "-q"),
+        Person("carol", bob.house).types("watch", signing),
+    )
+    assert "slot 1 (\\u{1b}[2J[red]Bob) approves until" in watched and "confirms the signatures" in watched
+    assert "nothing can be said" in await bob.types("reject", signing, "--yes", code=1)
+    return bytes.fromhex(raw.strip())
+
+
+async def _export_and_verify(bob: Person, session: str, ticket: str, file: Path) -> None:
+    """The log holds, with a ticket down to the address; one byte less and it does not."""
+    await bob.types("export", session[:8], str(file))
+    assert "not checked" in await bob.types("verify", str(file))
+    assert (await bob.asks("verify", str(file), "--ticket", ticket))["address"].startswith("bcrt1p")
+    _replace(file, "keygen.confirm", "keygen.confirn")
+    await bob.types("verify", str(file), code=4)
+
+
+def _replace(file: Path, old: str, new: str) -> None:
+    """Alter one place of a file."""
+    file.write_text(file.read_text().replace(old, new, 1))
