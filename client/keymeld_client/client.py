@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager, suppress
 from keymeld_protocol.connection import Placed
 from keymeld_protocol.contents import Network, Terms, TermsTweak
 from keymeld_protocol.errors import Blamed, InvalidCrypto, KeymeldError, Refused, bad_field
-from keymeld_protocol.keygen import KeygenState, Phase
+from keymeld_protocol.keygen import Phase
 from keymeld_protocol.records import Record
 from keymeld_protocol.roster import Roster, read_roster
 from keymeld_protocol.schnorr import SigningKey
@@ -310,21 +310,15 @@ class Client:
 
     async def _confirm_completed(self) -> None:
         """Confirm each completed keygen in which an own slot has not, once its roster was verified."""
-        tried: set[tuple[Id, int]] = set()
+        settled: set[Id] = set()
         with suppress(NotConnected):
             await self.ready()
             while True:
                 for keygen in self.keygens():
-                    todo = {(keygen.id, slot) for slot in self._unconfirmed(keygen)} - tried
-                    if todo:
-                        tried |= todo
+                    if keygen.id not in settled and keygen.state.phase == Phase.COMPLETED:
+                        settled.add(keygen.id)
                         await self._confirm(keygen)
                 await self.ledger.changed()
-
-    def _unconfirmed(self, keygen: Keygen) -> tuple[int, ...]:
-        state = keygen.state if keygen.read_only is None else None
-        done = isinstance(state, KeygenState) and state.phase == Phase.COMPLETED
-        return keygen.unconfirmed() if done else ()
 
     async def _confirm(self, keygen: Keygen) -> None:
         """Confirm, or remember why not: a roster that does not hold is never confirmed."""

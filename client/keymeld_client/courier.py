@@ -21,6 +21,7 @@ import msgspec
 from keymeld_protocol.connection import Heard, Placed, Presence, SessionInfo, Subscribed
 from keymeld_protocol.errors import KeymeldError, Reason, WireError
 from keymeld_protocol.frames import since_json, statement_json
+from keymeld_protocol.keygen import KeygenState, Phase
 from keymeld_protocol.schnorr import SigningKey
 from keymeld_protocol.signing import SigningState
 from keymeld_protocol.statements import Statement
@@ -29,10 +30,11 @@ from keymeld_protocol.values import Id, XOnlyKey
 from .backoff import Backoff, is_terminal
 from .entries import KeygenEntry
 from .errors import NotConnected
+from .journal import Pending
 from .ledger import Ledger
 from .link import Link, LinkClosed, dial
 from .status import Bell, Status
-from .wallet import Pending, Wallet
+from .wallet import Wallet
 
 AGAIN: Final = frozenset({Reason.TOO_MANY_REQUESTS, Reason.UNAVAILABLE, Reason.DRAINING})
 """Answers after which the same bytes are submitted again."""
@@ -40,6 +42,9 @@ AGAIN: Final = frozenset({Reason.TOO_MANY_REQUESTS, Reason.UNAVAILABLE, Reason.D
 PAGE: Final = 1000
 AT_ONCE: Final = 16
 """Subscriptions that are asked for together."""
+
+MANY: Final = 64
+"""Subscriptions from which on we keep to the coordinator's pace, so that it does not take them for a flood."""
 
 T = TypeVar("T")
 
@@ -152,7 +157,7 @@ class Courier:
         """Prove every key, find every session, and go on where each stream stood: keygens before signings."""
         self.ledger.greet(link.hello.coordinator)
         entries = self.wallet.keygens(self.url)
-        keys = [key for entry in entries for key in keys_of(self.wallet, entry)]
+        keys = [key for entry in entries for key in keys_of(self.wallet, entry, collecting=self._collects(entry.id))]
         await link.authenticate(keys, self._token)
         sessions = await self._sessions(link) if keys else []
         keygens = [entry.id for entry in entries]
@@ -160,6 +165,12 @@ class Courier:
         known = [r.stream for r in self.ledger.streams() if isinstance(r.state, SigningState)]
         found = [info.stream for info in sessions if info.keygen is not None and self.wallet.keygen(info.keygen)]
         await self._subscribe_all(link, [s for s in dict.fromkeys([*known, *found]) if not self._has_ended(s)])
+
+    def _collects(self, keygen: Id) -> bool:
+        """Whether an invitation to ``keygen`` may still be of use."""
+        heard = self.ledger.replay(keygen)
+        state = heard.state if heard is not None else None
+        return not isinstance(state, KeygenState) or state.phase == Phase.COLLECTING
 
     async def _sessions(self, link: Link) -> list[SessionInfo]:
         """Every session that concerns the proven keys, page by page; from now on new ones are heard by themselves."""
@@ -180,9 +191,11 @@ class Courier:
     async def _subscribe_all(self, link: Link, streams: Iterable[Id]) -> None:
         """Subscribe, a few at a time; a stream that we may not hear is noted, and the others go on."""
         todo = list(streams)
+        pause = AT_ONCE / link.hello.limits.get("requests_per_second", 100) if len(todo) > MANY else 0.0
         for start in range(0, len(todo), AT_ONCE):
-            batch = todo[start : start + AT_ONCE]
-            await asyncio.gather(*(self._subscribe(link, stream) for stream in batch))
+            await asyncio.gather(*(self._subscribe(link, stream) for stream in todo[start : start + AT_ONCE]))
+            if pause:
+                await self._sleep(pause)
 
     async def _subscribe(self, link: Link, stream: Id) -> None:
         if self.ledger.trouble(stream) is not None:
@@ -309,13 +322,10 @@ class Courier:
             return placed
 
 
-def keys_of(wallet: Wallet, entry: KeygenEntry) -> list[SigningKey]:
-    """The keys that let this wallet hear a keygen: creator key, auth keys, and the invite keys of its tickets.
-
-    Raises:
-        BadInput: a key cannot be derived.
-    """
+def keys_of(wallet: Wallet, entry: KeygenEntry, *, collecting: bool) -> list[SigningKey]:
+    """The keys that let this wallet hear a keygen: creator key, auth keys; while it collects, the invite keys too."""
     keys = [wallet.identity.auth(entry.id, slot) for slot in entry.slots]
     if entry.salt is not None:
         keys.append(wallet.identity.creator(entry.salt))
-    return keys + [entry.invite(slot) for slot in entry.slot_secrets if slot not in entry.slots]
+    invited = sorted({*entry.slot_secrets, *entry.slots}) if collecting else []
+    return keys + [entry.invite(slot) for slot in invited]

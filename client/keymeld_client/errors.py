@@ -15,6 +15,7 @@ What the coordinator answers is the protocol's ``WireError``, what a member seal
 from __future__ import annotations
 
 from keymeld_protocol.errors import KeymeldError
+from keymeld_protocol.printable import printable
 
 
 class WalletError(KeymeldError):
@@ -34,10 +35,14 @@ class ReadOnly(KeymeldError):
 
 
 class JoinRefused(KeymeldError):
-    """An enclave refused the join of ``slot`` with ``code``; joining again makes a fresh key."""
+    """The join of ``slot`` no longer fills it: an enclave refused it, or the creator released it, with ``code``.
+
+    ``detail`` is somebody's sealed text as it came; the message holds it in its printable form.
+    """
 
     def __init__(self, slot: int, code: str, detail: str = "") -> None:
-        super().__init__(f"slot {slot}: {code}{f' ({detail})' if detail else ''}; the slot is free again")
+        why = f" ({printable(detail)})" if detail else ""
+        super().__init__(f"slot {slot}: {code}{why}; joining again makes a fresh key")
         self.slot = slot
         self.code = code
         self.detail = detail
@@ -56,7 +61,7 @@ class SigningEnded(KeymeldError):
 
     def __init__(self, phase: str, code: str, slots: tuple[int, ...], detail: str, may_be_signed: bool) -> None:
         named = f", slots {', '.join(map(str, slots))}" if slots else ""
-        why = f" ({detail})" if detail else ""
+        why = f" ({printable(detail)})" if detail else ""
         warning = "; it may be signed all the same: treat its coins as spent" if may_be_signed else ""
         super().__init__(f"the signing {_ENDED.get(phase, phase)}: {code}{named}{why}{warning}")
         self.phase = phase

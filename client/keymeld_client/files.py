@@ -1,7 +1,7 @@
 """Files that survive being killed: written whole or not at all, readable by their owner alone.
 
-    replace_file   temporary file ▶ fsync ▶ rename ▶ fsync of the folder       small secrets, statements
-    append_line    one line at the end; a line torn by a crash is dropped when the file is next read
+    replace_file   temporary file ▶ fsync ▶ rename ▶ fsync of the folder       small secrets
+    AppendFile     lines at the end; one torn by a crash is dropped when the file is next read
     FolderLock     one process at a time
 
 Whatever others may read or enter is refused, with the command that mends it.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import WalletError
@@ -77,20 +78,64 @@ def remove_file(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def append_line(path: Path, line: bytes) -> None:
-    """Add one line (without its end) to a file of mode 0600.
+class AppendFile:
+    """A file of lines, mode 0600, kept open by the one process that adds to it."""
 
-    It is not forced to the disk: what a power cut takes, the coordinator sends again.
+    def __init__(self, path: Path) -> None:
+        """Open or make it.
 
-    Raises:
-        WalletError: the disk is full, or the file cannot be written.
-    """
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        with open(handle, "ab", buffering=0) as file:
-            _write_all(file.fileno(), line + b"\n")
-    except OSError as error:
-        raise WalletError(f"{path}: {error.strerror}") from None
+        Raises:
+            WalletError: it cannot be opened.
+        """
+        self._path = path
+        try:
+            self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self.size = os.fstat(self._handle).st_size
+        except OSError as error:
+            raise WalletError(f"{path}: {error.strerror}") from None
+
+    def append(self, line: bytes) -> None:
+        """Add one line (without its end); the kernel has it then, the disk after `sync`.
+
+        Raises:
+            WalletError: the disk is full, or the file cannot be written.
+        """
+        try:
+            _write_all(self._handle, line + b"\n")
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self._handle, self.size)  # half a line would damage the next
+            raise WalletError(f"{self._path}: {error.strerror}") from None
+        self.size += len(line) + 1
+
+    def sync(self) -> None:
+        """Force what was added to the disk.
+
+        Raises:
+            WalletError: the disk failed.
+        """
+        try:
+            os.fdatasync(self._handle)
+        except OSError as error:
+            raise WalletError(f"{self._path}: {error.strerror}") from None
+
+    def empty(self) -> None:
+        """Drop every line.
+
+        Raises:
+            WalletError: the file cannot be written.
+        """
+        try:
+            os.ftruncate(self._handle, 0)
+        except OSError as error:
+            raise WalletError(f"{self._path}: {error.strerror}") from None
+        self.size = 0
+
+    def close(self) -> None:
+        """Let go of it; closing twice is fine."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
 
 
 def read_lines(path: Path) -> list[bytes]:

@@ -9,14 +9,13 @@ believed.  No socket here: what a conversation hears it puts in.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from time import time
-from typing import Final, TypeVar
+from typing import Final
 
 from keymeld_protocol.connection import Subscribed
-from keymeld_protocol.errors import BrokenLog, Fork, KeymeldError, WireError
+from keymeld_protocol.errors import BrokenLog, Fork, WireError
 from keymeld_protocol.frames import WireHead, WireRecord, head_of, record_of
 from keymeld_protocol.hearing import Hearing
 from keymeld_protocol.payloads import SigningRequest
@@ -28,10 +27,9 @@ from keymeld_protocol.values import Id, XOnlyKey
 
 from .errors import ReadOnly, WalletError
 from .evidence import Theirs, describe
-from .status import Bell
+from .listening import Listening
 from .wallet import Wallet
 
-T = TypeVar("T")
 _UNKNOWN: Final = 2**53
 """The top of a stream that was not subscribed yet: nobody has caught up with it."""
 
@@ -41,7 +39,7 @@ def now_ms() -> int:
     return int(time() * 1000)
 
 
-class Ledger:
+class Ledger(Listening):
     """The verified history of one wallet at one coordinator."""
 
     def __init__(self, wallet: Wallet, url: str) -> None:
@@ -50,17 +48,13 @@ class Ledger:
         Raises:
             WalletError: the wallet cannot be read.
         """
+        super().__init__()
         self.wallet, self.url = wallet, url
         self.hearing = Hearing()
-        self.heard: list[tuple[Id, Record]] = []
         self.heads: dict[Id, tuple[Head, int]] = {}
-        self.refused: dict[Id, WireError] = {}
         self.look_again: Callable[[Id], None] | None = None
         self._stored: dict[Id, int] = {}
         self._ahead: dict[Id, Head] = {}
-        self._bells: dict[Id, Bell] = {}
-        self._all = Bell()
-        self._stopped: KeymeldError | None = None
         self._load()
 
     # What is known ----------------------------------------------------------------------------------------------
@@ -119,7 +113,7 @@ class Ledger:
     def greet(self, coordinator: XOnlyKey) -> None:
         """A conversation begins; its notices and heads must be signed by the key that each session names."""
         self.hearing.coordinator = coordinator
-        self._ring(None)
+        self.ring(None)
 
     def expect(self, stream: Id) -> None:
         """``stream`` is about to be subscribed: nobody has caught up before the answer."""
@@ -133,7 +127,7 @@ class Ledger:
             heard.top = 0
             if heard.state is None:
                 self.hearing.forget(stream)
-        self._ring(stream)
+        self.ring(stream)
 
     def subscribed(self, stream: Id, answer: Subscribed) -> None:
         """Take the answer to ``subscribe``: does it continue what was verified?"""
@@ -149,7 +143,7 @@ class Ledger:
         if answer.head is not None:
             self.head(stream, answer.head)
         self._hear(heard, lambda: self.hearing.subscribed(stream, heard.top))
-        self._ring(stream)
+        self.ring(stream)
 
     def hear(self, stream: Id, wire: WireRecord) -> None:
         """Verify a record; what does not hold makes its own session read-only and no other."""
@@ -196,73 +190,6 @@ class Ledger:
         """How long ago the coordinator last signed where this stream stands; a withheld tail shows in nothing else."""
         found = self.heads.get(stream)
         return None if found is None else max(0, now_ms() - found[1])
-
-    # Who waits --------------------------------------------------------------------------------------------------
-
-    async def until(self, stream: Id, look: Callable[[Replay], T | None]) -> T:
-        """Until ``look`` gives something other than None for what was verified of ``stream``.
-
-        Raises:
-            ReadOnly: the session's log broke.
-            KeymeldError: the client has stopped, or the coordinator will not let us hear it.
-        """
-        bell = self._bells.setdefault(stream, Bell())
-        while True:
-            heard = self.replay(stream)
-            if heard is not None and (found := look(heard)) is not None:
-                return found
-            if (why := self.trouble(stream)) is not None:
-                raise ReadOnly(f"this session is read-only: {why}")
-            if stream in self.refused and heard is None:
-                raise self.refused[stream]
-            self._check_running()
-            await bell.wait()
-
-    async def until_all(self, look: Callable[[], bool]) -> None:
-        """Until ``look`` holds; it is asked whenever anything was heard.
-
-        Raises:
-            KeymeldError: the client has stopped.
-        """
-        while not look():
-            self._check_running()
-            await self._all.wait()
-
-    async def follow(self, stream: Id) -> AsyncIterator[Record]:
-        """Every verified record of ``stream``, from the first, then as they come.
-
-        Raises:
-            ReadOnly: the session's log broke.
-            KeymeldError: the client has stopped.
-        """
-        offset = 0
-        while True:
-            yield await self.until(stream, partial(_record_at, offset))
-            offset += 1
-
-    async def watch(self) -> AsyncIterator[tuple[Id, Record]]:
-        """Every record as it is verified, from now on, until the client stops."""
-        seen = len(self.heard)
-        while self._stopped is None:
-            while seen < len(self.heard):
-                seen += 1
-                yield self.heard[seen - 1]
-            await self._all.wait()
-
-    async def changed(self) -> None:
-        """Until anything is heard.
-
-        Raises:
-            KeymeldError: the client has stopped.
-        """
-        self._check_running()
-        await self._all.wait()
-        self._check_running()
-
-    def stop(self, why: KeymeldError) -> None:
-        """Nothing more will be heard: whoever waits is told."""
-        self._stopped = why
-        self._ring(None)
 
     # Inside -----------------------------------------------------------------------------------------------------
 
@@ -335,7 +262,7 @@ class Ledger:
         if ahead is not None and record.offset >= ahead.offset:
             del self._ahead[stream]
             self.head(stream, _wire(ahead))
-        self._ring(stream)
+        self.ring(stream)
 
     def _break(self, heard: Replay, error: BrokenLog, theirs: Theirs) -> None:
         """This session is read-only from now on; what broke it is kept."""
@@ -343,23 +270,7 @@ class Ledger:
         head = self.heads.get(heard.stream)
         evidence = describe(heard, heard.broken, head[0] if head else None, theirs)
         self.wallet.accuse(heard.stream, evidence)
-        self._ring(None)
-
-    def _ring(self, stream: Id | None) -> None:
-        """Wake who waits for ``stream``; None: everybody."""
-        woken = list(self._bells.values()) if stream is None else [self._bells.get(stream)]
-        for bell in woken:
-            if bell is not None:
-                bell.ring()
-        self._all.ring()
-
-    def _check_running(self) -> None:
-        if self._stopped is not None:
-            raise self._stopped
-
-
-def _record_at(index: int, heard: Replay) -> Record | None:
-    return heard.records[index] if len(heard.records) > index else None
+        self.ring(None)
 
 
 def _wire(head: Head) -> WireHead:

@@ -29,6 +29,7 @@ from websockets.typing import Subprotocol
 from keymeld_protocol import frames
 from keymeld_protocol.connection import Answer, Close, Goodbye, Heard, Hello, PeerSide, Presence
 from keymeld_protocol.errors import BadInput, KeymeldError, Reason
+from keymeld_protocol.printable import printable
 from keymeld_protocol.schnorr import SigningKey
 from keymeld_protocol.ticket import split_url
 
@@ -178,6 +179,7 @@ class Link:
         if call is None or call.future.done():
             return
         if answer.problem is not None:
+            answer.problem.message = printable(answer.problem.message[:500])
             call.future.set_exception(answer.problem)
             return
         result = {} if call.kind is dict else frames.convert(answer.result, call.kind)
@@ -191,7 +193,7 @@ class Link:
         code = received.code if received is not None else None
         told = self._goodbye
         reason = (received.reason if received is not None else "") or (told.reason if told else "") or "connection lost"
-        return LinkClosed(code, reason[:200], told.retry_after_ms if told else 0)
+        return LinkClosed(code, printable(reason[:200]), told.retry_after_ms if told else 0)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@
       identity                    32 secret bytes, hex: the root of every key (CRYPTO §1); back it up
       trusted-enclaves            the enclave identities that its owner believes, hex, one a line
       keygens/KEYGEN.json         the secrets of one keygen, and the generations used
-      outbox/NUMBER-ID.json       statements that were said and not answered yet, in order, byte for byte
+      outbox.jsonl                statements that were said and not answered yet, in order, byte for byte
       streams/STREAM.jsonl        the verified records of one stream, one a line, and signed heads; the last record is
                                   the position from which the stream is resumed
       evidence/STREAM.json        the record or head that broke a stream's log
@@ -21,34 +21,28 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import msgspec
 
-from keymeld_protocol.errors import BadInput
 from keymeld_protocol.frames import WireHead, WireRecord, head_json, record_json
 from keymeld_protocol.keys import Identity
 from keymeld_protocol.records import Head, Record
 from keymeld_protocol.secp256k1 import wipe
-from keymeld_protocol.statements import Statement, WireStatement, parse
+from keymeld_protocol.statements import Statement
 from keymeld_protocol.values import Id, decode_sized
 
 from .entries import KeygenEntry, dump_entry, load_entry
 from .errors import WalletError
-from .files import FolderLock, append_line, private_folder, read_lines, read_private, remove_file, replace_file
+from .files import AppendFile, FolderLock, private_folder, read_lines, read_private, remove_file, replace_file
+from .journal import Journal, Pending
 
-_FOLDERS: Final = ("keygens", "outbox", "streams", "evidence")
+_FOLDERS: Final = ("keygens", "streams", "evidence")
+FILES_OPEN: Final = 64
+"""Streams whose files are kept open; the least recently written is closed first."""
 _HEAD: Final = b'{"head":'
-
-
-class _Pending(msgspec.Struct, forbid_unknown_fields=True):
-    """The file form of a statement that waits for its answer."""
-
-    url: str
-    statement: WireStatement
 
 
 class _HeadLine(msgspec.Struct):
@@ -61,15 +55,6 @@ _records = msgspec.json.Decoder(WireRecord, dec_hook=decode_sized)
 _heads = msgspec.json.Decoder(_HeadLine, dec_hook=decode_sized)
 
 
-@dataclass(frozen=True)
-class Pending:
-    """A statement in the outbox: its number gives the order, ``url`` the coordinator it is for."""
-
-    number: int
-    url: str
-    statement: Statement
-
-
 class Wallet:
     """One participant's folder, open in this process."""
 
@@ -80,8 +65,8 @@ class Wallet:
         self._lock = lock
         self._passing = passing
         self._keygens = {entry.id: entry for entry in self._load_keygens()}
-        self._outbox = {pending.number: pending for pending in self._load_outbox()}
-        self._posted = max(self._outbox, default=0)
+        self._journal = Journal(folder / "outbox.jsonl")
+        self._files: dict[Id, AppendFile] = {}
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, create: bool = True) -> Self:
@@ -113,6 +98,9 @@ class Wallet:
     def close(self) -> None:
         """Wipe the identity and let other processes have the folder; closing twice is fine."""
         self.identity.wipe()
+        self._journal.close()
+        while self._files:
+            self._files.popitem()[1].close()
         self._lock.release()
         if self._passing:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -180,7 +168,7 @@ class Wallet:
 
     def outbox(self, url: str | None = None) -> tuple[Pending, ...]:
         """The statements that are not answered yet, in the order in which they were said."""
-        return tuple(p for _, p in sorted(self._outbox.items()) if url is None or p.url == url)
+        return tuple(pending for pending in self._journal.waiting() if url is None or pending.url == url)
 
     def post(self, url: str, statement: Statement) -> Pending:
         """Put a statement on disk, to be submitted until it is answered; the same one twice is one.
@@ -188,30 +176,11 @@ class Wallet:
         Raises:
             WalletError: the disk is full, or the folder cannot be written.
         """
-        for pending in self._outbox.values():
-            if pending.statement.id == statement.id:
-                return pending
-        self._posted += 1
-        pending = Pending(self._posted, url, statement)
-        replace_file(self._pending_path(pending), msgspec.json.encode(_Pending(url, statement.wire)))
-        self._outbox[pending.number] = pending
-        return pending
+        return self._journal.post(url, statement)
 
     def answered(self, pending: Pending) -> None:
         """The coordinator has answered: it is not submitted again."""
-        remove_file(self._pending_path(pending))
-        self._outbox.pop(pending.number, None)
-
-    def _pending_path(self, pending: Pending) -> Path:
-        return self.folder / "outbox" / f"{pending.number:012d}-{pending.statement.id.hex()}.json"
-
-    def _load_outbox(self) -> Iterator[Pending]:
-        for path in sorted((self.folder / "outbox").glob("[!.]*.json")):
-            try:
-                stored = msgspec.json.decode(read_private(path), type=_Pending)
-                yield Pending(int(path.name.split("-")[0]), stored.url, parse(stored.statement))
-            except (msgspec.DecodeError, ValueError, BadInput):
-                raise WalletError(f"outbox/{path.name} is damaged") from None
+        self._journal.answered(pending.statement.id)
 
     # Streams ----------------------------------------------------------------------------------------------------
 
@@ -225,7 +194,7 @@ class Wallet:
         Raises:
             WalletError: the disk is full, or the folder cannot be written.
         """
-        append_line(self._stream_path(stream), record_json(record))
+        self._stream_file(stream).append(record_json(record))
 
     def append_head(self, stream: Id, head: Head) -> None:
         """Store a signed head that agrees with the stored records: for exports, and against a second one.
@@ -233,7 +202,7 @@ class Wallet:
         Raises:
             WalletError: the disk is full, or the folder cannot be written.
         """
-        append_line(self._stream_path(stream), _HEAD + msgspec.json.encode(head_json(head)) + b"}")
+        self._stream_file(stream).append(_HEAD + msgspec.json.encode(head_json(head)) + b"}")
 
     def stream(self, stream: Id) -> tuple[list[WireRecord], WireHead | None]:
         """The stored records of ``stream`` and its latest head; they are verified again by whoever reads them.
@@ -252,6 +221,14 @@ class Wallet:
             except (msgspec.DecodeError, ValueError):
                 raise WalletError(f"streams/{stream.hex()}.jsonl line {number} is damaged") from None
         return records, head
+
+    def _stream_file(self, stream: Id) -> AppendFile:
+        """The open file of a stream; what a power cut takes from it, the coordinator sends again."""
+        file = self._files.pop(stream, None) or AppendFile(self._stream_path(stream))
+        self._files[stream] = file
+        if len(self._files) > FILES_OPEN:
+            self._files.pop(next(iter(self._files))).close()
+        return file
 
     def _stream_path(self, stream: Id) -> Path:
         return self.folder / "streams" / f"{stream.hex()}.jsonl"

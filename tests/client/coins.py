@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from keymeld_client.asking import Unsigned
 from keymeld_protocol.transaction import taproot_script
 
 FOREIGN = taproot_script(bytes(31) + b"\1")
 """A taproot script of somebody else."""
 
 
-def payment(
-    coins: Sequence[tuple[int, bytes]], amount: int, script: bytes = FOREIGN
-) -> tuple[bytes, list[tuple[int, bytes]]]:
+def payment(coins: Sequence[tuple[int, bytes]], amount: int, script: bytes = FOREIGN) -> Unsigned:
     """An unsigned transaction that spends ``coins`` (satoshi, script) and pays ``amount`` to ``script``."""
     inputs = b"".join(bytes([i + 1]) * 32 + bytes(4) + b"\0" + b"\xff" * 4 for i in range(len(coins)))
     outputs = amount.to_bytes(8, "little") + bytes([len(script)]) + script

@@ -250,7 +250,7 @@ async def test_a_real_transaction_is_shown_approved_and_finished(home: House) ->
         assert "BLIND" not in told
         await seen.approve(until_ms=60_000)
         (finished,) = await signing.transactions()
-        assert all(signature in finished for signature in await signing.signatures())
+        assert all(bytes(signature) in bytes(finished) for signature in await signing.signatures())
         assert await seen.transactions() == (finished,)
 
 

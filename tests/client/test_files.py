@@ -1,11 +1,20 @@
 """Files that survive being killed, and that nobody else can read."""
 
+import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from keymeld_client.errors import WalletError
-from keymeld_client.files import FolderLock, append_line, private_folder, read_lines, read_private, replace_file
+from keymeld_client.files import AppendFile, FolderLock, private_folder, read_lines, read_private, replace_file
+
+
+def append(path: Path, *lines: bytes) -> None:
+    """Add lines, as one process does."""
+    with closing(AppendFile(path)) as file:
+        for line in lines:
+            file.append(line)
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -17,7 +26,7 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
 
 def test_what_is_written_is_for_its_owner_alone(tmp_path: Path) -> None:
     replace_file(tmp_path / "a", b"secret")
-    append_line(tmp_path / "b", b"line")
+    append(tmp_path / "b", b"line")
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in "ab"] == [0o600, 0o600]
 
 
@@ -36,20 +45,47 @@ def test_a_folder_that_others_can_enter_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_torn_last_line_is_dropped(tmp_path: Path) -> None:
-    append_line(tmp_path / "a", b"one")
-    append_line(tmp_path / "a", b"two")
+    append(tmp_path / "a", b"one", b"two")
     with (tmp_path / "a").open("ab") as file:
         file.write(b'{"torn":')
     assert read_lines(tmp_path / "a") == [b"one", b"two"]
 
 
 def test_after_a_torn_line_the_next_one_is_whole(tmp_path: Path) -> None:
-    append_line(tmp_path / "a", b"one")
+    append(tmp_path / "a", b"one")
     with (tmp_path / "a").open("ab") as file:
         file.write(b"tor")
     read_lines(tmp_path / "a")
-    append_line(tmp_path / "a", b"two")
+    append(tmp_path / "a", b"two")
     assert read_lines(tmp_path / "a") == [b"one", b"two"]
+
+
+def test_a_file_of_lines_can_be_emptied(tmp_path: Path) -> None:
+    with closing(AppendFile(tmp_path / "a")) as file:
+        file.append(b"one")
+        file.sync()
+        file.empty()
+        file.append(b"two")
+    assert read_lines(tmp_path / "a") == [b"two"]
+
+
+def test_half_a_line_on_a_full_disk_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = AppendFile(tmp_path / "a")
+    file.append(b"one")
+    write, fails = os.write, iter([False, True])
+
+    def full(handle: int, raw: bytes) -> int:
+        if next(fails):
+            raise OSError(28, "No space left on device")
+        return write(handle, bytes(raw[:2]))
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(WalletError, match="No space left"):
+        file.append(b"twenty-two")
+    monkeypatch.undo()
+    file.append(b"three")
+    file.close()
+    assert read_lines(tmp_path / "a") == [b"one", b"three"]
 
 
 def test_no_file_has_no_lines(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from keymeld_client.ledger import Ledger
 from keymeld_protocol.errors import Reason, Refused
 from keymeld_protocol.frames import WireRecord
 from keymeld_protocol.records import Head, head_message
+from keymeld_protocol.replay import Replay
 from keymeld_protocol.values import Hash, Id, Signature, XOnlyKey
 from tests.client.paper import Reader, Tale, wire_head
 from tests.support.coordinator import key_of
@@ -30,6 +31,11 @@ def reader(tale: Tale) -> Iterator[Reader]:
     yield reader
     reader.wallet._passing = True
     reader.wallet.close()
+
+
+def never(heard: Replay) -> bool | None:
+    """Waits for ever."""
+    return None
 
 
 def hear_all(reader: Reader) -> None:
@@ -253,7 +259,7 @@ async def test_whoever_waits_is_woken_by_the_record(reader: Reader, tale: Tale) 
 
 @pytest.mark.asyncio
 async def test_whoever_waits_for_a_broken_session_is_told(reader: Reader, tale: Tale) -> None:
-    waiting = asyncio.create_task(reader.ledger.until(tale.keygen, lambda heard: None))
+    waiting = asyncio.create_task(reader.ledger.until(tale.keygen, never))
     await asyncio.sleep(0)
     reader.hear(tale.keygen, tale.wires(tale.keygen)[1:2])
     with pytest.raises(ReadOnly):
@@ -263,7 +269,7 @@ async def test_whoever_waits_for_a_broken_session_is_told(reader: Reader, tale: 
 @pytest.mark.asyncio
 async def test_whoever_waits_for_a_client_that_stops_is_told(reader: Reader, tale: Tale) -> None:
     """Attack 20: nothing hangs."""
-    waiting = asyncio.create_task(reader.ledger.until(tale.keygen, lambda heard: None))
+    waiting = asyncio.create_task(reader.ledger.until(tale.keygen, never))
     await asyncio.sleep(0)
     reader.ledger.stop(NotConnected("enough"))
     with pytest.raises(NotConnected, match="enough"):
@@ -272,7 +278,7 @@ async def test_whoever_waits_for_a_client_that_stops_is_told(reader: Reader, tal
 
 @pytest.mark.asyncio
 async def test_whoever_waits_for_a_session_that_is_refused_is_told(reader: Reader, tale: Tale) -> None:
-    waiting = asyncio.create_task(reader.ledger.until(tale.keygen, lambda heard: None))
+    waiting = asyncio.create_task(reader.ledger.until(tale.keygen, never))
     await asyncio.sleep(0)
     reader.ledger.refuse(tale.keygen, Refused(Reason.SLOT_TAKEN, "slot 1 is taken"))
     with pytest.raises(Refused, match="slot 1 is taken"):
@@ -293,7 +299,7 @@ async def test_records_are_followed_from_the_first(reader: Reader, tale: Tale) -
 async def test_a_watcher_sees_what_comes_from_now_on(reader: Reader, tale: Tale) -> None:
     reader.hear(tale.keygen, tale.wires(tale.keygen)[:2])
     watched = reader.ledger.watch()
-    first = asyncio.create_task(anext(watched))
+    first = asyncio.ensure_future(anext(watched))
     await asyncio.sleep(0)
     reader.hear(tale.keygen, tale.wires(tale.keygen)[2:3])
     stream, record = await first

@@ -9,7 +9,7 @@ from keymeld_client.link import LinkClosed, dial, origin_of
 from keymeld_protocol import frames
 from keymeld_protocol.connection import Heard, Placed, Presence
 from keymeld_protocol.errors import BadInput, Reason, Refused
-from keymeld_protocol.values import Id
+from keymeld_protocol.values import Id, XOnlyKey
 from tests.client.scripted import Talk, scripted
 from tests.support.coordinator import key_of
 
@@ -45,7 +45,7 @@ async def test_hello_is_heard_first() -> None:
 
 
 async def test_keys_are_proven_for_this_connection_and_origin() -> None:
-    proven = []
+    proven: list[XOnlyKey] = []
 
     async def script(talk: Talk) -> None:
         await talk.hello()
@@ -56,7 +56,7 @@ async def test_keys_are_proven_for_this_connection_and_origin() -> None:
 
     async with scripted(script) as url, dial(url, nobody) as link:
         await link.authenticate([key_of("a"), key_of("b")])
-    assert proven == [key_of("a").key, key_of("b").key]
+    assert proven == [XOnlyKey(key_of(name).key) for name in "ab"]
 
 
 async def test_many_keys_are_proven_in_several_frames() -> None:

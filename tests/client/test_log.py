@@ -180,7 +180,7 @@ def test_a_file_that_is_no_log_is_refused_by_line(spoilt: list[str], told: str) 
 
 
 def test_a_line_that_is_no_record_is_refused_by_line(lines: list[str]) -> None:
-    with pytest.raises(BadLog, match="line 3: statement: is missing|line 3"):
+    with pytest.raises(BadLog, match=r"line 3: .* is missing"):
         verify_log([*lines[:2], "{}", *lines[2:]])
 
 

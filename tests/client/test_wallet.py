@@ -157,12 +157,6 @@ def test_an_answered_statement_is_gone(wallet: Wallet) -> None:
     assert reopen(wallet).outbox() == ()
 
 
-def test_a_number_is_never_used_twice(wallet: Wallet) -> None:
-    first = wallet.post(URL, statement())
-    wallet.answered(first)
-    assert wallet.post(URL, statement()).number > first.number
-
-
 def test_one_statement_is_posted_once(wallet: Wallet) -> None:
     said = statement()
     assert wallet.post(URL, said) is wallet.post(URL, said)

@@ -147,6 +147,9 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey |
         ("Key", f"sealed to enclave {enclave.hex()}" if enclave else "stays on this device, which cannot sign yet"),
         ("Rule", words.rule_explained(rule)),
     ]
+    if state.create.subsets:
+        told = " · ".join(words.listed(subset) for subset in state.create.subsets)
+        rows.append(("Subsets", f"slots {told} also have keys of their own, under the same rule"))
     lines: list[Line] = [*table(rows, ("bold",))]
     if enclave is not None:
         lines.append("The rule is sealed with the key: it cannot be tightened or taken back afterwards.")
