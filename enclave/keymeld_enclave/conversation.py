@@ -33,7 +33,7 @@ from keymeld_protocol.values import Id
 
 from .agent import Agent
 from .calls import PER_SECOND, Calls
-from .logs import tell
+from .logs import named, tell
 from .outbox import Outbox
 
 PAGE: Final = 1000
@@ -224,7 +224,10 @@ class Conversation:
         except BadInput as error:
             tell(logging.ERROR, "not a record", stream=heard.stream, reason=error.reason.value)
             return
-        self._say(self._agent.hear(heard.stream, record))
+        try:
+            self._say(self._agent.hear(heard.stream, record))
+        except KeymeldError as error:  # one session that cannot be served harms no other
+            tell(logging.ERROR, "not served", stream=heard.stream, error=named(error))
         self._settle()
 
     def _say(self, said: Iterable[Statement]) -> None:

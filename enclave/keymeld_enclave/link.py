@@ -69,6 +69,7 @@ class Link:
         """
         while True:
             code, retry_after_ms = await self._once()
+            _require_not_cancelled()
             pause = self._waits.after(code, retry_after_ms)
             tell(logging.INFO, "disconnected", code=code or 0, ms=int(pause * 1000))
             await asyncio.sleep(pause)
@@ -119,6 +120,17 @@ class Link:
                 self._waits.reset()
                 tell(logging.INFO, "connected")
                 self._on_ready()
+
+
+def _require_not_cancelled() -> None:
+    """A signal to end that comes together with the end of a connection counts, although the other error was raised.
+
+    Raises:
+        CancelledError: this task was told to end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _send(socket: ClientConnection, talk: Conversation) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from keymeld_enclave.conversation import Conversation, Ended
 from keymeld_protocol import frames
-from keymeld_protocol.errors import BadInput, Reason, Refused, Unavailable
-from keymeld_protocol.statements import WireStatement
+from keymeld_protocol.errors import BadInput, InvalidCrypto, Reason, Refused, Unavailable
+from keymeld_protocol.records import Record
+from keymeld_protocol.statements import Statement, WireStatement
 from keymeld_protocol.values import Id
 from tests.support.desk import Desk
 from tests.support.world import HOUR, MESSAGE, NONE, SECOND, Member, World
@@ -265,6 +266,23 @@ def test_a_forged_copy_of_our_own_statement_is_verified(office: Office) -> None:
     forged = WireStatement(wire.statement.payload, ("00" * 64,), wire.statement.blobs)
     with pytest.raises(BadInput, match="bad_signature"):
         office.desk.outbox.record_of(type(wire)(wire.epoch, wire.offset, wire.at, wire.hash, forged))
+
+
+def test_a_session_that_cannot_be_served_harms_no_other(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    hear = office.desk.agent.hear
+
+    def broken(stream: Id, record: Record) -> list[Statement]:
+        if stream != office.group:
+            raise InvalidCrypto("a point that is none")
+        return hear(stream, record)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(office.desk.agent, "hear", broken)
+        office.alice.request(office.group, MESSAGE)
+        office.desk.run()
+    signing = office.alice.request(office.group, MESSAGE, memo="the next one")
+    office.desk.run()
+    assert office.bob.signatures(signing)
 
 
 def test_the_log_names_streams_and_codes_and_nothing_that_is_sealed(

@@ -98,12 +98,16 @@ async def test_an_enclave_takes_keys_and_signs_over_a_unix_socket(tmp_path: Path
 
 @pytest.mark.asyncio
 async def test_two_enclaves_sign_together(tmp_path: Path) -> None:
-    async with running(config(tmp_path)) as app, remote(app.url) as house:
-        async with linked(unix(tmp_path)) as vault, linked(unix(tmp_path), "keep") as keep:
-            await vault.ready()
-            await keep.ready()
-            group, members = await gather(house, vault, keep, vault)
-            await sign(house, group, members)
+    async with (
+        running(config(tmp_path)) as app,
+        remote(app.url) as house,
+        linked(unix(tmp_path)) as vault,
+        linked(unix(tmp_path), "keep") as keep,
+    ):
+        await vault.ready()
+        await keep.ready()
+        group, members = await gather(house, vault, keep, vault)
+        await sign(house, group, members)
 
 
 @pytest.mark.asyncio

@@ -156,7 +156,9 @@ def test_an_item_that_failed_leaves_the_others() -> None:
     last = table.signers[0]
     nonces = table.nonces(last)
     assert isinstance(nonces[1], Nonce)
-    psig = partial_sign(table.attempt.session(1, also=nonces[1].pubnonce), table.musig(last, 1), table.drawn[last.key, 1])
+    psig = partial_sign(
+        table.attempt.session(1, also=nonces[1].pubnonce), table.musig(last, 1), table.drawn[last.key, 1]
+    )
     table.attempt.hear(last.key, (Nothing(), Both(nonces[1].pubnonce, psig)))
     table.finish()
     failed, signed = table.attempt.results()

@@ -30,7 +30,7 @@ def test_numbers_are_json_rpcs_or_the_servers_own() -> None:
 
 
 def test_a_reason_is_its_word() -> None:
-    assert all(str(reason) == reason.value == reason.name.lower() for reason in Reason)
+    assert [str(reason) for reason in Reason] == [reason.name.lower() for reason in Reason]
 
 
 def test_only_what_may_pass_by_itself_is_worth_repeating() -> None:

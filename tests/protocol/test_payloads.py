@@ -90,7 +90,7 @@ def test_attack_47_a_duplicate_of_any_field_is_refused(kind: type[Any]) -> None:
 def test_attack_47_an_explicit_null_is_another_spelling(kind: type[Any]) -> None:
     message, fewest = full(kind), least(kind)
     for name in message.keys() - fewest.keys():
-        spelled = text({n: fewest[n] if n in fewest else None for n in message if n in fewest or n == name})
+        spelled = text({n: fewest.get(n) for n in message if n in fewest or n == name})
         assert refusal(spelled).field == "payload"
 
 
@@ -101,8 +101,8 @@ def test_attack_47_no_other_spelling_is_taken(kind: type[Any]) -> None:
     for other in (
         spelled + " ", " " + spelled, spelled + "\n", spelled.replace(":", ": ", 1), spelled.replace(",", ", ", 1),
         spelled.replace('"v":1', '"v":1.0'), spelled.replace('"v":1', '"v":1e0'), spelled.replace('"by"', '"b\\u0079"'),
-        spelled.replace('"kind":"', '"kind":"\\u006b', 1), spelled + spelled, spelled[:-1], spelled[1:], "[" + spelled + "]",
-        json.dumps(message, indent=1), "\ufeff" + spelled,
+        spelled.replace('"kind":"', '"kind":"\\u006b', 1), spelled + spelled, spelled[:-1], spelled[1:],
+        f"[{spelled}]", json.dumps(message, indent=1), "\ufeff" + spelled,
     ):  # fmt: skip
         assert other != spelled
         refusal(other)

@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 
 from keymeld_protocol.errors import BrokenLog, Fork
-from keymeld_protocol.records import Chain, Head, Record, first_hash, head_is_signed, head_message, record_hash, sign_head
+from keymeld_protocol.records import (
+    Chain,
+    Head,
+    Record,
+    first_hash,
+    head_is_signed,
+    head_message,
+    record_hash,
+    sign_head,
+)
 from keymeld_protocol.schnorr import tagged_hash
 from keymeld_protocol.values import Epoch, Hash, Signature
 from tests.support.logs import NOON, Scribe
@@ -112,7 +121,13 @@ def test_attack_42_a_record_is_never_written_before_the_latest() -> None:
 
 
 def test_attack_37_another_epoch_does_not_fit_an_old_hash() -> None:
-    assert isinstance(breaks(chain_of(LOG[0]), replace(LOG[1], epoch=Epoch(b"another epoch...")),), Fork)
+    assert isinstance(
+        breaks(
+            chain_of(LOG[0]),
+            replace(LOG[1], epoch=Epoch(b"another epoch...")),
+        ),
+        Fork,
+    )
 
 
 def test_attack_27_another_history_of_a_known_offset_is_a_fork() -> None:

@@ -5,9 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from keymeld_protocol import statements
 from keymeld_protocol.errors import BadInput, Reason
-from keymeld_protocol.payloads import KeygenJoin, WalletOpen
+from keymeld_protocol.payloads import CustodyRefuse, KeygenJoin, WalletOpen
 from keymeld_protocol.schnorr import tagged_hash
 from keymeld_protocol.statements import MAX_BLOB, Statement, WireStatement, make, parse, require_blobs, to_wire
 from keymeld_protocol.values import digest, to_base64url
@@ -16,6 +15,7 @@ from tests.support.spoil import full, spoils
 
 KEYGEN = Keygen(2)
 JOIN = KEYGEN.join(0)
+REFUSED: dict[str, Any] = {"slot": 0, "join": JOIN.id, "code": "bad"}
 
 
 def refusal(wire: WireStatement) -> BadInput:
@@ -140,12 +140,9 @@ def test_a_blob_has_one_spelling(spelled: str) -> None:
 
 
 def test_a_blob_that_is_too_long_is_refused() -> None:
-    said = statements.make(
-        KeygenJoin(**{f: getattr(JOIN.payload, f) for f in KeygenJoin.__struct_fields__} | {"card": digest(bytes(MAX_BLOB))}),
-        KEYGEN.auth(0).sign, KEYGEN.cast.invite(0).sign, blobs=(bytes(MAX_BLOB), b"envelope of slot 0"),
-    )  # fmt: skip
+    said = KEYGEN.said(KEYGEN.home(0), CustodyRefuse, bytes(MAX_BLOB), **REFUSED, detail=digest(bytes(MAX_BLOB)))
     assert parse(said.wire) == said
-    error = changed(said, blobs=(to_base64url(bytes(MAX_BLOB + 1)), None))
+    error = changed(said, blobs=(to_base64url(bytes(MAX_BLOB + 1)),))
     assert (error.reason, error.limit) == (Reason.TOO_BIG, MAX_BLOB)
 
 
