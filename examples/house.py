@@ -119,11 +119,16 @@ class Process:
         return await self._end(signal.SIGKILL)
 
     async def _end(self, how: signal.Signals) -> int:
-        """Send a signal and wait; one that does not end by itself is killed."""
+        """Send a signal and wait."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(how)
+        return await self.gone()
+
+    async def gone(self) -> int:
+        """Wait for the end of one that was told to end; one that does not is killed. Gives the exit code."""
         if self._process is None:
             return 0
-        with suppress(ProcessLookupError):
-            self._process.send_signal(how)
         try:
             async with asyncio.timeout(STOP_S):
                 code = await self._process.wait()

@@ -1,5 +1,8 @@
 """The `keymeld-server` command: settings in, a coordinator until SIGTERM or SIGINT.
 
+    keymeld-server --database FILE ──▶ serves
+    keymeld-server new-epoch --database FILE ──▶ the log, put back from a backup, begins a new epoch; ends
+
 Exit codes: 0 drained, 1 it could not start (the log, an address), 2 a setting is wrong.
 """
 
@@ -15,16 +18,22 @@ from . import logs
 from .app import serve
 from .config import Config, load
 from .settings import BadSetting
+from .sqlite_schema import begin_epoch
 from .store import StoreError
 
+NEW_EPOCH: Final = "new-epoch"
+
 GC_THRESHOLDS: Final = (50_000, 20, 100)
-"""Sessions and records hold no cycles: looking for them as often as Python does costs 100 ms pauses and finds nothing."""
+"""Sessions and records hold no cycles: to look for them as often as Python does costs pauses of 100 ms."""
 
 
 def main() -> int:
-    """Run the coordinator; gives the exit code."""
+    """Run the coordinator, or begin a new epoch of its log; gives the exit code."""
+    argv = sys.argv[1:]
     try:
-        config = load()
+        if argv[:1] == [NEW_EPOCH]:
+            return _begin_epoch(load(argv[1:]))
+        config = load(argv)
         logs.setup(config.log_format, config.log_level)
         gc.set_threshold(*GC_THRESHOLDS)
         with asyncio.Runner(loop_factory=_fast_loop()) as runner:
@@ -42,6 +51,12 @@ async def _until_told(config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await serve(config, stop)
+
+
+def _begin_epoch(config: Config) -> int:
+    epoch = begin_epoch(config.database)
+    print(f"{config.database}: epoch {epoch.hex()} begins")
+    return 0
 
 
 def _fast_loop() -> type[asyncio.AbstractEventLoop] | None:

@@ -99,6 +99,8 @@ class App:
         self.clock.set(session.stream, self._decider.deadline(session, now))
         if isinstance(session.state, SigningState):
             self.enclaves.wait(session.stream, self._decider.waits_for(session, now, self.enclaves.here))
+            if self._decider.is_due(session, now, self.enclaves.here):
+                self._hurry(session.stream)
 
     async def _look(self, stream: Id) -> None:
         """A deadline has passed."""

@@ -45,7 +45,9 @@ examples:
   keymeld-server
       ws://127.0.0.1:8765, the log in ./keymeld.sqlite, enclaves at ./keymeld-enclave.sock
   keymeld-server --listen-host 0.0.0.0 --origins wss://keymeld.example.org --database /var/lib/keymeld/log.sqlite
-      behind a proxy that speaks TLS; origins is the URL that clients dial, for a proof is bound to it"""
+      behind a proxy that speaks TLS; origins is the URL that clients dial, for a proof is bound to it
+  keymeld-server new-epoch --database /var/lib/keymeld/log.sqlite
+      once, after a backup was put back and before the start: peers are told that what followed it may be lost"""
 
 LISTENING: Final = "listening"
 KEEPING: Final = "keeping"

@@ -82,6 +82,10 @@ class Decider:
             return frozenset()
         return frozenset(signer.key for signer in signing.signers_of(state)) - here
 
+    def is_due(self, session: Session, now: int, here: frozenset[XOnlyKey]) -> bool:
+        """Whether `look` would say something at ``now`` (ms): an enclave may have come while a commit was under way."""
+        return self._notice(session, max(now, session.chain.at), here) is not None
+
     def _say(self, session: Session, said: Statement, at: int, home: Session | None) -> None:
         """The statement's record; a request is announced on its keygen's stream, in the same commit."""
         if home is None:

@@ -27,7 +27,6 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from keymeld_protocol.connection import Close, CoordinatorSide
-from keymeld_protocol.errors import Unavailable
 from keymeld_protocol.frames import SUBPROTOCOL
 from keymeld_protocol.values import Salt
 
@@ -195,16 +194,28 @@ class Listener:
         """Send what is next whenever the socket takes more."""
         try:
             while True:
-                frame = await outbox.next()
-                if not socket.write(frame):
-                    socket.sending_since = socket.loop.time()
-                    await socket.send(frame, text=True)
-                    socket.sending_since = None
+                batch = [await outbox.next()]
+                await asyncio.sleep(0)  # what else this turn of the loop brings leaves in the same write
+                size = len(batch[0])
+                while size < WRITE_BYTES and (frame := outbox.ready()) is not None:
+                    batch.append(frame)
+                    size += len(frame)
+                if not socket.write(batch):
+                    await self._wait_and_send(socket, batch)
         except ConnectionClosed:
             pass
-        except Unavailable:
-            log.warning("a stream could not be read for a peer", exc_info=True)
+        except Exception as problem:
+            log.warning("a peer could not be told what it should hear", exc_info=problem)
             await self._end(socket, CloseCode.TRY_AGAIN_LATER)
+        finally:
+            outbox.close()
+
+    async def _wait_and_send(self, socket: Socket, batch: list[bytes]) -> None:
+        """Send as the peer takes it; the keeper looks at how long the socket has taken nothing."""
+        for frame in batch:
+            socket.sending_since = socket.loop.time()
+            await socket.send(frame, text=True)
+        socket.sending_since = None
 
     async def _end(self, socket: Socket, code: int) -> None:
         """Say goodbye and close with ``code``; cut off a peer that takes neither."""

@@ -71,6 +71,7 @@ class Outbox:
         self._presence: dict[tuple[Id, XOnlyKey], bytes] = {}
         self._behind: dict[Cursor, None] = {}
         self._under_way = 0
+        self._closed = False
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -80,12 +81,17 @@ class Outbox:
     def begin(self) -> None:
         """A request was read; it is under way until its answer has been taken."""
         self._under_way += 1
-        if self._under_way >= REQUESTS_UNDER_WAY:
+        if self._under_way >= REQUESTS_UNDER_WAY and not self._closed:
             self._room.clear()
 
     def room(self) -> Awaitable[object] | None:
         """None if another request may be read; else wait for this."""
         return None if self._room.is_set() else self._room.wait()
+
+    def close(self) -> None:
+        """Nothing more will be taken: whoever waits for room need not wait any longer."""
+        self._closed = True
+        self._room.set()
 
     def reply(self, frame: bytes) -> None:
         """Send the answer to a request."""
@@ -122,19 +128,26 @@ class Outbox:
             Unavailable: older records could not be read.
         """
         while True:
-            if self._replies:
-                return self._take_reply()
-            if self._presence:
-                return self._presence.pop(next(iter(self._presence)))
+            if (frame := self.ready()) is not None:
+                return frame
             if self._behind:
-                frame = self._from_memory(cursor := next(iter(self._behind)))
-                if frame is None and cursor in self._behind:
-                    await self._read(cursor)
-                if frame is not None:
-                    return frame
+                await self._read(next(iter(self._behind)))
                 continue
             self._wake.clear()
             await self._wake.wait()
+
+    def ready(self) -> bytes | None:
+        """The next frame if nobody has to wait for it: what leaves in one write with the one before."""
+        if self._replies:
+            return self._take_reply()
+        if self._presence:
+            return self._presence.pop(next(iter(self._presence)))
+        while self._behind:
+            cursor = next(iter(self._behind))
+            frame = self._from_memory(cursor)
+            if frame is not None or cursor in self._behind:
+                return frame
+        return None
 
     def _take_reply(self) -> bytes:
         frame, answers = self._replies.popleft()

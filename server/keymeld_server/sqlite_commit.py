@@ -44,7 +44,8 @@ class GroupCommit:
         self._connection = connection
         self._on_commit = on_commit
         self._loop = asyncio.get_running_loop()
-        self._queue: SimpleQueue[Entry | None] = SimpleQueue()
+        self._gathered: list[Entry] = []
+        self._queue: SimpleQueue[list[Entry] | None] = SimpleQueue()
         self._ended = self._loop.create_future()
         self._closing = False
         Thread(target=self._run, name="keymeld-writer", daemon=True).start()
@@ -59,42 +60,51 @@ class GroupCommit:
         if self._closing:
             raise StoreFailed("the store is closed")
         done: asyncio.Future[None] = self._loop.create_future()
-        self._queue.put((job, done))
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append((job, done))
         await done
+
+    def _hand_over(self) -> None:
+        """Give the thread what this turn of the loop has decided: it goes into one transaction."""
+        gathered, self._gathered = self._gathered, []
+        if gathered:
+            self._queue.put(gathered)
 
     async def close(self) -> None:
         """Commit what is queued, then end the thread and close the connection; may be called again."""
         if not self._closing:
             self._closing = True
+            self._hand_over()
             self._queue.put(None)
         await asyncio.shield(self._ended)
 
     # In the thread ----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while batch := self._next_batch():
-            started = time.perf_counter()
-            outcomes = self._transact([job for job, _ in batch])
-            seconds = time.perf_counter() - started
-            self._loop.call_soon_threadsafe(self._answer, batch, outcomes, seconds)
+        while waiting := self._waiting():
+            for first in range(0, len(waiting), BATCH_MAX):
+                batch = waiting[first : first + BATCH_MAX]
+                started = time.perf_counter()
+                outcomes = self._transact([job for job, _ in batch])
+                seconds = time.perf_counter() - started
+                self._loop.call_soon_threadsafe(self._answer, batch, outcomes, seconds)
         self._connection.close()
         self._loop.call_soon_threadsafe(self._ended.set_result, None)
 
-    def _next_batch(self) -> list[Entry]:
-        """Wait for one job, then take what is there already; empty once the writer is closing."""
-        entry = self._queue.get()
-        batch: list[Entry] = []
-        while entry is not None:
-            batch.append(entry)
-            if len(batch) == BATCH_MAX:
-                break
+    def _waiting(self) -> list[Entry]:
+        """Wait for jobs, then take all that are there; empty once the writer is closing."""
+        gathered = self._queue.get()
+        waiting: list[Entry] = []
+        while gathered is not None:
+            waiting += gathered
             try:
-                entry = self._queue.get_nowait()
+                gathered = self._queue.get_nowait()
             except Empty:
                 break
-        if entry is None and batch:
+        if gathered is None and waiting:
             self._queue.put(None)  # nothing follows it; the next call finds it again
-        return batch
+        return waiting
 
     def _transact(self, jobs: list[Job]) -> list[StoreError | None]:
         """All jobs in one transaction: an outcome for each, None where it is on disk.

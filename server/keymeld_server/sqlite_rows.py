@@ -171,7 +171,7 @@ async def read_session(connection: aiosqlite.Connection, stream: Id) -> SessionR
 async def _one(connection: aiosqlite.Connection, query: str, parameters: tuple[Any, ...]) -> Sequence[Any] | None:
     """The only row of a query, or None."""
     rows = list(await connection.execute_fetchall(query, parameters))
-    return rows[0] if rows else None  # type: ignore[return-value]
+    return rows[0] if rows else None
 
 
 def _session(row: Sequence[Any]) -> SessionRow:

@@ -170,6 +170,27 @@ def epochs(connection: sqlite3.Connection) -> dict[int, Epoch]:
     return {number: Epoch(epoch) for number, epoch in connection.execute("SELECT number, epoch FROM epochs ORDER BY 1")}
 
 
+def begin_epoch(path: Path) -> Epoch:
+    """Begin a new epoch in the database at ``path``, as after a backup was put back; gives it.
+
+    Whoever had heard more than the backup holds is told so, and nobody takes what follows for what was lost.
+
+    Raises:
+        StoreUnusable: there is no database, a server has it open, or it cannot be used as it is.
+    """
+    if not path.exists():
+        raise StoreUnusable(f"{path}: is not there")
+    database = open_database(path)
+    try:
+        epoch = Epoch(os.urandom(Epoch.size))
+        database.writer.execute("INSERT INTO epochs (epoch, begun_at_ms) VALUES (?, ?)", (epoch, _now_ms()))
+        return epoch
+    finally:
+        database.reader.close()
+        database.writer.close()
+        database.lock.release()
+
+
 def _connect(database: Path) -> sqlite3.Connection:
     """A connection in autocommit mode (we say BEGIN ourselves) that may move to the thread that will own it."""
     connection = sqlite3.connect(database, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)

@@ -6,6 +6,7 @@ we end the conversation                 ─▶ goodbye, close 4xxx              
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from websockets.asyncio.server import ServerConnection
@@ -44,12 +45,13 @@ class Socket(ServerConnection):
         self.pinged_at = None
         super().data_received(data)
 
-    def write(self, frame: bytes) -> bool:
-        """Hand a text frame to the transport if it takes more now; if not, `send` waits until it does."""
+    def write(self, texts: Iterable[bytes]) -> bool:
+        """Hand text frames to the transport in one write if it takes more now; if not, `send` waits until it does."""
         if self.paused or self.protocol.state is not State.OPEN:
             return False
-        self.protocol.send_text(frame)
-        self.send_data()
+        for text in texts:
+            self.protocol.send_text(text)
+        self.transport.write(b"".join(self.protocol.data_to_send()))
         return True
 
     def say_goodbye(self, code: int) -> None:

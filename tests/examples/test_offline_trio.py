@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 import sys
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -42,9 +43,10 @@ async def demo(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
 
 
 @pytest.fixture
-def folder() -> Path:
+def folder() -> Iterator[Path]:
     """A short path: the address of a Unix socket holds 107 bytes."""
-    return Path(tempfile.mkdtemp(prefix="trio-"))
+    with TemporaryDirectory(prefix="trio-") as path:
+        yield Path(path)
 
 
 @pytest.mark.parametrize("arguments", [["-m", "examples.offline_trio"], ["examples/offline_trio.py"]], ids=" ".join)
