@@ -66,7 +66,7 @@ class App:
         self.enclaves = Enclaves(store)
         tokens = access_tokens(config.access_tokens_file) if config.access_tokens_file is not None else None
         self._admission = Admission(config, self.key, self.enclaves.known, tokens)
-        self._decider = Decider(voice, now(), config.attempts_max)
+        self._decider = Decider(voice, now())
         self.sessions = Sessions(store, voice, self._decider, self._admission, now=now, here=lambda: self.enclaves.here)
         self.hub = Hub(config.subscriptions_per_connection)
         self.clock = Clock(now, self._look)
@@ -141,12 +141,16 @@ class App:
         for stream, deadline in deadlines:
             self.clock.set(stream, deadline)
         self._ticking = asyncio.create_task(self.clock.run())
+        self.port = self.config.listen_port
+        if self.config.enclave_tcp is not None:
+            self.enclave_port = int(self.config.enclave_tcp.rpartition(":")[2])
+        self._set_origins()  # who waited for us may prove a key as soon as the first socket is open
         await self._vaults[0].open_unix(self.config.enclave_socket)
         if self.config.enclave_tcp is not None:
-            host, _, port = self.config.enclave_tcp.rpartition(":")
-            self.enclave_port = await self._vaults[1].open_tcp(host.strip("[]"), int(port))
+            host = self.config.enclave_tcp.rpartition(":")[0]
+            self.enclave_port = await self._vaults[1].open_tcp(host.strip("[]"), self.enclave_port)
         self.port = await self._people.open_tcp(self.config.listen_host, self.config.listen_port)
-        self._set_origins()
+        self._set_origins()  # a port that was 0 is known now
         self._people.ready = True
 
     def _set_origins(self) -> None:
@@ -174,14 +178,13 @@ class App:
         listeners = [self._people, *self._vaults]
         for listener in listeners:
             listener.stop()
+        if self._ticking is not None:
+            self._ticking.cancel()
+            await asyncio.gather(self._ticking, return_exceptions=True)
         with suppress(TimeoutError):
             async with asyncio.timeout(self.config.drain_ms / 1000):
                 await self.sessions.drain()
         await asyncio.gather(*(listener.close() for listener in listeners))
-        if self._ticking is not None:
-            self._ticking.cancel()
-            await asyncio.gather(self._ticking, return_exceptions=True)
-        await self.sessions.drain()
 
 
 def _opener(state: State) -> XOnlyKey:

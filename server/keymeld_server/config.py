@@ -146,9 +146,6 @@ class Config:
     slots_max: int = setting(200, whole(1, MAX_SLOTS), SESSIONS, "slots of one keygen", told=True)
     subsets_max: int = setting(200, whole(0, MAX_SUBSETS), SESSIONS, "named subsets of one keygen", told=True)
     items_max: int = setting(1_000, whole(1, MAX_ITEMS), SESSIONS, "items (signatures) of one request", told=True)
-    attempts_max: int = setting(
-        MAX_ATTEMPTS, whole(1, MAX_ATTEMPTS), SESSIONS, "attempts to sign before a request fails", told=True
-    )
     open_sessions_per_key: int = setting(
         1_000, whole(1, 1_000_000), SESSIONS, "open sessions that one key may have opened", told=True
     )
@@ -194,8 +191,8 @@ class Config:
             )
 
     def limits_for_hello(self) -> dict[str, int]:
-        """The limits that `hello` tells every peer, by the names that they have here."""
-        return settings.told(self)
+        """The limits that `hello` tells every peer, by the names that they have here, and the protocol's own."""
+        return settings.told(self) | {"attempts_max": MAX_ATTEMPTS}
 
     def accepted_origins(self, port: int | None = None) -> frozenset[str]:
         """The origins to which a proof may be bound: those configured, else the listeners' own.

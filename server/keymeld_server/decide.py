@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from keymeld_protocol import keygen, signing, statements
 from keymeld_protocol.errors import WireError
 from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.payloads import AttemptOpened, KeygenExpired, SigningOpened
+from keymeld_protocol.payloads import KeygenExpired, SigningOpened
 from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.shapes import MAX_ATTEMPTS, Payload
+from keymeld_protocol.shapes import Payload
 from keymeld_protocol.signing import SigningState
 from keymeld_protocol.statements import Statement
 from keymeld_protocol.values import XOnlyKey
@@ -37,12 +37,11 @@ class Decision:
 class Decider:
     """The coordinator's own voice and its sense of time."""
 
-    def __init__(self, voice: SigningKey, up_since: int, attempts_max: int = MAX_ATTEMPTS) -> None:
+    def __init__(self, voice: SigningKey, up_since: int) -> None:
         """Speak with ``voice``; graces run anew from ``up_since`` (ms), the start of this coordinator."""
         self._voice = voice
         self.key = XOnlyKey(voice.key)
         self.up_since = up_since
-        self._attempts_max = attempts_max
 
     def decide(
         self, session: Session, said: Statement, now: int, here: frozenset[XOnlyKey], home: Session | None = None
@@ -109,7 +108,7 @@ class Decider:
         if not isinstance(state, SigningState):
             return None
         fields = signing.due(state, at, here, self.up_since)
-        if fields is None or (fields["type"] is AttemptOpened and state.attempt >= self._attempts_max):
+        if fields is None:
             return None
         made: Payload = fields.pop("type")(v=1, by=self.key, stream=state.stream, after=after, **fields)
         return made

@@ -23,6 +23,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+import msgspec
+
 from keymeld_protocol import frames
 from keymeld_protocol.connection import CoordinatorSide, Request
 from keymeld_protocol.errors import Reason, Refused, Unavailable, WireError
@@ -115,12 +117,13 @@ class Dispatch:
         if len(before | {proof.key for proof in params.proofs}) > self.proofs_max:
             message = f"proofs: at most {self.proofs_max} keys on one connection"
             raise Refused(Reason.OVER_LIMIT, message, field="proofs", limit=self.proofs_max)
-        accepted = peer.side.authenticate(params)
+        fresh = tuple(proof for proof in params.proofs if proof.key not in before)  # nobody makes us verify for ever
+        peer.side.authenticate(msgspec.structs.replace(params, proofs=fresh))
         new = peer.side.proven - before
         self.presence.come(new)
         if peer.outbox.follows:
             self.hub.follow(peer.outbox, new)
-        return {"keys": [key.hex() for key in accepted]}
+        return {"keys": [proof.key.hex() for proof in params.proofs]}
 
     async def submit(self, peer: Peer, params: Submit, request: Request) -> None:
         """Decide a statement; the answer leaves after its commit."""

@@ -22,7 +22,6 @@ from typing import Any, Final
 
 from websockets.asyncio.server import Server, ServerConnection, serve, unix_serve
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import CloseCode
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
@@ -206,7 +205,7 @@ class Listener:
             pass
         except Exception as problem:
             log.warning("a peer could not be told what it should hear", exc_info=problem)
-            await self._end(socket, CloseCode.TRY_AGAIN_LATER)
+            await self._end(socket, Close.UNREADABLE)
         finally:
             outbox.close()
 

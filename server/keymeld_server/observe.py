@@ -1,8 +1,7 @@
 """What an operator can measure: Prometheus metrics of one coordinator, in a registry of their own.
 
     submit ──▶ statements{kind, result} · submit_seconds          commit ──▶ commit_size · commit_seconds · records
-    fan-out ─▶ fanout_seconds                                     clock ───▶ deadlines{kind}
-    socket ──▶ connections{side} · closes{code}                   now ─────▶ subscriptions · open_sessions{kind}
+    socket ──▶ connections{side} · closes{code} · subscriptions   clock ───▶ deadlines{kind}
 
 Labels come from short lists of our own.  A stranger's word never becomes one: who could invent kinds could fill the
 memory with time series.  No key, stream, address or token is a label.
@@ -35,14 +34,12 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.connections = self._gauge("connections", "Open connections", "side")
         self.subscriptions = self._gauge("subscriptions", "Streams followed, over all connections")
-        self.open_sessions = self._gauge("open_sessions", "Sessions to which something can still be added", "kind")
         self.records = self._counter("records", "Records committed")
         self.closes = self._counter("closes", "Connections that we closed, by close code", "code")
         self.deadlines = self._counter("deadlines", "Deadlines that the clock turned into notices", "kind")
         self.commit_size = self._histogram("commit_size", "Appends in one commit", SIZES)
         self.commit_seconds = self._histogram("commit_seconds", "From BEGIN to the end of COMMIT")
         self.submit_seconds = self._histogram("submit_seconds", "From a statement's arrival to its answer")
-        self.fanout_seconds = self._histogram("fanout_seconds", "From a commit's end to a record's handing to a socket")
         self._statements = self._counter("statements", "Statements submitted, by kind and result", "kind", "result")
 
     def committed(self, size: int, seconds: float) -> None:

@@ -10,6 +10,7 @@ from keymeld_server.clock import RETRY_MS, Clock
 from tests.support.build import HOUR
 from tests.support.coordinator import NOON
 from tests.support.line import Line, Time
+from tests.support.serving import until
 
 pytestmark = pytest.mark.asyncio
 
@@ -86,12 +87,10 @@ async def test_a_deadline_survives_a_failure_of_the_store() -> None:
     clock = Clock(time, fail_once)
     clock.set(ONE, NOON)
     running = asyncio.create_task(clock.run())
-    while not tries.qsize():
-        await asyncio.sleep(0)
+    await until(lambda: tries.qsize() == 1)
     time.wait(RETRY_MS)
     clock.poke()
-    while tries.qsize() < 2:
-        await asyncio.sleep(0)
+    await until(lambda: tries.qsize() == 2)
     running.cancel()
 
 
@@ -103,8 +102,7 @@ async def test_deadlines_that_passed_while_the_coordinator_was_down_become_notic
     for stream, deadline in await line.store.deadlines():
         line.app.clock.set(stream, deadline)
     running = asyncio.create_task(line.app.clock.run())
-    while any(line.store.rows[cast.stream].open for cast in casts):
-        await asyncio.sleep(0)
+    await until(lambda: not any(line.store.rows[cast.stream].open for cast in casts))
     running.cancel()
     assert all(line.store.kinds(cast.stream)[-1] == "keygen.expired" for cast in casts)
 

@@ -43,6 +43,13 @@ async def test_a_proof_for_another_origin_is_worthless() -> None:
     assert not peer.side.proven
 
 
+async def test_a_key_that_is_proven_is_not_verified_again() -> None:
+    peer = Line().peer()
+    once = proof(key_of("alice"))
+    await peer.ask("authenticate", {"proofs": [once]})
+    assert await peer.ask("authenticate", {"proofs": [once | {"sig": "00" * 64}]}) == {"keys": [once["key"]]}
+
+
 async def test_more_keys_than_allowed_are_refused() -> None:
     peer = Line(proofs_per_connection=1).peer()
     assert "keys" in await peer.ask("authenticate", {"proofs": [proof(key_of("alice"))]})

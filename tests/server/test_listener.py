@@ -1,16 +1,18 @@
 """Real sockets: what a peer is told first, what it is told when it misbehaves, and how a conversation ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 
 from keymeld_protocol import frames
 from keymeld_protocol.connection import Close
 from keymeld_protocol.errors import Reason, WireError
+from keymeld_server import listener
 from keymeld_server.app import App
 from tests.support.build import Cast, xonly
 from tests.support.coordinator import key_of
@@ -55,10 +57,9 @@ async def test_enclaves_dial_the_unix_socket_whatever_origins_are_configured(tmp
 
 
 async def test_enclaves_may_dial_tcp_where_that_is_configured(tmp_path: Path) -> None:
-    async with serving(tmp_path, enclave_tcp="127.0.0.1:0") as app:
-        async with dial(f"ws://127.0.0.1:{app.enclave_port}") as vault:
-            await vault.prove(key_of("vault"))
-            assert await vault.call("announce", {"capacity": 1}) == {}
+    async with serving(tmp_path, enclave_tcp="127.0.0.1:0") as app, dial(f"ws://127.0.0.1:{app.enclave_port}") as vault:
+        await vault.prove(key_of("vault"))
+        assert await vault.call("announce", {"capacity": 1}) == {}
 
 
 async def test_nobody_announces_himself_where_participants_dial(tmp_path: Path) -> None:
@@ -79,9 +80,9 @@ async def test_only_this_user_may_dial_the_unix_socket(tmp_path: Path) -> None:
 
 BAD = {
     "no JSON": ("{", "bad_json", "frame"),
-    "a list": ("[]", "bad_json", "frame"),
+    "a list": ("[]", "bad_field", "frame"),
     "binary": (b"{}", "bad_json", "frame"),
-    "deep": ("[" * 100_000, "bad_json", "frame"),
+    "deep": ("[" * 100_000, "bad_field", "frame"),
     "no version": ('{"id":1,"method":"ping"}', "bad_field", "jsonrpc"),
     "another version": ('{"jsonrpc":"1.0","id":1,"method":"ping"}', "bad_field", "jsonrpc"),
     "no method": ('{"jsonrpc":"2.0","id":1}', "bad_field", "method"),
@@ -166,49 +167,41 @@ async def test_whoever_ignores_that_is_sent_away(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit", ["connections_per_address", "connections_max"])
 async def test_one_connection_too_many_is_sent_away(tmp_path: Path, limit: str) -> None:
-    async with serving(tmp_path, **{limit: 1}) as app:
+    settings: dict[str, Any] = {limit: 1}
+    async with serving(tmp_path, **settings) as app:
         async with dial(app.url) as first, dial(app.url) as second:
             await first.greeted
             assert await second.closed() == Close.TOO_MANY_CONNECTIONS
             assert second.goodbye is not None and second.side.greeting is None
         async with dial(app.url) as third:
-            assert await third.greeted
+            assert (await third.greeted).challenge
 
 
 async def test_unix_sockets_have_no_address_to_count(tmp_path: Path) -> None:
     async with serving(tmp_path, connections_per_address=1) as app:
-        async with dial_unix(app.config.enclave_socket) as one, dial_unix(app.config.enclave_socket) as two:
-            assert await one.greeted and await two.greeted
+        path = app.config.enclave_socket
+        async with dial_unix(path) as one, dial_unix(path) as two:
+            assert (await one.greeted).challenge != (await two.greeted).challenge
 
 
 # Who does not read, who does not answer, who is gone
 
 
-async def opened(peer: SocketPeer, app: App) -> Cast:
+async def opened(peer: SocketPeer, app: App, name: str = "treasury", sealed: bytes = b"terms") -> Cast:
     """A keygen that this peer may hear."""
-    cast = Cast("treasury", app.key, 1)
-    await peer.say(cast.create(app.now()))
+    cast = Cast(name, app.key, 1)
+    await peer.say(cast.create(app.now(), sealed=sealed))
     await peer.prove(cast.creator)
     return cast
 
 
-async def flooded(peer: SocketPeer, cast: Cast) -> None:
-    """Ask for a stream again and again, and never read it."""
-    while True:
-        await peer.ask("subscribe", {"stream": cast.stream.hex()})
-
-
-@asynccontextmanager
-async def not_reading(peer: SocketPeer, cast: Cast) -> AsyncIterator[None]:
-    """A peer that asks and does not read."""
+async def ask_for_much(peer: SocketPeer, app: App) -> Cast:
+    """Ask for some megabytes, and do not read them; gives one of the keygens."""
+    casts = [await opened(peer, app, f"group {i}", bytes(600_000)) for i in range(16)]
     peer.socket.transport.pause_reading()
-    flood = asyncio.create_task(flooded(peer, cast))
-    try:
-        yield
-    finally:
-        flood.cancel()
-        await asyncio.gather(flood, return_exceptions=True)
-        peer.socket.transport.resume_reading()
+    for cast in casts:
+        await peer.ask("subscribe", {"stream": cast.stream.hex()})
+    return casts[0]
 
 
 def endings(app: App) -> set[int | None]:
@@ -218,23 +211,34 @@ def endings(app: App) -> set[int | None]:
 
 async def test_a_peer_that_does_not_read_is_sent_away(tmp_path: Path) -> None:
     ears = Ears()
-    async with serving(tmp_path, ears, send_stall_ms=100, requests_per_second=100_000) as app, dial(app.url) as peer:
-        async with not_reading(peer, await opened(peer, app)):
-            await until(lambda: Close.SLOW in endings(app))
+    async with serving(tmp_path, ears, send_stall_ms=100) as app, dial(app.url, receive_bytes=4096) as peer:
+        await ask_for_much(peer, app)
+        await until(lambda: Close.SLOW in endings(app))
+        peer.socket.transport.resume_reading()
         assert await peer.closed() == Close.SLOW
         assert peer.goodbye is not None and peer.goodbye.retry_after_ms > 0
         assert await ears.end() == Close.SLOW
         await until(lambda: app.hub.subscriptions == 0)
 
 
+async def test_a_peer_that_never_reads_again_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "CLOSE_SECONDS", 0.05)
+    ears = Ears()
+    async with serving(tmp_path, ears, send_stall_ms=100) as app, dial(app.url, receive_bytes=4096) as peer:
+        await ask_for_much(peer, app)
+        assert await ears.end() == Close.SLOW
+        await until(lambda: app.hub.subscriptions == 0)
+        peer.socket.transport.abort()
+
+
 async def test_a_peer_that_does_not_read_does_not_delay_the_others(tmp_path: Path) -> None:
-    async with serving(tmp_path, requests_per_second=100_000) as app, dial(app.url) as slow, dial(app.url) as quick:
-        cast = await opened(slow, app)
+    async with serving(tmp_path) as app, dial(app.url) as quick, dial(app.url, receive_bytes=4096) as slow:
+        cast = await ask_for_much(slow, app)
         await quick.prove(cast.creator)
-        async with not_reading(slow, cast):
-            await until(lambda: any(socket.paused for socket in app._people._sockets))
-            await quick.subscribe(cast.stream)
-            assert (await quick.next_record(cast.stream)).offset == 1
+        await until(lambda: any(socket.paused for socket in app._people._sockets))
+        await quick.subscribe(cast.stream)
+        assert (await quick.next_record(cast.stream)).offset == 1
+        slow.socket.transport.abort()
 
 
 async def test_a_peer_that_does_not_answer_a_ping_is_sent_away(tmp_path: Path) -> None:
@@ -252,12 +256,12 @@ async def test_a_peer_that_answers_pings_stays(tmp_path: Path) -> None:
         pings = 0
         receive = peer.socket.protocol.recv_frame
 
-        def counted(frame: object) -> None:
+        def counted(frame: Frame) -> None:
             nonlocal pings
-            pings += "PING" in str(getattr(frame, "opcode", ""))
-            receive(frame)  # type: ignore[arg-type]
+            pings += frame.opcode is Opcode.PING
+            receive(frame)
 
-        peer.socket.protocol.recv_frame = counted  # type: ignore[method-assign, assignment]
+        peer.socket.protocol.recv_frame = counted  # type: ignore[method-assign]
         await until(lambda: pings >= 3)
         assert "time" in await peer.call("ping")
 

@@ -40,6 +40,18 @@ async def test_no_further_request_is_read_while_too_many_are_under_way() -> None
     assert outbox.room() is None
 
 
+async def test_whoever_waits_for_room_is_let_go_when_nothing_more_is_sent() -> None:
+    outbox = empty()
+    for _ in range(REQUESTS_UNDER_WAY):
+        outbox.begin()
+    room = outbox.room()
+    assert room is not None
+    outbox.close()
+    await room
+    outbox.begin()
+    assert outbox.room() is None
+
+
 async def test_a_notification_makes_no_room() -> None:
     outbox = empty()
     for _ in range(REQUESTS_UNDER_WAY):

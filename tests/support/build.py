@@ -71,8 +71,8 @@ class Cast:
 
     def create(self, now: int, **fields: Any) -> Statement:
         """The statement that opens the keygen; the cast remembers its stream."""
-        terms = b"sealed terms"
-        said = {
+        terms = fields.pop("sealed", b"sealed terms")
+        said: dict[str, Any] = {
             "suite": "musig2/1", "coordinator": self.coordinator, "salt": Salt(secret_of(f"{self.name} salt")),
             "group": Hash(secret_of("group")), "open": False, "subsets": (), "expires_at": now + HOUR,
             "slots": tuple(xonly(self.invite(i)) for i in range(self.slots)), "terms": digest(terms),
@@ -87,7 +87,7 @@ class Cast:
     ) -> Statement:
         """A participant takes a slot."""
         blobs = [b"sealed card"] + ([b"envelope of slot %d" % slot] if enclave is not None else [])
-        said = {
+        said: dict[str, Any] = {
             "slot": slot, "invite": xonly(self.invite(slot)), "generation": 0, "rule": rule, "enclave": enclave,
             "custody": "device" if enclave is None else "sealed", "policy": Hash(secret_of("policy")),
             "card": digest(blobs[0]), "envelope": None if enclave is None else digest(blobs[1]),
@@ -107,7 +107,7 @@ class Cast:
     def request(self, after: bytes, roster: Hash, now: int, slot: int = 0, **fields: Any) -> Statement:
         """The participant in ``slot`` asks for one signature of everybody."""
         body = fields.pop("sealed", b"sealed body")
-        said = {
+        said: dict[str, Any] = {
             "keygen": self.stream, "after": Hash(after), "roster": roster, "slots": tuple(range(self.slots)),
             "items": 1, "grace_ms": 3_000, "expires_at": now + HOUR, "body": digest(body),
         }  # fmt: skip

@@ -1,9 +1,9 @@
 """A coordinator without sockets: the whole line over a store in memory, and a clock that is moved by hand.
 
-    line = Line()                         line = Line(line.store)     the same log, a new coordinator
-    place = await line.say(statement)     decided and committed
-    cast = await line.completed()         a keygen of two slots, both sealed to ``line.vault``
-    line.time.wait(60_000); await line.look(stream)
+line = Line()                         line = Line(line.store)     the same log, a new coordinator
+place = await line.say(statement)     decided and committed
+cast = await line.completed()         a keygen of two slots, both sealed to ``line.vault``
+line.time.wait(60_000); await line.look(stream)
 """
 
 from __future__ import annotations
@@ -51,13 +51,14 @@ class Time:
 
 
 class Line:
-    """One coordinator and the vault that it runs; the vault has announced itself, and is here once ``arrive`` is called."""
+    """One coordinator, and the vault that it runs: it has announced itself before, and is here after ``arrive``."""
 
     def __init__(self, store: MemoryStore | None = None, time: Time | None = None, **settings: Any) -> None:
         """Put a coordinator on top of ``store``."""
         self.store = store or MemoryStore()
         self.time = time or Time()
-        config = Config(**({"database": Path("/nowhere/log.sqlite"), "listen_port": 0} | settings))
+        chosen: dict[str, Any] = {"database": Path("/nowhere/log.sqlite"), "listen_port": 0, **settings}
+        config = Config(**chosen)
         self.app = App(config, self.store, key_of("coordinator"), Metrics(), self.time)
         self.sessions = self.app.sessions
         self.vault = key_of("vault")
@@ -202,4 +203,3 @@ def since(line: Line, stream: Id, offset: int, **changes: Any) -> dict[str, Any]
     """A position in a stream, right unless it is changed."""
     record = line.store.logs[stream][offset - 1]
     return frames.since_json(replace(record.position, **changes))
-

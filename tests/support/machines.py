@@ -6,8 +6,8 @@
     signing = Signing(completed(3))               a request by the participant of slot 0
     signing.hear(signing.approve(1)); signing.open()
 
-Methods named like kinds make a statement that the right speaker would say now; ``hear`` says it.  Blobs are opaque here:
-the machines never open them.
+Methods named like kinds make a statement that the right speaker would say now; ``hear`` says it.  Blobs are opaque
+here: the machines never open them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A store in memory that behaves like the real one, and fails or waits when a test tells it to.
 
-    store.gate.clear()        commits wait from now on        store.gate.set()      … and go on, in order
-    store.failing = True      every commit fails              reads go on
+store.gate.clear()        commits wait from now on        store.gate.set()      … and go on, in order
+store.failing = True      every commit fails              reads go on
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ class MemoryStore:
     ) -> list[SessionRow]:
         """A page of sessions."""
         wanted = frozenset(keys)
-        rows = [row for stream, row in self.rows.items() if self.hearers[stream] & wanted and (row.open or not open_only)]
+        rows = [
+            row for stream, row in self.rows.items() if self.hearers[stream] & wanted and (row.open or not open_only)
+        ]
         names = [row.stream for row in rows]
         return rows[names.index(after) + 1 if after in names else 0 :][:limit]
 

@@ -12,6 +12,7 @@ It verifies nothing and answers nothing by itself, so that a test sees what the 
 from __future__ import annotations
 
 import asyncio
+import socket as socket_module
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -175,15 +176,25 @@ class SocketPeer:
 
     async def leave(self) -> None:
         """Go away."""
-        await self.socket.close()
+        if not self.ended.done():
+            await self.socket.close()
         await self._reader
 
 
 @asynccontextmanager
-async def dial(url: str, *, protocol: str | None = SUBPROTOCOL, origin: str | None = None) -> AsyncIterator[SocketPeer]:
-    """A conversation with the coordinator at ``url``; it has said hello when the block begins."""
-    subprotocols = [Subprotocol(protocol)] if protocol is not None else None
-    socket = await connect(url, subprotocols=subprotocols, compression=None, ping_interval=None, max_size=None)
+async def dial(
+    url: str, *, protocol: str = SUBPROTOCOL, origin: str | None = None, receive_bytes: int | None = None
+) -> AsyncIterator[SocketPeer]:
+    """A conversation with the coordinator at ``url``; ``receive_bytes`` makes its socket hold little unread."""
+    raw = socket_module.socket()
+    if receive_bytes is not None:
+        raw.setsockopt(socket_module.SOL_SOCKET, socket_module.SO_RCVBUF, receive_bytes)
+    host, _, port = url.removeprefix("ws://").rpartition(":")
+    raw.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(raw, (host, int(port)))
+    socket = await connect(
+        url, sock=raw, subprotocols=[Subprotocol(protocol)], compression=None, ping_interval=None, max_size=None
+    )
     peer = SocketPeer(socket, origin or url)
     try:
         yield peer

@@ -1,12 +1,12 @@
 """A coordinator with real sockets and a real database, for the length of a block.
 
-    async with serving(tmp_path) as app, dial(app.url) as alice: …
+async with serving(tmp_path) as app, dial(app.url) as alice: …
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,8 @@ class Ears(Metrics):
 
 def config_in(folder: Path, **settings: Any) -> Config:
     """Settings for a coordinator that keeps everything in ``folder``."""
-    return Config(**({"listen_port": 0, "database": folder / "log.sqlite"} | settings))
+    chosen: dict[str, Any] = {"listen_port": 0, "database": folder / "log.sqlite", **settings}
+    return Config(**chosen)
 
 
 @asynccontextmanager
@@ -49,10 +50,10 @@ async def serving(folder: Path, metrics: Metrics | None = None, **settings: Any)
         yield app
 
 
-async def until(true: Any) -> None:
+async def until(true: Callable[[], object]) -> None:
     """Let everybody else have his turn until ``true()`` holds."""
     async with asyncio.timeout(PATIENCE_S):
-        while not true():
+        while not true():  # noqa: ASYNC110 - what is waited for has no event of its own
             await asyncio.sleep(0.001)
 
 

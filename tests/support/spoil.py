@@ -22,6 +22,7 @@ from msgspec import inspect
 from keymeld_protocol import payloads, statements
 from keymeld_protocol.shapes import Payload
 from keymeld_protocol.statements import Statement
+from keymeld_protocol.values import Sized
 
 ALL: dict[str, type[Any]] = {**payloads.KINDS, "note.*": payloads.Note}
 """Every kind of payload, notes among them."""
@@ -113,7 +114,7 @@ def _value(kind: inspect.Type, path: str, agreed: dict[str, Any], *, optional: b
     match _solid(kind):
         case inspect.StructType() as info:
             return _struct(info, path, agreed, optional=optional)
-        case inspect.CustomType(cls=cls):
+        case inspect.CustomType(cls=cls) if issubclass(cls, Sized):
             return (sha256(path.encode()).hexdigest() * 3)[: 2 * cls.size]
         case inspect.IntType(ge=ge):
             return ge or 0
@@ -177,7 +178,7 @@ def _bad(kind: inspect.Type, good: Any) -> Iterator[tuple[str, Any]]:
             yield "a fraction", good + 0.5
             yield "a float", float(good)
         case inspect.LiteralType(values=values):
-            yield "none of its words", values[0] + 1 if isinstance(values[0], int) else values[0].upper()
+            yield "none of its words", values[0] + 1 if isinstance(values[0], int) else str(values[0]).upper()
         case inspect.StrType(max_length=longest, pattern=pattern):
             if longest is not None:
                 yield "too long", "x" * (longest + 1)

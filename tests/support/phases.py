@@ -1,0 +1,97 @@
+"""Signings in every phase: two enclaves, the vault (slots 0 and 1, goes last) and the tower (slot 2).
+
+asked(SELF)      a request by slot 0; the rules by slot, else none
+nonces()         its first attempt is open              psigs()       the vault has said nonces and psigs
+confirming()     every psig is there                    IN[phase]()   a session in that phase
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from keymeld_protocol.payloads import (
+    SigningExpired,
+)
+from keymeld_protocol.shapes import MAX_ATTEMPTS, Rule
+from keymeld_protocol.signing_state import Phase
+from keymeld_protocol.statements import Statement
+from tests.support.machines import (
+    GRACE,
+    HOUR,
+    NOON,
+    TOWER,
+    VAULT,
+    Keygen,
+    Signing,
+    completed,
+    key_of,
+)
+
+SELF = Rule(approval="self")
+
+
+def quorum(threshold: int, *of: int) -> Rule:
+    """The rule ``threshold`` of these slots."""
+    return Rule(approval="quorum", threshold=threshold, of=of)
+
+
+def asked(*rules: Rule, slots: int = 3, **fields: Any) -> Signing:
+    """A request by slot 0 of a keygen with these rules; slots 0 and 1 are at the vault, slot 2 at the tower."""
+    return Signing(completed(slots, *rules), **fields)
+
+
+def nonces() -> Signing:
+    """The first attempt is open."""
+    return asked().open()
+
+
+def psigs() -> Signing:
+    """Everybody has sent nonces; the vault, which is last, has signed too."""
+    return nonces().steps((TOWER, "nonces"), (VAULT, "both"))
+
+
+def confirming() -> Signing:
+    """Every psig is there."""
+    return psigs().steps((TOWER, "psigs"))
+
+
+def ended(make: Callable[[Signing], Statement], begin: Callable[[], Signing] = asked) -> Callable[[], Signing]:
+    """How a session comes to its end: what is said last."""
+
+    def build() -> Signing:
+        stream = begin()
+        said = make(stream)
+        stream.hear(said, at=NOON + HOUR if isinstance(said.payload, SigningExpired) else NOON)
+        return stream
+
+    return build
+
+
+IN: dict[Phase, Callable[[], Signing]] = {
+    Phase.APPROVING: asked,
+    Phase.NONCES: nonces,
+    Phase.PSIGS: psigs,
+    Phase.CONFIRMING: confirming,
+    Phase.COMPLETED: ended(lambda s: s.confirm(TOWER), confirming),
+    Phase.REJECTED: ended(lambda s: s.reject(0)),
+    Phase.FAILED: ended(lambda s: s.refuse(VAULT)),
+    Phase.CANCELLED: ended(lambda s: s.cancel()),
+    Phase.EXPIRED: ended(lambda s: s.expired()),
+}
+
+
+def three() -> Signing:
+    """Three enclaves of one slot each; the vault is last."""
+    keygen = Keygen(3)
+    for slot, name in enumerate(("vault", "castle", "tower")):
+        keygen.hear(keygen.join(slot, enclave=key_of(name)))
+        keygen.hear(keygen.accept(slot, by=key_of(name)))
+    return Signing(keygen).open()
+
+
+def sixteenth() -> Signing:
+    """The last attempt that a request has; its grace has just passed."""
+    stream = asked()
+    for _ in range(MAX_ATTEMPTS):
+        stream.open()
+        stream.now += GRACE
+    return stream
