@@ -14,7 +14,9 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+
+import anyio
 
 from keymeld_protocol.connection import CoordinatorSide
 from keymeld_protocol.keygen import KeygenState
@@ -78,7 +80,6 @@ class App:
         crowd = Crowd(config)
         self._people = Listener(self.dispatch, config, metrics, crowd, hello=self._hello)
         self._vaults = [self._enclave_listener(crowd) for _ in range(2 if config.enclave_tcp else 1)]
-        self._ticking: asyncio.Task[None] | None = None
         self.port = self.enclave_port = 0
         metrics.subscriptions.set_function(lambda: self.hub.subscriptions)
 
@@ -140,7 +141,6 @@ class App:
         await self.enclaves.load(stream for stream, _ in deadlines)
         for stream, deadline in deadlines:
             self.clock.set(stream, deadline)
-        self._ticking = asyncio.create_task(self.clock.run())
         self.port = self.config.listen_port
         if self.config.enclave_tcp is not None:
             self.enclave_port = int(self.config.enclave_tcp.rpartition(":")[2])
@@ -178,13 +178,11 @@ class App:
         listeners = [self._people, *self._vaults]
         for listener in listeners:
             listener.stop()
-        if self._ticking is not None:
-            self._ticking.cancel()
-            await asyncio.gather(self._ticking, return_exceptions=True)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.config.drain_ms / 1000):
-                await self.sessions.drain()
-        await asyncio.gather(*(listener.close() for listener in listeners))
+        with anyio.move_on_after(self.config.drain_ms / 1000):
+            await self.sessions.drain()
+        async with anyio.create_task_group() as goodbyes:
+            for listener in listeners:
+                goodbyes.start_soon(listener.close)
 
 
 def _opener(state: State) -> XOnlyKey:
@@ -217,7 +215,10 @@ async def running(
         app = App(config, store, _voice(config, create=not existed), metrics, now)
         try:
             await app.start()
-            yield app
+            async with anyio.create_task_group() as ticking:  # a clock that fails ends the coordinator, loudly
+                ticking.start_soon(app.clock.run)
+                yield app
+                ticking.cancel_scope.cancel()
         finally:
             await app.drain()
     finally:
