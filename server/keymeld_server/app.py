@@ -80,6 +80,7 @@ class App:
         crowd = Crowd(config)
         self._people = Listener(self.dispatch, config, metrics, crowd, hello=self._hello)
         self._vaults = [self._enclave_listener(crowd) for _ in range(2 if config.enclave_tcp else 1)]
+        self._ticking: asyncio.Task[None] | None = None
         self.port = self.enclave_port = 0
         metrics.subscriptions.set_function(lambda: self.hub.subscriptions)
 
@@ -141,6 +142,7 @@ class App:
         await self.enclaves.load(stream for stream, _ in deadlines)
         for stream, deadline in deadlines:
             self.clock.set(stream, deadline)
+        self._ticking = asyncio.create_task(self.clock.run())
         self.port = self.config.listen_port
         if self.config.enclave_tcp is not None:
             self.enclave_port = int(self.config.enclave_tcp.rpartition(":")[2])
@@ -171,6 +173,11 @@ class App:
         """The line that says that everything is ready, for whoever started this process."""
         return f"keymeld-server ready {self.url} enclave unix:{self.config.enclave_socket} coordinator {self.key.hex()}"
 
+    async def tick(self) -> None:
+        """Wait while the clock ticks: only its failure ends this."""
+        if self._ticking is not None:
+            await asyncio.shield(self._ticking)
+
     async def drain(self) -> None:
         """Stop: nothing new, finish what has begun, say goodbye (4200)."""
         self._people.ready = False
@@ -178,6 +185,8 @@ class App:
         listeners = [self._people, *self._vaults]
         for listener in listeners:
             listener.stop()
+        if self._ticking is not None:
+            self._ticking.cancel()
         with anyio.move_on_after(self.config.drain_ms / 1000):
             await self.sessions.drain()
         async with anyio.create_task_group() as goodbyes:
@@ -215,10 +224,7 @@ async def running(
         app = App(config, store, _voice(config, create=not existed), metrics, now)
         try:
             await app.start()
-            async with anyio.create_task_group() as ticking:  # a clock that fails ends the coordinator, loudly
-                ticking.start_soon(app.clock.run)
-                yield app
-                ticking.cancel_scope.cancel()
+            yield app
         finally:
             await app.drain()
     finally:
@@ -243,7 +249,10 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     async with running(config) as app:
         print(app.announcement(), flush=True)
         log.info("ready", extra=about(url=app.url))
-        await stop.wait()
+        async with anyio.create_task_group() as until:
+            until.start_soon(app.tick)  # a clock that fails ends the coordinator, loudly
+            await stop.wait()
+            until.cancel_scope.cancel()
         log.info("draining")
     log.info("stopped")
 

@@ -176,7 +176,13 @@ class Listener:
     def _peer(self) -> Peer:
         faster = ENCLAVE_REQUESTS if self._is_enclave else 1
         per_second = self._config.requests_per_second * faster
-        side = CoordinatorSide(Salt(os.urandom(32)), self.origins, per_second, burst=2 * per_second)
+        side = CoordinatorSide(
+            Salt(os.urandom(32)),
+            self.origins,
+            per_second,
+            2 * per_second,
+            max_proven=self._config.proofs_per_connection,
+        )
         return Peer(side, Outbox(self._dispatch.sessions, side.proven, self._dispatch.hub.drop), self._is_enclave)
 
     async def _read(self, socket: Socket, peer: Peer) -> None:

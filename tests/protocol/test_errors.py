@@ -1,7 +1,5 @@
 """The words and numbers of errors: stable, distinct, and silent about secrets."""
 
-import pytest
-
 from keymeld_protocol import errors
 from keymeld_protocol.errors import (
     BadInput,
@@ -42,9 +40,9 @@ def test_only_what_may_pass_by_itself_is_worth_repeating() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", [BadInput, Refused, Unavailable])
-def test_what_travels_is_a_wire_error(kind: type[WireError]) -> None:
-    assert issubclass(kind, WireError) and issubclass(kind, KeymeldError)
+def test_what_travels_is_a_wire_error() -> None:
+    for kind in (BadInput, Refused, Unavailable):
+        assert kind.__mro__[1:3] == (WireError, KeymeldError)
 
 
 def test_what_a_hearer_finds_does_not_travel() -> None:

@@ -95,7 +95,8 @@ def test_an_id_is_a_number_or_a_short_text(ident: object) -> None:
     ("member", "value"),
     [
         ("jsonrpc", 2), ("jsonrpc", "1.0"), ("jsonrpc", "2.0\n"), ("jsonrpc", None), ("id", -1), ("id", 2**53),
-        ("id", 1.5), ("id", True), ("id", []), ("id", {}), ("id", "x" * 65), ("method", 5), ("method", []), ("method", "x" * 65),
+        ("id", 1.5), ("id", True), ("id", []), ("id", {}), ("id", "x" * 65), ("method", 5), ("method", []),
+        ("method", "x" * 65),
     ],
 )  # fmt: skip
 def test_a_member_that_breaks_its_rule_is_named(member: str, value: object) -> None:

@@ -105,6 +105,7 @@ def test_the_missing_are_those_whose_yes_would_help() -> None:
     assert missing(SELF, 1, ALL, said(1), NOW) == frozenset()
     assert missing(quorum(2, 0, 1, 2), 1, ALL, said(), NOW) == {1, 2}
     assert missing(quorum(2, 0, 1, 2), 1, ALL, said(no=(2,)), NOW) == {1}
+    assert missing(quorum(2, 0, 1, 2), 1, ALL, said(2), NOW) == frozenset()
     assert missing(quorum(2, 0, 1, 2), 1, frozenset({0, 1}), said(), NOW) == {1}
     assert missing(NONE, 1, ALL, said(), NOW) == frozenset()
 
