@@ -15,6 +15,8 @@ import platform
 from collections.abc import Sequence
 from time import perf_counter
 
+import uvloop
+
 from examples.house import House
 from keymeld_client.keygens import Keygen
 
@@ -88,4 +90,4 @@ if __name__ == "__main__":
         prog="python -m benchmarks", description=__doc__.splitlines()[0] if __doc__ else ""
     )
     parser.add_argument("--sessions", type=int, default=300, help="how many sessions are timed (default: 300)")
-    asyncio.run(main(parser.parse_args().sessions))
+    uvloop.run(main(parser.parse_args().sessions))

@@ -10,6 +10,7 @@ from time import perf_counter
 
 from examples.house import House
 from keymeld_client.client import Client, connect
+from keymeld_client.joining import Choice, make_join
 from keymeld_client.keygens import Keygen
 from keymeld_client.trust import Trust
 from keymeld_client.wallet import Wallet
@@ -34,11 +35,17 @@ class Trio:
         return XOnlyKey.from_hex(self.house.enclaves[slot % len(self.house.enclaves)].identity)
 
     async def keygen(self) -> tuple[Keygen, float]:
-        """A keygen of three sealed slots; seconds from the last join until the creator sees all slots confirmed."""
+        """A keygen of three sealed slots; seconds from saying the last join until the creator sees all confirmed."""
         keygen = await self.clients[0].create_keygen(SLOTS, label="benchmark", network="regtest")
         for slot, ticket in enumerate(keygen.tickets):
+            client = self.clients[slot]
+            invited = await client.open_ticket(ticket)
+            with client.wallet.identity.auth(keygen.id, slot) as auth:
+                await client.courier.prove([auth])
+            wish = Choice(slot, "sealed", NONE, self.enclave(slot), "")
+            statement = make_join(client.wallet, invited.entry, invited.heard, client.group(keygen.id), wish)
             began = perf_counter()
-            await self.clients[slot].join(ticket, rule=NONE, enclave=self.enclave(slot))
+            await client.say(statement)
         await keygen.safe()
         return keygen, perf_counter() - began
 
