@@ -94,7 +94,7 @@ async def everybody_confirms(story: Story) -> None:
         await keygen.confirm()
     keygen = story.alice.keygen(story.keygen)
     safety, story.script = await keygen.safe(), keygen.roster.script()
-    story.minutes.says("All three", f"read the same digits to one another: {keygen.words}")
+    story.minutes.says("All three", f"read the same roster digits to one another: {keygen.roster_digits}")
     story.minutes.says("All three", f"see the group's taproot address, {safety}")
     story.minutes.notes(keygen.address)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
 from keymeld_protocol.errors import BrokenLog, InvalidCrypto, KeymeldError, WireError
@@ -26,9 +25,10 @@ from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.signing import Phase as SigningPhase
 from keymeld_protocol.signing import SigningState
 from keymeld_protocol.values import Id, Signature, XOnlyKey
+from keymeld_protocol.wording import counted
 
 from .results import signatures_of
-from .telling import tell
+from .telling import moment, tell
 
 T = TypeVar("T")
 Verdict = Literal["holds", "FAILED", "not checked", "says"]
@@ -78,11 +78,15 @@ class Report:
 
 
 class Audit:
-    """Goes through the sections of one file; ``secret`` is the group secret S, or None."""
+    """Goes through the sections of one file; ``secret`` is the group secret S of the session ``named``, or None.
 
-    def __init__(self, secret: bytes | None) -> None:
+    A session is known by its name: a member who knows S can open another one with the same S and the same salt.
+    """
+
+    def __init__(self, secret: bytes | None, named: Id | None = None) -> None:
         self.report = Report()
         self._secret = secret
+        self._named = named
         self._keygens: dict[Id, Replay] = {}
         self._groups: dict[Id, GroupKey] = {}
         self._rosters: dict[Id, Roster] = {}
@@ -126,7 +130,7 @@ class Audit:
         if not isinstance(heard.state, expected):
             self.report.add("FAILED", f"{name}: holds no {kind}")
             return False
-        self.report.add("holds", f"{name}: {len(records)} records; every signature, hash, place and step")
+        self.report.add("holds", f"{name}: {counted(len(records), 'record')}; every signature, hash, place and step")
         return True
 
     def _coordinator(self, heard: Replay, coordinator: XOnlyKey) -> None:
@@ -161,6 +165,9 @@ class Audit:
                 "not checked", "what members sealed: cards, address, messages, signatures (no ticket given)"
             )
             return None
+        if self._named is not None and self._named != heard.stream:
+            self.report.add("FAILED", f"the ticket is for another session, {self._named.hex()[:12]}")
+            return None
         try:
             self._groups[heard.stream] = GroupKey.open_group(self._secret, state.create.salt, state.create.group)
         except InvalidCrypto:
@@ -169,7 +176,7 @@ class Audit:
 
     def _keygen(self, heard: Replay, state: KeygenState) -> None:
         """Terms, cards and the keys they come to; who has confirmed."""
-        self.report.add("says", f"the keygen is {state.phase}, {len(state.seats)} slots")
+        self.report.add("says", f"the keygen is {state.phase}, {counted(len(state.seats), 'slot')}")
         self.report.add("not checked", f"whether {state.create.coordinator.hex()} is the coordinator's key")
         enclaves = {
             seat.join.enclave.hex() for seat in state.seats if seat is not None and seat.join.enclave is not None
@@ -191,7 +198,7 @@ class Audit:
             return
         self._rosters[heard.stream] = roster
         self.report.address = roster.address()
-        self.report.add("holds", f"{len(roster.cards)} cards with their proofs of possession")
+        self.report.add("holds", f"{counted(len(roster.cards), 'card')}, each with its proof of possession")
         self.report.add("holds", f"address {self.report.address}")
         self.report.add("says", f"{safety(state)}")
 
@@ -216,7 +223,7 @@ class Audit:
         found = self._try("signatures", lambda: signatures_of(heard, plan, roster, group))
         if found is not None:
             self.report.signatures = found
-            self.report.add("holds", f"{len(found)} signatures, each under the key and message computed here")
+            self.report.add("holds", f"{counted(len(found), 'signature')}, under the key and message computed here")
 
     def _try(self, what: str, check: Callable[[], T]) -> T | None:
         """A check of something sealed; what it raises is a failure."""
@@ -228,4 +235,4 @@ class Audit:
 
 
 def _moment(at: int) -> str:
-    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return moment(at, "%Y-%m-%d %H:%M:%S")

@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager, suppress
 from keymeld_protocol.connection import Placed
 from keymeld_protocol.contents import Network, Terms, TermsTweak
 from keymeld_protocol.errors import Blamed, InvalidCrypto, KeymeldError, Refused, bad_field
-from keymeld_protocol.keygen import Phase
+from keymeld_protocol.keygen import KeygenState, Phase
 from keymeld_protocol.records import Record
 from keymeld_protocol.roster import Roster, read_roster
 from keymeld_protocol.schnorr import SigningKey
@@ -125,9 +125,9 @@ class Client:
         await self.ledger.until_all(self.ledger.caught_up)
 
     def keygens(self) -> tuple[Keygen, ...]:
-        """The keygens of this wallet of which anything was heard."""
-        heard = [entry.id for entry in self.wallet.keygens(self.url) if self.ledger.replay(entry.id) is not None]
-        return tuple(Keygen(self, stream) for stream in heard)
+        """The keygens of this wallet of which anything was heard; a ticket may have named what is none."""
+        heard = [self.ledger.replay(entry.id) for entry in self.wallet.keygens(self.url)]
+        return tuple(Keygen(self, r.stream) for r in heard if r is not None and isinstance(r.state, KeygenState))
 
     def signings(self) -> tuple[Signing, ...]:
         """The signings of those keygens, oldest first."""
@@ -273,18 +273,25 @@ class Client:
         Raises:
             BadInput: the ticket is damaged, or is for another coordinator.
             Blamed: its group secret is not the session's.
-            Refused: its slot is taken.
+            WalletError: what it names is no keygen.
+            Refused: its slot is taken, or there is no such session.
         """
         ticket = Ticket.parse(ticket) if isinstance(ticket, str) else ticket
         if origin_of(ticket.url) != self.url:
             raise bad_field("ticket", f"is for {origin_of(ticket.url)}, this client talks to {self.url}")
-        entry = entry_of(ticket, self.url, self.wallet.keygen(ticket.keygen_id))
+        known = self.wallet.keygen(ticket.keygen_id)
+        entry = entry_of(ticket, self.url, known)
         self.wallet.remember(entry)
         keygen = self.keygen(entry.id)
-        await self._hear(keygen, [] if ticket.slot is None else [ticket.slot])
-        if ticket.slot is None:
-            await self._hear(keygen, list(range(len(keygen.state.seats))))
-        self.group(entry.id)
+        try:
+            await self._hear(keygen, [] if ticket.slot is None else [ticket.slot])
+            if ticket.slot is None:
+                await self._hear(keygen, list(range(len(keygen.state.seats))))
+            self.group(entry.id)
+        except KeymeldError:
+            if known is None:  # a ticket that lies must not stand in the way of one that does not
+                self.wallet.forget(entry.id)
+            raise
         return keygen
 
     async def _hear(self, keygen: Keygen, slots: list[int]) -> None:

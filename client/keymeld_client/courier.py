@@ -318,7 +318,7 @@ class Courier:
                 raise
             self.wallet.answered(pending)
             if placed.head is not None:
-                self.ledger.head(placed.stream, placed.head)
+                self.ledger.head(getattr(pending.statement.payload, "stream", pending.statement.id), placed.head)
             return placed
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from keymeld_protocol.errors import KeymeldError
 from keymeld_protocol.printable import printable
+from keymeld_protocol.wording import slots_told
 
 
 class WalletError(KeymeldError):
@@ -60,10 +61,13 @@ class SigningEnded(KeymeldError):
     """
 
     def __init__(self, phase: str, code: str, slots: tuple[int, ...], detail: str, may_be_signed: bool) -> None:
-        named = f", slots {', '.join(map(str, slots))}" if slots else ""
+        if code == phase:
+            how = f" by {slots_told(slots)}" if slots else ""
+        else:
+            how = f": {code}, {slots_told(slots)}" if slots else f": {code}"
         why = f" ({printable(detail)})" if detail else ""
         warning = "; it may be signed all the same: treat its coins as spent" if may_be_signed else ""
-        super().__init__(f"the signing {_ENDED.get(phase, phase)}: {code}{named}{why}{warning}")
+        super().__init__(f"the signing {_ENDED.get(phase, phase)}{how}{why}{warning}")
         self.phase = phase
         self.code = code
         self.slots = slots
@@ -71,4 +75,5 @@ class SigningEnded(KeymeldError):
         self.may_be_signed = may_be_signed
 
 
-_ENDED = {"failed": "failed", "rejected": "was rejected", "cancelled": "was cancelled", "expired": "has expired"}
+_ENDED = {"failed": "failed", "rejected": "was rejected", "cancelled": "was cancelled by who asked for it",
+          "expired": "has expired"}  # fmt: skip

@@ -150,13 +150,14 @@ def check_choice(state: KeygenState, choice: Choice) -> None:
 def make_join(wallet: Wallet, entry: KeygenEntry, heard: Replay, group: GroupKey, choice: Choice) -> Statement:
     """Make a fresh key for the slot, seal it if custody asks for it, and say ``keygen.join``.
 
-    The generation is on disk before the key is used: no two envelopes ever carry the same key.
+    The generation is on disk before the key is used, and higher than any in the log: no two envelopes ever carry the
+    same key, not even those of a wallet that was restored from an old copy.
 
     Raises:
         WalletError: no ticket for this slot, or the generation could not be stored.
         InvalidCrypto: the enclave's identity is no key.
     """
-    generation = wallet.next_generation(entry.id, choice.slot)
+    generation = wallet.next_generation(entry.id, choice.slot, _used(wallet, heard, choice.slot))
     with (
         entry.invite(choice.slot) as invite,
         wallet.identity.auth(entry.id, choice.slot) as auth,
@@ -183,6 +184,12 @@ def make_join(wallet: Wallet, entry: KeygenEntry, heard: Replay, group: GroupKey
         )
         blobs = [card] if envelope is None else [card, envelope]
         return make(said, auth.sign, invite.sign, blobs=blobs)
+
+
+def _used(wallet: Wallet, heard: Replay, slot: int) -> int:
+    """The last generation in the log of this identity's joins of ``slot``; −1 if there is none."""
+    with wallet.identity.auth(heard.stream, slot) as auth:
+        return heard.state.generations.get(XOnlyKey(auth.key), -1) if isinstance(heard.state, KeygenState) else -1
 
 
 def _card(keygen: Id, choice: Choice, by: XOnlyKey, signing: Secret) -> bytes:

@@ -8,6 +8,7 @@ A handle holds no state: all of it is in the client's verified log, and whatever
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from keymeld_protocol.contents import Body, Terms
@@ -21,13 +22,14 @@ from keymeld_protocol.shapes import Custody, Rule
 from keymeld_protocol.statements import Statement, make
 from keymeld_protocol.ticket import Ticket
 from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wording import slots_told
 
 from .asking import Unsigned, make_body, make_request, requester
 from .entries import KeygenEntry
 from .errors import KeygenEnded, WalletError
 from .joining import Choice, check_choice, make_join, tickets_of
 from .ledger import now_ms
-from .seats import is_seated
+from .seats import is_seated, why_unseated
 
 if TYPE_CHECKING:
     from .client import Client
@@ -142,12 +144,12 @@ class Keygen:
 
     @property
     def safety(self) -> Safety:
-        """Whether the address may be funded, in words by ``str``."""
-        return safety(self.state)
+        """Whether the address may be funded, in words by ``str``; not while the log is read-only, nor without us."""
+        return replace(safety(self.state), trouble=self.read_only or why_unseated(self.entry.slots, self.slots))
 
     @property
-    def words(self) -> str:
-        """The roster's first 80 bits as five groups of four hex digits, to compare by telephone.
+    def roster_digits(self) -> str:
+        """The roster's first 80 bits as five groups of four hex digits: members compare them by telephone.
 
         Raises:
             Refused, Blamed: as `roster`.
@@ -202,8 +204,12 @@ class Keygen:
 
         Raises:
             KeygenEnded, Blamed, ReadOnly: as `completed`.
+            JoinRefused, WalletError: this wallet has joined, and somebody else sits in its place.
         """
         await self.completed()
+        if (why := why_unseated(self.entry.slots, self.slots)) is not None:
+            self._ready()
+            raise WalletError(why)
         return await self.client.ledger.until(self.id, lambda _: self.safety if self.safety.safe else None)
 
     def __aiter__(self) -> AsyncIterator[Record]:
@@ -212,7 +218,7 @@ class Keygen:
 
     def _check_alive(self) -> None:
         if self.state.phase == Phase.EXPIRED:
-            raise KeygenEnded(f"the deadline passed; slots {list(self.state.holdouts())} were missing")
+            raise KeygenEnded(f"the deadline passed; missing: {slots_told(self.state.holdouts())}")
 
     def _ready(self) -> bool:
         """Whether all joined slots are ready; raises what stands in the way for good."""

@@ -265,8 +265,9 @@ class Ledger(Listening):
         self.ring(stream)
 
     def _break(self, heard: Replay, error: BrokenLog, theirs: Theirs) -> None:
-        """This session is read-only from now on; what broke it is kept."""
-        heard.broken = heard.broken or error
+        """This session is read-only from now on; what broke it is kept, and a fork rather than anything less."""
+        if heard.broken is None or (isinstance(error, Fork) and not isinstance(heard.broken, Fork)):
+            heard.broken = error
         head = self.heads.get(heard.stream)
         evidence = describe(heard, heard.broken, head[0] if head else None, theirs)
         self.wallet.accuse(heard.stream, evidence)

@@ -15,15 +15,19 @@ What the bytes mean is decided by `keymeld_protocol.connection.PeerSide`; here i
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from socket import gaierror
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_socket
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidMessage, WebSocketException
 from websockets.typing import Subprotocol
 
 from keymeld_protocol import frames
@@ -37,6 +41,7 @@ ANSWER_S: Final = 10.0
 """Seconds that the socket may take to open, hello to come, and a ping to be answered."""
 
 _PORTS: Final = {"ws": "80", "wss": "443"}
+_ERRNO: Final = re.compile(r"\[Errno ([0-9]{1,4})\]")
 T = TypeVar("T")
 
 
@@ -193,6 +198,7 @@ class Link:
         code = received.code if received is not None else None
         told = self._goodbye
         reason = (received.reason if received is not None else "") or (told.reason if told else "") or "connection lost"
+        reason = "the coordinator stops or restarts" if code == Close.DRAINING else reason
         return LinkClosed(code, printable(reason[:200]), told.retry_after_ms if told else 0)
 
 
@@ -215,7 +221,7 @@ async def dial(url: str, hear: Callable[[Heard | Presence], None]) -> AsyncItera
             proxy=True if urlsplit(url).scheme == "wss" else None,
         )
     except (OSError, WebSocketException, TimeoutError) as error:
-        raise LinkClosed(None, f"{url} cannot be reached: {str(error) or type(error).__name__}") from None
+        raise LinkClosed(None, f"{url} cannot be reached: {_why(error)}") from None
     link = Link(socket, origin_of(url), hear)
     reader = asyncio.create_task(link._read())
     try:
@@ -228,3 +234,20 @@ async def dial(url: str, hear: Callable[[Heard | Presence], None]) -> AsyncItera
         with suppress(asyncio.CancelledError):
             await reader
         await socket.close()
+
+
+def _why(error: Exception) -> str:
+    """Why no socket opened, as a person would say it: ``connection refused``, not a number of the system."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {ANSWER_S:g} s"
+    if isinstance(error, gaierror):
+        return "its name is not known, or name resolution does not work"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate does not hold: {getattr(error, 'verify_message', '') or error}"
+    if isinstance(error, ssl.SSLError | ConnectionResetError | EOFError | InvalidMessage):
+        return "what listens there is no coordinator, or wss:// and ws:// (with TLS and without) were mixed up"
+    if isinstance(error, OSError):  # of several addresses tried, the event loop lists what went wrong with each
+        found = {error.errno} if error.errno else {int(number) for number in _ERRNO.findall(str(error))}
+        if len(found) == 1:
+            return os.strerror(found.pop()).lower()
+    return str(error) or type(error).__name__

@@ -160,7 +160,7 @@ def verify_log(lines: Iterable[str], secret: Ticket | bytes | None = None) -> Re
     Raises:
         BadLog: the file is no exported log at all.
     """
-    audit = Audit(bytes(secret.group_secret) if isinstance(secret, Ticket) else secret)
+    audit = Audit(bytes(secret.group_secret), secret.keygen_id) if isinstance(secret, Ticket) else Audit(secret)
     for section in read_log(lines):
         header = section.header
         audit.section(header.stream, header.kind, header.coordinator, section.records, section.head)

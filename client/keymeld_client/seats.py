@@ -30,6 +30,11 @@ def is_seated(heard: Replay, state: KeygenState, group: GroupKey, slot: int, aut
     return seat.ready
 
 
+def why_unseated(joined: tuple[int, ...], seated: tuple[int, ...]) -> str | None:
+    """Why a wallet that has said joins for the slots ``joined`` must not call the address its own, or None."""
+    return "this wallet has joined and sits in no slot: the keys are others' alone" if joined and not seated else None
+
+
 def _join(heard: Replay, auth: XOnlyKey, generation: int) -> Record | None:
     """The record of one join."""
     for record in reversed(heard.records):

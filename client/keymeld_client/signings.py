@@ -6,7 +6,7 @@ and no signature is given that was not verified here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING
 
 from keymeld_protocol.contents import SignInput
@@ -15,7 +15,7 @@ from keymeld_protocol.payloads import SigningApprove, SigningCancel, SigningReje
 from keymeld_protocol.plan import Plan, plan_of
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
-from keymeld_protocol.shapes import Said
+from keymeld_protocol.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS, Said
 from keymeld_protocol.signing import ENDS, Phase, SigningState
 from keymeld_protocol.statements import make
 from keymeld_protocol.values import Hash, Id, Signature, XOnlyKey
@@ -135,14 +135,16 @@ class Signing:
         A coordinator can withhold a later no: a short ``until_ms`` bounds that.
 
         Raises:
-            Blamed: the body does not hold; nothing was said.
+            Blamed: the body does not hold, or the request would live too long; nothing was said.
             Refused: nobody waits for this wallet's yes, or it has said no before.
             ReadOnly: the log broke.
         """
         until = None if until_ms is None else now_ms() + until_ms
         self.client.ledger.require(self.id)
         self.plan  # noqa: B018 - a yes covers what was read here
-        slots = self._speakers(self.state.consent.approvals)
+        self._check_life()
+        consent, now = self.state.consent, now_ms()
+        slots = self._speakers([slot for slot in consent.approvals if consent.counts(slot, now)])
         waited_for = [slot for slot in slots if slot in self.state.holdouts()]
 
         def yes(by: XOnlyKey, after: Hash) -> Said:
@@ -171,13 +173,23 @@ class Signing:
             raise Refused(Reason.NOT_ALLOWED, "only the requester cancels", field="by")
         await self._say(own, lambda by, after: SigningCancel(v=1, by=by, stream=self.id, after=after))
 
-    def _speakers(self, spoken: object) -> list[int]:
+    def _check_life(self) -> None:
+        """A yes ends with its request, which lives at most 7 days: by our own clock, not by the coordinator's.
+
+        Raises:
+            Blamed: ``expires_too_late``.
+        """
+        if self.state.request.expires_at > now_ms() + REQUEST_LIFE_MS + CLOCKS_APART_MS:
+            asked = (self.state.consent.requester,)
+            raise Blamed("expires_too_late", asked, "by this machine's clock it would live longer than 7 days")
+
+    def _speakers(self, spoken: Iterable[int]) -> list[int]:
         """The own slots that have neither said no nor are among ``spoken``.
 
         Raises:
             Refused: there is none.
         """
-        done = set(self.state.consent.rejected) | set(spoken)  # type: ignore[call-overload]
+        done = set(self.state.consent.rejected) | set(spoken)
         slots = [slot for slot in self.keygen.slots if slot not in done]
         if not slots:
             raise Refused(Reason.ALREADY_SAID, "this wallet has had its say about this request", field="by")

@@ -25,8 +25,10 @@ class Status:
     def __str__(self) -> str:
         """In words, for a status line."""
         why = f": {self.error}" if self.error else ""
-        when = f"; trying again in {self.retry_in_s:.1f} s" if self.retry_in_s is not None else ""
-        return f"{self.state}{why}{when}"
+        if self.retry_in_s is None:
+            return f"{self.state}{why}"
+        when = f"in {self.retry_in_s:.1f} s" if self.retry_in_s >= 0.05 else "at once"
+        return f"{self.state}{why}; trying again {when}"
 
 
 class Bell:

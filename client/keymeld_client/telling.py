@@ -18,6 +18,14 @@ from keymeld_protocol.signing import SigningState
 BLIND = "BLIND: nobody can see what this signs; it may spend every coin of this group"
 
 
+def moment(at: int, form: str = "%Y-%m-%d %H:%M") -> str:
+    """A time (ms since the Unix epoch) in UTC; a stranger's impossible one is shown as its number."""
+    try:
+        return f"{datetime.fromtimestamp(at / 1000, UTC):{form}} UTC"
+    except (ValueError, OverflowError, OSError):
+        return f"{at} ms after 1970, which no calendar holds"
+
+
 def name_of(roster: Roster, slot: int) -> str:
     """``slot 1 (Bob)``, safe to print."""
     label = roster.cards[slot].label
@@ -29,11 +37,10 @@ def tell(state: SigningState, plan: Plan, roster: Roster) -> Iterator[str]:
     yield f"Asked by {name_of(roster, state.consent.requester)} for {printable(roster.terms.label) or 'this group'}"
     if plan.body.memo:
         yield f"Memo    {printable(plan.body.memo)}"
-    yield f"Until   {datetime.fromtimestamp(state.request.expires_at / 1000, UTC):%Y-%m-%d %H:%M} UTC"
-    own = {roster.script(subset) for subset in (None, *range(len(roster.subsets)))}
+    yield f"Until   {moment(state.request.expires_at)}"
     for index, spend in enumerate(plan.spends):
         yield f"Transaction {index + 1} of {len(plan.spends)}  {spend.txid}"
-        for line in spend.summary(roster.terms.network, own).lines():
+        for line in roster.summary(spend).lines():
             yield f"  {line}"
     for index, (asked, item) in enumerate(zip(plan.body.items, plan.items, strict=True)):
         if isinstance(asked, SignMessage):

@@ -134,8 +134,10 @@ class Wallet:
         replace_file(self._keygen_path(entry.id), dump_entry(entry))
         self._keygens[entry.id] = entry
 
-    def next_generation(self, ident: Id, slot: int) -> int:
+    def next_generation(self, ident: Id, slot: int, heard: int = -1) -> int:
         """Count one more join of ``slot``, on disk, before anything is said with it; gives its generation.
+
+        It is higher than ``heard``, the last one in the log: a wallet that was restored has counted too few.
 
         Raises:
             WalletError: the keygen is unknown, the slot was joined 65,536 times, or the disk failed.
@@ -143,7 +145,7 @@ class Wallet:
         entry = self._keygens.get(ident)
         if entry is None:
             raise WalletError("this wallet holds no ticket for that keygen")
-        generation = entry.generations.get(slot, -1) + 1
+        generation = max(entry.generations.get(slot, -1), heard) + 1
         if generation > 0xFFFF:
             raise WalletError(f"slot {slot} was joined too often")
         entry.generations[slot] = generation
@@ -236,13 +238,15 @@ class Wallet:
     # Evidence ---------------------------------------------------------------------------------------------------
 
     def accuse(self, stream: Id, evidence: dict[str, object]) -> None:
-        """Keep what broke a stream's log; a fork stays read-only until its owner removes the file.
+        """Keep what broke a stream's log first; a fork stays read-only until its owner removes the file.
+
+        A fork takes the place of anything less: a record that merely does not follow must not hide it.
 
         Raises:
             WalletError: the disk is full, or the folder cannot be written.
         """
-        path = self.folder / "evidence" / f"{stream.hex()}.json"
-        if not path.exists():
+        path, kept = self.folder / "evidence" / f"{stream.hex()}.json", self.evidence(stream)
+        if kept is None or (evidence.get("fork") and not kept.get("fork")):
             replace_file(path, msgspec.json.format(msgspec.json.encode(evidence)))
 
     def evidence(self, stream: Id) -> dict[str, object] | None:

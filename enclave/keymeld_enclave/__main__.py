@@ -55,7 +55,7 @@ async def _serve(config: Config, identity: EnclaveIdentity) -> int:
     running = asyncio.current_task()
     assert running is not None
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, link.stop, running)
     try:
         with suppress(asyncio.CancelledError):
             await link.run()

@@ -19,11 +19,11 @@ from keymeld_protocol import keygen
 from keymeld_protocol.errors import Blamed, BrokenLog
 from keymeld_protocol.hearing import Hearing
 from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.payloads import CustodyAccept, CustodyRefuse, KeygenConfirm
+from keymeld_protocol.payloads import CustodyAccept, CustodyRefuse, KeygenConfirm, Note
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import read_roster
-from keymeld_protocol.signing_state import SigningState
+from keymeld_protocol.signing_state import Phase, SigningState
 from keymeld_protocol.statements import Statement
 from keymeld_protocol.values import Id
 
@@ -79,6 +79,7 @@ class Agent:
         self._said: dict[Id, set[Hashable]] = {}
         self._began: dict[Id, int] = {}
         self._finished: list[Id] = []
+        self._withdrawn: dict[Id, int] = {}
 
     def subscribed(self, stream: Id, top: int) -> list[Statement]:
         """``stream`` stood at ``top`` when it was subscribed: what came before may be another life's doing."""
@@ -88,9 +89,14 @@ class Agent:
         return self._after(heard, also=replay)
 
     def hear(self, stream: Id, record: Record) -> list[Statement]:
-        """Verify a record; what is owed now is returned to be submitted."""
+        """Verify a record; what is owed now is returned to be submitted.
+
+        The bodies of notes move nothing: they are not kept, so that nobody fills our memory with them.
+        """
         if not self._listens(stream, record):
             return []
+        if isinstance(record.statement.payload, Note):
+            record = record.without_blobs(Note.BLOBS)
         try:
             return self._after(self.hearing.hear(stream, record))
         except BrokenLog as error:
@@ -100,6 +106,8 @@ class Agent:
 
     def _listens(self, stream: Id, record: Record) -> bool:
         """Whether a record can concern us: not of a stream that ended here, nor of one that is not believed."""
+        if stream in self._withdrawn:
+            return False
         replay = self.hearing.streams.get(stream)
         return record.offset == 1 if replay is None else replay.broken is None
 
@@ -184,6 +192,7 @@ class Agent:
 
     def _owed_to_signing(self, replay: Replay, state: SigningState) -> list[Statement]:
         if not state.open:
+            self._withdraw(state)
             self._finish(replay.stream)
             return []
         work = self._works.get(replay.stream)
@@ -210,6 +219,14 @@ class Agent:
         return work.owed(self._now())
 
     # Ends
+
+    def _withdraw(self, state: SigningState) -> None:
+        """A no that was heard binds: until the request expires, no history without it is listened to (CRYPTO §6)."""
+        now = self._now()
+        while self._withdrawn and self._withdrawn[oldest := next(iter(self._withdrawn))] <= now:
+            del self._withdrawn[oldest]
+        if state.consent.rejected or state.phase in (Phase.REJECTED, Phase.CANCELLED):
+            self._withdrawn[state.stream] = state.request.expires_at
 
     def _finish(self, stream: Id) -> None:
         """Forget a stream that has ended."""

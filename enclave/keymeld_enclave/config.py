@@ -33,7 +33,7 @@ examples:
   keymeld-enclave identity
       the identity key (64 hex digits), made at the first call: keymeld join --trust-enclave KEY
   keymeld-enclave
-      dial ./keymeld-enclave.sock, where keymeld-server listens for enclaves
+      dial ./keymeld-enclave.sock, where a keymeld-server that was started in this folder listens for enclaves
   keymeld-enclave --coordinator ws://127.0.0.1:8766 --key-file /var/lib/keymeld/enclave.key
       dial over TCP; the key file has mode 0600, and whoever can read it can open every envelope
 

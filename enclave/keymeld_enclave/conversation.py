@@ -144,7 +144,7 @@ class Conversation:
         self._ask("authenticate", proof, self._authenticated, refused=self._rejected)
 
     def _rejected(self, problem: WireError) -> None:
-        raise Ended(f"the coordinator does not take this enclave: {problem}", terminal=True)
+        raise Ended(f"the coordinator does not take this enclave: {problem.message}", terminal=True)
 
     def _authenticated(self, _: object) -> None:
         for statement in self._outbox.unanswered():

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -60,18 +61,23 @@ class Link:
         self._on_ready = on_ready
         self._outbox = Outbox()
         self._waits = Waits(random)
+        self._stopped = False
+
+    def stop(self, running: asyncio.Task[object]) -> None:
+        """End ``running``, which runs this link: a cancellation alone is lost where a connection ends just then."""
+        self._stopped = True
+        running.cancel()
 
     async def run(self) -> None:
-        """Stay connected until cancelled.
+        """Stay connected until cancelled, or told to `stop`.
 
         Raises:
             Ended: the coordinator refuses this enclave for good.
         """
-        while True:
+        while not self._stopped:
             code, retry_after_ms = await self._once()
-            _require_not_cancelled()
             pause = self._waits.after(code, retry_after_ms)
-            tell(logging.INFO, "disconnected", code=code or 0, ms=int(pause * 1000))
+            tell(logging.INFO, "dialling again", code=code or 0, ms=int(pause * 1000))
             await asyncio.sleep(pause)
 
     async def _once(self) -> tuple[int | None, int]:
@@ -86,7 +92,7 @@ class Link:
         except* ConnectionClosed as lost:
             code = _close_code(lost)
         except* (OSError, TimeoutError, WebSocketException) as lost:
-            tell(logging.WARNING, "not connected", error=named(lost.exceptions[0]))
+            tell(logging.WARNING, "not connected", error=f"{self.address}: {_why(lost.exceptions[0])}")
         except* Ended as ended:
             why = next(error for error in ended.exceptions if isinstance(error, Ended))
             tell(logging.WARNING, "conversation ended", error=str(why))
@@ -120,17 +126,6 @@ class Link:
                 self._waits.reset()
                 tell(logging.INFO, "connected")
                 self._on_ready()
-
-
-def _require_not_cancelled() -> None:
-    """A signal to end that comes together with the end of a connection counts, although the other error was raised.
-
-    Raises:
-        CancelledError: this task was told to end.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 async def _send(socket: ClientConnection, talk: Conversation) -> None:
@@ -171,6 +166,14 @@ class Waits:
 def now_ms() -> int:
     """The host's time (ms)."""
     return time.time_ns() // 1_000_000
+
+
+def _why(error: Exception) -> str:
+    """Why nobody was reached, without what the other side may have put into it."""
+    if isinstance(error, FileNotFoundError):
+        return "nobody listens there yet"
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number).lower() if number is not None and number > 0 else named(error)
 
 
 def _close_code(lost: BaseExceptionGroup[ConnectionClosed]) -> int | None:

@@ -110,11 +110,8 @@ class Signer:
         return Finished(signature=key.sign(item.message))
 
     def _first(self, signing: Id, attempt: Attempt, index: int, kept: Nonces) -> Entry:
-        item = attempt.items[index]
-        if not self._takes_part(attempt, index):
-            return Nothing()
-        if self._is_alone(attempt, index):
-            return self._finished(item)
+        if not self._takes_part(attempt, index) or self._is_alone(attempt, index):
+            return Nothing()  # no signature leaves in a step that everybody calls nonces
         secnonce = self._draw(signing, attempt, index, bytes(66))
         kept.keep(index, secnonce)
         return Nonce(pubnonce=secnonce.pubnonce)
@@ -130,10 +127,20 @@ class Signer:
         return Both(pubnonce=pubnonce, psig=self._spend(attempt, index, session, secnonce))
 
     def _answer(self, attempt: Attempt, index: int, kept: Nonces) -> Entry:
-        if not self._takes_part(attempt, index) or self._is_alone(attempt, index) or index in attempt.failed:
+        if not self._takes_part(attempt, index) or index in attempt.failed:
             return Nothing()
+        if self._is_alone(attempt, index):
+            return self._finished(attempt.items[index])
         secnonce = kept.pop(index)
+        if self._said(attempt, index) != secnonce.pubnonce:
+            secnonce.wipe()
+            raise NoncesGone(f"item {index} of attempt {attempt.number}: the log has another nonce of ours")
         return Psig(psig=self._spend(attempt, index, attempt.session(index), secnonce))
+
+    def _said(self, attempt: Attempt, index: int) -> bytes | None:
+        """Our nonce in the log; where two processes have one identity, the other one's may stand there."""
+        ours = attempt.pubnonces.get(self._key)
+        return None if ours is None else ours[index]
 
     def _spend(self, attempt: Attempt, index: int, session: musig.Session, secnonce: Secnonce) -> bytes:
         return partial_sign(session, self._signer(attempt, index), secnonce)

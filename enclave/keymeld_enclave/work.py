@@ -26,12 +26,12 @@ from keymeld_protocol.payloads import (
     SigningRefuse,
     SigningRetry,
 )
-from keymeld_protocol.plan import Plan, plan_of
+from keymeld_protocol.plan import Item, plan_of
 from keymeld_protocol.policy import Verdict
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.sealing import GroupKey
-from keymeld_protocol.shapes import Rule
+from keymeld_protocol.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS, Rule
 from keymeld_protocol.signing_state import Phase, SigningState, expected, nonces_hash
 from keymeld_protocol.statements import Statement
 
@@ -51,7 +51,7 @@ class SigningWork:
         self._signer = signer
         self._custody = signer.custody
         self._began = began
-        self._plan: Plan | None = None
+        self._items: tuple[Item, ...] = ()
         self._attempt: Attempt | None = None
         self._nonces: Nonces | None = None
         self._live = False
@@ -81,6 +81,11 @@ class SigningWork:
             self._blamed = None
         elif isinstance(said, SigningContribute):
             self._read(said, record.statement)
+            self._let_go(record, "values")
+
+    def _let_go(self, record: Record, field: str) -> None:
+        """What was read is not kept: nobody fills our memory with requests that wait, or with what signers say."""
+        self.heard.records[record.offset - 1] = record.without_blobs((field,))
 
     def _read(self, said: SigningContribute, statement: Statement) -> None:
         """Open a contribution; one that does not hold blames its signer, and nobody owes anything to its attempt."""
@@ -98,26 +103,39 @@ class SigningWork:
         except (InvalidCrypto, BadInput) as error:
             raise Blamed("bad_values", said.slots, str(error)) from None
 
-    def _made_plan(self) -> Plan:
-        if self._plan is None:
-            self._plan = plan_of(self.state, self.heard.records[0].statement, self._signer.roster, self._group)
-        return self._plan
+    def _planned(self) -> tuple[Item, ...]:
+        """The items; of the body they are all that is kept, since its transactions take ten times their bytes."""
+        if not self._items:
+            opening = self.heard.records[0]
+            self._items = plan_of(self.state, opening.statement, self._signer.roster, self._group).items
+            self._let_go(opening, "body")
+        return self._items
 
     def _reading(self) -> Attempt:
         if self._attempt is None:
             state = self.state
-            self._attempt = Attempt(state.attempt, self._made_plan().items, state.signers, self._signer.roster)
+            self._attempt = Attempt(state.attempt, self._planned(), state.signers, self._signer.roster)
         return self._attempt
 
     def owed(self, now: int) -> list[Statement]:
         """What this enclave owes at ``now`` (ms)."""
         try:
-            self._made_plan()
+            self._check_life(now)
+            self._planned()
             return list(self._owed(self.state, now))
         except (Blamed, Unacceptable) as error:
             return self._refuse(error.code, str(error))
         except InvalidCrypto as error:
             return self._refuse("cannot_sign", str(error))
+
+    def _check_life(self, now: int) -> None:
+        """A request lives at most 7 days by our own clock too, whatever ``at`` the coordinator gave its records.
+
+        Raises:
+            Blamed: ``expires_too_late``.
+        """
+        if self.state.request.expires_at > now + REQUEST_LIFE_MS + CLOCKS_APART_MS:
+            raise Blamed("expires_too_late", (), "the request would live longer than 7 days")
 
     def _owed(self, state: SigningState, now: int) -> Iterable[Statement]:
         """The step that is ours now, or the confirmation that somebody owes."""
@@ -158,10 +176,10 @@ class SigningWork:
         if state.request.expires_at <= now:
             raise Blamed("expired", (), "the request has expired by this enclave's clock")
         ours = set(self._custody.state.slots_at(self._voice.key))
-        for key_list in {item.slots for item in self._made_plan().items}:
-            for slot in sorted(ours.intersection(key_list)):
+        for key_list in {policy.as_key_list(item.slots) for item in self._planned()}:
+            for slot in sorted(ours & key_list):
                 rule = self._custody.take(slot).policy.rule
-                verdict = policy.evaluate(rule, slot, frozenset(key_list), state.consent, now)
+                verdict = policy.evaluate(rule, slot, key_list, state.consent, now)
                 early = verdict is Verdict.WAITING and _waits_for_time(rule, now)
                 if verdict is not Verdict.MET and not early:
                     raise Blamed("rule_not_met", (slot,), f"the rule sealed with slot {slot} is not met")

@@ -26,6 +26,7 @@ from . import frames
 from .errors import BadInput, Reason, Refused, WireError
 from .frames import Authenticate, Frame, JsonId, WireHead, WireRecord
 from .schnorr import SigningKey, tagged_hash, verify
+from .shapes import Count
 from .values import Epoch, Id, Salt, XOnlyKey
 
 
@@ -127,8 +128,7 @@ class CoordinatorSide:
                 self._count(now)  # what cannot be read counts as well
             return self._request(frame)
         except WireError as problem:
-            if problem.reason is not Reason.NOT_ALLOWED:
-                self._strike(problem)
+            self._strike(problem)
             return frames.error(frame.id if frame is not None else None, problem)
 
     def _frame(self, data: str | bytes) -> Frame:
@@ -197,9 +197,9 @@ class Hello(msgspec.Struct, frozen=True):
 
     challenge: Salt
     versions: tuple[str, ...]
-    time: int
-    limits: dict[str, int]
-    heartbeat_ms: int
+    time: Count
+    limits: dict[str, Count]
+    heartbeat_ms: Count
     coordinator: XOnlyKey
     epoch: Epoch
 
@@ -223,15 +223,15 @@ class Presence(msgspec.Struct, frozen=True):
 class Goodbye(msgspec.Struct, frozen=True):
     """The coordinator is about to close."""
 
-    code: int
+    code: Count
     reason: str
-    retry_after_ms: int = 0
+    retry_after_ms: Count = 0
 
 
 class Subscribed(msgspec.Struct, frozen=True):
     """The answer to ``subscribe``: what follows as records, and whether it continues what was verified."""
 
-    top: int
+    top: Count
     recovered: bool
     reason: str | None = None
     head: WireHead | None = None
@@ -242,7 +242,7 @@ class Placed(msgspec.Struct, frozen=True):
     """The answer to ``submit``, after the commit."""
 
     stream: Id
-    offset: int
+    offset: Count
     head: WireHead | None = None
 
 
@@ -252,7 +252,7 @@ class SessionInfo(msgspec.Struct, frozen=True):
     stream: Id
     kind: str
     state: str
-    top: int
+    top: Count
     keygen: Id | None = None
 
 
@@ -268,8 +268,8 @@ class Answer:
 class _Problem(msgspec.Struct):
     reason: str
     field: str | None = None
-    limit: int | None = None
-    retry_after_ms: int | None = None
+    limit: Count | None = None
+    retry_after_ms: Count | None = None
 
 
 class _Error(msgspec.Struct):

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from .wording import slots_told
+
 
 class Reason(StrEnum):
     """The stable word of an error on the wire (protocol/README.md, *Errors*)."""
@@ -113,7 +115,7 @@ class Blamed(KeymeldError):
     """What somebody sealed to the group does not hold; ``slots`` are theirs, ``code`` is the stable word."""
 
     def __init__(self, code: str, slots: tuple[int, ...], message: str) -> None:
-        super().__init__(f"{code}, slots {list(slots)}: {message}" if slots else f"{code}: {message}")
+        super().__init__(f"{code}, {slots_told(slots)}: {message}" if slots else f"{code}: {message}")
         self.code = code
         self.slots = slots
         self.message = message

@@ -95,13 +95,9 @@ class Hearing:
         """Hear the signings that waited for this keygen; one that breaks (its replay says so) harms no other stream."""
         verified: list[tuple[Replay, Record]] = []
         for stream in [s for s, queue in self.waiting.items() if getattr(_opening(queue), "keygen", None) == keygen]:
-            queue = self.waiting.pop(stream)
             with suppress(BrokenLog):
-                for index, record in enumerate(queue):
+                for record in self.waiting.pop(stream):
                     verified += self.hear(stream, record)
-                    if stream in self.waiting:
-                        self.waiting[stream] += queue[index + 1 :]
-                        break
         return verified
 
 

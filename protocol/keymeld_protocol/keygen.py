@@ -35,6 +35,7 @@ from .records import Record
 from .schnorr import tagged_hash
 from .shapes import MAX_JOINS, MAX_NOTES, Payload
 from .values import Hash, Id, XOnlyKey
+from .wording import slots_told
 
 REPLACE_AFTER_MS = 60_000
 
@@ -90,7 +91,7 @@ class KeygenState:
         """
         joins = tuple(seat.join for seat in self.seats if seat is not None)
         if len(joins) != len(self.seats):
-            raise Refused(Reason.WRONG_STATE, f"slots {list(self.holdouts())} are still free or not ready")
+            raise Refused(Reason.WRONG_STATE, f"still free or not ready: {slots_told(self.holdouts())}")
         return joins
 
     def holdouts(self) -> tuple[int, ...]:

@@ -7,10 +7,11 @@ over statements that it has verified itself.  The others evaluate the same funct
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 
-from .shapes import Rule
+from .shapes import Rule, as_bits
 
 
 class Verdict(Enum):
@@ -28,10 +29,24 @@ class Consent:
     requester: int
     approvals: Mapping[int, int]
     rejected: frozenset[int]
+    _yes: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def counts(self, slot: int, at: int) -> bool:
         """Whether ``slot`` says yes at time ``at`` (ms)."""
         return slot not in self.rejected and self.approvals.get(slot, -1) > at
+
+    def yes(self, at: int) -> int:
+        """The slots that say yes at time ``at`` (ms), as bits; remembered, since every slot's rule asks the same."""
+        if at not in self._yes:
+            self._yes.clear()
+            self._yes[at] = as_bits(slot for slot in self.approvals if self.counts(slot, at))
+        return self._yes[at]
+
+
+@lru_cache(512)
+def as_key_list(slots: tuple[int, ...]) -> frozenset[int]:
+    """The slots that sign an item, as `evaluate` takes them: the very same set each time, which is found at once."""
+    return frozenset(slots)
 
 
 def evaluate(rule: Rule, slot: int, key_list: frozenset[int], consent: Consent, at: int) -> Verdict:
@@ -47,24 +62,32 @@ def evaluate(rule: Rule, slot: int, key_list: frozenset[int], consent: Consent, 
     if rule.not_after is not None and at > rule.not_after:
         return Verdict.HOPELESS
     voters, threshold = _voters(rule, slot, consent)
-    eligible = [voter for voter in voters if voter in key_list]
-    if len([voter for voter in eligible if voter not in consent.rejected]) < threshold:
+    eligible = voters & _set(key_list)
+    if (eligible & ~_set(consent.rejected)).bit_count() < threshold:
         return Verdict.HOPELESS
     early = rule.not_before is not None and at < rule.not_before
-    enough = sum(consent.counts(voter, at) for voter in eligible) >= threshold
+    enough = (eligible & consent.yes(at)).bit_count() >= threshold
     return Verdict.MET if enough and not early else Verdict.WAITING
 
 
 def missing(rule: Rule, slot: int, key_list: frozenset[int], consent: Consent, at: int) -> frozenset[int]:
     """The slots whose yes would still help ``rule``: the holdouts of an approval."""
     voters, threshold = _voters(rule, slot, consent)
-    if sum(consent.counts(v, at) for v in voters if v in key_list) >= threshold:
+    eligible = voters & _set(key_list)
+    if (eligible & consent.yes(at)).bit_count() >= threshold:
         return frozenset()
-    return frozenset(v for v in voters if v in key_list and v not in consent.rejected and not consent.counts(v, at))
+    left = eligible & ~_set(consent.rejected) & ~consent.yes(at)
+    return frozenset(voter for voter in key_list if left >> voter & 1)
 
 
-def _voters(rule: Rule, slot: int, consent: Consent) -> tuple[tuple[int, ...], int]:
-    """Whose yes counts, and how many are needed; for ``none`` the requester's own."""
-    if rule.approval == "quorum" and rule.of is not None and rule.threshold is not None:
-        return rule.of, rule.threshold
-    return ((slot,), 1) if rule.approval == "self" else ((consent.requester,), 1)
+def _voters(rule: Rule, slot: int, consent: Consent) -> tuple[int, int]:
+    """Whose yes counts (as bits), and how many are needed; for ``none`` the requester's own."""
+    if rule.approval == "quorum" and rule.threshold is not None:
+        return rule.voters, rule.threshold
+    return 1 << (slot if rule.approval == "self" else consent.requester), 1
+
+
+@lru_cache(512)
+def _set(slots: frozenset[int]) -> int:
+    """A set of slots as bits."""
+    return as_bits(slots)

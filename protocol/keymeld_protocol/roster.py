@@ -17,8 +17,10 @@ from .keygen import KeygenState, Phase
 from .keys import possession_is_proven
 from .replay import Replay
 from .sealing import GroupKey
-from .transaction import taproot_address, taproot_script
+from .summary import Summary
+from .transaction import Spend, taproot_address, taproot_script
 from .values import Hash, Id
+from .wording import slots_told
 
 
 @dataclass(frozen=True)
@@ -61,26 +63,49 @@ class Roster:
         """The taproot address of the group, or of a subset."""
         return taproot_address(self.keyagg(subset).output, self.terms.network)
 
+    def summary(self, spend: Spend) -> Summary:
+        """Who gets what from a transaction: an output comes back only to a key list that holds all those that pay.
+
+        A subset is fewer people than the group: what goes from the group to a subset is paid out, and no change.
+        """
+        paying = {self._lists[coin.script] for coin in spend.inputs if coin.script in self._lists}
+        change = [script for script, slots in self._lists.items() if all(payers <= slots for payers in paying)]
+        return spend.summary(self.terms.network, self._lists, change)
+
+    @cached_property
+    def _lists(self) -> dict[bytes, frozenset[int]]:
+        """The slots of every key list, by its script."""
+        subsets = (None, *range(len(self.subsets)))
+        return {self.script(subset): frozenset(self.slots_of(subset)) for subset in subsets}
+
 
 @dataclass(frozen=True)
 class Safety:
-    """Whether an address may be funded: only when every slot has confirmed the same roster (PROTOCOL §4)."""
+    """Whether an address may be funded: only when every slot has confirmed the same roster (PROTOCOL §4).
+
+    ``trouble`` is what speaks against it whoever has confirmed, such as a log that broke.
+    """
 
     by_participant: tuple[int, ...]
     by_enclave: tuple[int, ...]
     missing: tuple[int, ...]
+    trouble: str | None = None
 
     @property
     def safe(self) -> bool:
-        """Nobody is missing."""
-        return not self.missing
+        """Nobody is missing, and nothing speaks against it."""
+        return not self.missing and self.trouble is None
 
     def __str__(self) -> str:
         """In words, as shown beside an address."""
-        if not self.safe:
-            return f"NOT safe to fund: slots {_list(self.missing)} have not confirmed the roster"
-        told = [f"slots {_list(self.by_participant)} confirmed by their participants"] if self.by_participant else []
-        told += [f"slots {_list(self.by_enclave)} by an enclave alone"] if self.by_enclave else []
+        if self.trouble is not None:
+            return f"NOT safe to fund: {self.trouble}"
+        if self.missing:
+            have = "has" if len(self.missing) == 1 else "have"
+            return f"NOT safe to fund: {slots_told(self.missing)} {have} not confirmed the roster"
+        whose = "its participant" if len(self.by_participant) == 1 else "their participants"
+        told = [f"{slots_told(self.by_participant)} confirmed by {whose}"] if self.by_participant else []
+        told += [f"{slots_told(self.by_enclave)} confirmed by an enclave alone"] if self.by_enclave else []
         return f"safe to fund: {', '.join(told)}"
 
 
@@ -133,7 +158,8 @@ def read_roster(heard: Replay, group: GroupKey) -> Roster:
     """
     state = _keygen(heard)
     if state.phase != Phase.COMPLETED or state.roster is None:
-        raise Refused(Reason.WRONG_STATE, f"the keygen is {state.phase}; slots {list(state.holdouts())} are missing")
+        missing = f"; missing: {slots_told(state.holdouts())}" if state.holdouts() else ""
+        raise Refused(Reason.WRONG_STATE, f"the keygen is {state.phase}, not completed{missing}")
     terms = read_terms(heard, group)
     cards = tuple(read_card(heard, group, slot) for slot in range(len(state.seats)))
     _check_distinct(cards)
@@ -170,7 +196,3 @@ def _open(heard: Replay, group: GroupKey, ident: Id, field: str) -> bytes:
         return group.open_in(statement.payload, field, sealed)
     except InvalidCrypto as error:
         raise Blamed("bad_seal", (), f"{field}: {error}") from None
-
-
-def _list(slots: tuple[int, ...]) -> str:
-    return ", ".join(map(str, slots))

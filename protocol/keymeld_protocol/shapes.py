@@ -7,6 +7,8 @@ integers in 0…2⁵³−1, bytes as lower-case hex.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
@@ -31,6 +33,8 @@ MAX_WALLET_NOTES: Final = 10_000
 """Notes of one wallet."""
 MAX_PAYLOAD: Final = 256 * 1024
 REQUEST_LIFE_MS: Final = 7 * 24 * 3600 * 1000
+CLOCKS_APART_MS: Final = 600_000
+"""How far the coordinator's clock may be ahead of a hearer's, when it lets a request live for its full seven days."""
 MIN_GRACE_MS: Final = 500
 MAX_GRACE_MS: Final = 60_000
 
@@ -51,7 +55,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A strict JSON object: no unknown fields, absent optional fields are left out."""
 
 
-class Rule(Shape, frozen=True, kw_only=True):
+class Rule(Shape, frozen=True, kw_only=True, dict=True):
     """Who must say yes before a key is used (CRYPTO §6): public in the join and equal inside the envelope."""
 
     approval: Literal["none", "self", "quorum"]
@@ -60,6 +64,11 @@ class Rule(Shape, frozen=True, kw_only=True):
     delay_ms: Annotated[int, Meta(ge=1, le=2**53 - 1)] | None = None
     not_before: Millis | None = None
     not_after: Millis | None = None
+
+    @cached_property
+    def voters(self) -> int:
+        """The slots of a quorum as bits: a thousand rules about a thousand slots each are judged in milliseconds."""
+        return as_bits(self.of or ())
 
     def check(self) -> None:
         """A quorum has ``threshold`` of distinct, rising slots; the other rules have neither field.
@@ -119,6 +128,14 @@ class Said(Payload, frozen=True, kw_only=True):
 
     stream: Id
     after: Hash
+
+
+def as_bits(slots: Iterable[int]) -> int:
+    """Slots as a set that is compared in one step: bit i for slot i."""
+    bits = 0
+    for slot in slots:
+        bits |= 1 << slot
+    return bits
 
 
 def check_rising(field: str, slots: tuple[int, ...]) -> None:

@@ -132,7 +132,7 @@ def expected(state: SigningState) -> dict[XOnlyKey, str]:
 
 def verdict(state: SigningState, at: int) -> Verdict:
     """Whether the public rules of all needed slots are met at ``at`` (ms)."""
-    joins, needed = state.keygen.joins, frozenset(state.request.slots)
+    joins, needed = state.keygen.joins, policy.as_key_list(state.request.slots)
     found = {policy.evaluate(joins[slot].rule, slot, needed, state.consent, at) for slot in needed}
     return next((v for v in (Verdict.HOPELESS, Verdict.WAITING) if v in found), Verdict.MET)
 

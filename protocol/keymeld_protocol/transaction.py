@@ -82,21 +82,24 @@ class Spend:
             sig_hash.taproot(self._tx, index, self._spent, sig_hash.DEFAULT, 0, b"", b"", precomputed=self._common)
         )
 
-    def summary(self, network: Network, own: Collection[bytes]) -> Summary:
+    def summary(self, network: Network, own: Collection[bytes], change: Collection[bytes] | None = None) -> Summary:
         """Say who gets what; ``own`` are the group's scripts, computed from its keys and never taken from a request.
+
+        An output to one of ``change`` (None: of ``own``) comes back to the group; any other is paid out.
 
         Raises:
             BadInput: an unknown network.
         """
         known = frozenset(own)
+        back = known if change is None else frozenset(change)
         scripts = {output.script for output in (*self.inputs, *self.outputs)}
         addresses = {script: address_of(script, network) for script in scripts}
 
-        def coins(outputs: Iterable[Output]) -> tuple[Coin, ...]:
-            return tuple(Coin(amount, script, addresses[script], script in known) for amount, script in outputs)
+        def coins(outputs: Iterable[Output], ours: frozenset[bytes]) -> tuple[Coin, ...]:
+            return tuple(Coin(amount, script, addresses[script], script in ours) for amount, script in outputs)
 
         locked = any(tx_in.sequence != _FINAL for tx_in in self._tx.vin)
-        return Summary(coins(self.inputs), coins(self.outputs), self._tx.lock_time if locked else 0)
+        return Summary(coins(self.inputs, known), coins(self.outputs, back), self._tx.lock_time if locked else 0)
 
     def finalize(self, signatures: Mapping[int, bytes]) -> bytes:
         """Serialize the transaction with one key-path signature (64 bytes) as the witness of each input named.

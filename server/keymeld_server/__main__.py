@@ -69,7 +69,9 @@ def _fast_loop() -> type[asyncio.AbstractEventLoop] | None:
 
 
 def _complain(code: int, problem: Exception) -> int:
-    print(f"keymeld-server: {problem}", file=sys.stderr)
+    """Say what went wrong, without our own words for the wire and without the system's numbers."""
+    told = problem.message if isinstance(problem, StoreError) else getattr(problem, "strerror", None) or problem
+    print(f"keymeld-server: {told}", file=sys.stderr)
     return code
 
 

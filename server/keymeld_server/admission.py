@@ -24,6 +24,7 @@ from keymeld_protocol.payloads import (
 )
 from keymeld_protocol.statements import Statement
 from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wording import counted
 
 from .config import Config
 from .secretfiles import AccessTokens
@@ -31,6 +32,7 @@ from .session import Session
 
 NOT_YET: Final = (CustodyReseal, KeygenLeave, CustodyWiped, SigningHeard, SigningDispute)
 """Kinds whose payloads are fixed, but which no machine of this version takes."""
+_UNITS: Final = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second"))
 
 
 class Admission:
@@ -110,7 +112,7 @@ class Admission:
             raise Refused(Reason.NOT_ALLOWED, "coordinator: names another coordinator", field="coordinator")
         _at_most("slots", len(payload.slots), config.slots_max)
         _at_most("subsets", len(payload.subsets), config.subsets_max)
-        _at_most("expires_at", payload.expires_at, now + config.keygen_life_ms, config.keygen_life_ms)
+        _at_most_ahead("expires_at", payload.expires_at - now, config.keygen_life_ms)
 
     def _check_request(self, payload: SigningRequest, now: int, home: Session | None) -> None:
         config = self._config
@@ -119,13 +121,24 @@ class Admission:
         if not home.chain.knows(payload.after):
             raise Refused(Reason.FORK, "after: no record of the keygen's stream has that hash", field="after")
         _at_most("items", payload.items, config.items_max)
-        _at_most("expires_at", payload.expires_at, now + config.request_life_ms, config.request_life_ms)
+        _at_most_ahead("expires_at", payload.expires_at - now, config.request_life_ms)
         if not config.grace_min_ms <= payload.grace_ms <= config.grace_max_ms:
             raise bad_field("grace_ms", f"must be {config.grace_min_ms}…{config.grace_max_ms} here")
 
 
-def _at_most(field: str, value: int, bound: int, limit: int | None = None) -> None:
-    """Refuse what passes a configured limit; ``limit`` is the number to tell, if it is not the bound itself."""
-    told = bound if limit is None else limit
-    if value > bound:
-        raise Refused(Reason.OVER_LIMIT, f"{field}: at most {told} here", field=field, limit=told)
+def _at_most(field: str, value: int, limit: int) -> None:
+    """Refuse what passes a configured limit."""
+    if value > limit:
+        raise Refused(Reason.OVER_LIMIT, f"{field}: at most {limit} here", field=field, limit=limit)
+
+
+def _at_most_ahead(field: str, ahead: int, limit: int) -> None:
+    """Refuse a time that lies further ahead (ms) than a configured limit; people are told a span."""
+    if ahead > limit:
+        raise Refused(Reason.OVER_LIMIT, f"{field}: at most {_span(limit)} ahead here", field=field, limit=limit)
+
+
+def _span(ms: int) -> str:
+    """A span of time in the largest unit that it is a multiple of: ``30 days``."""
+    size, unit = next(((size, unit) for size, unit in _UNITS if ms % size == 0), (1, "ms"))
+    return counted(ms // size, unit) if size > 1 else f"{ms} ms"

@@ -28,7 +28,7 @@ from keymeld_protocol.shapes import (
 )
 
 from . import settings
-from .settings import BadSetting, many, maybe, one_of, path, setting, text, whole
+from .settings import USAGE, BadSetting, many, maybe, one_of, path, setting, text, whole
 
 PREFIX: Final = "KEYMELD_SERVER_"
 SECOND: Final = 1_000
@@ -221,6 +221,7 @@ def load(argv: Sequence[str] | None = None, environment: Mapping[str, str] | Non
         SystemExit: ``--help``, or a flag that nobody knows.
     """
     command = settings.parser(Config, "keymeld-server", PREFIX, ABOUT, EXAMPLE)
+    command.usage = f"keymeld-server [new-epoch] {USAGE}"
     argv = sys.argv[1:] if argv is None else argv
     return settings.read(Config, command, PREFIX, argv, os.environ if environment is None else environment)
 

@@ -15,8 +15,8 @@ import errno
 import logging
 import os
 import socket as socket_module
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,7 +83,8 @@ class Listener:
         Raises:
             OSError: the address cannot be bound.
         """
-        self._server = await serve(self._converse, host, port, backlog=4096, **self._options())
+        with _named(f"{host}:{port}"):
+            self._server = await serve(self._converse, host, port, backlog=4096, **self._options())
         self._keeper = asyncio.create_task(self._keep())
         bound: int = next(iter(self._server.sockets)).getsockname()[1]
         return bound
@@ -94,10 +95,11 @@ class Listener:
         Raises:
             OSError: the path cannot be bound, or another process listens there.
         """
-        _clear(path)
         before = os.umask(0o177)
         try:
-            self._server = await unix_serve(self._converse, str(path), **self._options())
+            with _named(f"unix:{path}"):
+                _clear(path)
+                self._server = await unix_serve(self._converse, str(path), **self._options())
         finally:
             os.umask(before)
         self._path = path
@@ -267,6 +269,21 @@ class Listener:
         return None
 
 
+@contextmanager
+def _named(address: str) -> Iterator[None]:
+    """What the system says about an address, with the address and in its words.
+
+    Raises:
+        OSError: the same, told so.
+    """
+    try:
+        yield
+    except OSError as error:
+        number = error.errno or 0  # below 0 where a name does not resolve
+        told = os.strerror(number).lower() if number > 0 else error.strerror or str(error)
+        raise OSError(number, f"cannot listen on {address}: {told}") from None
+
+
 def _clear(path: Path) -> None:
     """Remove a Unix socket that nobody listens on any more.
 
@@ -277,7 +294,7 @@ def _clear(path: Path) -> None:
         return
     with closing(socket_module.socket(socket_module.AF_UNIX)) as probe:
         if probe.connect_ex(str(path)) == 0:
-            raise OSError(errno.EADDRINUSE, f"{path}: another process listens there")
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
     path.unlink()
 
 

@@ -57,8 +57,13 @@ class Told:
     @property
     def size(self) -> int:
         """About how many bytes it takes (payload and blobs)."""
-        said = self.record.statement
-        return len(said.text) + sum(len(blob) for blob in said.blobs if blob is not None)
+        return size_of(self.record)
+
+
+def size_of(record: Record) -> int:
+    """About how many bytes a record takes (payload and blobs)."""
+    said = record.statement
+    return len(said.text) + sum(len(blob) for blob in said.blobs if blob is not None)
 
 
 def envelope_for(record: Record) -> XOnlyKey | None:
@@ -78,6 +83,11 @@ class Part:
     come: frozenset[XOnlyKey]
     changed: bool
     deadline: int | None
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it adds (payloads and blobs)."""
+        return sum(size_of(record) for record in self.records)
 
     def append(self) -> Append:
         """This part as the store takes it."""
@@ -182,6 +192,11 @@ class Session:
         self._tail_bytes += told.size
         while len(self.tail) > TAIL_RECORDS or (self._tail_bytes > TAIL_BYTES and len(self.tail) > 1):
             self._tail_bytes -= self.tail.popleft().size
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes its tail takes."""
+        return self._tail_bytes
 
     # Read -------------------------------------------------------------------------------------------------------
 

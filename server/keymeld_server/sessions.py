@@ -38,6 +38,10 @@ log = logging.getLogger(__name__)
 
 LIVE_SESSIONS = 8192
 """Sessions in memory; the least recently used are loaded anew when somebody asks for them."""
+LIVE_BYTES = 128 * 1024 * 1024
+"""What the ends of their logs may take together, payloads and blobs; sent frames may come to three times as much."""
+WEIGH_BYTES = 16 * 1024 * 1024
+"""They are weighed whenever they have grown by so much."""
 READ_RECORDS = 256
 READ_BYTES = 512 * 1024
 """One read from the store."""
@@ -80,6 +84,8 @@ class Sessions:
         self._now = now
         self._here = here
         self._live_max = live_max
+        self._bytes_max = LIVE_BYTES
+        self._grown = 0
         self._live: OrderedDict[Id, Session] = OrderedDict()
         self._loading: dict[Id, asyncio.Task[bool]] = {}
         self._commits: set[asyncio.Task[Place]] = set()
@@ -184,8 +190,11 @@ class Sessions:
             await self._store.append(*[part.append() for part in decision.parts])  # APPEND
             for part in decision.parts:
                 part.session.settle(part)  # APPLY
+                self._grown += part.size
                 self.publish(part)  # PUBLISH
                 self.watch(part.session)
+                if part.session.under_way == 1:
+                    part.session.commit = None  # its result is a Place in this session: a cycle
         except BaseException as problem:
             self._drop(decision)
             if said is not None and isinstance(problem, Conflict) and (place := await self._stored(said)) is not None:
@@ -269,6 +278,7 @@ class Sessions:
             return False
         session.loaded()
         self._live.setdefault(stream, session)
+        self._grown += session.weight
         self._evict()
         return True
 
@@ -277,6 +287,18 @@ class Sessions:
         surplus = len(self._live) - self._live_max
         for stream in list(islice(self._live, surplus)) if surplus > 0 else ():
             if not self._live[stream].under_way:
+                del self._live[stream]
+        if self._grown > min(WEIGH_BYTES, self._bytes_max):
+            self._shed()
+
+    def _shed(self) -> None:
+        """Weigh what is in memory; beyond the limit the least recently used go, so that strangers do not fill it."""
+        self._grown, weight = 0, sum(session.weight for session in self._live.values())
+        for stream, session in list(self._live.items()):
+            if weight <= self._bytes_max:
+                return
+            if not session.under_way:
+                weight -= session.weight
                 del self._live[stream]
 
     async def older(self, stream: Id, after: int) -> list[Told]:

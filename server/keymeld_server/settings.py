@@ -23,6 +23,7 @@ from keymeld_protocol.errors import KeymeldError
 
 S = TypeVar("S")
 
+USAGE: Final = "[--config FILE] [--NAME VALUE ...]"
 UNITS: Final = {"ms": "MS", "bytes": "BYTES"}
 """Endings of names that say a unit, and how --help calls their values."""
 
@@ -206,7 +207,7 @@ def parser(kind: type, program: str, prefix: str, about: str, example: str) -> a
     """The command line: a flag for each setting, grouped, with unit, range, default and variable."""
     result = argparse.ArgumentParser(
         program,
-        usage=f"{program} [--config FILE] [--NAME VALUE ...]",
+        usage=f"{program} {USAGE}",
         description=about,
         epilog=example,
         formatter_class=argparse.RawDescriptionHelpFormatter,

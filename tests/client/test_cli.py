@@ -94,7 +94,7 @@ def test_the_wallet_is_named_by_the_environment_too(tmp_path: Path, monkeypatch:
         (["join", "x", "--approve", "most"], "use none, self, or a quorum"),
         (["join", "x", "--enclave", "ab"], "64 hex digits"),
         (["request", "ab"], "nothing to sign"),
-        (["request", "ab", "--message", "00"], "64 lower-case hex characters"),
+        (["request", "ab", "--message", "00"], "must be 64 hex digits (32 bytes)"),
         (["request", "ab", "--tx", "/nowhere", "--spent", "1"], "neither hex nor a file"),
         (["request", "ab", "--tx", "00", "--spent", "0.5"], "whole number of satoshi"),
         (["trust", "add", "zz"], "64 hex digits"),

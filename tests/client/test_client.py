@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from keymeld_client import Client, JoinRefused, Keygen, NotTrusted, Rule, Signing, SigningEnded, Trust, Wallet, connect
+from keymeld_client.ledger import now_ms
 from keymeld_protocol.contents import Body, SignMessage
 from keymeld_protocol.errors import BadInput, Blamed, Reason, Refused, WireError
 from keymeld_protocol.keygen import Phase
@@ -56,7 +57,7 @@ async def test_three_people_see_one_address(home: House) -> None:
     async with home.person("alice") as alice, home.person("bob") as bob, home.person("carol") as carol:
         keygens = await gather(alice, bob, carol)
         assert len({keygen.address for keygen in keygens}) == 1
-        assert len({keygen.words for keygen in keygens}) == 1
+        assert len({keygen.roster_digits for keygen in keygens}) == 1
         assert [keygen.slots for keygen in keygens] == [(0,), (1,), (2,)]
         assert keygens[0].address.startswith("bcrt1p")
         assert str(keygens[0].safety).startswith("safe to fund")
@@ -81,7 +82,7 @@ async def test_nobody_confirms_who_was_told_not_to(home: House) -> None:
 async def test_an_address_is_not_shown_before_everybody_is_there(home: House) -> None:
     async with home.person("alice") as alice:
         keygen = await alice.create_keygen(2, network="regtest")
-        with pytest.raises(Refused, match="slots \\[0, 1\\] are missing"):
+        with pytest.raises(Refused, match="missing: slots 0 and 1"):
             _ = keygen.address
         assert not keygen.safety.safe
 
@@ -291,6 +292,18 @@ async def test_who_approved_already_is_told_so(home: House) -> None:
         signing = await mine.request(messages=[MESSAGE])
         with pytest.raises(Refused, match="has had its say"):
             await signing.approve()
+
+
+async def test_a_yes_that_has_lapsed_is_said_anew(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with home.person("alice") as alice, home.person("bob") as bob, home.person("carol") as carol:
+        mine, *_ = await gather(alice, bob, carol, rules=(NONE, SELF, SELF))
+        signing = await mine.request(messages=[MESSAGE])
+        seen = await heard(bob, signing)
+        await seen.approve(until_ms=60_000)
+        later = now_ms() + 61_000
+        monkeypatch.setattr("keymeld_client.signings.now_ms", lambda: later)
+        await seen.approve()
+        assert seen.state.consent.approvals[1] == seen.state.request.expires_at
 
 
 @pytest.mark.parametrize("asked", [{"messages": [b"short"]}, {}, {"memo": "x" * 600, "messages": [MESSAGE]}])

@@ -1,11 +1,14 @@
 """One conversation: answers find their calls, silence is noticed, and every end has a reason."""
 
 import asyncio
+import os
+import ssl
+from socket import gaierror
 
 import pytest
 
 from keymeld_client import link as link_module
-from keymeld_client.link import LinkClosed, dial, origin_of
+from keymeld_client.link import LinkClosed, _why, dial, origin_of
 from keymeld_protocol import frames
 from keymeld_protocol.connection import Heard, Placed, Presence
 from keymeld_protocol.errors import BadInput, Reason, Refused
@@ -171,7 +174,7 @@ async def test_goodbye_says_when_to_come_back() -> None:
 
     async with scripted(script) as url, dial(url, nobody) as link:
         closed = await link.ended
-    assert (closed.code, closed.retry_after_ms, str(closed)) == (4200, 1500, "draining (4200)")
+    assert (closed.code, closed.retry_after_ms, str(closed)) == (4200, 1500, "the coordinator stops or restarts (4200)")
 
 
 @pytest.mark.parametrize("frame", [b"nonsense", b"[]", b'{"jsonrpc":"2.0","method":"record","params":{"stream":"x"}}'])
@@ -204,6 +207,33 @@ async def test_a_coordinator_of_another_version_is_left_for_good() -> None:
 
 
 async def test_an_address_where_nobody_listens_is_named() -> None:
-    with pytest.raises(LinkClosed, match="cannot be reached"):
+    with pytest.raises(LinkClosed, match=r"ws://127\.0\.0\.1:1 cannot be reached: connection refused$"):
         async with dial("ws://127.0.0.1:1", nobody):
             pass
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+async def test_a_stranger_who_hangs_up_is_no_coordinator(scheme: str) -> None:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(LinkClosed, match="is no coordinator, or wss:// and ws://"):
+            async with dial(f"{scheme}://127.0.0.1:{port}", nobody):
+                pass
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError("Multiple exceptions: [Errno 111] Connect ('::1', 1), [Errno 111] Connect ('127.0.0.1', 1)"),
+         os.strerror(111).lower()),
+        (OSError("Multiple exceptions: [Errno 111] one, [Errno 113] two"), "Multiple exceptions"),
+        (TimeoutError(), "no answer within 10 s"),
+        (gaierror(-2, "Name or service not known"), "its name is not known"),
+        (ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] no"), "its certificate does not hold"),
+    ],
+)  # fmt: skip
+async def test_what_went_wrong_is_told_without_numbers_where_they_add_nothing(error: Exception, told: str) -> None:
+    assert _why(error).startswith(told)

@@ -199,3 +199,21 @@ def test_after_a_success_waits_begin_anew() -> None:
     waits.after(None, 0)
     waits.reset()
     assert waits.after(None, 0) == 0.25
+
+
+@pytest.mark.asyncio
+async def test_a_signal_to_end_that_comes_as_a_connection_ends_is_not_lost(tmp_path: Path) -> None:
+    class Losing(Link):
+        """Told to end while its connection ends: what is raised is the loss, and the cancellation is forgotten."""
+
+        async def _once(self) -> tuple[int | None, int]:
+            task = asyncio.current_task()
+            assert task is not None
+            self.stop(task)
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+            return 4200, 0
+
+    vault = Vault(unix(tmp_path))
+    async with asyncio.timeout(PATIENCE_S):
+        await asyncio.create_task(Losing(vault.agent, unix(tmp_path), 10).run())

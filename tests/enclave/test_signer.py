@@ -213,12 +213,12 @@ def test_an_item_that_another_signer_cannot_sign_gets_no_psig(bench: Bench) -> N
     assert attempt.results()[1] == Failed(code="cannot")
 
 
-def test_an_item_of_slots_that_are_all_here_is_finished_whatever_the_step(bench: Bench) -> None:
+def test_an_item_of_slots_that_are_all_here_is_finished_when_psigs_are_due_and_not_before(bench: Bench) -> None:
     bench = Bench(subsets=((0, 2),))
     attempt = bench.attempt(bench.item(0))
     assert isinstance(bench.vault.both(SIGNING, attempt)[0], Finished)
-    assert isinstance(bench.vault.nonces(SIGNING, attempt, Nonces(1))[0], Finished)
-    assert bench.vault.psigs(attempt, Nonces(1)) == (Nothing(),)
+    assert bench.vault.nonces(SIGNING, attempt, Nonces(1)) == (Nothing(),)
+    assert isinstance(bench.vault.psigs(attempt, Nonces(1))[0], Finished)
     assert bench.keep.nonces(SIGNING, attempt, Nonces(1)) == (Nothing(),)
 
 

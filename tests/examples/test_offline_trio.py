@@ -18,7 +18,7 @@ STORY = [
     "The house opens: a coordinator at ws://127.0.0.1:",
     "Alice     opens “treasury”",
     "Bob       joins with a fresh key",
-    "safe to fund: slots 0, 1, 2 confirmed by their participants",
+    "safe to fund: slots 0, 1 and 2 confirmed by their participants",
     "All three disconnect",
     "The chain pays 50 BTC to that address",
     "▸ slot 0 (Alice) asks for a signature of slots 0, 1 and 2",

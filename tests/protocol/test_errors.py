@@ -62,7 +62,7 @@ def test_bad_field_names_its_field_twice() -> None:
 
 
 def test_blame_names_its_slots() -> None:
-    assert str(Blamed("bad_psig", (0, 2), "item 1")) == "bad_psig, slots [0, 2]: item 1"
+    assert str(Blamed("bad_psig", (0, 2), "item 1")) == "bad_psig, slots 0 and 2: item 1"
     assert str(Blamed("bad_terms", (), "unreadable")) == "bad_terms: unreadable"
 
 

@@ -241,12 +241,12 @@ def test_terms_that_the_creator_did_not_seal_blame_nobody_by_slot() -> None:
 
 def test_attack_39_an_address_is_safe_only_when_every_slot_has_confirmed() -> None:
     keygen = completed()
-    assert str(safety(keygen.state)) == "NOT safe to fund: slots 0, 1, 2 have not confirmed the roster"
+    assert str(safety(keygen.state)) == "NOT safe to fund: slots 0, 1 and 2 have not confirmed the roster"
     keygen.hear(keygen.confirm(VAULT), keygen.confirm(keygen.auth(0)))
-    assert str(safety(keygen.state)) == "NOT safe to fund: slots 2 have not confirmed the roster"
+    assert str(safety(keygen.state)) == "NOT safe to fund: slot 2 has not confirmed the roster"
     keygen.hear(keygen.confirm(keygen.auth(2)))
     assert str(safety(keygen.state)) == (
-        "safe to fund: slots 0, 2 confirmed by their participants, slots 1 by an enclave alone"
+        "safe to fund: slots 0 and 2 confirmed by their participants, slot 1 confirmed by an enclave alone"
     )
 
 
@@ -259,4 +259,4 @@ def test_attack_39_a_free_slot_has_confirmed_nothing() -> None:
 def test_what_nobody_did_is_not_said() -> None:
     keygen = completed(2)
     keygen.hear(keygen.confirm(keygen.auth(0)), keygen.confirm(keygen.auth(1)))
-    assert str(safety(keygen.state)) == "safe to fund: slots 0, 1 confirmed by their participants"
+    assert str(safety(keygen.state)) == "safe to fund: slots 0 and 1 confirmed by their participants"

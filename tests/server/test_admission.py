@@ -46,6 +46,15 @@ async def test_a_keygen_collects_joins_for_a_limited_time() -> None:
     assert await refusal(line, create) == (Reason.OVER_LIMIT, "expires_at", HOUR)
 
 
+@pytest.mark.parametrize(
+    ("limit", "told"), [(720 * HOUR, "30 days"), (HOUR, "1 hour"), (90_000, "90 seconds"), (1_500, "1500 ms")]
+)
+async def test_a_limit_of_time_is_told_as_a_span(limit: int, told: str) -> None:
+    line = Line(keygen_life_ms=limit)
+    with pytest.raises(WireError, match=f"^over_limit .*expires_at: at most {told} ahead here$"):
+        await (await line.sessions.submit(line.cast().create(line.time(), expires_at=line.time() + limit + 1)))
+
+
 async def test_a_request_has_at_most_the_configured_items() -> None:
     line = Line(items_max=2)
     request = line.request(await line.completed(), items=3)

@@ -15,6 +15,7 @@ from keymeld_protocol.frames import statement_json
 from keymeld_protocol.records import head_is_signed
 from keymeld_protocol.values import decode_sized
 from keymeld_server.app import running
+from keymeld_server.listener import Listener
 from keymeld_server.settings import BadSetting
 from tests.support.build import HOUR, Cast, complete, contribute, xonly
 from tests.support.coordinator import NOON, key_of
@@ -138,7 +139,23 @@ async def test_a_unix_socket_that_another_process_serves_is_left_alone(tmp_path:
     with closing(socket.socket(socket.AF_UNIX)) as other:
         other.bind(str(path))
         other.listen()
-        with pytest.raises(OSError, match="another process"):
+        with pytest.raises(OSError, match=f"cannot listen on unix:{path}: address already in use"):
             async with serving(tmp_path):
                 pass
     assert path.exists()
+
+
+async def test_an_enclave_may_prove_itself_before_the_last_socket_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waited for a restart dials the first socket that opens; a proof refused then would send it away for good."""
+    open_tcp, proven = Listener.open_tcp, list[object]()
+
+    async def later(self: Listener, host: str, port: int) -> int:
+        async with dial_unix(config_in(tmp_path).enclave_socket) as vault:
+            proven.append(await vault.prove(VAULT))
+        return await open_tcp(self, host, port)
+
+    monkeypatch.setattr(Listener, "open_tcp", later)
+    async with serving(tmp_path):
+        assert proven == [{"keys": [xonly(VAULT).hex()]}]

@@ -2,10 +2,11 @@
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,16 @@ def test_a_log_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
         [*COMMAND, "--database", str(tmp_path / "log.sqlite")], capture_output=True, text=True, timeout=30
     )
     assert ended.returncode == 1 and "log.sqlite" in ended.stderr
+
+
+@pytest.mark.processes
+def test_an_address_in_use_is_named_without_the_systems_numbers(tmp_path: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        port = str(other.getsockname()[1])
+        ended = subprocess.run(
+            [*COMMAND, "--listen-port", port, "--database", str(tmp_path / "log.sqlite")],
+            capture_output=True, text=True, timeout=30,
+        )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (
+        1, f"keymeld-server: cannot listen on 127.0.0.1:{port}: address already in use\n",
+    )  # fmt: skip

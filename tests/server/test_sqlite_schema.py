@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from keymeld_server.sqlite_schema import Database, Migration, known_migrations, open_database
+from keymeld_server.sqlite_schema import Database, Migration, begin_epoch, known_migrations, open_database
 from keymeld_server.store import StoreUnusable
 
 KNOWN = known_migrations()
@@ -163,3 +163,27 @@ def test_every_column_is_explained() -> None:
     columns = [line for migration in KNOWN for line in migration.sql.splitlines() if line.startswith("    ")]
     silent = [line for line in columns if "--" not in line and " IN ('" not in line]
     assert all(line.split()[0] in ("UNIQUE", "PRIMARY") for line in silent), silent
+
+
+# Epochs ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_epoch_follows_the_old_ones(path: Path) -> None:
+    with opened(path) as database:
+        (first,) = database.epochs.values()
+    second = begin_epoch(path)
+    with opened(path) as database:
+        assert list(database.epochs.values()) == [first, second] and first != second
+
+
+def test_no_epoch_begins_where_there_is_no_database(path: Path) -> None:
+    with pytest.raises(StoreUnusable, match="is not there"):
+        begin_epoch(path)
+    assert not path.exists()
+
+
+def test_no_epoch_begins_while_a_server_has_the_database_open(path: Path) -> None:
+    with opened(path) as database:
+        with pytest.raises(StoreUnusable, match="has it open"):
+            begin_epoch(path)
+        assert len(database.reader.execute("SELECT * FROM epochs").fetchall()) == 1

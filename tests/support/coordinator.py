@@ -266,6 +266,10 @@ class Coordinator:
             log.keygen = self.log(statement.payload.keygen, speaker)
         return self._append(log, statement, forced=True)
 
+    def inject(self, log: Log, statement: Statement) -> Record:
+        """Write a statement into a log where it does not belong."""
+        return self._append(log, statement, forced=True)
+
     def attempt(self, stream: Id, **fields: Any) -> Record:
         """Say ``attempt.opened`` now, whether or not the log allows it."""
         log = self.logs[stream]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -37,21 +38,29 @@ DEFAULT_SERVER: Final = "ws://127.0.0.1:8765"
 SHORT: Final = 12
 """Hex digits under which sessions and signings are listed."""
 
+_DIGITS: Final = re.compile(r"[0-9a-f]+", re.ASCII | re.IGNORECASE)
 T = TypeVar("T")
 
 
 def data_folder() -> Path:
-    """Where this platform keeps a person's data."""
-    if sys.platform == "darwin":
-        return Path("~/Library/Application Support/keymeld").expanduser()
-    return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "keymeld"
+    """Where this platform keeps a person's data.
+
+    Raises:
+        click.UsageError: whoever runs this has no home.
+    """
+    try:
+        if sys.platform == "darwin":
+            return Path("~/Library/Application Support/keymeld").expanduser()
+        return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "keymeld"
+    except RuntimeError:
+        raise click.UsageError("there is no home folder: name the wallet's folder, --wallet DIR") from None
 
 
 @dataclass
 class App:
     """What the options say, and the screen; ``go_on`` is what to type after an interruption."""
 
-    folder: Path = field(default_factory=data_folder)
+    named: Path | None = None
     server: str | None = None
     trusted: tuple[XOnlyKey, ...] = ()
     as_json: bool = False
@@ -59,6 +68,11 @@ class App:
     patience_ms: int = 10_000
     token: str | None = field(default=None, repr=False)
     go_on: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """The wallet's: the one that was named, or the platform's."""
+        return data_folder() if self.named is None else self.named
 
     @property
     def screen(self) -> Screen:
@@ -125,7 +139,7 @@ class App:
             click.UsageError: there is none, or more than one.
         """
         entries = [entry for entry in wallet.keygens() if entry.id.hex().startswith(name.lower())]
-        _exactly_one("session", name, [entry.id for entry in entries])
+        exactly_one("session", name, [entry.id for entry in entries])
         if self.server is not None and origin_of(self.server) != entries[0].url:
             raise click.UsageError(f"this session lives at {entries[0].url}, not at {self.server}")
         return entries[0]
@@ -167,7 +181,7 @@ class App:
                     away.append(error)
             if away:
                 raise away[0]
-            raise _unknown("signing", name)
+            raise unknown("signing", name)
 
         return asyncio.run(run())
 
@@ -180,7 +194,7 @@ class App:
         found = [signing for signing in client.signings() if name and signing.id.hex().startswith(name.lower())]
         if not found:
             return None
-        _exactly_one("signing", name, [signing.id for signing in found])
+        exactly_one("signing", name, [signing.id for signing in found])
         self.go_on = self.go_on or f"keymeld watch {found[0].id.hex()[:SHORT]}"
         return found[0]
 
@@ -190,18 +204,22 @@ def trouble(status: Status) -> str:
     return printable(f"… {status}")
 
 
-def _unknown(kind: str, name: str) -> click.UsageError:
-    return click.UsageError(f"no {kind} of this wallet begins with {name!r}; `keymeld sessions` lists them")
+def unknown(kind: str, name: str) -> click.UsageError:
+    """The complaint about a name that nothing has; a label is none, for members choose theirs freely."""
+    told = f"no {kind} of this wallet begins with {printable(name)!r}"
+    digits = "" if _DIGITS.fullmatch(name) else ": names are hex digits, not labels"
+    return click.UsageError(f"{told}{digits}; `keymeld sessions` lists them")
 
 
-def _exactly_one(kind: str, name: str, found: list[Id]) -> None:
-    """Complain unless there is exactly one.
+def exactly_one(kind: str, name: str, found: list[Id]) -> Id:
+    """The one that was found.
 
     Raises:
         click.UsageError: there is none, or more than one.
     """
     if not name or not found:
-        raise _unknown(kind, name)
+        raise unknown(kind, name)
     if len(found) > 1:
         several = ", ".join(ident.hex()[:SHORT] for ident in found)
         raise click.UsageError(f"several {kind}s begin with {name!r}: {several}; type more of it")
+    return found[0]

@@ -20,13 +20,12 @@ exit codes: 0 done · 1 refused or failed · 2 the command line, a ticket or a f
 be reached · 4 something that was shown does not verify · 130 interrupted; nothing is lost"""
 
 _HINTS: Final[dict[type[Exception], str]] = {
-    NotConnected: "Is it running, is the address right (--server URL)? What you said waits in the wallet.",
-    NotTrusted: "Read the enclave's key where it runs (keymeld-enclave identity) and name it: --trust-enclave KEY.",
+    NotConnected: "Is it running, is the address right (--server URL)? Nothing is lost: run the same command again.",
     ReadOnly: "Stop using this session, keep the wallet's folder `evidence`, and talk to the other members.",
     Blamed: "Do not fund or sign anything here; talk to the members that it names.",
     BrokenLog: "The log was altered or does not come from this session; ask another member for theirs.",
     JoinRefused: "Run the same `keymeld join` again: it makes a fresh key. Another enclave: --enclave KEY.",
-    KeygenEnded: "Create a new one (keymeld create), with a longer --expires.",
+    KeygenEnded: "Whoever invited you can open a new one (keymeld create), with a longer --expires.",
     SigningEnded: "Ask again with `keymeld request` once the reason is gone.",
 }
 _REASONS: Final[dict[Reason, str]] = {
@@ -62,7 +61,16 @@ def hint_of(error: Exception) -> str:
         return _REASONS.get(error.reason, "")
     if isinstance(error, WalletError):
         return _about_wallet(str(error))
+    if isinstance(error, NotTrusted):
+        return _about_trust(str(error))
     return next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), "")
+
+
+def _about_trust(text: str) -> str:
+    """Hints for an enclave that is not there, or that nobody said to trust."""
+    if "connected" in text:
+        return "Nothing was sealed. Run the same command again once it is there (keymeld-enclave starts one)."
+    return "Read the enclave's key where it runs (keymeld-enclave identity) and name it: --trust-enclave KEY."
 
 
 def _about_wallet(text: str) -> str:

@@ -45,7 +45,7 @@ def create(app: App, /, qr: bool, **proposal: Any) -> None:
     """Open a keygen and print a ticket for each slot.
 
     A ticket is a secret: it lets its holder join, and read the session.  Use one yourself (keymeld join) and hand out
-    the others over channels that you trust.
+    the others over channels that you trust.  With --quiet only the tickets are printed, one a line.
     """
     proposal["expires_in_ms"] = proposal.pop("expires")
     with app.wallet(create=True) as wallet:
@@ -82,7 +82,8 @@ def _print_tickets(app: App, session: Id, made: tuple[Ticket, ...], qr: bool) ->
 
     def lines() -> Iterator[Line]:
         for ticket in made:
-            yield Text("any free slot" if ticket.slot is None else f"slot {ticket.slot}", "bold")
+            if not app.quiet:
+                yield Text("any free slot" if ticket.slot is None else f"slot {ticket.slot}", "bold")
             yield ticket.text()
             if qr:
                 yield terminal_qr(ticket.text())

@@ -15,12 +15,15 @@ from typing import Any
 import click
 
 from keymeld_protocol.errors import BadInput
+from keymeld_protocol.keygen import Phase
 from keymeld_protocol.printable import printable
 from keymeld_protocol.shapes import Custody, Rule
 from keymeld_protocol.ticket import Ticket
 from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wording import listed
 
 from ..client import Client
+from ..errors import KeygenEnded
 from ..keygens import Keygen
 from ..link import origin_of
 from ..wallet import Wallet
@@ -114,6 +117,8 @@ async def _look(app: App, wallet: Wallet, wish: Wish) -> Offer:
     """Hear the keygen that the ticket is for, and choose an enclave."""
     async with app.online(wallet, wish.ticket.url) as client:
         keygen = await client.open_ticket(wish.ticket)
+        if keygen.state.phase == Phase.EXPIRED:
+            raise KeygenEnded("the time to join is over")
         chosen = await client.choose_enclave(wish.enclave) if wish.custody == "sealed" else None
         return _offer(client, keygen, wish.slot, chosen, wish.rule)
 
@@ -129,6 +134,7 @@ async def _act(app: App, wallet: Wallet, wish: Wish, offer: Offer) -> int:
         async with watch.shown():
             watch.follow(keygen, since)
             await keygen.joined()
+            await watch.until_told(keygen)
         return taken
 
 
@@ -148,7 +154,7 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey |
         ("Rule", words.rule_explained(rule)),
     ]
     if state.create.subsets:
-        told = " · ".join(words.listed(subset) for subset in state.create.subsets)
+        told = " · ".join(listed(subset) for subset in state.create.subsets)
         rows.append(("Subsets", f"slots {told} also have keys of their own, under the same rule"))
     lines: list[Line] = [*table(rows, ("bold",))]
     if enclave is not None:

@@ -15,12 +15,12 @@ from keymeld_protocol.ticket import Ticket
 from keymeld_protocol.values import Id, XOnlyKey
 
 from ..client import Client
-from ..errors import WalletError
+from ..errors import NotConnected, WalletError
 from ..log import export_log, verify_log
 from ..signings import Signing
 from ..trust import Trust
 from ..wallet import Wallet
-from .app import SHORT, App
+from .app import SHORT, App, exactly_one, unknown
 from .arguments import KEY
 from .failures import OK, UNVERIFIED
 from .screen import Line
@@ -60,7 +60,7 @@ def watch(app: App, session: str | None) -> None:
             return any(await asyncio.gather(*(run(url) for url in urls)))
 
         if not asyncio.run(run_all()):
-            raise click.UsageError(f"this wallet knows no session {session or ''}".rstrip())
+            raise unknown("session or signing", session) if session else click.UsageError("this wallet has no sessions")
 
 
 def _chosen(app: App, client: Client, name: str | None, keygen: Id | None) -> list[Handle]:
@@ -94,17 +94,26 @@ async def _watch(app: App, client: Client, handles: list[Handle]) -> None:
 def export(app: App, stream: str, file: Any) -> None:
     """Write the log of a session or signing (STREAM) to FILE.
 
-    `keymeld verify` checks it anywhere.  It holds no secrets: what members sealed stays sealed.
+    `keymeld verify` checks it anywhere.  It holds no secrets: what members sealed stays sealed.  Without a connection
+    it is the log as it was heard last.
     """
+
+    async def catch_up(url: str) -> None:
+        try:
+            async with app.online(wallet, url):
+                pass
+        except NotConnected as error:
+            app.screen.note(f"{error}; what was heard before is written", style="yellow")
+
     with app.wallet() as wallet:
+        for url in app.urls(wallet):
+            asyncio.run(catch_up(url))
         found = [s for s in wallet.streams() if stream and s.hex().startswith(stream.lower())]
-        if len(found) != 1:
-            many = f"{len(found)} streams" if found else "no stream"
-            raise click.UsageError(f"{many} of this wallet begin with {stream!r}; `keymeld sessions` lists them")
-        lines = export_log(wallet, found[0])
+        ident = exactly_one("session or signing", stream, found)
+        lines = export_log(wallet, ident)
     for line in lines:
         file.write(f"{line}\n")
-    app.screen.note(f"{len(lines)} lines of {found[0].hex()[:SHORT]}; check them with: keymeld verify {file.name}")
+    app.screen.note(f"{len(lines)} lines of {ident.hex()[:SHORT]}; check them with: keymeld verify {file.name}")
 
 
 @click.command(cls=Verb, examples="keymeld verify treasury.log\nkeymeld verify treasury.log --ticket keymeld:…")
@@ -162,7 +171,10 @@ def list_(app: App) -> None:
 @click.argument("keys", nargs=-1, required=True, type=KEY, metavar="KEY...")
 @click.pass_obj
 def add(app: App, keys: tuple[XOnlyKey, ...]) -> None:
-    """Remember enclaves whose KEY you have read where they run."""
+    """Remember enclaves by the KEY that you read there.
+
+    `keymeld-enclave identity` prints it, where the enclave runs.
+    """
     with app.wallet(create=True) as wallet:
         Trust.load(wallet).also(keys).save(wallet)
     _told(app, keys, "Trusted from now on")
@@ -172,7 +184,10 @@ def add(app: App, keys: tuple[XOnlyKey, ...]) -> None:
 @click.argument("keys", nargs=-1, required=True, type=KEY, metavar="KEY...")
 @click.pass_obj
 def remove(app: App, keys: tuple[XOnlyKey, ...]) -> None:
-    """Forget enclaves; what is sealed to them already stays sealed to them."""
+    """Forget enclaves; what is sealed to them stays sealed.
+
+    Nothing more is sealed to them from now on.
+    """
     with app.wallet() as wallet:
         known = Trust.load(wallet).enclaves
         if missing := [key.hex() for key in keys if key not in known]:

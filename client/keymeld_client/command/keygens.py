@@ -11,11 +11,11 @@ from rich.text import Text
 from keymeld_protocol.errors import Reason, Refused
 from keymeld_protocol.keygen import Phase
 from keymeld_protocol.printable import printable
+from keymeld_protocol.wording import counted, listed
 
 from ..client import Client
 from ..errors import NotConnected
 from ..keygens import Keygen
-from . import words
 from .app import SHORT, App
 from .failures import UNREACHABLE
 from .reading import names_of
@@ -60,10 +60,10 @@ def _list(app: App, client: Client) -> None:
     for keygen in client.keygens():
         label, phase = printable(keygen.label), keygen.state.phase
         trouble = f"  READ-ONLY: {printable(keygen.read_only)}" if keygen.read_only else ""
-        own = words.listed(keygen.slots) if keygen.slots else "none"
+        own = listed(keygen.slots) if keygen.slots else "none"
         head = Text.assemble(
             (keygen.id.hex()[:SHORT], "bold cyan"), f"  {label or '(no label)'}  {phase}, ",
-            f"{len(keygen.state.seats)} slots, yours: {own}",
+            f"{counted(len(keygen.state.seats), 'slot')}, yours: {own}",
             (f"  {watch.missing(keygen)}", "yellow"), (trouble, "bold red"),
         )  # fmt: skip
         app.screen.result([head], _keygen_data(keygen))
@@ -111,18 +111,20 @@ def address(app: App, session: str, subset: int | None) -> None:
     """Show the address of a SESSION, and whether it is safe to fund.
 
     It is the taproot address of the aggregate key, computed here, safe once every slot has confirmed the same
-    roster.  Compare the five groups of digits with the others, by telephone: they stand for the whole roster.  With
-    --quiet only the address is printed, and only if it is safe.
+    roster; yours does so by this.  Compare the roster digits with the others, by telephone: they stand for the whole
+    roster.  With --quiet only the address is printed, and only if it is safe.
     """
 
     async def look(keygen: Keygen) -> tuple[list[Line], dict[str, Any]]:
+        if keygen.read_only is None:
+            await keygen.confirm()
         roster, safety = keygen.roster, keygen.safety
         names = names_of(keygen.client, keygen.id)
         members = [names.slot(slot) for slot in range(len(roster.cards))]
         lines: list[Line] = [
             Text(roster.address(subset), "bold"),
             Text(str(safety), "green" if safety.safe else "bold red"),
-            f"compare by telephone: {keygen.words}",
+            f"roster digits {keygen.roster_digits}: compare them with the others, by telephone",
             f"network {roster.terms.network}; members {', '.join(members)}",
         ]
         if (age := keygen.head_age_ms) is not None and age > 60_000:
@@ -133,7 +135,7 @@ def address(app: App, session: str, subset: int | None) -> None:
             "script": roster.script(subset).hex(),
             "safe": safety.safe,
             "safety": str(safety),
-            "words": keygen.words,
+            "roster_digits": keygen.roster_digits,
             "network": roster.terms.network,
         }
         if app.quiet and not safety.safe:

@@ -37,9 +37,10 @@ from keymeld_protocol.payloads import (
     SigningRetry,
 )
 from keymeld_protocol.records import Record
+from keymeld_protocol.wording import counted, slots_told
 
 from .names import Names
-from .words import moment, rule_told, slots_told
+from .words import moment, rule_told
 
 STEPS: Final = {
     "nonces": "sends nonces",
@@ -77,7 +78,7 @@ def sentence(record: Record, names: Names, detail: str = "") -> Sentence:
 
 
 def _create(said: KeygenCreate, names: Names) -> str:
-    many = f"{len(said.slots)} slots" if len(said.slots) > 1 else "1 slot"
+    many = counted(len(said.slots), "slot")
     free = ", with open tickets" if said.open else ""
     return f"opens a keygen of {many}{free}, to be joined until {moment(said.expires_at)}"
 

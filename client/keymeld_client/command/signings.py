@@ -9,7 +9,7 @@ import click
 from rich.text import Text
 
 from keymeld_protocol.contents import Body, SignMessage
-from keymeld_protocol.errors import KeymeldError
+from keymeld_protocol.errors import KeymeldError, Reason, Refused
 from keymeld_protocol.plan import plan
 from keymeld_protocol.printable import printable
 from keymeld_protocol.roster import Roster
@@ -17,6 +17,7 @@ from keymeld_protocol.values import Message
 
 from ..asking import Unsigned, make_body
 from ..keygens import Keygen
+from ..ledger import now_ms
 from ..signings import Signing
 from ..telling import BLIND
 from . import words
@@ -68,7 +69,8 @@ def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequen
             messages: Sequence[Message], subset: int | None, memo: str, expires: int, yes: bool) -> None:  # fmt: skip
     """Ask the members of a SESSION for signatures.
 
-    What would be signed is computed and shown here first.  A request is also your own approval.
+    What would be signed is computed and shown here first.  A request is also your own approval.  With --quiet only the
+    name of the signing is printed.
     """
     if not transactions and not messages:
         raise click.UsageError("nothing to sign: give --tx with its --spent, or --message")
@@ -87,7 +89,7 @@ def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequen
         if not app.screen.ask(lines, "Ask for these signatures?", yes):
             raise click.exceptions.Exit(1)
         ident, missing = app.with_keygen(wallet, session, act)
-    app.screen.result([f"Requested: signing {ident[:SHORT]}"], {"signing": ident})
+    app.screen.result([ident if app.quiet else f"Requested: signing {ident[:SHORT]}"], {"signing": ident})
     app.screen.note(missing, style="yellow")
     app.screen.note(f"Next: keymeld watch {ident[:SHORT]}, then keymeld result {ident[:SHORT]}", style="dim")
 
@@ -112,11 +114,10 @@ def _pair(transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None
 def _preview(body: Body, roster: Roster) -> list[Line]:
     """What would be signed, in words, from exactly what would be sealed."""
     made = plan(body, roster)
-    own = [roster.script(subset) for subset in (None, *range(len(roster.subsets)))]
     lines: list[Line] = []
     for spend in made.spends:
         lines += [f"Transaction {spend.txid}"]
-        lines += [f"  {line}" for line in spend.summary(roster.terms.network, own).lines()]
+        lines += [f"  {line}" for line in roster.summary(spend).lines()]
     for asked in body.items:
         if isinstance(asked, SignMessage):
             lines += [f"Message {asked.message.hex()}", Text(f"  {BLIND}", "bold red")]
@@ -216,31 +217,62 @@ def cancel(app: App, signing: str, yes: bool) -> None:
 def _decide(app: App, name: str, verb: str, yes: bool, say: Any) -> None:
     """Show a signing, ask, and say the word about exactly that one."""
 
-    async def look(found: Signing) -> tuple[str, list[Line]]:
+    async def look(found: Signing) -> tuple[str, list[Line], Told | None]:
         if not found.state.open:
-            raise _Over(f"the signing is {found.phase}; nothing can be said about it any more")
+            raise _Over(f"the signing has ended ({found.phase}); nothing can be said about it any more")
         try:
-            return found.id.hex(), tell_signing(app, found)[0]
+            lines, data = tell_signing(app, found)
         except KeymeldError as error:
             if verb == "Approve":
                 raise
-            return found.id.hex(), [Text(f"It cannot be shown: {printable(str(error))}", "bold red")]
+            return found.id.hex(), [Text(f"It cannot be shown: {printable(str(error))}", "bold red")], None
+        said = _said_before(found, verb)
+        return found.id.hex(), lines, ([f"{said}; {_end(app, found)}"], data | {"said": verb.lower()}) if said else None
 
     async def act(found: Signing) -> tuple[dict[str, Any], str]:
         await say(found)
-        missing = Watch(found.client, app.chatter).missing(found)
-        return {"signing": found.id.hex(), "said": verb.lower(), "phase": found.phase.value}, missing
+        return {"signing": found.id.hex(), "said": verb.lower(), "phase": found.phase.value}, _end(app, found)
 
     with app.wallet() as wallet:
-        ident, lines = app.with_signing(wallet, name, look)
+        ident, lines, said = app.with_signing(wallet, name, look)
+        if said is not None:
+            return app.screen.result(*said)
         if not app.screen.ask(lines, f"{verb} this?", yes):
             raise click.exceptions.Exit(1)
-        data, missing = app.with_signing(wallet, ident, act)
-    app.screen.result([f"{_PAST[verb]} signing {ident[:SHORT]}. {missing}".rstrip()], data)
+        data, end = app.with_signing(wallet, ident, act)
+    app.screen.result([f"{_PAST[verb]} signing {ident[:SHORT]}; {end}"], data)
     app.screen.note(f"This device may go offline. keymeld watch {ident[:SHORT]} shows how it goes on.", style="dim")
 
 
 _PAST = {"Approve": "You approved", "Reject": "You rejected", "Cancel": "You took back"}
+
+
+def _said_before(found: Signing, verb: str) -> str:
+    """What this wallet has said about a signing, if that is what it is about to say; "" if not.
+
+    Raises:
+        Refused: it cannot say it.
+        _Over: it has said no, and that is for good.
+    """
+    own, consent = found.keygen.slots, found.state.consent
+    if verb == "Cancel":
+        if not found.mine:
+            raise Refused(Reason.NOT_ALLOWED, "only who asked for it takes a request back; your no is: keymeld reject")
+        return ""
+    left = [slot for slot in own if slot not in consent.rejected]
+    if own and not left:
+        if verb == "Approve":
+            raise _Over("you have rejected this signing, for good")
+        return f"You have rejected signing {found.id.hex()[:SHORT]} already"
+    if verb == "Approve" and left and all(consent.counts(slot, now_ms()) for slot in left):
+        until = words.moment(min(consent.approvals[slot] for slot in left))
+        return f"You have approved signing {found.id.hex()[:SHORT]} already, until {until}"
+    return ""
+
+
+def _end(app: App, found: Signing) -> str:
+    """How a sentence about a signing ends: who is missing, or where it stands."""
+    return Watch(found.client, app.chatter).missing(found) or f"the signing is {found.phase}"
 
 
 # result ---------------------------------------------------------------------------------------------------------
@@ -266,6 +298,7 @@ def result(app: App, signing: str, wait: bool) -> None:
             if found.state.open:
                 watch.follow(found)
             signatures, transactions = await found.signatures(), await found.transactions()
+            await watch.until_told(found)
         hexes, raws = [s.hex() for s in signatures], [raw.hex() for raw in transactions]
         lines: list[Line] = [] if app.quiet else [f"signature {i}  {text}" for i, text in enumerate(hexes)]
         lines += [text if app.quiet else f"transaction {i}  {text}" for i, text in enumerate(raws or hexes * app.quiet)]

@@ -52,7 +52,7 @@ def shared_options(*, again: bool = False) -> list[click.Option]:
     ]  # fmt: skip
 
 
-_FIELDS: Final = {"wallet": "folder", "json": "as_json", "patience": "patience_ms", "trust_enclave": "trusted"}
+_FIELDS: Final = {"wallet": "named", "json": "as_json", "patience": "patience_ms", "trust_enclave": "trusted"}
 
 
 def _keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:

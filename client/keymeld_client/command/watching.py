@@ -16,6 +16,7 @@ from typing import Any, Final
 from rich.live import Live
 from rich.text import Text
 
+from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.keygen import Phase as KeygenPhase
 from keymeld_protocol.payloads import SigningOpened
 from keymeld_protocol.printable import printable
@@ -26,6 +27,7 @@ from ..client import Client
 from ..errors import ReadOnly, WalletError
 from ..keygens import Keygen
 from ..signings import Signing
+from ..status import Bell
 from .app import SHORT, trouble
 from .names import Names
 from .reading import detail_of, names_of
@@ -45,6 +47,8 @@ class Watch:
         self._names: dict[Id, Names] = {}
         self._tasks: dict[Id, asyncio.Task[None]] = {}
         self._waiting: dict[Id, str] = {}
+        self._told: dict[Id, int] = {}
+        self._bell = Bell()
 
     def follow(self, handle: Handle, since: int = 0) -> asyncio.Task[None]:
         """Tell a session beside everything else, from the record after offset ``since``; a second time is once."""
@@ -57,17 +61,27 @@ class Watch:
         while pending := [task for task in self._tasks.values() if not task.done()]:
             await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
 
+    async def until_told(self, handle: Handle) -> None:
+        """Until every record that is here was told, of a session that is followed."""
+        offset, task = handle.heard.chain.offset, self._tasks.get(handle.id)
+        while task is not None and not task.done() and self._told.get(handle.id, 0) < offset:
+            await self._bell.wait()
+
     async def _follow(self, handle: Handle, since: int) -> None:
         """Tell the records of one session; a keygen's signings are followed as they open."""
         try:
             async for record in handle:
                 if record.offset > since:
                     self._tell(handle, record)
+                self._told[handle.id] = record.offset
+                self._bell.ring()
                 if isinstance(record.statement.payload, SigningOpened):
                     await self._opened(record.statement.payload.signing)
         except ReadOnly as error:
             self.broken.append(error)
             self.screen.complain(f"{handle.id.hex()[:SHORT]}: {error}", code=4)
+            self._told[handle.id] = handle.heard.chain.offset
+            self._bell.ring()
 
     async def _opened(self, signing: Id) -> None:
         """Follow a signing once its first record is here."""
@@ -108,13 +122,11 @@ class Watch:
 
     def missing(self, handle: Handle) -> str:
         """Who is waited for, in words; "" if nobody is."""
+        if isinstance(handle, Keygen):
+            return _missing_in_keygen(handle.state, self.names(handle.id))
         state = handle.state
-        keygen = handle.id if isinstance(handle, Keygen) else handle.state.request.keygen
-        if isinstance(handle, Keygen) and state.phase == KeygenPhase.COMPLETED:
-            left = handle.state.unconfirmed()
-            return f"waiting for the confirmation of {self.names(keygen).all(left)}" if left else ""
-        holdouts = state.holdouts()
-        return f"waiting for {_WANTED[state.phase.value]}{self.names(keygen).all(holdouts)}" if holdouts else ""
+        names, holdouts = self.names(state.request.keygen), state.holdouts()
+        return f"waiting for {_WANTED[state.phase.value]}{names.all(holdouts)}" if holdouts else ""
 
     # A terminal's status line -----------------------------------------------------------------------------------
 
@@ -158,14 +170,22 @@ class Watch:
         return dot
 
 
-_WANTED: Final = {
-    "collecting": "",
-    "expired": "",
-    "approving": "the approval of ",
-    "nonces": "nonces for ",
-    "psigs": "partial signatures for ",
-}
-"""What is waited for, by phase; other phases wait for nobody."""
+_WANTED: Final = {"approving": "the approval of ", "nonces": "nonces for ", "psigs": "partial signatures for "}
+"""What a signing waits for, by phase; other phases wait for nobody."""
+
+
+def _missing_in_keygen(state: KeygenState, names: Names) -> str:
+    """Whose join, enclave or confirmation a keygen waits for."""
+    if state.phase == KeygenPhase.COMPLETED:
+        left = state.unconfirmed()
+        return f"waiting for the confirmation of {names.all(left)}" if left else ""
+    if state.phase != KeygenPhase.COLLECTING:
+        return f"missing: {names.all(state.holdouts())}"
+    sealed = [(i, seat.join.enclave) for i, seat in enumerate(state.seats) if seat is not None and not seat.ready]
+    waits = [f"for {names.who(enclave)} to hold the key of {names.slot(i)}" for i, enclave in sealed if enclave]
+    if free := tuple(i for i, seat in enumerate(state.seats) if seat is None):
+        waits.append(f"for {names.all(free)} to join")
+    return f"waiting {', and '.join(waits)}" if waits else ""
 
 
 def _lines(stream: Id, told: Sentence, missing: str) -> Iterable[Text]:

@@ -20,6 +20,7 @@ from keymeld_protocol.contents import MAX_MONEY
 from keymeld_protocol.errors import WireError
 from keymeld_protocol.shapes import Rule
 from keymeld_protocol.values import Message, XOnlyKey
+from keymeld_protocol.wording import slots_told
 
 _QUORUM: Final = re.compile(r"([0-9]{1,4})of([0-9]{1,4})(?::([0-9,]+))?", re.ASCII)
 _SPAN: Final = re.compile(r"(?:[0-9]{1,9}(?:ms|s|m|h|d|w))+", re.ASCII)
@@ -138,12 +139,10 @@ def spent(text: str) -> tuple[int, bytes | None]:
         ValueError: the amount or the script cannot be read.
     """
     value, found, script = text.partition(":")
-    if not found:
-        return amount(value), None
-    try:
-        return amount(value), bytes.fromhex(script)
-    except ValueError as error:
-        raise ValueError(f"AMOUNT:SCRIPT with the scriptPubKey in hex, or AMOUNT alone: {error}") from None
+    raw = _unhex(script)
+    if found and not raw:
+        raise ValueError("use AMOUNT:SCRIPT, with the scriptPubKey in hex, or AMOUNT alone where it is the group's own")
+    return amount(value), raw if found else None
 
 
 def subset(text: str) -> tuple[int, ...]:
@@ -166,7 +165,10 @@ def message(text: str) -> Message:
     Raises:
         ValueError: anything else.
     """
-    return Message.from_hex(text.lower())
+    try:
+        return Message.from_hex(text.lower())
+    except ValueError:
+        raise ValueError("must be 64 hex digits (32 bytes), such as a SHA-256") from None
 
 
 def key(text: str) -> XOnlyKey:
@@ -209,17 +211,6 @@ def moment(at: int, form: str = "%Y-%m-%d %H:%M UTC") -> str:
         return datetime.fromtimestamp(at / 1000, UTC).strftime(form)
     except (ValueError, OverflowError, OSError):
         return f"{at} ms"
-
-
-def slots_told(slots: tuple[int, ...]) -> str:
-    """Slots with their noun: ``slot 2``, ``slots 0 and 1``."""
-    return f"slot{'s' if len(slots) != 1 else ''} {listed(slots)}"
-
-
-def listed(slots: tuple[int, ...]) -> str:
-    """Slots in words: ``0, 1 and 2``."""
-    *most, last = map(str, slots) if slots else ("none",)
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def within(most: int) -> Callable[[str], str]:

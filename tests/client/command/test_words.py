@@ -81,9 +81,9 @@ def test_a_spent_output_has_its_script_or_the_groups_own() -> None:
     assert words.spent("700") == (700, None)
 
 
-@pytest.mark.parametrize("text", ["5:xyz", "5:512", "x:51", ":51"])
+@pytest.mark.parametrize("text", ["5:xyz", "5:512", "5:", "x:51", ":51"])
 def test_a_spent_output_that_cannot_be_read_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="AMOUNT"):
+    with pytest.raises(ValueError, match=r"^use AMOUNT:SCRIPT|^an amount is"):
         words.spent(text)
 
 
@@ -114,14 +114,6 @@ def test_a_transaction_announces_its_inputs() -> None:
     assert words.inputs_of(bytes(4) + b"\x03") == 3
     assert words.inputs_of(bytes(4) + b"\xfd\x00\x01") == 256
     assert words.inputs_of(b"") == 0
-
-
-def test_slots_are_listed_with_their_noun() -> None:
-    assert [words.slots_told(slots) for slots in ((2,), (0, 1), (0, 1, 2))] == [
-        "slot 2",
-        "slots 0 and 1",
-        "slots 0, 1 and 2",
-    ]
 
 
 def test_an_impossible_time_of_a_stranger_is_a_number() -> None:

@@ -1,0 +1,236 @@
+"""Attacks on what enclaves hold: to whom a key is sealed, who lets it go, and by whose clock it is used.
+
+coordinator ── its own "enclave", a clock set back, a deadline, a squatter ──▶ group      the key stays where it was
+"""
+
+from dataclasses import replace
+
+import pytest
+
+from keymeld_client.errors import NotTrusted
+from keymeld_client.trust import Trust
+from keymeld_protocol.errors import BrokenLog, Reason, WireError
+from keymeld_protocol.keygen import REPLACE_AFTER_MS
+from keymeld_protocol.payloads import KeygenLeave, KeygenRelease
+from keymeld_protocol.roster import safety
+from keymeld_protocol.shapes import Rule
+from keymeld_protocol.values import Id
+from tests.support.machines import completed, key_of, refused, xonly
+from tests.support.world import HOUR, MESSAGE, MINUTE, NONE, SECOND, SELF, Enclave, Invitation, Member, World
+
+from .mischief import signed
+
+
+def pair(rule: Rule = NONE) -> tuple[World, Enclave, Member, Member, Id]:
+    """Alice and Bob, their keys in one enclave."""
+    world = World()
+    vault, alice, bob = world.enclave("vault"), world.member("alice"), world.member("bob")
+    return world, vault, alice, bob, world.gather([alice, bob], at=vault, rule=[NONE, rule])
+
+
+# 1: a gateway or man in the middle shows its own key and receives private keys ---------------------------------------
+
+
+def test_attack_1_nothing_is_sealed_to_a_key_that_only_the_coordinator_vouches_for() -> None:
+    """1: a gateway or man in the middle shows its own key and receives private keys."""
+    genuine, shown = xonly(key_of("vault")), xonly(key_of("the coordinator's own"))
+    trust = Trust(frozenset({genuine}))
+    assert trust.choose([shown, genuine]) == genuine
+    for present, wanted in (([shown], None), ([shown, genuine], shown), ([shown], genuine)):
+        with pytest.raises(NotTrusted):
+            trust.choose(present, wanted)
+    with pytest.raises(NotTrusted):
+        Trust().choose([genuine, shown])
+
+
+def test_attack_1_an_envelope_opens_for_no_other_identity() -> None:
+    """1: a gateway or man in the middle shows its own key and receives private keys."""
+    world, middle = World(), key_of("man in the middle")
+    vault, alice = world.enclave("vault"), world.member("alice")
+    invitation = alice.create(1)
+    draft = alice.draft(invitation, 0, vault.key, NONE)
+    relabelled = draft.statement(enclave=xonly(middle))
+    world.submit(relabelled, alice)
+    world.run()
+    assert "custody.accept" not in vault.kinds()
+    spy = world.enclave("man in the middle")
+    spy.restart()
+    world.run()
+    assert [freed.code for freed in world.state(invitation.keygen).freed] == ["bad_envelope"]
+
+
+# 14: a completed key is deleted when the ceremony's timer ends -------------------------------------------------------
+
+
+def test_attack_14_a_completed_key_outlives_the_deadline_of_its_keygen() -> None:
+    """14: a completed key is deleted when the ceremony's timer ends."""
+    world, vault, alice, bob, group = pair()
+    world.wait(100 * HOUR)
+    vault.restart()
+    world.run()
+    assert world.state(group).phase == "completed"
+    signing = alice.request(group, MESSAGE)
+    world.run()
+    assert isinstance(bob.signatures(signing)[0], bytes)
+
+
+# 40: one member leaves: the other envelopes stay ---------------------------------------------------------------------
+
+
+def test_attack_40_leaving_is_refused_in_this_version_and_deletes_nothing() -> None:
+    """40: one member leaves: the other envelopes stay."""
+    stream = completed(2)
+    refused(stream, stream.said(stream.auth(0), KeygenLeave, slot=0), Reason.WRONG_STATE, "kind")
+    world, vault, alice, bob, group = pair()
+    with pytest.raises(WireError):
+        bob.say(group, KeygenLeave, slot=1)
+    world.force(bob.saying(group, KeygenLeave, slot=1))  # not even a hostile coordinator makes an enclave forget
+    vault.restart()
+    world.run()
+    assert vault.concerns and safety(alice.keygen(group)).safe, "the log is not believed beyond that point"
+
+
+def test_attack_40_the_others_keys_still_sign_after_a_leave_was_tried() -> None:
+    """40: one member leaves: the other envelopes stay."""
+    world, _, alice, bob, group = pair()
+    with pytest.raises(WireError):
+        bob.say(group, KeygenLeave, slot=1)
+    signing = alice.request(group, MESSAGE)
+    world.run()
+    assert isinstance(alice.signatures(signing)[0], bytes)
+
+
+# 41: a squatter, a dead enclave, an unopenable card: released, and the keygen completes ------------------------------
+
+
+def waiting() -> tuple[World, Enclave, Invitation, Member, Member]:
+    """A keygen that waits for Bob in slot 1."""
+    world = World()
+    vault, alice, bob = world.enclave("vault"), world.member("alice"), world.member("bob")
+    invitation = alice.create(2)
+    alice.join(invitation, 0, vault.key, NONE)
+    world.run()
+    return world, vault, invitation, alice, bob
+
+
+def completes(world: World, invitation: Invitation, alice: Member, bob: Member) -> None:
+    """Bob's join fills slot 1 after all, and everybody agrees on the roster."""
+    world.run()
+    for member in (alice, bob):
+        member.confirm(invitation.keygen)
+    world.run()
+    seats = world.state(invitation.keygen).seats
+    assert seats[1].join.by == bob.auth(invitation.keygen).key and safety(alice.keygen(invitation.keygen)).safe
+
+
+def release(world: World, invitation: Invitation, alice: Member) -> None:
+    join = world.state(invitation.keygen).seats[1].id
+    creator = alice.identity.creator(alice.keygen(invitation.keygen).create.salt)
+    alice.say(invitation.keygen, KeygenRelease, creator, slot=1, join=join, code="squatter")
+
+
+def test_attack_41_a_squatter_is_released() -> None:
+    """41: a squatter, a dead enclave, an unopenable card: released, and the keygen completes."""
+    world, vault, _, alice, bob = waiting()
+    invitation = alice.create(3)  # the third slot keeps the keygen collecting
+    for slot, member in ((0, alice), (1, world.member("mallory"))):
+        member.join(invitation, slot, vault.key, NONE)
+    world.run()
+    assert world.state(invitation.keygen).seats[1].ready
+    release(world, invitation, alice)
+    bob.join(invitation, 1, vault.key, NONE)
+    carol = world.member("carol")
+    carol.join(invitation, 2, vault.key, NONE)
+    completes(world, invitation, alice, bob)
+
+
+def test_attack_41_a_dead_enclave_is_released_or_replaced_after_a_minute() -> None:
+    """41: a squatter, a dead enclave, an unopenable card: released, and the keygen completes."""
+    for by_creator in (True, False):
+        world, vault, invitation, alice, bob = waiting()
+        dead = world.enclave("dead")
+        dead.leave()
+        world.member("carol").join(invitation, 1, dead.key, NONE)
+        if by_creator:
+            release(world, invitation, alice)
+        else:
+            world.wait(REPLACE_AFTER_MS)
+        bob.join(invitation, 1, vault.key, NONE)
+        completes(world, invitation, alice, bob)
+
+
+def test_attack_41_a_card_that_nobody_can_open_does_not_hold_its_slot() -> None:
+    """41: a squatter, a dead enclave, an unopenable card: released, and the keygen completes."""
+    world, vault, invitation, alice, bob = waiting()
+    draft = bob.draft(invitation, 1, vault.key, NONE)
+    world.submit(replace(draft, card=bytes(100)).statement(), bob)
+    world.run()
+    assert [freed.code for freed in world.state(invitation.keygen).freed] == ["bad_card"]
+    bob.join(invitation, 1, vault.key, NONE, 1)
+    completes(world, invitation, alice, bob)
+
+
+# 42: a back-dated `at`, a clock set back, a restart during a delay ---------------------------------------------------
+
+
+def test_attack_42_a_request_that_has_expired_by_the_enclaves_clock_is_not_signed() -> None:
+    """42: a back-dated `at`, a clock set back, a restart during a delay."""
+    world, vault, alice, bob, group = pair(SELF)
+    signing = alice.request(group, MESSAGE, life=HOUR)
+    world.run()
+    vault.skew = HOUR  # or the coordinator has set its own clock back: by its log the request is young
+    bob.approve(signing)
+    world.run()
+    assert not signed(vault) and world.state(signing).code == "expired"
+
+
+def test_attack_42_an_approval_ends_by_the_enclaves_clock() -> None:
+    """42: a back-dated `at`, a clock set back, a restart during a delay."""
+    world, vault, alice, bob, group = pair(SELF)
+    signing = alice.request(group, MESSAGE)
+    world.run()
+    vault.skew = MINUTE
+    bob.approve(signing, until=world.now + 30 * SECOND)
+    world.run()
+    assert not signed(vault) and world.state(signing).code == "rule_not_met"
+
+
+def test_attack_42_what_must_wait_waits_by_the_enclaves_clock_and_a_restart_shortens_nothing() -> None:
+    """42: a back-dated `at`, a clock set back, a restart during a delay."""
+    world = World()
+    vault, alice = world.enclave("vault"), world.member("alice")
+    group = world.gather([alice], at=vault, rule=Rule(approval="none", not_before=world.now + HOUR))
+    signing = alice.request(group, MESSAGE, life=2 * HOUR, grace_ms=60_000)
+    vault.skew = -HOUR
+    world.wait(HOUR)
+    assert world.state(signing).phase == "nonces" and not signed(vault), "the coordinator's clock is an hour ahead"
+    vault.restart()
+    world.run()
+    assert not signed(vault)
+    vault.skew = 0
+    world.wait(MINUTE)
+    assert isinstance(alice.signatures(signing)[0], bytes)
+
+
+def test_attack_42_a_delay_that_no_enclave_can_enforce_yet_is_refused_when_it_is_sealed() -> None:
+    """42: a back-dated `at`, a clock set back, a restart during a delay."""
+    world, vault, invitation, _, bob = waiting()
+    delayed = Rule(approval="none", delay_ms=HOUR)
+    world.submit(bob.draft(invitation, 1, vault.key, delayed).statement(), bob)
+    world.run()
+    assert [freed.code for freed in world.state(invitation.keygen).freed] == ["unsupported_rule"]
+
+
+def test_attack_42_a_log_whose_clock_goes_back_is_not_believed() -> None:
+    """42: a back-dated `at`, a clock set back, a restart during a delay."""
+    world, vault, alice, bob, group = pair(SELF)
+    signing = alice.request(group, MESSAGE)
+    world.run()
+    log = world.logs[signing]
+    log.chain.at = world.now - HOUR  # what an honest chain would not allow its coordinator
+    world.now -= HOUR
+    bob.approve(signing)
+    world.run()
+    assert not signed(vault) and any("goes back" in said for said in vault.concerns)
+    with pytest.raises(BrokenLog, match="goes back"):
+        bob.heard(signing).hear(log.records[1])

@@ -1,0 +1,1 @@
+"""What an independent reviewer found, each as a test that shows it refused."""

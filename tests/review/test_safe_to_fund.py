@@ -1,0 +1,95 @@
+"""An address is called safe only by a client whose own key is in it, and whose log holds.
+
+joined slot 1 ─▶ released, and somebody else joins ─▶ all confirm ─▶ NOT safe for whoever was pushed out
+confirmed ─▶ a second history shows up ─▶ NOT safe, read-only
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from keymeld_client import JoinRefused, Rule
+from keymeld_client.errors import WalletError
+from keymeld_client.joining import Choice, make_join
+from keymeld_protocol.keys import slot_secret
+from keymeld_protocol.payloads import KeygenRelease
+from tests.client.paper import Reader, Tale
+from tests.support.world import NONE, SELF, World
+
+from .desk import at_desk
+
+
+@pytest.fixture
+def tale() -> Tale:
+    return Tale()
+
+
+@pytest.fixture
+def reader(tale: Tale) -> Iterator[Reader]:
+    """Somebody with a ticket who has heard that everybody confirmed."""
+    reader = Reader(tale)
+    reader.subscribed(tale.keygen)
+    reader.hear(tale.keygen)
+    yield reader
+    reader.wallet.close()
+
+
+def test_whoever_only_looks_on_is_told_that_it_is_safe(tale: Tale, reader: Reader) -> None:
+    assert at_desk(reader).keygen(tale.keygen).safety.safe
+
+
+@pytest.mark.asyncio
+async def test_whoever_has_joined_and_is_not_there_is_told_that_it_is_not_safe(tale: Tale, reader: Reader) -> None:
+    """The others' confirmations are genuine: the key is theirs, and theirs alone."""
+    entry = reader.wallet.keygen(tale.keygen)
+    assert entry is not None
+    entry.generations[1] = 0
+    keygen = at_desk(reader).keygen(tale.keygen)
+    assert not keygen.safety.safe and "sits in no slot" in str(keygen.safety)
+    with pytest.raises(WalletError, match="sits in no slot"):
+        await keygen.safe()
+
+
+@pytest.mark.asyncio
+async def test_whoever_was_pushed_out_is_told_by_whom_before_an_address_is_called_safe() -> None:
+    """A creator and a member collude: the victim's slot is released, and filled by the member."""
+    tale = Tale.__new__(Tale)
+    tale.world = world = World()
+    vault, alice, bob = world.enclave("vault"), world.member("alice"), world.member("bob")
+    tale.alice, tale.bob = alice, bob
+    invitation = alice.create(2)
+    tale.keygen = invitation.keygen
+    alice.join(invitation, 0, vault.key, NONE)
+    world.run()
+    reader = Reader(tale)
+    entry = reader.wallet.keygen(tale.keygen)
+    assert entry is not None
+    with slot_secret(invitation.open_secret, 1) as secret:
+        entry.slot_secrets[1] = bytearray(secret.buffer)
+    reader.subscribed(tale.keygen)
+    reader.hear(tale.keygen)
+    client, heard = at_desk(reader), reader.ledger.replay(tale.keygen)
+    assert heard is not None
+    choice = Choice(1, "sealed", Rule(approval="self"), vault.key, "victim")
+    join = make_join(reader.wallet, entry, heard, client.group(tale.keygen), choice)
+    vault.leave()
+    world.submit(join)
+    creator = alice.identity.creator(alice.keygen(tale.keygen).create.salt)
+    world.submit(alice.saying(tale.keygen, KeygenRelease, creator, slot=1, join=join.id, code="released"))
+    bob.join(invitation, 1, vault.key, SELF)
+    vault.come_back()
+    world.run()
+    reader.hear(tale.keygen, tale.wires(tale.keygen)[reader.heard(tale.keygen) :])
+    keygen = client.keygen(tale.keygen)
+    assert keygen.state.unconfirmed() == () and not keygen.safety.safe
+    with pytest.raises(JoinRefused, match="released"):
+        await keygen.safe()
+    reader.wallet.close()
+
+
+def test_no_address_is_called_safe_in_a_log_that_forked(tale: Tale, reader: Reader) -> None:
+    keygen = at_desk(reader).keygen(tale.keygen)
+    reader.subscribed(tale.keygen, top=1, reason="fork")
+    assert not keygen.safety.safe and "NOT safe to fund" in str(keygen.safety)

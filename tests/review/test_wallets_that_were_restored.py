@@ -1,0 +1,63 @@
+"""A wallet that comes back from an old copy has forgotten how often it joined; the log has not.
+
+wallet ─▶ join, generation 0 ─▶ released … the folder is restored ─▶ join, generation 1: another key in the envelope
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from keymeld_client import Rule
+from keymeld_client.joining import Choice, make_join
+from keymeld_protocol.keys import Identity, slot_secret
+from keymeld_protocol.payloads import KeygenJoin, KeygenRelease
+from keymeld_protocol.statements import Statement
+from tests.client.paper import Reader, Tale
+from tests.support.world import NONE, Invitation, World
+
+from .desk import at_desk
+
+
+def join(reader: Reader, invitation: Invitation, rule: Rule) -> Statement:
+    """What this wallet says to sit in slot 1."""
+    tale = reader.tale
+    entry, heard = reader.wallet.keygen(tale.keygen), reader.ledger.replay(tale.keygen)
+    assert entry is not None and heard is not None
+    with slot_secret(invitation.open_secret, 1) as secret:
+        entry.slot_secrets[1] = bytearray(secret.buffer)
+    choice = Choice(1, "sealed", rule, tale.world.enclaves[0].key, "bob")
+    return make_join(reader.wallet, entry, heard, at_desk(reader).group(tale.keygen), choice)
+
+
+def hear_all(reader: Reader) -> None:
+    """Everything that was said so far."""
+    keygen = reader.tale.keygen
+    reader.subscribed(keygen)
+    reader.hear(keygen, reader.tale.wires(keygen)[reader.heard(keygen) :])
+
+
+def test_a_restored_wallet_seals_no_key_a_second_time() -> None:
+    """The coordinator would refuse the join, but only once it holds the second envelope with the same key."""
+    tale = Tale.__new__(Tale)
+    tale.world = world = World()
+    vault, tale.alice = world.enclave("vault"), world.member("alice")
+    invitation = tale.alice.create(2)
+    tale.keygen = invitation.keygen
+    tale.alice.join(invitation, 0, vault.key, NONE)
+    world.run()
+    bob, restored = Reader(tale), Reader(tale)
+    restored.wallet.identity = Identity(bob.wallet.identity.buffer)
+    hear_all(bob)
+    first = join(bob, invitation, Rule(approval="none"))
+    vault.leave()
+    world.submit(first)
+    with tale.alice.identity.creator(tale.alice.keygen(tale.keygen).create.salt) as creator:
+        world.submit(tale.alice.saying(tale.keygen, KeygenRelease, creator, slot=1, join=first.id, code="released"))
+    hear_all(restored)
+    second = join(restored, invitation, Rule(approval="self"))
+    said = [statement.payload for statement in (first, second)]
+    assert all(isinstance(payload, KeygenJoin) for payload in said)
+    assert said[0].by == said[1].by and [cast(KeygenJoin, p).generation for p in said] == [0, 1]
+    world.submit(second)
+    for reader in (bob, restored):
+        reader.wallet.close()

@@ -1,0 +1,101 @@
+"""What a person reads before saying yes: money that goes to fewer people than those who own it is not called change.
+
+group {0, 1, 2} ── pays ──▶ subset {0} or {0, 1}       paid out, though the client knows the script as one of its own
+subset {0, 1} ──── pays ──▶ subset {0, 1}, or the group      comes back
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from keymeld_client.asking import make_body
+from keymeld_client.command.signings import _preview
+from keymeld_client.telling import tell
+from keymeld_protocol.contents import RawTransaction, Script, SignInput, Spent, Transaction
+from keymeld_protocol.plan import plan_of
+from keymeld_protocol.roster import Roster
+from keymeld_protocol.values import Id
+from tests.client.coins import FOREIGN, payment
+from tests.support.world import NONE, SELF, Member, World
+
+SUBSETS = ((0,), (0, 1))
+
+
+class Group:
+    """Mallory and Eve, who also have keys of their own, and Carol, who reads what they ask for."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.mallory, self.eve, self.carol = (self.world.member(name) for name in ("mallory", "eve", "carol"))
+        members = [self.mallory, self.eve, self.carol]
+        self.keygen = self.world.gather(
+            members, at=self.world.enclave("vault"), rule=[NONE, NONE, SELF], subsets=SUBSETS
+        )
+
+    @property
+    def roster(self) -> Roster:
+        """As Carol has verified it."""
+        return self.carol.roster(self.keygen)
+
+    def asked(self, inputs: Sequence[int | None], amount: int, script: bytes) -> list[str]:
+        """What Carol is shown of a request by Mallory that spends 100,000 sat of each key list in ``inputs``."""
+        raw, spent = payment([(100_000, self.roster.script(subset)) for subset in inputs], amount, script)
+        items = [SignInput(transaction=0, input=i, subset=subset) for i, subset in enumerate(inputs)]
+        coins = tuple(Spent(amount=amount, script=Script(script)) for amount, script in spent)
+        asked = Transaction(unsigned=RawTransaction(raw), spent=coins)
+        signing = self.mallory.request(self.keygen, *items, transactions=(asked,))
+        self.world.run()
+        return self.told(self.carol, signing)
+
+    def told(self, reader: Member, signing: Id) -> list[str]:
+        """The lines of a request."""
+        state, opening = reader.signing(signing), reader.heard(signing).records[0].statement
+        return list(tell(state, plan_of(state, opening, self.roster, reader.groups[self.keygen]), self.roster))
+
+
+def line(told: list[str], word: str) -> str:
+    """The one line that begins with ``word``."""
+    (found,) = [line.strip() for line in told if line.strip().startswith(word)]
+    return " ".join(found.split())
+
+
+@pytest.mark.parametrize("subset", [0, 1])
+def test_what_goes_from_the_group_to_a_subset_is_paid_out_and_not_change(subset: int) -> None:
+    group = Group()
+    told = group.asked([None], 99_000, group.roster.script(subset))
+    assert group.roster.address(subset) in line(told, "Pays")
+    assert not any("back to this group" in shown for shown in told)
+    assert line(told, "Total") == "Total 0.00100000 BTC (100,000 sat) leaves this group"
+
+
+def test_a_coin_of_the_subset_in_the_same_transaction_does_not_make_it_change() -> None:
+    group = Group()
+    told = group.asked([None, 1], 199_000, group.roster.script(1))
+    assert not any("back to this group" in shown for shown in told)
+    assert line(told, "Total") == "Total 0.00200000 BTC (200,000 sat) leaves this group"
+
+
+@pytest.mark.parametrize(("paying", "paid"), [(None, None), (1, 1), (1, None)])
+def test_what_comes_back_to_those_who_paid_is_change(paying: int | None, paid: int | None) -> None:
+    group = Group()
+    told = group.asked([paying], 99_000, group.roster.script(paid))
+    assert "back to this group" in line(told, "Change")
+    assert line(told, "Total") == "Total 0.00001000 BTC (1,000 sat) leaves this group"
+
+
+def test_a_payment_to_a_stranger_reads_as_before() -> None:
+    group = Group()
+    told = group.asked([None], 99_000, FOREIGN)
+    assert line(told, "Pays").startswith("Pays 0.00099000 BTC (99,000 sat) to bcrt1p")
+
+
+def test_who_asks_is_shown_the_same_as_who_approves() -> None:
+    group = Group()
+    body = make_body(
+        group.roster, [payment([(100_000, group.roster.script())], 99_000, group.roster.script(0))], [], "", None
+    )
+    shown = [str(found) for found in _preview(body, group.roster)]
+    assert group.roster.address(0) in line(shown, "Pays")
+    assert not any("back to this group" in found for found in shown)
