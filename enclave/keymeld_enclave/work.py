@@ -13,11 +13,13 @@ rule that was sealed with that slot's key.  A request that cannot be signed is r
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from functools import cached_property
 
 from keymeld_protocol import contributions, policy
 from keymeld_protocol.attempt import Attempt
-from keymeld_protocol.contributions import Entry, Finished
+from keymeld_protocol.contributions import Entry, Failed, Finished
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
+from keymeld_protocol.item_policy import forbids
 from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.payloads import (
     AttemptOpened,
@@ -26,7 +28,7 @@ from keymeld_protocol.payloads import (
     SigningRefuse,
     SigningRetry,
 )
-from keymeld_protocol.plan import Plan, plan_of
+from keymeld_protocol.plan import Impossible, Item, Plan, plan_of
 from keymeld_protocol.policy import Verdict
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
@@ -107,12 +109,37 @@ class SigningWork:
         if self._attempt is None:
             state = self.state
             self._attempt = Attempt(state.attempt, self._made_plan().items, state.signers, self._signer.roster)
+            self._attempt.refuse(self._forbidden)
         return self._attempt
+
+    @cached_property
+    def _forbidden(self) -> dict[int, Failed]:
+        """The items that the policies sealed with our keys forbid; each fails alone."""
+        items, ours = self._made_plan().items, set(self._custody.state.slots_at(self._voice.key))
+        judged = [(index, self._judged(item, ours)) for index, item in enumerate(items) if isinstance(item, Item)]
+        return {index: reason for index, reason in judged if reason is not None}
+
+    def _judged(self, item: Item, ours: set[int]) -> Failed | None:
+        """Why one of our keys does not serve an item."""
+        group, slots = len(self._signer.roster.cards), sorted(ours.intersection(item.slots))
+        found = (forbids(self._custody.take(slot).policy, item, group) for slot in slots)
+        return next((reason for reason in found if reason is not None), None)
+
+    def _require_something(self) -> None:
+        """Refuse a request of which we sign nothing, so that everybody sees why at once.
+
+        Raises:
+            Blamed: with the first item's code.
+        """
+        items, forbidden = self._made_plan().items, self._forbidden
+        if forbidden and all(i in forbidden or isinstance(item, Impossible) for i, item in enumerate(items)):
+            first = min(forbidden)
+            raise Blamed(forbidden[first].code, (), f"nothing here may be signed; this is the reason of items[{first}]")
 
     def owed(self, now: int) -> list[Statement]:
         """What this enclave owes at ``now`` (ms)."""
         try:
-            self._made_plan()
+            self._require_something()
             return list(self._owed(self.state, now))
         except (Blamed, Unacceptable) as error:
             return self._refuse(error.code, str(error))

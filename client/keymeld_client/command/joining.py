@@ -21,6 +21,7 @@ from keymeld_protocol.ticket import Ticket
 from keymeld_protocol.values import Id, XOnlyKey
 
 from ..client import Client
+from ..joining import Allow
 from ..keygens import Keygen
 from ..link import origin_of
 from ..wallet import Wallet
@@ -43,6 +44,7 @@ class Wish:
     enclave: XOnlyKey | None
     slot: int | None
     label: str
+    allow: Allow
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,16 @@ class Offer:
 @click.option("--enclave", type=KEY, help="Seal to this one of the enclaves you trust.")
 @click.option("--slot", type=click.IntRange(0, 999), help="With an open ticket: this slot.")
 @click.option("--label", type=LABEL, default="", help="Your name; members see it, the coordinator does not.")
+@click.option(
+    "--alone",
+    type=click.Choice(["transactions", "blind"]),
+    help="Your key may also sign for a subset of you alone: transactions only, or blind messages too.",
+)
+@click.option("--accept-opaque-tweak", is_flag=True, help="Sign with tweaks although nobody can see what they hide.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def join(app: App, /, ticket: str, slot: int | None, yes: bool, **wish: Any) -> None:
+def join(app: App, /, ticket: str, slot: int | None, yes: bool, alone: str | None, accept_opaque_tweak: bool,
+         **wish: Any) -> None:  # fmt: skip
     """Take part with a TICKET: make a key and seal it.
 
     TICKET is a text, a link, or - to read it from standard input.
@@ -96,7 +105,8 @@ def join(app: App, /, ticket: str, slot: int | None, yes: bool, **wish: Any) -> 
     read = _ticket(ticket)
     if app.server is not None and app.server != origin_of(read.url):
         raise click.UsageError(f"this ticket is for {origin_of(read.url)}, not for {app.server}: leave --server out")
-    wished = Wish(ticket=read, slot=read.slot if slot is None else slot, **wish)
+    allow = Allow(alone is not None, alone == "blind", accept_opaque_tweak)
+    wished = Wish(ticket=read, slot=read.slot if slot is None else slot, allow=allow, **wish)
     with app.wallet(create=True) as wallet:
         offer = asyncio.run(_look(app, wallet, wished))
         if not offer.seated and not app.screen.ask(
@@ -115,7 +125,7 @@ async def _look(app: App, wallet: Wallet, wish: Wish) -> Offer:
     async with app.online(wallet, wish.ticket.url) as client:
         keygen = await client.open_ticket(wish.ticket)
         chosen = await client.choose_enclave(wish.enclave) if wish.custody == "sealed" else None
-        return _offer(client, keygen, wish.slot, chosen, wish.rule)
+        return _offer(client, keygen, wish.slot, chosen, wish)
 
 
 async def _act(app: App, wallet: Wallet, wish: Wish, offer: Offer) -> int:
@@ -124,15 +134,16 @@ async def _act(app: App, wallet: Wallet, wish: Wish, offer: Offer) -> int:
         keygen = client.keygen(offer.session)
         watch, since = Watch(client, app.chatter), keygen.heard.chain.offset
         taken = await keygen.join(
-            offer.slot, custody=wish.custody, rule=wish.rule, enclave=offer.enclave, label=wish.label
-        )
+            offer.slot, custody=wish.custody, rule=wish.rule, enclave=offer.enclave, label=wish.label,
+            allow=wish.allow,
+        )  # fmt: skip
         async with watch.shown():
             watch.follow(keygen, since)
             await keygen.joined()
         return taken
 
 
-def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey | None, rule: Rule) -> Offer:
+def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey | None, wish: Wish) -> Offer:
     """What would be sealed, in words."""
     state, terms = keygen.state, keygen.terms
     seated = slot in keygen.slots and slot not in state.holdouts()
@@ -145,7 +156,9 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey |
         ("Slots", f"{len(state.seats)}; taken: {', '.join(taken) or 'none'}; joining until {until}"),
         ("Slot", "the first free one" if slot is None else str(slot)),
         ("Key", f"sealed to enclave {enclave.hex()}" if enclave else "stays on this device, which cannot sign yet"),
-        ("Rule", words.rule_explained(rule)),
+        ("Rule", words.rule_explained(wish.rule)),
+        *(("Also", line) for line in words.allowed(wish.allow)),
+        *(("Script", line) for line in words.scripts(terms)),
     ]
     if state.create.subsets:
         told = " · ".join(words.listed(subset) for subset in state.create.subsets)

@@ -122,6 +122,7 @@ def address(app: App, session: str, subset: int | None) -> None:
         lines: list[Line] = [
             Text(roster.address(subset), "bold"),
             Text(str(safety), "green" if safety.safe else "bold red"),
+            *([Text(f"OPAQUE: {words.scripts(roster.terms)[0]}", "bold red")] if roster.opaque else []),
             f"compare by telephone: {keygen.words}",
             f"network {roster.terms.network}; members {', '.join(members)}",
         ]
