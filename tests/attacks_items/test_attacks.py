@@ -60,7 +60,8 @@ class Group:
         return found.pop()
 
     def code(self, signing: Id) -> str | None:
-        return self.world.state(signing).code
+        code: str | None = self.world.state(signing).code
+        return code
 
     def holds(self, result: Any, *steps: Step, subset: int | None = None) -> bool:
         return verify(result, MESSAGE, self.roster.keyagg(subset, steps).output)
