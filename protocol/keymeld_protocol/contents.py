@@ -139,8 +139,7 @@ class Card(Content, frozen=True, kw_only=True):
 class Policy(Content, frozen=True, kw_only=True):
     """Under which rule an enclave may use the key it came with; ``salt`` hides it behind its public commitment.
 
-    ``alone``: also for a subset of this key alone; ``alone_blind``: blind messages of it too; ``accept_opaque_tweak``:
-    also with tweaks that hide what they commit to.
+    ``alone``: also for a subset of it alone; ``alone_blind``: also blind; ``accept_opaque_tweak``: also opaque tweaks.
     """
 
     salt: Salt
