@@ -127,7 +127,7 @@ async def bob_approves(story: Story) -> None:
     """Bob's phone verifies the whole log and recomputes the sighash; what it shows is what will be signed."""
     signing = (await story.bob.wake()).signing(story.signing)
     story.minutes.says("Bob", "hears his phone. It has verified every record, and shows what would be signed:")
-    story.minutes.notes(*signing.summary(), f"Sighash {signing.plan.items[0].message.hex()} (BIP-341)")
+    story.minutes.notes(*signing.summary(), f"Sighash {signing.plan.item(0).message.hex()} (BIP-341)")
     story.minutes.says("Bob", "approves")
     await signing.approve()
     await story.bob.sleep()

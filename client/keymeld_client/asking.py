@@ -14,7 +14,7 @@ from keymeld_protocol import contents
 from keymeld_protocol.contents import Body, RawTransaction, Script, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.errors import Reason, Refused, bad_field
 from keymeld_protocol.payloads import SigningRequest
-from keymeld_protocol.plan import needed_slots, plan
+from keymeld_protocol.plan import needed_slots, plan, require_possible
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.schnorr import SigningKey
@@ -61,9 +61,12 @@ def requester(roster: Roster, body: Body, slots: Sequence[int]) -> tuple[int, tu
 
     Raises:
         BadInput: an item names what is not there, or spends a foreign script.
+        Blamed: nothing of it can be signed, by anybody.
         Refused: none of our slots takes part in what is asked.
     """
-    needed = needed_slots(plan(body, roster))
+    made = plan(body, roster)
+    require_possible(made)
+    needed = needed_slots(made)
     own = [slot for slot in slots if slot in needed]
     if not own:
         raise Refused(Reason.NOT_ALLOWED, "only a member whose slot is needed can ask for these signatures", field="by")

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from keymeld_protocol.connection import Placed
-from keymeld_protocol.contents import Network, Terms, TermsTweak
+from keymeld_protocol.contents import Leaf, Network, Terms, TermsTweak
 from keymeld_protocol.errors import Blamed, InvalidCrypto, KeymeldError, Refused, bad_field
 from keymeld_protocol.keygen import KeygenState, Phase
 from keymeld_protocol.records import Record
@@ -29,12 +29,12 @@ from keymeld_protocol.shapes import Custody, Rule
 from keymeld_protocol.signing import SigningState
 from keymeld_protocol.statements import Statement
 from keymeld_protocol.ticket import Ticket
-from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.values import Hash, Id, XOnlyKey
 
 from .backoff import Backoff
 from .courier import Courier, EnclaveInfo, EnclavePage
 from .errors import NotConnected
-from .joining import Proposal, entry_of, make_create
+from .joining import NOTHING, Allow, Proposal, entry_of, make_create
 from .keygens import DAY_MS, Keygen
 from .ledger import Ledger, now_ms
 from .link import origin_of
@@ -219,18 +219,23 @@ class Client:
         label: str = "",
         network: Network = "bitcoin",
         tweak: TermsTweak = "bip86",
+        tree: tuple[Leaf, ...] | None = None,
+        root: Hash | None = None,
         subsets: tuple[tuple[int, ...], ...] = (),
         open_tickets: bool = False,
         expires_in_ms: int = 7 * DAY_MS,
     ) -> Keygen:
         """Open a keygen of ``slots`` participants; its ``tickets`` are to be handed out, ``join`` takes an own slot.
 
+        ``tree`` belongs to ``tweak`` "tree": its leaves, depth first. ``root`` belongs to "root", which is opaque:
+        nobody joins it without saying so.
+
         Raises:
             BadInput: the proposal breaks a rule.
             Refused: the coordinator does not open it.
             NotConnected: there will be no conversation.
         """
-        terms = Terms(v=1, label=label, network=network, tweak=tweak)
+        terms = Terms(v=1, label=label, network=network, tweak=tweak, tree=tree, root=root)
         proposal = Proposal(slots, terms, subsets, open_tickets, now_ms() + expires_in_ms)
         coordinator = (await self.courier.online()).hello.coordinator
         entry, statement = make_create(self.wallet, self.url, coordinator, proposal)
@@ -254,6 +259,7 @@ class Client:
         enclave: XOnlyKey | None = None,
         label: str = "",
         slot: int | None = None,
+        allow: Allow = NOTHING,
     ) -> Keygen:
         """Take part with a ticket; ``await keygen.joined()`` then waits for the enclave.
 
@@ -264,7 +270,7 @@ class Client:
             Refused: the slot is taken, the keygen no longer collects, or the choice would be unsafe.
         """
         keygen = await self.open_ticket(ticket)
-        await keygen.join(slot, custody=custody, rule=rule, enclave=enclave, label=label)
+        await keygen.join(slot, custody=custody, rule=rule, enclave=enclave, label=label, allow=allow)
         return keygen
 
     async def open_ticket(self, ticket: Ticket | str) -> Keygen:

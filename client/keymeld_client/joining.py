@@ -25,6 +25,7 @@ from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.shapes import Custody, Rule
 from keymeld_protocol.statements import Statement, make
 from keymeld_protocol.ticket import Ticket, TicketSecret, split_url
+from keymeld_protocol.tweaks import is_opaque
 from keymeld_protocol.values import Id, PlainKey, Salt, XOnlyKey, digest
 
 from .entries import KeygenEntry
@@ -120,6 +121,22 @@ def entry_of(ticket: Ticket, url: str, known: KeygenEntry | None) -> KeygenEntry
 
 
 @dataclass(frozen=True)
+class Allow:
+    """What a participant allows beyond the default; sealed with the key, so that nobody else can.
+
+    ``alone``: a subset of this key alone; ``alone_blind``: blind messages of it too; ``opaque_tweak``: tweaks that
+    hide what they commit to.
+    """
+
+    alone: bool = False
+    alone_blind: bool = False
+    opaque_tweak: bool = False
+
+
+NOTHING = Allow()
+
+
+@dataclass(frozen=True)
 class Choice:
     """How a participant takes part in one slot; ``enclave`` None with device custody."""
 
@@ -128,16 +145,22 @@ class Choice:
     rule: Rule
     enclave: XOnlyKey | None
     label: str
+    allow: Allow = NOTHING
 
 
-def check_choice(state: KeygenState, choice: Choice) -> None:
+def check_choice(state: KeygenState, terms: Terms, choice: Choice) -> None:
     """Refuse what would be unsafe, or cannot work yet, before a key is made for it.
 
     Raises:
         BadInput: the rule contradicts itself.
-        Refused: hybrid custody, a delay, or a key that whoever finds an open ticket could use.
+        Refused: hybrid custody, a delay, a key that whoever finds an open ticket could use, or terms with a tweak that
+            hides what it commits to.
     """
     choice.rule.check()
+    _policy(choice).check()
+    if is_opaque(terms) and not choice.allow.opaque_tweak:
+        why = "the terms give a bare script root: its maker may be able to spend alone; joining takes a yes to that"
+        raise Refused(Reason.NOT_ALLOWED, why, field="terms.root")
     if choice.custody == "hybrid":
         raise Refused(Reason.NOT_ALLOWED, "custody hybrid: devices cannot sign yet", field="custody")
     if choice.rule.delay_ms is not None:
@@ -165,7 +188,7 @@ def make_join(wallet: Wallet, entry: KeygenEntry, heard: Replay, group: GroupKey
     ):
         by = XOnlyKey(auth.key)
         card = group.seal("keygen.join", "card", entry.id, by, _card(entry.id, choice, by, signing))
-        policy = contents.encode(Policy(v=1, salt=Salt(urandom(32)), rule=choice.rule))
+        policy = contents.encode(_policy(choice))
         envelope = _envelope(entry, choice, generation, by, signing, policy)
         said = KeygenJoin(
             v=1,
@@ -190,6 +213,15 @@ def _used(wallet: Wallet, heard: Replay, slot: int) -> int:
     """The last generation in the log of this identity's joins of ``slot``; −1 if there is none."""
     with wallet.identity.auth(heard.stream, slot) as auth:
         return heard.state.generations.get(XOnlyKey(auth.key), -1) if isinstance(heard.state, KeygenState) else -1
+
+
+def _policy(choice: Choice) -> Policy:
+    """The rule and what is allowed beyond it, hidden behind a fresh salt."""
+    allow = choice.allow
+    return Policy(
+        v=1, salt=Salt(urandom(32)), rule=choice.rule, alone=allow.alone, alone_blind=allow.alone_blind,
+        accept_opaque_tweak=allow.opaque_tweak,
+    )  # fmt: skip
 
 
 def _card(keygen: Id, choice: Choice, by: XOnlyKey, signing: Secret) -> bytes:

@@ -27,7 +27,7 @@ from keymeld_protocol.wording import slots_told
 from .asking import Unsigned, make_body, make_request, requester
 from .entries import KeygenEntry
 from .errors import KeygenEnded, WalletError
-from .joining import Choice, check_choice, make_join, tickets_of
+from .joining import NOTHING, Allow, Choice, check_choice, make_join, tickets_of
 from .ledger import now_ms
 from .seats import is_seated, why_unseated
 
@@ -231,7 +231,7 @@ class Keygen:
     # What is said -----------------------------------------------------------------------------------------------
 
     async def join(self, slot: int | None = None, *, custody: Custody = "sealed", rule: Rule | None = None,
-                   enclave: XOnlyKey | None = None, label: str = "") -> int:  # fmt: skip
+                   enclave: XOnlyKey | None = None, label: str = "", allow: Allow = NOTHING) -> int:  # fmt: skip
         """Join ``slot`` (None: the first free one that a ticket of this wallet is for); gives the slot.
 
         The default rule is ``self``: this participant's own yes. A slot that was refused is joined anew with this too;
@@ -244,12 +244,11 @@ class Keygen:
         """
         heard = self.client.ledger.require(self.id)
         chosen = self._free_slot(slot)
-        wish = Choice(chosen, custody, rule or Rule(approval="self"), None, label)
-        check_choice(self.state, wish)
-        self.terms  # noqa: B018 - a creator whose terms do not open is refused before a key is made
+        wish = Choice(chosen, custody, rule or Rule(approval="self"), None, label, allow)
+        check_choice(self.state, self.terms, wish)  # terms that do not open are refused before a key is made
         if custody == "sealed":
             key = await self.client.choose_enclave(enclave)
-            wish = Choice(chosen, custody, wish.rule, key, label)
+            wish = Choice(chosen, custody, wish.rule, key, label, allow)
         with self.client.wallet.identity.auth(self.id, chosen) as auth:
             await self.client.courier.prove([auth])
         statement = make_join(self.client.wallet, self.entry, heard, self.client.group(self.id), wish)

@@ -8,11 +8,15 @@ Nobody's word for a result is needed: every signature is checked against the pla
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
 from keymeld_protocol import contributions
 from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.contributions import Entry, Failed, Finished
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
-from keymeld_protocol.plan import Plan
+from keymeld_protocol.plan import Impossible, Item, Plan, Planned
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster
@@ -22,8 +26,20 @@ from keymeld_protocol.signing import SigningState
 from keymeld_protocol.values import Signature
 
 
-def signatures_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> tuple[Signature, ...]:
-    """The verified signature of every item of a signing whose contributions are complete.
+@dataclass(frozen=True)
+class ItemError:
+    """An item that was not signed: ``code`` says why, ``slots`` are its key list's, ``why`` is for people."""
+
+    code: str
+    slots: tuple[int, ...]
+    why: str
+
+
+ItemResult: TypeAlias = Signature | ItemError
+
+
+def results_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> tuple[ItemResult, ...]:
+    """For every item of a signing whose contributions are complete: its verified signature, or why there is none.
 
     Raises:
         Blamed: something is missing or does not verify; names the slots.
@@ -38,32 +54,62 @@ def signatures_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) ->
         return _from_confirm(heard.records[heard.state.confirmed - 1], plan, group)
 
 
+def all_signed(results: Sequence[ItemResult]) -> tuple[Signature, ...]:
+    """The signatures, if no item failed.
+
+    Raises:
+        Blamed: with the first failed item's code and slots.
+    """
+    for index, result in enumerate(results):
+        if isinstance(result, ItemError):
+            raise Blamed(result.code, result.slots, f"item {index} was not signed: {result.why}")
+    return tuple(result for result in results if isinstance(result, Signature))
+
+
+def signatures_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> tuple[Signature, ...]:
+    """The verified signature of every item.
+
+    Raises:
+        Blamed: as `results_of`, or an item failed.
+    """
+    return all_signed(results_of(heard, plan, roster, group))
+
+
 def _from_contributions(
     heard: Replay, state: SigningState, plan: Plan, roster: Roster, group: GroupKey
-) -> tuple[Signature, ...]:
+) -> tuple[ItemResult, ...]:
     """Add up what the signers of the latest attempt have said."""
     attempt = Attempt(state.attempt, plan.items, state.signers, roster)
     for said in state.contributions:
         entries = open_values(heard.records[said.offset - 1], "values", len(plan.items), group, said.slots)
         attempt.hear(said.by, entries)
-    found: list[Signature] = []
-    for index, result in enumerate(attempt.results()):
-        if isinstance(result, Failed):
-            slots = tuple(slot for signer in attempt.signers_of(index) for slot in signer.slots)
-            raise Blamed(result.code, slots, f"item {index} was not signed")
-        found.append(result)
-    return tuple(found)
+    pairs = zip(attempt.results(), plan.items, strict=True)
+    return tuple(_failed(r, item) if isinstance(r, Failed) else r for r, item in pairs)
 
 
-def _from_confirm(record: Record, plan: Plan, group: GroupKey) -> tuple[Signature, ...]:
-    """Take the signatures that a signer has confirmed, and verify each."""
+def _failed(reason: Failed, item: Planned) -> ItemError:
+    """The error of an item, in words where this wallet has found it too."""
+    why = item.why if isinstance(item, Impossible) else "a signer's policy forbids it, or he could not sign it"
+    return ItemError(reason.code, item.slots, why)
+
+
+def _from_confirm(record: Record, plan: Plan, group: GroupKey) -> tuple[ItemResult, ...]:
+    """Take the signatures that a signer has confirmed, and verify each; an item may have failed."""
     entries = open_values(record, "signatures", len(plan.items), group, ())
-    found: list[Signature] = []
+    found: list[ItemResult] = []
     for index, (entry, item) in enumerate(zip(entries, plan.items, strict=True)):
-        if not isinstance(entry, Finished) or not verify(entry.signature, item.message, item.keyagg.output):
+        if isinstance(entry, Failed):
+            found.append(_failed(entry, item))
+            continue
+        if not (isinstance(entry, Finished) and isinstance(item, Item) and _holds(entry, item)):
             raise Blamed("bad_signature", (), f"item {index}: the confirmed signature does not verify")
         found.append(Signature(entry.signature))
     return tuple(found)
+
+
+def _holds(entry: Finished, item: Item) -> bool:
+    """Whether the signature verifies."""
+    return verify(entry.signature, item.message, item.keyagg.output)
 
 
 def open_values(record: Record, field: str, items: int, group: GroupKey, slots: tuple[int, ...]) -> tuple[Entry, ...]:

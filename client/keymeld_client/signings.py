@@ -6,11 +6,13 @@ and no signature is given that was not verified here.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from keymeld_protocol.contents import SignInput
-from keymeld_protocol.errors import Blamed, KeymeldError, Reason, Refused
+from keymeld_protocol.errors import Blamed, Reason, Refused
 from keymeld_protocol.payloads import SigningApprove, SigningCancel, SigningReject
 from keymeld_protocol.plan import Plan, plan_of
 from keymeld_protocol.records import Record
@@ -22,13 +24,16 @@ from keymeld_protocol.values import Hash, Id, Signature, XOnlyKey
 
 from .errors import SigningEnded, WalletError
 from .ledger import now_ms
-from .results import signatures_of
+from .results import ItemResult, all_signed, results_of
 from .seats import detail_of
 from .telling import tell
 
 if TYPE_CHECKING:
     from .client import Client
     from .keygens import Keygen
+
+BIG_BATCH = 64
+"""Items from which on signatures are verified on a worker thread."""
 
 
 class Signing:
@@ -228,29 +233,50 @@ class Signing:
         """
         return await self.client.ledger.until(self.id, lambda _: None if self.state.open else self.phase)
 
-    async def signatures(self) -> tuple[Signature, ...]:
-        """One signature for each item, in order; verified here, not believed.
+    async def results(self) -> tuple[ItemResult, ...]:
+        """For each item, in order, its signature or why there is none; verified here, not believed.
 
         Raises:
             SigningEnded: it ended without signatures; names code and slots, and warns if it may be signed.
             Blamed: what the signers sent does not verify; names the slots.
             ReadOnly: the log broke.
         """
-        found: tuple[Signature, ...] | KeymeldError = await self.client.ledger.until(self.id, self._look)
-        if isinstance(found, KeymeldError):
-            raise found
-        return found
+        offset = 0
+        while True:
+            offset = await self.client.ledger.until(self.id, partial(self._moved, past=offset))
+            if self.phase in ENDS and self.phase != Phase.COMPLETED:
+                raise self._why_ended()
+            done = self.phase == Phase.COMPLETED
+            try:
+                return await self._verified()
+            except Blamed:
+                if done:
+                    raise
 
-    def _look(self, heard: Replay) -> tuple[Signature, ...] | KeymeldError | None:
-        """The signatures, or why there will be none, or None while it goes on."""
-        state = self.state
-        if state.phase not in (Phase.CONFIRMING, Phase.COMPLETED):
-            return self._why_ended() if state.phase in ENDS else None
-        keygen = state.request.keygen
-        try:
-            return signatures_of(heard, self.plan, self.client.roster(keygen), self.client.group(keygen))
-        except Blamed as error:
-            return error if state.phase == Phase.COMPLETED else None
+    async def signatures(self) -> tuple[Signature, ...]:
+        """One signature for each item, in order; verified here, not believed.
+
+        Raises:
+            SigningEnded: it ended without signatures; names code and slots, and warns if it may be signed.
+            Blamed: an item failed, or what the signers sent does not verify; names code and slots.
+            ReadOnly: the log broke.
+        """
+        return all_signed(await self.results())
+
+    def _moved(self, heard: Replay, past: int) -> int | None:
+        """The offset at which the set is complete or it has ended, if that is beyond ``past``."""
+        ready = self.state.phase in (Phase.CONFIRMING, *ENDS)
+        return heard.chain.offset if ready and heard.chain.offset > past else None
+
+    async def _verified(self) -> tuple[ItemResult, ...]:
+        """The results as the log stands; a big batch on a worker thread, so that the event loop stays free.
+
+        Raises:
+            Blamed: something is missing or does not verify.
+        """
+        keygen = self.state.request.keygen
+        work = partial(results_of, self.heard, self.plan, self.client.roster(keygen), self.client.group(keygen))
+        return await asyncio.to_thread(work) if len(self.plan.items) > BIG_BATCH else work()
 
     def _why_ended(self) -> SigningEnded:
         """How it ended, in words."""

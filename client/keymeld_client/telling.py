@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from keymeld_protocol.contents import SignMessage
-from keymeld_protocol.plan import Plan
+from keymeld_protocol.plan import Impossible, Plan
 from keymeld_protocol.printable import printable
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.signing import SigningState
 
 BLIND = "BLIND: nobody can see what this signs; it may spend every coin of this group"
+OPAQUE = "OPAQUE TWEAK: nobody can see what it commits to; its address is not provably this group's alone"
 
 
 def moment(at: int, form: str = "%Y-%m-%d %H:%M") -> str:
@@ -40,9 +41,13 @@ def tell(state: SigningState, plan: Plan, roster: Roster) -> Iterator[str]:
     yield f"Until   {moment(state.request.expires_at)}"
     for index, spend in enumerate(plan.spends):
         yield f"Transaction {index + 1} of {len(plan.spends)}  {spend.txid}"
-        for line in roster.summary(spend).lines():
+        for line in roster.summary(spend, plan.payers).lines():
             yield f"  {line}"
     for index, (asked, item) in enumerate(zip(plan.body.items, plan.items, strict=True)):
         if isinstance(asked, SignMessage):
-            yield f"Message {index + 1} of {len(plan.items)}  {item.message.hex()}"
+            yield f"Message {index + 1} of {len(plan.items)}  {asked.message.hex()}"
             yield f"  {BLIND}"
+        if isinstance(item, Impossible):
+            yield f"Item {index + 1} of {len(plan.items)} CANNOT BE SIGNED: {item.code}, {item.why}"
+        elif item.opaque:
+            yield f"Item {index + 1} of {len(plan.items)}: {OPAQUE}"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from itertools import chain
+from typing import Final
 
 from keymeld_protocol import keygen
 from keymeld_protocol.errors import Blamed, BrokenLog
@@ -34,6 +35,8 @@ from .voice import Voice
 from .work import SigningWork, refusal
 
 Clock = Callable[[], int]
+BIG_BATCH: Final = 64
+"""Items from which on a signing is worth a worker thread."""
 
 
 class Group:
@@ -110,6 +113,11 @@ class Agent:
             return False
         replay = self.hearing.streams.get(stream)
         return record.offset == 1 if replay is None else replay.broken is None
+
+    @property
+    def heavy(self) -> bool:
+        """Whether a signing of many items goes on: the next record may cost much more than a turn of an event loop."""
+        return any(work.state.request.items > BIG_BATCH for work in self._works.values())
 
     def take_finished(self) -> list[Id]:
         """The streams that ended since the last call: whoever holds the socket may unsubscribe them."""

@@ -38,6 +38,8 @@ from .outbox import Outbox
 
 PAGE: Final = 1000
 ANSWER_MS: Final = 10_000
+BIG_FRAME: Final = 8 * 1024
+"""Bytes that a request of many items has at least."""
 
 
 class Ended(KeymeldError):
@@ -123,6 +125,10 @@ class Conversation:
     def take(self, now: int) -> list[bytes]:
         """The frames that may be sent now, at the pace that hello allows."""
         return self._calls.take(now)
+
+    def is_heavy(self, data: str | bytes) -> bool:
+        """Whether handling this frame may take long: a big batch goes on, or may begin with it."""
+        return len(data) > BIG_FRAME or self._agent.heavy
 
     @property
     def waiting(self) -> bool:

@@ -9,7 +9,9 @@
     closed with 42xx      at once, the first time
     anything else         later
 
-The agent and its outbox outlive the sockets: nothing that was heard is heard again, nothing that was said is lost.
+One at a time is in the conversation: what is heard and what is said keep their order, also where a big batch is handled
+on a worker thread.  The agent and its outbox outlive the sockets: nothing that was heard is heard again, nothing that
+was said is lost.
 """
 
 from __future__ import annotations
@@ -83,12 +85,13 @@ class Link:
     async def _once(self) -> tuple[int | None, int]:
         """One connection, from dialling to its end; gives the close code and when the coordinator wants us back."""
         talk = Conversation(self.agent, self._outbox, self.address.origin, self._capacity)
+        turn = asyncio.Lock()
         code: int | None = None
         why: Ended | None = None
         try:
             async with self._dial() as socket, asyncio.TaskGroup() as tasks:
-                tasks.create_task(_ticks(socket, talk))
-                await self._read(socket, talk)
+                tasks.create_task(_ticks(socket, talk, turn))
+                await self._read(socket, talk, turn)
         except* ConnectionClosed as lost:
             code = _close_code(lost)
         except* (OSError, TimeoutError, WebSocketException) as lost:
@@ -115,11 +118,13 @@ class Link:
             close_timeout=1, ping_interval=None, proxy=None,
         )  # fmt: skip
 
-    async def _read(self, socket: ClientConnection, talk: Conversation) -> None:
+    async def _read(self, socket: ClientConnection, talk: Conversation, turn: asyncio.Lock) -> None:
         """Hear and answer until the socket closes."""
         ready = False
         while True:
-            talk.receive(await socket.recv(decode=False), now_ms())
+            frame = await socket.recv(decode=False)
+            async with turn:
+                await _receive(talk, frame)
             await _send(socket, talk)
             if talk.ready and not ready:
                 ready = True
@@ -134,10 +139,28 @@ async def _send(socket: ClientConnection, talk: Conversation) -> None:
         await socket.send(frame, text=True)
 
 
-async def _ticks(socket: ClientConnection, talk: Conversation) -> None:
+async def _receive(talk: Conversation, frame: bytes) -> None:
+    """Handle a frame; one of a big batch on a worker thread, so that heartbeats and signals are not held up.
+
+    A thread cannot be taken back: whoever is cancelled meanwhile waits for its end, so that never two of them are in
+    the agent.
+    """
+    if not talk.is_heavy(frame):
+        talk.receive(frame, now_ms())
+        return
+    work = asyncio.create_task(asyncio.to_thread(talk.receive, frame, now_ms()))
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
+
+
+async def _ticks(socket: ClientConnection, talk: Conversation, turn: asyncio.Lock) -> None:
     while True:
         await asyncio.sleep(PACE_S if talk.waiting else TICK_S)
-        talk.tick(now_ms())
+        async with turn:
+            talk.tick(now_ms())
         await _send(socket, talk)
 
 

@@ -23,6 +23,9 @@ from keymeld_protocol.values import Id
 
 from .custody import Custody
 
+MAX_SUMS = 1024
+"""Tweaked sums of keys that are kept; the oldest is wiped for the next."""
+
 
 class NoncesGone(KeymeldError):
     """The nonces of this attempt were spent, wiped, or never made by this process: ask for a new attempt."""
@@ -72,7 +75,7 @@ class Signer:
 
     def alone(self, attempt: Attempt) -> tuple[Entry, ...]:
         """Finished signatures: every needed slot is held here."""
-        return tuple(self._finished(item) for item in attempt.items)
+        return tuple(attempt.known.get(i) or self._finished(attempt.item(i)) for i in range(len(attempt.items)))
 
     def nonces(self, signing: Id, attempt: Attempt, kept: Nonces) -> tuple[Entry, ...]:
         """A fresh nonce for every item that we sign with others; the secret halves go to ``kept``."""
@@ -105,22 +108,30 @@ class Signer:
     def _finished(self, item: Item) -> Entry:
         key = self._sums.get(item.keyagg.output)
         if key is None:
+            if len(self._sums) >= MAX_SUMS:
+                self._sums.pop(next(iter(self._sums))).wipe()
             secrets = [self.custody.take(slot).secret for slot in item.slots]
             key = self._sums[item.keyagg.output] = summed_secret(secrets, item.keyagg)
         return Finished(signature=key.sign(item.message))
 
     def _first(self, signing: Id, attempt: Attempt, index: int, kept: Nonces) -> Entry:
-        if not self._takes_part(attempt, index) or self._is_alone(attempt, index):
+        if not self._takes_part(attempt, index):
+            return Nothing()
+        if index in attempt.known:
+            return attempt.known[index]
+        if self._is_alone(attempt, index):
             return Nothing()  # no signature leaves in a step that everybody calls nonces
         secnonce = self._draw(signing, attempt, index, bytes(66))
         kept.keep(index, secnonce)
         return Nonce(pubnonce=secnonce.pubnonce)
 
     def _last(self, signing: Id, attempt: Attempt, index: int) -> Entry:
-        if not self._takes_part(attempt, index) or index in attempt.failed:
+        if not self._takes_part(attempt, index):
             return Nothing()
+        if index in attempt.failed:
+            return attempt.known.get(index, Nothing())
         if self._is_alone(attempt, index):
-            return self._finished(attempt.items[index])
+            return self._finished(attempt.item(index))
         secnonce = self._draw(signing, attempt, index, attempt.aggnonce_of_others(index, self._key))
         pubnonce = secnonce.pubnonce
         session = attempt.session(index, also=pubnonce)
@@ -130,7 +141,7 @@ class Signer:
         if not self._takes_part(attempt, index) or index in attempt.failed:
             return Nothing()
         if self._is_alone(attempt, index):
-            return self._finished(attempt.items[index])
+            return self._finished(attempt.item(index))
         secnonce = kept.pop(index)
         if self._said(attempt, index) != secnonce.pubnonce:
             secnonce.wipe()
@@ -147,7 +158,7 @@ class Signer:
 
     def _draw(self, signing: Id, attempt: Attempt, index: int, others: bytes) -> Secnonce:
         """NonceGen with fresh randomness and everything that is known (CRYPTO §4)."""
-        item = attempt.items[index]
+        item = attempt.item(index)
         slots = b"".join(slot.to_bytes(2, "big") for slot in attempt.signer(self._key).slots)
         place = attempt.number.to_bytes(4, "big") + index.to_bytes(4, "big") + bytes(4)
         extra = tagged_hash("keymeld/nonce-extra/v1", signing + place + slots + others + bytes(33))
@@ -155,7 +166,7 @@ class Signer:
 
     def _signer(self, attempt: Attempt, index: int) -> CollapsedSigner:
         """The one signer for all our slots of the item's key list."""
-        item = attempt.items[index]
+        item = attempt.item(index)
         ours = tuple(slot for slot in attempt.signer(self._key).slots if slot in set(item.slots))
         if item.slots not in self._collapsed:
             secrets = [self.custody.take(slot).secret for slot in ours]

@@ -13,11 +13,13 @@ rule that was sealed with that slot's key.  A request that cannot be signed is r
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from functools import cached_property
 
 from keymeld_protocol import contributions, policy
 from keymeld_protocol.attempt import Attempt
-from keymeld_protocol.contributions import Entry, Finished
+from keymeld_protocol.contributions import Entry, Failed, Finished
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
+from keymeld_protocol.item_policy import forbids
 from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.payloads import (
     AttemptOpened,
@@ -26,7 +28,7 @@ from keymeld_protocol.payloads import (
     SigningRefuse,
     SigningRetry,
 )
-from keymeld_protocol.plan import Item, plan_of
+from keymeld_protocol.plan import Impossible, Item, Planned, plan_of
 from keymeld_protocol.policy import Verdict
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
@@ -51,7 +53,7 @@ class SigningWork:
         self._signer = signer
         self._custody = signer.custody
         self._began = began
-        self._items: tuple[Item, ...] = ()
+        self._items: tuple[Planned, ...] = ()
         self._attempt: Attempt | None = None
         self._nonces: Nonces | None = None
         self._live = False
@@ -103,7 +105,7 @@ class SigningWork:
         except (InvalidCrypto, BadInput) as error:
             raise Blamed("bad_values", said.slots, str(error)) from None
 
-    def _planned(self) -> tuple[Item, ...]:
+    def _planned(self) -> tuple[Planned, ...]:
         """The items; of the body they are all that is kept, since its transactions take ten times their bytes."""
         if not self._items:
             opening = self.heard.records[0]
@@ -114,14 +116,40 @@ class SigningWork:
     def _reading(self) -> Attempt:
         if self._attempt is None:
             state = self.state
+            forbidden = self._forbidden
             self._attempt = Attempt(state.attempt, self._planned(), state.signers, self._signer.roster)
+            self._attempt.refuse(forbidden)
         return self._attempt
+
+    @cached_property
+    def _forbidden(self) -> dict[int, Failed]:
+        """The items that the policies sealed with our keys forbid; each fails alone."""
+        items, ours = self._planned(), set(self._custody.state.slots_at(self._voice.key))
+        judged = [(index, self._judged(item, ours)) for index, item in enumerate(items) if isinstance(item, Item)]
+        return {index: reason for index, reason in judged if reason is not None}
+
+    def _judged(self, item: Item, ours: set[int]) -> Failed | None:
+        """Why one of our keys does not serve an item."""
+        group, slots = len(self._signer.roster.cards), sorted(ours.intersection(item.slots))
+        found = (forbids(self._custody.take(slot).policy, item, group) for slot in slots)
+        return next((reason for reason in found if reason is not None), None)
+
+    def _require_something(self) -> None:
+        """Refuse a request of which we sign nothing, so that everybody sees why at once.
+
+        Raises:
+            Blamed: with the first item's code.
+        """
+        items, forbidden = self._planned(), self._forbidden
+        if forbidden and all(i in forbidden or isinstance(item, Impossible) for i, item in enumerate(items)):
+            first = min(forbidden)
+            raise Blamed(forbidden[first].code, (), f"nothing here may be signed; this is the reason of items[{first}]")
 
     def owed(self, now: int) -> list[Statement]:
         """What this enclave owes at ``now`` (ms)."""
         try:
             self._check_life(now)
-            self._planned()
+            self._require_something()
             return list(self._owed(self.state, now))
         except (Blamed, Unacceptable) as error:
             return self._refuse(error.code, str(error))

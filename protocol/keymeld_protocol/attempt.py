@@ -17,7 +17,7 @@ from . import musig
 from .contributions import Both, Entry, Failed, Finished, Nonce, Psig
 from .errors import Blamed, InvalidCrypto
 from .musig import Session
-from .plan import Item
+from .plan import Impossible, Item, Planned, signable
 from .roster import Roster
 from .schnorr import verify
 from .shapes import Signer
@@ -28,16 +28,39 @@ Result = Signature | Failed
 
 @dataclass
 class Attempt:
-    """The contributions of one attempt; ``pubnonces`` and ``psigs`` hold, for each signer, one place for each item."""
+    """The contributions of one attempt; ``pubnonces`` and ``psigs`` hold, for each signer, one place for each item.
+
+    ``known`` are the items that are not signed whatever is said: nobody can (`plan.Impossible`), or we will not.
+    """
 
     number: int
-    items: tuple[Item, ...]
+    items: tuple[Planned, ...]
     signers: tuple[Signer, ...]
     roster: Roster
     pubnonces: dict[XOnlyKey, list[bytes | None]] = field(default_factory=dict)
     psigs: dict[XOnlyKey, list[bytes | None]] = field(default_factory=dict)
     finished: dict[int, bytes] = field(default_factory=dict)
     failed: dict[int, Failed] = field(default_factory=dict)
+    known: dict[int, Failed] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Items that nobody can sign have failed before anybody spoke."""
+        impossible = {i: Failed(item.code) for i, item in enumerate(self.items) if isinstance(item, Impossible)}
+        self.refuse(impossible)
+
+    def refuse(self, known: dict[int, Failed]) -> None:
+        """Let items fail before they are signed; each keeps its first reason."""
+        for index, reason in known.items():
+            self.known.setdefault(index, reason)
+            self.failed.setdefault(index, reason)
+
+    def item(self, index: int) -> Item:
+        """An item that can be signed.
+
+        Raises:
+            Blamed: nobody can sign it.
+        """
+        return signable(index, self.items[index])
 
     def hear(self, by: XOnlyKey, entries: tuple[Entry, ...]) -> None:
         """Take the opened values of a contribution, one entry for each item; the same value twice is fine.
@@ -103,7 +126,7 @@ class Attempt:
                 nonces.append(nonce)
         if len(nonces) != len(self.signers_of(index)):
             raise Blamed("missing_nonce", self._without(index, self.pubnonces), f"item {index}")
-        item = self.items[index]
+        item = self.item(index)
         try:
             return Session(item.keyagg, musig.nonce_agg(nonces), item.message)
         except InvalidCrypto:
@@ -150,7 +173,7 @@ class Attempt:
         return tuple(self.failed.get(i) or self._signature(i) for i in range(len(self.items)))
 
     def _signature(self, index: int) -> Signature:
-        item = self.items[index]
+        item = self.item(index)
         if len(self.signers_of(index)) == 1:
             return self._finished(index)
         session = self.session(index)
@@ -168,7 +191,7 @@ class Attempt:
 
     def _finished(self, index: int) -> Signature:
         """The signature that an enclave alone on this item has sent."""
-        item, (only,) = self.items[index], self.signers_of(index)
+        item, (only,) = self.item(index), self.signers_of(index)
         signature = self.finished.get(index, b"")
         if not verify(signature, item.message, item.keyagg.output):
             raise Blamed("bad_signature", only.slots, f"item {index}")

@@ -37,7 +37,9 @@ Amount: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_MONEY)]
 Index: TypeAlias = Annotated[int, Meta(ge=0, lt=MAX_INPUTS)]
 Subset: TypeAlias = Annotated[int, Meta(ge=0, lt=MAX_SUBSETS)]
 Network: TypeAlias = Literal["bitcoin", "testnet", "signet", "regtest"]
-TermsTweak: TypeAlias = Literal["bip86", "none"]
+TermsTweak: TypeAlias = Literal["bip86", "none", "tree", "root"]
+MAX_LEAVES: Final = 128
+MAX_DEPTH: Final = 128
 
 _HEX: Final = re.compile(r"(?:[0-9a-f]{2})*", re.ASCII)
 
@@ -87,12 +89,43 @@ class Content(Shape, frozen=True, kw_only=True):
         """
 
 
+class Leaf(Shape, frozen=True, kw_only=True):
+    """One leaf of a script tree; leaves are listed depth first."""
+
+    depth: Annotated[int, Meta(ge=0, le=MAX_DEPTH)]
+    version: Annotated[int, Meta(ge=0xC0, le=0xFE, multiple_of=2)]
+    script: Script
+
+
 class Terms(Content, frozen=True, kw_only=True):
     """What the creator proposes: a name, and what the aggregate key is for."""
 
     label: Label
     network: Network
     tweak: TermsTweak
+    tree: Annotated[tuple[Leaf, ...], Meta(min_length=1, max_length=MAX_LEAVES)] | None = None
+    root: Hash | None = None
+
+    def check(self) -> None:
+        """A tree belongs to ``tweak`` tree and a root to ``root``; the leaves are those of one tree."""
+        if (self.tweak == "tree") != (self.tree is not None):
+            raise bad_field("tree", "belongs to tweak tree, and only to it")
+        if (self.tweak == "root") != (self.root is not None):
+            raise bad_field("root", "belongs to tweak root, and only to it")
+        if self.tree is not None:
+            _check_tree(self.tree)
+
+
+def _check_tree(leaves: tuple[Leaf, ...]) -> None:
+    """The depths are those of one whole tree, depth first: each leaf fills the leftmost free place."""
+    free = [0]
+    for leaf in leaves:
+        while free and free[-1] < leaf.depth:
+            free += [free.pop() + 1] * 2
+        if not free or free.pop() != leaf.depth:
+            raise bad_field("tree", "the leaves are not the depth-first list of a tree")
+    if free:
+        raise bad_field("tree", "leaves are missing")
 
 
 class Card(Content, frozen=True, kw_only=True):
@@ -104,14 +137,22 @@ class Card(Content, frozen=True, kw_only=True):
 
 
 class Policy(Content, frozen=True, kw_only=True):
-    """Under which rule an enclave may use the key it came with; ``salt`` hides it behind its public commitment."""
+    """Under which rule an enclave may use the key it came with; ``salt`` hides it behind its public commitment.
+
+    ``alone``: also for a subset of it alone; ``alone_blind``: also blind; ``accept_opaque_tweak``: also opaque tweaks.
+    """
 
     salt: Salt
     rule: Rule
+    alone: bool = False
+    alone_blind: bool = False
+    accept_opaque_tweak: bool = False
 
     def check(self) -> None:
-        """The rule does not contradict itself."""
+        """The rule does not contradict itself; blind messages alone need the yes to be alone."""
         self.rule.check()
+        if self.alone_blind and not self.alone:
+            raise bad_field("alone_blind", "needs alone")
 
 
 class Spent(Shape, frozen=True, kw_only=True):
@@ -128,12 +169,52 @@ class Transaction(Shape, frozen=True, kw_only=True):
     spent: Annotated[tuple[Spent, ...], Meta(min_length=1, max_length=MAX_INPUTS)]
 
 
+class TermsStep(Shape, frozen=True, kw_only=True, tag_field="tweak", tag="terms"):
+    """The tweak of the keygen's terms."""
+
+
+class Bip86(Shape, frozen=True, kw_only=True, tag_field="tweak", tag="bip86"):
+    """BIP-341's tweak without scripts, whatever the terms say."""
+
+
+class Child(Shape, frozen=True, kw_only=True, tag_field="tweak", tag="child"):
+    """The child of the aggregate key along ``path`` (BIP-328); only as the first step."""
+
+    path: Annotated[tuple[Annotated[int, Meta(ge=0, lt=2**31)], ...], Meta(min_length=1, max_length=8)]
+
+
+class BareRoot(Shape, frozen=True, kw_only=True, tag_field="tweak", tag="root"):
+    """BIP-341's tweak by a script root that nobody can look into: opaque."""
+
+    root: Hash
+
+
+class Scalar(Shape, frozen=True, kw_only=True, tag_field="tweak", tag="plain"):
+    """A plain tweak of BIP-327: opaque."""
+
+    scalar: Hash
+
+
+class XOnlyScalar(Shape, frozen=True, kw_only=True, tag_field="tweak", tag="xonly"):
+    """An x-only tweak of BIP-327: opaque."""
+
+    scalar: Hash
+
+
+Step: TypeAlias = TermsStep | Bip86 | Child | BareRoot | Scalar | XOnlyScalar
+Tweaks: TypeAlias = Annotated[tuple[Step, ...], Meta(max_length=8)]
+
+
 class SignInput(Shape, frozen=True, kw_only=True, tag_field="sign", tag="input"):
-    """Sign one input of a transaction; without ``subset`` with the key of all slots."""
+    """Sign one input of a transaction; without ``subset`` with the key of all slots.
+
+    ``tweaks`` are all tweaks of the item, in order; absent: the terms' one.
+    """
 
     transaction: Index
     input: Index
     subset: Subset | None = None
+    tweaks: Tweaks | None = None
 
 
 class SignMessage(Shape, frozen=True, kw_only=True, tag_field="sign", tag="message"):
@@ -141,6 +222,7 @@ class SignMessage(Shape, frozen=True, kw_only=True, tag_field="sign", tag="messa
 
     message: Message
     subset: Subset | None = None
+    tweaks: Tweaks | None = None
 
 
 Item: TypeAlias = SignInput | SignMessage
@@ -157,6 +239,8 @@ class Body(Content, frozen=True, kw_only=True):
         """Items name inputs that are there, none twice with one key, and no transaction is idle."""
         seen: set[tuple[int, int, int | None]] = set()
         for i, item in enumerate(self.items):
+            if any(isinstance(step, Child) for step in (item.tweaks or ())[1:]):
+                raise bad_field(f"items[{i}].tweaks", "a child can only be the first step")
             if isinstance(item, SignInput):
                 self._check_input(f"items[{i}]", item)
                 if (named := (item.transaction, item.input, item.subset)) in seen:

@@ -7,6 +7,8 @@ so that a yes covers exactly what is signed (attack 16): a transaction's message
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
 
 from . import contents
 from .contents import Body, SignInput
@@ -16,17 +18,46 @@ from .roster import Roster
 from .sealing import GroupKey
 from .signing import SigningState
 from .statements import Statement
-from .transaction import Spend
+from .transaction import Spend, taproot_script
+from .tweaks import Steps, is_opaque
 from .values import Message
 
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """Exactly one signature: the slots of its key list, their keyagg, and the 32 bytes to sign."""
+    """Exactly one signature: the slots of its key list, their keyagg, and the 32 bytes to sign.
+
+    ``blind``: the 32 bytes say nothing about themselves. ``opaque``: a tweak hides what it commits to.
+    """
 
     slots: tuple[int, ...]
     keyagg: KeyAgg
     message: Message
+    blind: bool = False
+    opaque: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Impossible:
+    """An item that nobody can sign, whoever holds the keys; it spoils no other. ``why`` is for people."""
+
+    slots: tuple[int, ...]
+    code: str
+    why: str
+
+
+Planned: TypeAlias = Item | Impossible
+
+
+def signable(index: int, item: Planned) -> Item:
+    """The item, if somebody can sign it.
+
+    Raises:
+        Blamed: nobody can; with its code.
+    """
+    if isinstance(item, Impossible):
+        raise Blamed(item.code, (), f"items[{index}]: {item.why}")
+    return item
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +66,27 @@ class Plan:
 
     body: Body
     spends: tuple[Spend, ...]
-    items: tuple[Item, ...]
+    items: tuple[Planned, ...]
+
+    def item(self, index: int) -> Item:
+        """An item that can be signed.
+
+        Raises:
+            Blamed: nobody can sign it; with its code.
+        """
+        return signable(index, self.items[index])
+
+    @cached_property
+    def payers(self) -> dict[bytes, frozenset[int]]:
+        """The slots behind each script that an item spends, children and other tweaked keys among them."""
+        inputs = [
+            (asked, item) for asked, item in zip(self.body.items, self.items, strict=True) if isinstance(item, Item)
+        ]
+        return {
+            taproot_script(item.keyagg.output): frozenset(item.slots)
+            for asked, item in inputs
+            if isinstance(asked, SignInput)
+        }
 
 
 def read_body(request: Statement, group: GroupKey) -> Body:
@@ -54,16 +105,17 @@ def read_body(request: Statement, group: GroupKey) -> Body:
 
 
 def plan(body: Body, roster: Roster) -> Plan:
-    """Work out every item of ``body``.
+    """Work out every item of ``body``; one that cannot be signed is `Impossible` and spoils no other.
 
     Raises:
-        BadInput: an item names a transaction, an input or a subset that is not there, or spends a foreign script.
+        BadInput: an item names a transaction, an input or a subset that is not there, or a transaction is none.
     """
     spends = tuple(
         Spend(t.unsigned, tuple((s.amount, s.script) for s in t.spent), f"transactions[{i}]")
         for i, t in enumerate(body.transactions)
     )
-    return Plan(body, spends, tuple(_item(i, item, spends, roster) for i, item in enumerate(body.items)))
+    lists = _Lists(roster)
+    return Plan(body, spends, tuple(_planned(i, item, spends, lists) for i, item in enumerate(body.items)))
 
 
 def plan_of(state: SigningState, request: Statement, roster: Roster, group: GroupKey) -> Plan:
@@ -81,7 +133,20 @@ def plan_of(state: SigningState, request: Statement, roster: Roster, group: Grou
         raise Blamed("bad_body", (), f"the request says {state.request.items} items, its body {len(made.items)}")
     if needed_slots(made) != state.request.slots:
         raise Blamed("bad_body", (), "the request's slots are not those that its items need")
+    require_possible(made)
     return made
+
+
+def require_possible(made: Plan) -> None:
+    """Refuse a request of which nothing can be signed.
+
+    Raises:
+        Blamed: with the first item's code.
+    """
+    impossible = [(index, item) for index, item in enumerate(made.items) if isinstance(item, Impossible)]
+    if len(impossible) == len(made.items):
+        index, first = impossible[0]
+        raise Blamed(first.code, (), f"items[{index}]: {first.why}")
 
 
 def needed_slots(made: Plan) -> tuple[int, ...]:
@@ -89,17 +154,53 @@ def needed_slots(made: Plan) -> tuple[int, ...]:
     return tuple(sorted({slot for item in made.items for slot in item.slots}))
 
 
-def _item(index: int, item: contents.Item, spends: tuple[Spend, ...], roster: Roster) -> Item:
-    """One item; a transaction's input must spend the key list's own script."""
-    name = f"items[{index}]"
-    slots, keyagg = roster.slots_of(item.subset), roster.keyagg(item.subset)
+class _Lists:
+    """The key lists of one plan: each distinct subset and tweak list is aggregated once."""
+
+    def __init__(self, roster: Roster) -> None:
+        self.roster = roster
+        self._found: dict[tuple[int | None, Steps | None], KeyAgg | InvalidCrypto] = {}
+
+    def keyagg(self, item: contents.Item) -> KeyAgg:
+        """The item's tweaked key.
+
+        Raises:
+            InvalidCrypto: a tweak cannot be applied.
+        """
+        named = (item.subset, item.tweaks)
+        if named not in self._found:
+            try:
+                self._found[named] = self.roster.keyagg(*named)
+            except InvalidCrypto as error:
+                self._found[named] = error
+        found = self._found[named]
+        if isinstance(found, InvalidCrypto):
+            raise found
+        return found
+
+
+def _planned(index: int, item: contents.Item, spends: tuple[Spend, ...], lists: _Lists) -> Planned:
+    """One item, or why nobody can sign it."""
+    slots = lists.roster.slots_of(item.subset)
+    _check_input(f"items[{index}]", item, spends)
+    try:
+        keyagg = lists.keyagg(item)
+    except InvalidCrypto as error:
+        return Impossible(slots, "bad_tweak", str(error))
+    opaque = is_opaque(lists.roster.terms, item.tweaks)
     if not isinstance(item, SignInput):
-        return Item(slots, keyagg, Message(item.message))
+        return Item(slots, keyagg, Message(item.message), blind=True, opaque=opaque)
+    spend = spends[item.transaction]
+    if spend.inputs[item.input].script != taproot_script(keyagg.output):
+        return Impossible(slots, "foreign_script", "does not spend the script of this key list and its tweaks")
+    return Item(slots, keyagg, Message(spend.sighash(item.input)), opaque=opaque)
+
+
+def _check_input(name: str, item: contents.Item, spends: tuple[Spend, ...]) -> None:
+    """The transaction and the input that an item names are there."""
+    if not isinstance(item, SignInput):
+        return
     if item.transaction >= len(spends):
         raise bad_field(f"{name}.transaction", f"the body has {len(spends)} transactions")
-    spend = spends[item.transaction]
-    if item.input >= len(spend.inputs):
-        raise bad_field(f"{name}.input", f"the transaction has {len(spend.inputs)} inputs")
-    if spend.inputs[item.input].script != roster.script(item.subset):
-        raise bad_field(f"{name}.input", "does not spend this group's script")
-    return Item(slots, keyagg, Message(spend.sighash(item.input)))
+    if item.input >= len(spends[item.transaction].inputs):
+        raise bad_field(f"{name}.input", f"the transaction has {len(spends[item.transaction].inputs)} inputs")

@@ -6,19 +6,22 @@ reader verifies all of them before it shows an address, confirms, or signs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from . import contents
 from .contents import Card, Terms
+from .derivation import synthetic_xpub
 from .errors import BadInput, Blamed, InvalidCrypto, Reason, Refused
-from .keyagg import KeyAgg, aggregate, bip86_tweak
+from .keyagg import KeyAgg
 from .keygen import KeygenState, Phase
 from .keys import possession_is_proven
 from .replay import Replay
 from .sealing import GroupKey
 from .summary import Summary
 from .transaction import Spend, taproot_address, taproot_script
+from .tweaks import Steps, child_steps, is_opaque, tweaked
 from .values import Hash, Id
 from .wording import slots_told
 
@@ -45,15 +48,37 @@ class Roster:
             raise BadInput(Reason.BAD_FIELD, f"subset: this keygen has {len(self.subsets)}", field="subset")
         return self.subsets[subset]
 
-    def keyagg(self, subset: int | None = None) -> KeyAgg:
-        """The key list of ``subset`` (None: the whole group), sorted, aggregated and tweaked as the terms say."""
+    def keyagg(self, subset: int | None = None, steps: Steps | None = None) -> KeyAgg:
+        """The key list of ``subset`` (None: the whole group), sorted, aggregated and tweaked (None: as the terms say).
+
+        Raises:
+            BadInput: there is no such subset.
+            InvalidCrypto: a tweak cannot be applied.
+        """
         keys = tuple(self.cards[slot].pubkey for slot in self.slots_of(subset))
-        return aggregate(keys, (bip86_tweak(keys),) if self.terms.tweak == "bip86" else ())
+        return tweaked(keys, self.terms, steps)
+
+    @property
+    def opaque(self) -> bool:
+        """Whether the terms' tweak hides something: then the addresses are not provably this group's alone."""
+        return is_opaque(self.terms)
+
+    def xpub(self, subset: int | None = None) -> str:
+        """The synthetic xpub (BIP-328) of the untweaked aggregate key, from which children are derived."""
+        return synthetic_xpub(self.keyagg(subset, ()).point, self.terms.network)
+
+    def child(self, path: tuple[int, ...], subset: int | None = None) -> KeyAgg:
+        """The BIP-328 child along ``path`` (receive: (0, n), change: (1, n)), with the terms' tweak."""
+        return self.keyagg(subset, child_steps(path))
 
     @cached_property
     def output(self) -> bytes:
         """The group's taproot output key (x-only, 32 bytes)."""
         return self.keyagg().output
+
+    def child_address(self, path: tuple[int, ...], subset: int | None = None) -> str:
+        """The taproot address of a child."""
+        return taproot_address(self.child(path, subset).output, self.terms.network)
 
     def script(self, subset: int | None = None) -> bytes:
         """The scriptPubKey that the group, or a subset, spends from."""
@@ -63,14 +88,16 @@ class Roster:
         """The taproot address of the group, or of a subset."""
         return taproot_address(self.keyagg(subset).output, self.terms.network)
 
-    def summary(self, spend: Spend) -> Summary:
+    def summary(self, spend: Spend, payers: Mapping[bytes, frozenset[int]]) -> Summary:
         """Who gets what from a transaction: an output comes back only to a key list that holds all those that pay.
 
         A subset is fewer people than the group: what goes from the group to a subset is paid out, and no change.
+        ``payers``: the slots by script of what items spend with tweaks of their own (`Plan.payers`); it pays too.
         """
-        paying = {self._lists[coin.script] for coin in spend.inputs if coin.script in self._lists}
+        own = {**payers, **self._lists}
+        paying = {own[coin.script] for coin in spend.inputs if coin.script in own}
         change = [script for script, slots in self._lists.items() if all(payers <= slots for payers in paying)]
-        return spend.summary(self.terms.network, self._lists, change)
+        return spend.summary(self.terms.network, own, change)
 
     @cached_property
     def _lists(self) -> dict[bytes, frozenset[int]]:

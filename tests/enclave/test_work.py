@@ -195,3 +195,23 @@ def test_a_refusal_that_an_attempt_overtook_is_said_again_for_that_attempt() -> 
     party.world.run()
     assert party.code(signing) == "bad_body"
     assert [getattr(s.payload, "attempt", None) for s in vault.said if s.payload.kind == "signing.refuse"] == [0, 1]
+
+
+# Many items
+
+
+def test_a_batch_of_a_thousand_items_is_signed_and_counts_as_heavy_until_it_ends() -> None:
+    party = Party("vault", "keep")
+    party.gather(at=(0, 1, 0))
+    items = [SignMessage(message=Message(number.to_bytes(32, "big"))) for number in range(1000)]
+    signing = party.alice.request(party.group, *items)
+    while "signing.contribute" not in party.vaults[0].kinds():
+        for peer in party.world.peers.values():
+            peer.step()
+    assert party.vaults[0].agent.heavy
+    party.world.run()
+    signatures, output = party.bob.signatures(signing), party.bob.roster(party.group).output
+    assert len(signatures) == 1000
+    for item, signature in zip(items, signatures, strict=True):
+        assert isinstance(signature, bytes) and verify(signature, item.message, output)
+    assert not party.vaults[0].agent.heavy

@@ -119,7 +119,8 @@ def test_the_examples_are_those_of_the_vectors() -> None:
 
 SHAPES: list[Any] = [
     shapes.Rule, shapes.Signer, contents.Terms, contents.Card, contents.Policy, contents.Body, contents.Transaction,
-    contents.Spent, contents.SignInput, contents.SignMessage, contents.Detail, frames.Proof, frames.Since,
+    contents.Spent, contents.Leaf, contents.SignInput, contents.SignMessage, contents.Detail, frames.Proof,
+    frames.Since,
 ]  # fmt: skip
 
 

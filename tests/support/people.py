@@ -9,7 +9,7 @@ bob.confirm(group); alice.request(group, MESSAGE); bob.approve(signing); bob.sig
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from keymeld_protocol import contents, contributions, frames, plan, statements
@@ -81,13 +81,15 @@ class JoinDraft:
     envelope: bytes | None = None
     card: bytes | None = None
     label: str = ""
+    allow: dict[str, bool] = field(default_factory=dict)
 
     def statement(self, **fields: Any) -> Statement:
         """The join; ``fields`` replace those of the payload."""
         place = self.context
         policy = self.policy
         if policy is None:
-            policy = contents.encode(Policy(v=1, salt=Salt(secret_of(f"policy {self.label}")), rule=self.sealed_rule))
+            salt = Salt(secret_of(f"policy {self.label}"))
+            policy = contents.encode(Policy(v=1, salt=salt, rule=self.sealed_rule, **self.allow))
         envelope = self.envelope or seal_envelope(place, self.signing, self.group_secret, policy)
         card = self.card or self._card(place)
         said: dict[str, Any] = {
@@ -159,21 +161,22 @@ class Member(Peer):
 
     # Keygen
 
-    def create(self, slots: int, *, subsets: Sequence[tuple[int, ...]] = (), life: int = HOUR) -> Invitation:
+    def create(self, slots: int, *, subsets: Sequence[tuple[int, ...]] = (), life: int = HOUR,
+               terms: Terms | None = None) -> Invitation:  # fmt: skip
         """Open a keygen that collects joins for ``life`` ms."""
         self._count += 1
         salt, secret, tickets = (secret_of(f"{self.name} {word} {self._count}") for word in ("salt", "S", "tickets"))
         creator, group = self.identity.creator(Salt(salt)), GroupKey(secret, Salt(salt))
         by = XOnlyKey(creator.key)
-        plain = contents.encode(Terms(v=1, label=self.name, network="regtest", tweak="bip86"))
-        terms = group.seal("keygen.create", "terms", Id(bytes(32)), by, plain)
+        plain = contents.encode(terms or Terms(v=1, label=self.name, network="regtest", tweak="bip86"))
+        sealed = group.seal("keygen.create", "terms", Id(bytes(32)), by, plain)
         invitation = Invitation(Id(bytes(32)), secret, tickets)
         payload = KeygenCreate(
             v=1, by=by, suite="musig2/1", coordinator=self.coordinator.key, salt=Salt(salt),
             group=group.commitment, open=True, slots=tuple(XOnlyKey(invitation.invite(i).key) for i in range(slots)),
-            subsets=tuple(subsets), expires_at=self.coordinator.now + life, terms=digest(terms),
+            subsets=tuple(subsets), expires_at=self.coordinator.now + life, terms=digest(sealed),
         )  # fmt: skip
-        statement = statements.make(payload, creator.sign, blobs=[terms])
+        statement = statements.make(payload, creator.sign, blobs=[sealed])
         self._keys.add(by)
         self.groups[statement.id] = group
         self.coordinator.submit(statement, self)
@@ -208,9 +211,13 @@ class Member(Peer):
             signing, invitation.group_secret, self.groups[invitation.keygen], label=self.name,
         )  # fmt: skip
 
-    def join(self, invitation: Invitation, slot: int, enclave: XOnlyKey, rule: Rule, generation: int = 0) -> Statement:
-        """Fill a slot with a key sealed to ``enclave``."""
-        statement = self.draft(invitation, slot, enclave, rule, generation).statement()
+    def join(
+        self, invitation: Invitation, slot: int, enclave: XOnlyKey, rule: Rule, generation: int = 0, **allow: bool
+    ) -> Statement:
+        """Fill a slot with a key sealed to ``enclave``; ``allow`` are further fields of the policy."""
+        draft = self.draft(invitation, slot, enclave, rule, generation)
+        draft.allow = allow
+        statement = draft.statement()
         self.submit(statement)
         self.slots.setdefault(invitation.keygen, []).append(slot)
         return statement

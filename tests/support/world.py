@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from keymeld_enclave.agent import Agent
 from keymeld_enclave.keymanagement import EnclaveIdentity
 from keymeld_protocol import frames
+from keymeld_protocol.contents import Terms
 from keymeld_protocol.errors import WireError
 from keymeld_protocol.frames import WireRecord
 from keymeld_protocol.secp256k1 import Secret
@@ -142,16 +143,19 @@ class World(Coordinator):
         at: Enclave | Sequence[Enclave],
         rule: Rule | Sequence[Rule] = NONE,
         subsets: Sequence[tuple[int, ...]] = (),
+        terms: Terms | None = None,
+        allow: Sequence[dict[str, bool]] = (),
     ) -> Id:
         """A keygen: the first member creates it, everybody joins sealed ``at`` these enclaves, and all confirm it.
 
-        One enclave or one for each slot; one ``rule`` or one for each slot.
+        One enclave or one for each slot; one ``rule`` or one for each slot; ``allow``: further fields of each policy.
         """
         enclaves = [at] * len(members) if isinstance(at, Enclave) else list(at)
         rules = [rule] * len(members) if isinstance(rule, Rule) else list(rule)
-        invitation = members[0].create(len(members), subsets=subsets)
+        allowed = allow or [{}] * len(members)
+        invitation = members[0].create(len(members), subsets=subsets, terms=terms)
         for slot, (member, enclave, its) in enumerate(zip(members, enclaves, rules, strict=True)):
-            member.join(invitation, slot, enclave.key, its)
+            member.join(invitation, slot, enclave.key, its, **allowed[slot])
         self.run()
         return invitation.keygen
 

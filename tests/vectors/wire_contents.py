@@ -6,19 +6,38 @@ import json
 from typing import Any
 
 from keymeld_protocol import contents
-from keymeld_protocol.contents import Card, Content, Detail, Terms
+from keymeld_protocol.contents import (
+    BareRoot,
+    Bip86,
+    Body,
+    Card,
+    Child,
+    Content,
+    Detail,
+    Leaf,
+    Policy,
+    Scalar,
+    Script,
+    SignMessage,
+    Terms,
+    TermsStep,
+    XOnlyScalar,
+)
 from keymeld_protocol.keyagg import bip86_tweak
 from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.plan import plan
 from keymeld_protocol.roster import read_card
 from keymeld_protocol.sealing import GroupKey
+from keymeld_protocol.shapes import Rule
 from keymeld_protocol.summary import Summary
 from keymeld_protocol.transaction import taproot_address
-from keymeld_protocol.values import PlainKey, Signature
+from keymeld_protocol.values import Hash, Message, PlainKey, Salt, Signature
 
 from . import cast
 from .cast import commented
 from .story import bodies, policy_of, tell
+
+ROOT, HELLO = Hash(cast.secret_of("a scalar or a root")), Message(cast.secret_of("hello"))
 
 
 def contents_json() -> Any:
@@ -42,6 +61,34 @@ def _good() -> list[dict[str, Any]]:
         ("a card whose label is not ASCII", story.roster.cards[2]),
         ("a body with one message", simple),
         ("a body with a transaction, two items and a memo", full),
+        ("terms with a script tree, leaf by leaf", cast_tree()),
+        ("terms with a bare root: opaque", Terms(v=1, label="", network="regtest", tweak="root", root=ROOT)),
+        (
+            "a policy with every yes",
+            Policy(
+                v=1,
+                salt=Salt(cast.secret_of("policy salt yes")),
+                rule=Rule(approval="self"),
+                alone=True,
+                alone_blind=True,
+                accept_opaque_tweak=True,
+            ),
+        ),
+        (
+            "a body with every step of a tweak list, and with an empty one",
+            Body(
+                v=1,
+                transactions=(),
+                memo="",
+                items=(
+                    SignMessage(message=HELLO, tweaks=(Child(path=(0, 7)), TermsStep())),
+                    SignMessage(message=HELLO, subset=0, tweaks=(Bip86(),)),
+                    SignMessage(message=HELLO, tweaks=(Scalar(scalar=ROOT), XOnlyScalar(scalar=ROOT))),
+                    SignMessage(message=HELLO, tweaks=(BareRoot(root=ROOT),)),
+                    SignMessage(message=HELLO, tweaks=()),
+                ),
+            ),
+        ),
         ("a detail", Detail(v=1, message="the envelope does not open")),
         ("a detail with every kind of escape", Detail(v=1, message=odd)),
     ]
@@ -53,6 +100,12 @@ def _good() -> list[dict[str, Any]]:
     return made
 
 
+def cast_tree() -> Terms:
+    """Three leaves, the first at depth 1."""
+    leaves = tuple(Leaf(depth=d, version=0xC0, script=Script(bytes([0x50 + d, 0x87]))) for d in (1, 2, 2))
+    return Terms(v=1, label="", network="regtest", tweak="tree", tree=leaves)
+
+
 def _bad() -> list[tuple[str, str, str, str, str]]:
     """Comment, shape, text, reason, field."""
     terms = contents.encode(Terms(v=1, label="x", network="regtest", tweak="bip86")).decode()
@@ -61,6 +114,11 @@ def _bad() -> list[tuple[str, str, str, str, str]]:
     ).decode()
     body = contents.encode(bodies(tell().roster)[1]).decode()
     policy = policy_of(1).decode()
+    tree = contents.encode(cast_tree()).decode()
+    steps = '"tweaks":[{"tweak":"child","path":[0]}]'
+    tweaked = contents.encode(Body(v=1, transactions=(), memo="", items=(
+        SignMessage(message=HELLO, tweaks=(Child(path=(0,)),)),))).decode()  # fmt: skip
+    plain = steps.replace('"child","path":[0]', f'"plain","scalar":"{ROOT.hex()}"')
     idle = body.replace('{"sign":"input","transaction":0,"input":0},', "")
     return [
         ("a space", "Terms", terms.replace(":1", ": 1", 1), "bad_field", "terms"),
@@ -74,6 +132,20 @@ def _bad() -> list[tuple[str, str, str, str, str]]:
         ("a missing field", "Terms", terms.replace('"network":"regtest",', ""), "bad_field", "network"),
         ("an unknown network", "Terms", terms.replace("regtest", "testnet5"), "bad_field", "network"),
         ("an unknown tweak never becomes none", "Terms", terms.replace("bip86", "bip99"), "bad_field", "tweak"),
+        ("a tree without its word", "Terms", tree.replace('"tweak":"tree"', '"tweak":"none"'), "bad_field", "tree"),
+        ("a tree with a leaf too few", "Terms", tree.replace(',{"depth":2,"version":192,"script":"5287"}]', "]"),
+         "bad_field", "tree"),
+        ("a hardened child", "Body", tweaked.replace("[0]}", "[2147483648]}"), "bad_field",
+         "items[0].tweaks[0].path[0]"),
+        ("a child that is not the first step", "Body", tweaked.replace(steps, steps.replace(
+            "[{", '[{"tweak":"bip86"},{')), "bad_field", "items[0].tweaks"),
+        ("an unknown step never becomes none", "Body", tweaked.replace('"child"', '"taproot"'), "bad_field",
+         "items[0].tweaks[0].tweak"),
+        ("tweaks of null", "Body", tweaked.replace(steps, '"tweaks":null'), "bad_field", "body"),
+        ("a scalar of 31 bytes", "Body", tweaked.replace(steps, plain.replace(ROOT.hex(), ROOT.hex()[2:])), "bad_field",
+         "items[0].tweaks[0].scalar"),
+        ("false where absent is the spelling", "Policy", policy[:-1] + ',"alone":false}', "bad_field", "policy"),
+        ("blind alone without alone", "Policy", policy[:-1] + ',"alone_blind":true}', "bad_field", "alone_blind"),
         ("a label of 65 characters", "Terms", terms.replace('"x"', f'"{"x" * 65}"'), "bad_field", "label"),
         ("version 2", "Terms", terms.replace('"v":1', '"v":2'), "unknown_version", "v"),
         ("not JSON", "Terms", "terms", "bad_json", "terms"),
@@ -134,7 +206,7 @@ def _planned(number: int) -> dict[str, Any]:
         "a body and the items that it comes to: slots of the key list, its output key, and the 32 bytes to sign",
         body=contents.encode(made.body).decode(),
         items=[{"slots": list(i.slots), "output": i.keyagg.output.hex(), "message": i.message.hex()}
-               for i in made.items],
+               for i in map(made.item, range(len(made.items)))],
         fees=[summary.fee for summary in summaries], leaving=[summary.spent for summary in summaries],
     )  # fmt: skip
 

@@ -64,6 +64,6 @@ def _signed(story: Story, log: Replay) -> dict[str, Any]:
     return commented(
         "one signature for each item; transactions with their witnesses", stream=log.stream,
         items=[{"output": item.keyagg.output.hex(), "message": item.message.hex(), "signature": signature.hex()}
-               for item, signature in zip(made.items, found, strict=True)],
+               for item, signature in zip(map(made.item, range(len(found))), found, strict=True)],
         transactions=signed,
     )  # fmt: skip

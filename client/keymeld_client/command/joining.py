@@ -24,6 +24,7 @@ from keymeld_protocol.wording import listed
 
 from ..client import Client
 from ..errors import KeygenEnded
+from ..joining import Allow
 from ..keygens import Keygen
 from ..link import origin_of
 from ..wallet import Wallet
@@ -46,6 +47,7 @@ class Wish:
     enclave: XOnlyKey | None
     slot: int | None
     label: str
+    allow: Allow
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,16 @@ class Offer:
 @click.option("--enclave", type=KEY, help="Seal to this one of the enclaves you trust.")
 @click.option("--slot", type=click.IntRange(0, 999), help="With an open ticket: this slot.")
 @click.option("--label", type=LABEL, default="", help="Your name; members see it, the coordinator does not.")
+@click.option(
+    "--alone",
+    type=click.Choice(["transactions", "blind"]),
+    help="Your key may also sign for a subset of you alone: transactions only, or blind messages too.",
+)
+@click.option("--accept-opaque-tweak", is_flag=True, help="Sign with tweaks although nobody can see what they hide.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def join(app: App, /, ticket: str, slot: int | None, yes: bool, **wish: Any) -> None:
+def join(app: App, /, ticket: str, slot: int | None, yes: bool, alone: str | None, accept_opaque_tweak: bool,
+         **wish: Any) -> None:  # fmt: skip
     """Take part with a TICKET: make a key and seal it.
 
     TICKET is a text, a link, or - to read it from standard input.
@@ -99,7 +108,8 @@ def join(app: App, /, ticket: str, slot: int | None, yes: bool, **wish: Any) -> 
     read = _ticket(ticket)
     if app.server is not None and app.server != origin_of(read.url):
         raise click.UsageError(f"this ticket is for {origin_of(read.url)}, not for {app.server}: leave --server out")
-    wished = Wish(ticket=read, slot=read.slot if slot is None else slot, **wish)
+    allow = Allow(alone is not None, alone == "blind", accept_opaque_tweak)
+    wished = Wish(ticket=read, slot=read.slot if slot is None else slot, allow=allow, **wish)
     with app.wallet(create=True) as wallet:
         offer = asyncio.run(_look(app, wallet, wished))
         if not offer.seated and not app.screen.ask(
@@ -120,7 +130,7 @@ async def _look(app: App, wallet: Wallet, wish: Wish) -> Offer:
         if keygen.state.phase == Phase.EXPIRED:
             raise KeygenEnded("the time to join is over")
         chosen = await client.choose_enclave(wish.enclave) if wish.custody == "sealed" else None
-        return _offer(client, keygen, wish.slot, chosen, wish.rule)
+        return _offer(client, keygen, wish.slot, chosen, wish)
 
 
 async def _act(app: App, wallet: Wallet, wish: Wish, offer: Offer) -> int:
@@ -129,8 +139,9 @@ async def _act(app: App, wallet: Wallet, wish: Wish, offer: Offer) -> int:
         keygen = client.keygen(offer.session)
         watch, since = Watch(client, app.chatter), keygen.heard.chain.offset
         taken = await keygen.join(
-            offer.slot, custody=wish.custody, rule=wish.rule, enclave=offer.enclave, label=wish.label
-        )
+            offer.slot, custody=wish.custody, rule=wish.rule, enclave=offer.enclave, label=wish.label,
+            allow=wish.allow,
+        )  # fmt: skip
         async with watch.shown():
             watch.follow(keygen, since)
             await keygen.joined()
@@ -138,7 +149,7 @@ async def _act(app: App, wallet: Wallet, wish: Wish, offer: Offer) -> int:
         return taken
 
 
-def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey | None, rule: Rule) -> Offer:
+def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey | None, wish: Wish) -> Offer:
     """What would be sealed, in words."""
     state, terms = keygen.state, keygen.terms
     seated = slot in keygen.slots and slot not in state.holdouts()
@@ -151,7 +162,9 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey |
         ("Slots", f"{len(state.seats)}; taken: {', '.join(taken) or 'none'}; joining until {until}"),
         ("Slot", "the first free one" if slot is None else str(slot)),
         ("Key", f"sealed to enclave {enclave.hex()}" if enclave else "stays on this device, which cannot sign yet"),
-        ("Rule", words.rule_explained(rule)),
+        ("Rule", words.rule_explained(wish.rule)),
+        *(("Also", line) for line in words.allowed(wish.allow)),
+        *(("Script", line) for line in words.scripts(terms)),
     ]
     if state.create.subsets:
         told = " · ".join(listed(subset) for subset in state.create.subsets)

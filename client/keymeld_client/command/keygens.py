@@ -16,6 +16,7 @@ from keymeld_protocol.wording import counted, listed
 from ..client import Client
 from ..errors import NotConnected
 from ..keygens import Keygen
+from . import words
 from .app import SHORT, App
 from .failures import UNREACHABLE
 from .reading import names_of
@@ -124,6 +125,7 @@ def address(app: App, session: str, subset: int | None) -> None:
         lines: list[Line] = [
             Text(roster.address(subset), "bold"),
             Text(str(safety), "green" if safety.safe else "bold red"),
+            *([Text(f"OPAQUE: {words.scripts(roster.terms)[0]}", "bold red")] if roster.opaque else []),
             f"roster digits {keygen.roster_digits}: compare them with the others, by telephone",
             f"network {roster.terms.network}; members {', '.join(members)}",
         ]

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from keymeld_protocol.contents import Body, SignMessage
 from keymeld_protocol.errors import KeymeldError, Reason, Refused
-from keymeld_protocol.plan import plan
+from keymeld_protocol.plan import Impossible, Planned, plan
 from keymeld_protocol.printable import printable
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.values import Message
@@ -18,6 +18,7 @@ from keymeld_protocol.values import Message
 from ..asking import Unsigned, make_body
 from ..keygens import Keygen
 from ..ledger import now_ms
+from ..results import ItemError
 from ..signings import Signing
 from ..telling import BLIND
 from . import words
@@ -117,7 +118,7 @@ def _preview(body: Body, roster: Roster) -> list[Line]:
     lines: list[Line] = []
     for spend in made.spends:
         lines += [f"Transaction {spend.txid}"]
-        lines += [f"  {line}" for line in roster.summary(spend).lines()]
+        lines += [f"  {line}" for line in roster.summary(spend, made.payers).lines()]
     for asked in body.items:
         if isinstance(asked, SignMessage):
             lines += [f"Message {asked.message.hex()}", Text(f"  {BLIND}", "bold red")]
@@ -167,7 +168,7 @@ def tell_signing(app: App, signing: Signing) -> Told:
         "keygen": signing.keygen.id.hex(),
         "phase": state.phase.value,
         "memo": signing.plan.body.memo,
-        "items": [{"slots": list(item.slots), "message": item.message.hex()} for item in signing.plan.items],
+        "items": [_item_told(item) for item in signing.plan.items],
         "transactions": [
             {"txid": spend.txid, "unsigned": spend.unsigned.hex(), "fee": spend.fee} for spend in signing.plan.spends
         ],
@@ -178,6 +179,13 @@ def tell_signing(app: App, signing: Signing) -> Told:
         "awaits_me": signing.awaits_me(),
         "expires_at": state.request.expires_at,
     }
+
+
+def _item_told(item: Planned) -> dict[str, Any]:
+    """One item for scripts; one that nobody can sign has an ``error`` instead of a message."""
+    if isinstance(item, Impossible):
+        return {"slots": list(item.slots), "error": item.code, "why": printable(item.why)}
+    return {"slots": list(item.slots), "message": item.message.hex(), "opaque": item.opaque}
 
 
 @click.command(cls=Verb, examples="keymeld approve 77ab12\nkeymeld approve 77ab12 --until 2h --yes")
@@ -297,12 +305,16 @@ def result(app: App, signing: str, wait: bool) -> None:
         async with watch.shown():
             if found.state.open:
                 watch.follow(found)
-            signatures, transactions = await found.signatures(), await found.transactions()
+            results = await found.results()
+            failed = [i for i, result in enumerate(results) if isinstance(result, ItemError)]
+            transactions = () if failed else await found.transactions()
             await watch.until_told(found)
-        hexes, raws = [s.hex() for s in signatures], [raw.hex() for raw in transactions]
-        lines: list[Line] = [] if app.quiet else [f"signature {i}  {text}" for i, text in enumerate(hexes)]
+        hexes = [r.code if isinstance(r, ItemError) else r.hex() for r in results]
+        raws = [raw.hex() for raw in transactions]
+        heads = ["FAILED   " if i in failed else "signature" for i in range(len(hexes))]
+        lines: list[Line] = [] if app.quiet else [f"{heads[i]} {i}  {text}" for i, text in enumerate(hexes)]
         lines += [text if app.quiet else f"transaction {i}  {text}" for i, text in enumerate(raws or hexes * app.quiet)]
-        return lines, {"signing": found.id.hex(), "signatures": hexes, "transactions": raws}
+        return lines, {"signing": found.id.hex(), "signatures": hexes, "failed": failed, "transactions": raws}
 
     with app.wallet() as wallet:
         lines, data = app.with_signing(wallet, signing, look)

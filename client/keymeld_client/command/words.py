@@ -16,11 +16,14 @@ from typing import Any, Final
 
 import click
 
-from keymeld_protocol.contents import MAX_MONEY
+from keymeld_protocol.contents import MAX_MONEY, Terms
 from keymeld_protocol.errors import WireError
 from keymeld_protocol.shapes import Rule
+from keymeld_protocol.tweaks import told_leaf
 from keymeld_protocol.values import Message, XOnlyKey
 from keymeld_protocol.wording import slots_told
+
+from ..joining import Allow
 
 _QUORUM: Final = re.compile(r"([0-9]{1,4})of([0-9]{1,4})(?::([0-9,]+))?", re.ASCII)
 _SPAN: Final = re.compile(r"(?:[0-9]{1,9}(?:ms|s|m|h|d|w))+", re.ASCII)
@@ -211,6 +214,24 @@ def moment(at: int, form: str = "%Y-%m-%d %H:%M UTC") -> str:
         return datetime.fromtimestamp(at / 1000, UTC).strftime(form)
     except (ValueError, OverflowError, OSError):
         return f"{at} ms"
+
+
+def allowed(allow: Allow) -> list[str]:
+    """What a joiner allows beyond his rule, a line each."""
+    told = []
+    if allow.alone:
+        kind = "transactions and BLIND messages" if allow.alone_blind else "transactions, no blind messages"
+        told.append(f"a subset of this slot alone may sign with this key: {kind}")
+    if allow.opaque_tweak:
+        told.append("tweaks are accepted although nobody can see what they hide")
+    return told
+
+
+def scripts(terms: Terms) -> list[str]:
+    """Which scripts can spend beside the key, a line each."""
+    if terms.root is not None:
+        return [f"root {terms.root.hex()}: the address is not provably this group's alone"]
+    return [told_leaf(leaf) for leaf in terms.tree or ()]
 
 
 def within(most: int) -> Callable[[str], str]:

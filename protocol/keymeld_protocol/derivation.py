@@ -1,0 +1,64 @@
+"""BIP-328: children of an aggregate key, by the synthetic xpub that everybody can write down.
+
+    aggregate (33) ─┬─ fixed chain code ──▶ xpub: depth 0, no parent, child 0
+                    └─ BIP-32 CKDpub, unhardened ──▶ one plain tweak (32 bytes) for each step of the path
+
+A signature for a child is one of the aggregate with these plain tweaks, in order, before any other.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import sha256
+
+from .contents import Network
+from .errors import InvalidCrypto
+from .keyagg import Tweak
+from .libsecp256k1 import sized
+from .secp256k1 import point_tweak_add
+
+CHAIN_CODE = sha256(b"MuSig2MuSig2MuSig2").digest()
+"""BIP-328's chain code (32 bytes) of every synthetic xpub."""
+
+HARDENED = 2**31
+_ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_XPUB, _TPUB = bytes.fromhex("0488b21e"), bytes.fromhex("043587cf")
+
+
+def synthetic_xpub(aggregate: bytes, network: Network) -> str:
+    """The extended public key (Base58Check) of an untweaked aggregate key (33 bytes); ``tpub`` off the main network.
+
+    Raises:
+        InvalidCrypto: the key is not 33 bytes.
+    """
+    sized(aggregate, 33, "aggregate")
+    raw = (_XPUB if network == "bitcoin" else _TPUB) + bytes(9) + CHAIN_CODE + aggregate
+    return _base58(raw + sha256(sha256(raw).digest()).digest()[:4])
+
+
+@lru_cache(4096)
+def child_tweaks(aggregate: bytes, path: Sequence[int]) -> tuple[Tweak, ...]:
+    """The plain tweaks that lead from an aggregate key (33 bytes) along ``path`` of unhardened indices.
+
+    Raises:
+        InvalidCrypto: an index is hardened, or the child does not exist (about once in 2¹²⁷ times).
+    """
+    point, chain, tweaks = aggregate, CHAIN_CODE, []
+    for index in path:
+        if not 0 <= index < HARDENED:
+            raise InvalidCrypto("path: an aggregate key has unhardened children only")
+        both = hmac.digest(chain, point + index.to_bytes(4, "big"), "sha512")
+        tweaks.append(Tweak(both[:32], xonly=False))
+        point, chain = point_tweak_add(point, both[:32]), both[32:]
+    return tuple(tweaks)
+
+
+def _base58(raw: bytes) -> str:
+    """Write bytes in Base58; those that begin with zeros do not occur here."""
+    number, text = int.from_bytes(raw, "big"), ""
+    while number:
+        number, digit = divmod(number, 58)
+        text = _ALPHABET[digit] + text
+    return text
