@@ -11,6 +11,7 @@ from functools import cached_property
 
 from . import contents
 from .contents import Card, Terms
+from .descriptor import taproot_descriptor
 from .errors import BadInput, Blamed, InvalidCrypto, Reason, Refused
 from .keyagg import KeyAgg, aggregate, bip86_tweak
 from .keygen import KeygenState, Phase
@@ -60,6 +61,10 @@ class Roster:
     def address(self, subset: int | None = None) -> str:
         """The taproot address of the group, or of a subset."""
         return taproot_address(self.keyagg(subset).output, self.terms.network)
+
+    def descriptor(self, subset: int | None = None) -> str:
+        """The same address as a descriptor with its checksum (BIP-390), for watch-only wallets."""
+        return taproot_descriptor(self.keyagg(subset).keys, tweaked=self.terms.tweak == "bip86")
 
 
 @dataclass(frozen=True)
