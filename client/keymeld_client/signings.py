@@ -6,13 +6,14 @@ and no signature is given that was not verified here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from keymeld_protocol.contents import SignInput
 from keymeld_protocol.errors import Blamed, KeymeldError, Reason, Refused
 from keymeld_protocol.payloads import SigningApprove, SigningCancel, SigningReject
 from keymeld_protocol.plan import Plan, plan_of
+from keymeld_protocol.psbt import Signed
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.shapes import Said
@@ -22,7 +23,7 @@ from keymeld_protocol.values import Hash, Id, Signature, XOnlyKey
 
 from .errors import SigningEnded, WalletError
 from .ledger import now_ms
-from .results import signatures_of
+from .results import psbts_of, signatures_of
 from .seats import detail_of
 from .telling import tell
 
@@ -263,3 +264,15 @@ class Signing:
             if isinstance(item, SignInput):
                 witnesses[item.transaction][item.input] = signature
         return tuple(spend.finalize(found) for spend, found in zip(plan.spends, witnesses, strict=True))
+
+    async def psbts(self, given: Sequence[bytes] = ()) -> tuple[Signed, ...]:
+        """One PSBT for each transaction, in order, with the signatures in it; and the final transaction when complete.
+
+        The signatures go into the PSBT among ``given`` (raw or base64) that is of the same transaction, all else in
+        it untouched; without one into a fresh PSBT, which a Combiner merges with others.
+
+        Raises:
+            BadInput: one of ``given`` is no PSBT of this signing.
+            SigningEnded, Blamed, ReadOnly: as `signatures`.
+        """
+        return psbts_of(await self.signatures(), self.plan, given)

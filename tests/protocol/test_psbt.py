@@ -266,3 +266,11 @@ def test_a_transaction_that_came_without_a_psbt_gets_one() -> None:
     assert psbt.inputs({OWN}) == (0, 1, 2)
     ours = signatures(psbt, [0, 1, 2])
     assert psbt.sign(ours).final == spend.finalize({i: signature.value for i, signature in ours.items()})
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.integers(0, 10**14), st.binary(max_size=600)), min_size=1, max_size=3))
+def test_every_spend_can_be_told_as_a_psbt(outputs: list[tuple[int, bytes]]) -> None:
+    coins = [Coin(bytes([i]) * 32, i, amount, script) for i, (amount, script) in enumerate(outputs)]
+    spend = Spend(transaction(coins, [(0, b"\x6a")]), outputs)
+    assert Psbt.of(spend).spend.inputs == spend.inputs
