@@ -1,6 +1,7 @@
 """Output descriptors for watch-only wallets: ``tr(musig(…))`` with its checksum (BIP-380, 386, 390).
 
-keys ─► musig(key0,key1,…) ─► tr(…): BIP-86, or rawtr(…): no tweak ─► #checksum
+keys ─► musig(key0,key1,…) ─► tr(…): BIP-86, rawtr(…): no tweak ─► #checksum
+output key ─────────────────► rawtr(…): any other tweak ─────────────┘
 
 Whoever imports one sees the coins of a group and can spend none. BIP-390 sorts the keys before it aggregates them, as
 the roster does; they are written in that order.
@@ -8,10 +9,10 @@ the roster does; they are written in that order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from .errors import bad_field
+from .keyagg import KeyAgg, aggregate, bip86_tweak
 
 _INPUT: Final = (
     "0123456789()[],'/*abcdefgh@:$%{}"
@@ -22,13 +23,17 @@ _OUTPUT: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _GENERATOR: Final = (0xF5DEE51989, 0xA9FDCA3312, 0x1BAB10E32D, 0x3706B1677A, 0x644D626FFD)
 
 
-def taproot_descriptor(keys: Sequence[bytes], *, tweaked: bool) -> str:
-    """Describe the output of a key list (33 bytes each, sorted): ``tweaked`` as BIP-86 does, or the bare key.
+def taproot_descriptor(keyagg: KeyAgg) -> str:
+    """Describe the output of a key list, judged by the output key itself: it never leads to another address.
 
-    A key list of one is that key, without ``musig()``.
+    A key list of one is that key, without ``musig()``; a tweak that ``musig()`` cannot say leaves the output key alone.
     """
+    keys = keyagg.keys
     key = f"musig({','.join(each.hex() for each in keys)})" if len(keys) > 1 else keys[0].hex()
-    return with_checksum(f"tr({key})" if tweaked else f"rawtr({key})")
+    if keyagg.output == aggregate(keys, (bip86_tweak(keys),)).output:
+        return with_checksum(f"tr({key})")
+    bare = keyagg.output == aggregate(keys).output
+    return with_checksum(f"rawtr({key if bare else keyagg.output.hex()})")
 
 
 def with_checksum(text: str) -> str:

@@ -64,7 +64,7 @@ class Roster:
 
     def descriptor(self, subset: int | None = None) -> str:
         """The same address as a descriptor with its checksum (BIP-390), for watch-only wallets."""
-        return taproot_descriptor(self.keyagg(subset).keys, tweaked=self.terms.tweak == "bip86")
+        return taproot_descriptor(self.keyagg(subset))
 
 
 @dataclass(frozen=True)

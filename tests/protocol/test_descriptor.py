@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from keymeld_protocol.descriptor import taproot_descriptor, with_checksum
 from keymeld_protocol.errors import BadInput
-from keymeld_protocol.keyagg import aggregate, bip86_tweak
+from keymeld_protocol.keyagg import Tweak, aggregate, bip86_tweak
 from keymeld_protocol.schnorr import SigningKey
 from keymeld_protocol.transaction import taproot_script
 
@@ -23,16 +23,24 @@ def keys(count: int) -> list[bytes]:
 def test_another_wallet_derives_the_same_script(count: int, tweaked: bool) -> None:
     members = keys(count)
     keyagg = aggregate(members, (bip86_tweak(members),) if tweaked else ())
-    told = taproot_descriptor(keyagg.keys, tweaked=tweaked)
-    assert parse(told).script_pub_key().script == taproot_script(keyagg.output)
+    assert parse(taproot_descriptor(keyagg)).script_pub_key().script == taproot_script(keyagg.output)
 
 
 def test_a_group_reads_like_this() -> None:
     members = aggregate(keys(2)).keys
-    inner = ",".join(key.hex() for key in members)
-    assert strip_checksum(taproot_descriptor(members, tweaked=True)) == f"tr(musig({inner}))"
-    assert strip_checksum(taproot_descriptor(members, tweaked=False)) == f"rawtr(musig({inner}))"
-    assert strip_checksum(taproot_descriptor(members[:1], tweaked=True)) == f"tr({members[0].hex()})"
+    inner, tweak = ",".join(key.hex() for key in members), bip86_tweak(members)
+    assert strip_checksum(taproot_descriptor(aggregate(members, (tweak,)))) == f"tr(musig({inner}))"
+    assert strip_checksum(taproot_descriptor(aggregate(members))) == f"rawtr(musig({inner}))"
+    lone = aggregate(members[:1], (bip86_tweak(members[:1]),))
+    assert strip_checksum(taproot_descriptor(lone)) == f"tr({members[0].hex()})"
+
+
+def test_another_tweak_leaves_the_output_key_alone() -> None:
+    members = keys(2)
+    keyagg = aggregate(members, (Tweak(bytes(31) + b"\7", xonly=True),))
+    told = taproot_descriptor(keyagg)
+    assert strip_checksum(told) == f"rawtr({keyagg.output.hex()})"
+    assert parse(told).script_pub_key().script == taproot_script(keyagg.output)
 
 
 def test_the_checksum_is_that_of_bip_380() -> None:
