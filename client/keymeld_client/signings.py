@@ -6,6 +6,7 @@ and no signature is given that was not verified here.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -275,4 +276,4 @@ class Signing:
             BadInput: one of ``given`` is no PSBT of this signing.
             SigningEnded, Blamed, ReadOnly: as `signatures`.
         """
-        return psbts_of(await self.signatures(), self.plan, given)
+        return await asyncio.to_thread(psbts_of, await self.signatures(), self.plan, given)  # a thousand take a second
