@@ -2,6 +2,7 @@
 
     last join ─▶ completed and confirmed at the creator          one after another: p50, p99
     request ───▶ verified signatures at the requester            one after another: p50, p99; 32 under way: per second
+    PSBT of 1,000 inputs ─▶ verified ─▶ PSBT with its signatures   one after another: p50
 
 ``ARGS=--sessions=50`` makes it shorter.
 """
@@ -21,6 +22,7 @@ from examples.house import House
 from keymeld_client.keygens import Keygen
 
 from .people import Trio, sign, trio
+from .psbts import INPUTS, consolidation, sign_psbt
 
 UNDER_WAY = 32
 
@@ -73,7 +75,16 @@ async def measure(people: Trio, sessions: int) -> list[str]:
     rows.append(f"signing, {UNDER_WAY} under way            {await throughput(keygen, many):>7.0f} sessions/s")
     used = {name: (after - before[name]) / many for name, after in processor_ms(people.house).items()}
     rows.append("processor time per session       " + ", ".join(f"{name} {ms:.2f} ms" for name, ms in used.items()))
+    rows.append(await measure_psbt(keygen))
     return rows
+
+
+async def measure_psbt(keygen: Keygen, times: int = 5) -> str:
+    """One row for a PSBT of 1,000 inputs."""
+    psbt = consolidation(keygen.roster.script())
+    verified, whole = zip(*[await sign_psbt(keygen, psbt) for _ in range(times)], strict=True)
+    told = f"p50 {milliseconds(verified, 0.5):>7} ms, as a PSBT again {milliseconds(whole, 0.5)} ms"
+    return f"PSBT, {INPUTS:,} inputs, to verified   {told}"
 
 
 async def main(sessions: int) -> None:

@@ -1,6 +1,6 @@
 """What is said to ask for signatures: the body, its items, and the request that names it.
 
-    transactions, messages, memo ─▶ Body ─▶ plan (every message and key computed here) ─▶ sealed ─▶ signing.request
+    transactions, PSBTs, messages ─▶ Body ─▶ plan (every message and key computed here) ─▶ sealed ─▶ signing.request
 
 No socket and no waiting here: values in, a signed statement out.
 """
@@ -15,6 +15,7 @@ from keymeld_protocol.contents import Body, RawTransaction, Script, SignInput, S
 from keymeld_protocol.errors import Reason, Refused, bad_field
 from keymeld_protocol.payloads import SigningRequest
 from keymeld_protocol.plan import needed_slots, plan, require_possible
+from keymeld_protocol.psbt import Psbt
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.schnorr import SigningKey
@@ -27,12 +28,16 @@ Unsigned: TypeAlias = tuple[bytes, Sequence[tuple[int, bytes]]]
 
 
 def make_body(
-    roster: Roster, transactions: Sequence[Unsigned], messages: Sequence[bytes], memo: str, subset: int | None
-) -> Body:
+    roster: Roster, transactions: Sequence[Unsigned], messages: Sequence[bytes], memo: str, subset: int | None,
+    psbts: Sequence[bytes] = (),
+) -> Body:  # fmt: skip
     """Ask for every input that spends the script of the group (or of ``subset``), and for every blind message.
 
+    An input of a PSBT may also spend the script of any subset, unless ``subset`` names one. Raw or base64.
+
     Raises:
-        BadInput: there is nothing to sign, a transaction spends nothing of ours, or a message is not 32 bytes.
+        BadInput: there is nothing to sign, a transaction spends nothing of ours, a message is not 32 bytes, or a PSBT
+            cannot be reduced to a transaction and what it spends.
     """
     own = roster.script(subset)
     items: list[contents.Item] = []
@@ -41,13 +46,34 @@ def make_body(
         if not inputs:
             raise bad_field(f"transactions[{index}]", "spends nothing of this group")
         items += [SignInput(transaction=index, input=i, subset=subset) for i in inputs]
+    reduced = [Psbt(raw, f"psbts[{index}]") for index, raw in enumerate(psbts)]
+    for index, psbt in enumerate(reduced):
+        items += _psbt_items(psbt, roster, subset, index, len(transactions) + index)
     for index, message in enumerate(messages):
         if len(message) != Message.size:
             raise bad_field(f"messages[{index}]", f"must be {Message.size} bytes, not {len(message)}")
         items.append(SignMessage(message=Message(message), subset=subset))
     if not items:
         raise bad_field("items", "there is nothing to sign")
-    return Body(v=1, transactions=tuple(map(_transaction, transactions)), items=tuple(items), memo=memo)
+    pairs = [*transactions, *((psbt.spend.unsigned, psbt.spend.inputs) for psbt in reduced)]
+    return Body(v=1, transactions=tuple(map(_transaction, pairs)), items=tuple(items), memo=memo)
+
+
+def _psbt_items(psbt: Psbt, roster: Roster, subset: int | None, index: int, transaction: int) -> list[SignInput]:
+    """One item for each input that we can sign; a script that two key lists share is signed by the first.
+
+    Raises:
+        BadInput: there is no such input, or one of ours cannot be signed as it stands.
+    """
+    lists = (subset,) if subset is not None else (None, *range(len(roster.subsets)))
+    owners: dict[bytes, int | None] = {}
+    for each in lists:
+        owners.setdefault(roster.script(each), each)
+    inputs = psbt.inputs(owners.keys())
+    if not inputs:
+        raise bad_field(f"psbts[{index}]", "spends nothing of this group")
+    scripts = [output.script for output in psbt.spend.inputs]
+    return [SignInput(transaction=transaction, input=i, subset=owners[scripts[i]]) for i in inputs]
 
 
 def _transaction(unsigned: Unsigned) -> Transaction:

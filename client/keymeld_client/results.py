@@ -14,9 +14,12 @@ from typing import TypeAlias
 
 from keymeld_protocol import contributions
 from keymeld_protocol.attempt import Attempt
+from keymeld_protocol.contents import SignInput
 from keymeld_protocol.contributions import Entry, Failed, Finished
-from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
+from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, bad_field
 from keymeld_protocol.plan import Impossible, Item, Plan, Planned
+from keymeld_protocol.psbt import Psbt, Signed
+from keymeld_protocol.psbt import Signature as PsbtSignature
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster
@@ -125,3 +128,31 @@ def open_values(record: Record, field: str, items: int, group: GroupKey, slots: 
         return contributions.decode(group.open_in(record.statement.payload, field, sealed), items)
     except (InvalidCrypto, BadInput) as error:
         raise Blamed("bad_values", slots, f"offset {record.offset}: {error}") from None
+
+
+def psbts_of(signatures: Sequence[Signature], plan: Plan, given: Sequence[bytes]) -> tuple[Signed, ...]:
+    """Put the signatures into a PSBT for each transaction of the plan: the one that was given, or a fresh one.
+
+    Raises:
+        BadInput: one of ``given`` is no PSBT, of another transaction, or told otherwise what its inputs spend.
+    """
+    psbts = _matched(plan, given)
+    found: list[dict[int, PsbtSignature]] = [{} for _ in plan.spends]
+    for index, (asked, signature) in enumerate(zip(plan.body.items, signatures, strict=True)):
+        if isinstance(asked, SignInput):
+            found[asked.transaction][asked.input] = PsbtSignature(signature, plan.item(index).keyagg)
+    return tuple(psbt.sign(each) for psbt, each in zip(psbts, found, strict=True))
+
+
+def _matched(plan: Plan, given: Sequence[bytes]) -> list[Psbt]:
+    """Find a PSBT for each transaction of the plan."""
+    named: dict[bytes, Psbt] = {}
+    for index, raw in enumerate(given):
+        psbt = Psbt(raw, f"psbts[{index}]")
+        same = [spend for spend in plan.spends if spend.unsigned == psbt.spend.unsigned]
+        if not same:
+            raise bad_field(f"psbts[{index}]", "is not of a transaction of this signing")
+        if same[0].inputs != psbt.spend.inputs:
+            raise bad_field(f"psbts[{index}]", "says otherwise than the request what its inputs spend")
+        named[psbt.spend.unsigned] = psbt
+    return [named.get(spend.unsigned) or Psbt.of(spend) for spend in plan.spends]

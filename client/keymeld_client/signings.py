@@ -7,7 +7,7 @@ and no signature is given that was not verified here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from keymeld_protocol.contents import SignInput
 from keymeld_protocol.errors import Blamed, Reason, Refused
 from keymeld_protocol.payloads import SigningApprove, SigningCancel, SigningReject
 from keymeld_protocol.plan import Plan, plan_of
+from keymeld_protocol.psbt import Signed
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS, Said
@@ -24,7 +25,7 @@ from keymeld_protocol.values import Hash, Id, Signature, XOnlyKey
 
 from .errors import SigningEnded, WalletError
 from .ledger import now_ms
-from .results import ItemResult, all_signed, results_of
+from .results import ItemResult, all_signed, psbts_of, results_of
 from .seats import detail_of
 from .telling import tell
 
@@ -301,3 +302,15 @@ class Signing:
             if isinstance(item, SignInput):
                 witnesses[item.transaction][item.input] = signature
         return tuple(spend.finalize(found) for spend, found in zip(plan.spends, witnesses, strict=True))
+
+    async def psbts(self, given: Sequence[bytes] = ()) -> tuple[Signed, ...]:
+        """One PSBT for each transaction, in order, with the signatures in it; and the final transaction when complete.
+
+        The signatures go into the PSBT among ``given`` (raw or base64) that is of the same transaction, all else in
+        it untouched; without one into a fresh PSBT, which a Combiner merges with others.
+
+        Raises:
+            BadInput: one of ``given`` is no PSBT of this signing.
+            SigningEnded, Blamed, ReadOnly: as `signatures`.
+        """
+        return await asyncio.to_thread(psbts_of, await self.signatures(), self.plan, given)  # a thousand take a second

@@ -13,6 +13,7 @@ from functools import cached_property
 from . import contents
 from .contents import Card, Terms
 from .derivation import synthetic_xpub
+from .descriptor import taproot_descriptor
 from .errors import BadInput, Blamed, InvalidCrypto, Reason, Refused
 from .keyagg import KeyAgg
 from .keygen import KeygenState, Phase
@@ -87,6 +88,10 @@ class Roster:
     def address(self, subset: int | None = None) -> str:
         """The taproot address of the group, or of a subset."""
         return taproot_address(self.keyagg(subset).output, self.terms.network)
+
+    def descriptor(self, subset: int | None = None) -> str:
+        """The same address as a descriptor with its checksum (BIP-390), for watch-only wallets."""
+        return taproot_descriptor(self.keyagg(subset))
 
     def summary(self, spend: Spend, payers: Mapping[bytes, frozenset[int]]) -> Summary:
         """Who gets what from a transaction: an output comes back only to a key list that holds all those that pay.

@@ -8,8 +8,8 @@ Everything comes from this one triple (transaction, spent outputs, input), so th
 sign another. BIP-341 hashes the amounts and scripts of all spent outputs: one that was misreported spoils the
 signature instead of hiding a fee. Only taproot's key path is signed, with SIGHASH_DEFAULT and no annex.
 
-Parsing, hashing and addresses are btclib's. No other file may import it, and it never sees a secret: its curve
-arithmetic takes varying time.
+Parsing, hashing and addresses are btclib's. No other file but psbt.py may import it, and it never sees a secret: its
+curve arithmetic takes varying time.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from keymeld_client.asking import Unsigned
-from keymeld_protocol.transaction import taproot_script
+from keymeld_protocol.psbt import Psbt
+from keymeld_protocol.transaction import Spend, taproot_script
 
 FOREIGN = taproot_script(bytes(31) + b"\1")
 """A taproot script of somebody else."""
@@ -17,3 +18,8 @@ def payment(coins: Sequence[tuple[int, bytes]], amount: int, script: bytes = FOR
     outputs = amount.to_bytes(8, "little") + bytes([len(script)]) + script
     unsigned = b"\2\0\0\0" + bytes([len(coins)]) + inputs + b"\1" + outputs + bytes(4)
     return unsigned, list(coins)
+
+
+def psbt(coins: Sequence[tuple[int, bytes]], amount: int) -> bytes:
+    """The same payment as another wallet's PSBT."""
+    return Psbt.of(Spend(*payment(coins, amount))).sign({}).psbt

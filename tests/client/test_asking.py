@@ -1,6 +1,8 @@
 """What is asked for: every own input, every blind message, and nothing that cannot be signed."""
 
+from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +10,7 @@ from keymeld_client.asking import make_body, requester
 from keymeld_protocol.contents import SignInput, SignMessage
 from keymeld_protocol.errors import BadInput, Refused
 from keymeld_protocol.roster import Roster
-from tests.client.coins import FOREIGN, payment
+from tests.client.coins import FOREIGN, payment, psbt
 from tests.client.paper import Tale
 
 MESSAGE = b"m" * 32
@@ -27,6 +29,24 @@ def test_every_input_of_the_group_is_an_item(roster: Roster) -> None:
     assert [(i.transaction, i.input) for i in body.items if isinstance(i, SignInput)] == [(0, 0), (0, 2)]
 
 
+def test_every_input_of_a_psbt_that_the_group_or_a_subset_can_sign_is_an_item(roster: Roster) -> None:
+    group = replace(roster, subsets=((0, 1), (1,)))
+    coins = [(50_000, group.script(1)), (60_000, FOREIGN), (70_000, group.script())]
+    body = make_body(group, [], [MESSAGE], "", None, [b64encode(psbt(coins, 100_000))])
+    asked = [(i.transaction, i.input, i.subset) for i in body.items if isinstance(i, SignInput)]
+    assert asked == [(0, 0, 1), (0, 2, None)]
+    only = make_body(group, [], [], "", 1, [psbt(coins, 100_000)])
+    assert [i.input for i in only.items if isinstance(i, SignInput)] == [0]
+
+
+def test_psbts_follow_transactions_and_seal_nothing_but_their_reduction(roster: Roster) -> None:
+    coins = [(50_000, roster.script())]
+    body = make_body(roster, [payment(coins, 40_000)], [], "", None, [psbt(coins, 30_000)])
+    assert [i.transaction for i in body.items if isinstance(i, SignInput)] == [0, 1]
+    plain = make_body(roster, [payment(coins, 40_000), payment(coins, 30_000)], [], "", None)
+    assert body == plain
+
+
 def test_messages_follow_inputs(roster: Roster) -> None:
     body = make_body(roster, [payment([(50_000, roster.script())], 40_000)], [MESSAGE], "", None)
     assert [type(item) for item in body.items] == [SignInput, SignMessage]
@@ -39,6 +59,8 @@ def test_messages_follow_inputs(roster: Roster) -> None:
         (lambda roster: make_body(roster, [], [b"short"], "", None), "messages\\[0\\]: must be 32 bytes"),
         (lambda roster: make_body(roster, [payment([(1, FOREIGN)], 1)], [], "", None), "spends nothing of this group"),
         (lambda roster: make_body(roster, [], [MESSAGE], "", 7), "has 0"),
+        (lambda roster: make_body(roster, [], [], "", None, [b"psbt"]), "psbts\\[0\\]: must be a PSBT"),
+        (lambda roster: make_body(roster, [], [], "", None, [psbt([(9, FOREIGN)], 1)]), "spends nothing of this group"),
     ],
 )
 def test_what_cannot_be_signed_is_refused(roster: Roster, ask: Callable[[Roster], object], told: str) -> None:

@@ -4,19 +4,23 @@ import asyncio
 import json
 import signal
 import sys
+from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from btclib_wallet.descriptors import parse
 from click.testing import CliRunner, Result
 
 from examples.house import House
 from examples.regtest import COIN, Regtest, transaction
 from keymeld_client.cli import main
 from keymeld_client.wallet import Wallet
+from keymeld_protocol.psbt import Psbt
 from keymeld_protocol.ticket import Ticket, TicketSecret
+from keymeld_protocol.transaction import Spend
 from keymeld_protocol.values import Id
 
 KEY = "ab" * 32
@@ -97,6 +101,8 @@ def test_the_wallet_is_named_by_the_environment_too(tmp_path: Path, monkeypatch:
         (["request", "ab", "--message", "00"], "must be 64 hex digits (32 bytes)"),
         (["request", "ab", "--tx", "/nowhere", "--spent", "1"], "neither hex nor a file"),
         (["request", "ab", "--tx", "00", "--spent", "0.5"], "whole number of satoshi"),
+        (["request", "ab", "--psbt", "/nowhere"], "neither base64 nor a file"),
+        (["request", "ab", "--psbt", "-"], "is no PSBT"),
         (["trust", "add", "zz"], "64 hex digits"),
         (["verify", "/nowhere"], "cannot be read"),
     ],
@@ -175,9 +181,9 @@ class Person:
         assert b"Traceback" not in err and b"\x1b" not in out + err
         return (out if code == 0 else err).decode()
 
-    async def asks(self, *arguments: str) -> Any:
+    async def asks(self, *arguments: str, input: str = "") -> Any:
         """The same, as a script would."""
-        return json.loads(await self.types(*arguments, "--json"))
+        return json.loads(await self.types(*arguments, "--json", input=input))
 
 
 @pytest.mark.processes
@@ -202,6 +208,7 @@ async def test_three_people_make_a_key_and_spend_from_it_by_typing(tmp_path: Pat
         with Regtest() as chain:
             signed = await _spend(alice, bob, session, chain, bytes.fromhex(found["script"]))
             assert chain.mine(signed)
+            assert chain.mine(await _spend_psbt(alice, bob, session, chain, found, tmp_path / "spend.psbt"))
         await _export_and_verify(bob, session, tickets[1], tmp_path / "log")
         await house.coordinator.kill()
         assert "what follows was heard before" in await alice.types("sessions", "--patience", "50ms", code=3)
@@ -258,6 +265,25 @@ async def _spend(alice: Person, bob: Person, session: str, chain: Regtest, scrip
     return bytes.fromhex(raw.strip())
 
 
+async def _spend_psbt(alice: Person, bob: Person, session: str, chain: Regtest, found: Any, file: Path) -> bytes:
+    """A watch-only wallet makes a PSBT; it goes out in a file, and comes back signed."""
+    assert await bob.types("address", session[:8], "--descriptor", "-q") == found["descriptor"] + "\n"
+    script = parse(found["descriptor"]).script_pub_key().script
+    coins = [chain.fund(script) for _ in range(2)]
+    spent = [(coin.amount, coin.script) for coin in coins]
+    asked = Psbt.of(Spend(transaction(coins, [(COIN, b"\x51\x20" + bytes([2]) * 32)]), spent)).sign({}).psbt
+    _write(file, asked)
+    assert "--psbt" in await alice.types("request", session[:8], "--tx", str(file), "--yes", code=2)
+    made = await alice.asks("request", session[:8], "--psbt", "-", "--yes", input=b64encode(asked).decode())
+    signing = made["signing"][:10]
+    assert "(2 inputs)" in await bob.types("show", signing)
+    await bob.types("approve", signing, "--yes")
+    result = await alice.asks("result", signing, "--wait", "--psbt", str(file))
+    assert result["complete"] == [True]
+    assert await alice.types("result", signing, "--psbt", str(file), "-q") == result["psbts"][0] + "\n"
+    return bytes.fromhex(result["transactions"][0])
+
+
 async def _export_and_verify(bob: Person, session: str, ticket: str, file: Path) -> None:
     """The log holds, with a ticket down to the address; one byte less and it does not."""
     await bob.types("export", session[:8], str(file))
@@ -265,6 +291,10 @@ async def _export_and_verify(bob: Person, session: str, ticket: str, file: Path)
     assert (await bob.asks("verify", str(file), "--ticket", ticket))["address"].startswith("bcrt1p")
     _replace(file, "keygen.confirm", "keygen.confirn")
     await bob.types("verify", str(file), code=4)
+
+
+def _write(file: Path, raw: bytes) -> None:
+    file.write_bytes(raw)
 
 
 def _replace(file: Path, old: str, new: str) -> None:

@@ -9,13 +9,17 @@ import pytest_asyncio
 
 from keymeld_client import Client, JoinRefused, Keygen, NotTrusted, Rule, Signing, SigningEnded, Trust, Wallet, connect
 from keymeld_client.ledger import now_ms
+from keymeld_client.results import open_values
 from keymeld_protocol.contents import Body, SignMessage
+from keymeld_protocol.contributions import Both, Nonce
 from keymeld_protocol.errors import BadInput, Blamed, Reason, Refused, WireError
 from keymeld_protocol.keygen import Phase
+from keymeld_protocol.payloads import SigningContribute
+from keymeld_protocol.psbt import Psbt
 from keymeld_protocol.schnorr import verify
 from keymeld_protocol.ticket import Ticket, TicketSecret
 from keymeld_protocol.values import Message, XOnlyKey
-from tests.client.coins import payment
+from tests.client.coins import FOREIGN, payment, psbt
 from tests.client.house import House, house
 from tests.support.coordinator import key_of
 
@@ -254,6 +258,47 @@ async def test_a_real_transaction_is_shown_approved_and_finished(home: House) ->
         (finished,) = await signing.transactions()
         assert all(bytes(signature) in bytes(finished) for signature in await signing.signatures())
         assert await seen.transactions() == (finished,)
+
+
+async def pubnonces(signing: Signing) -> list[bytes]:
+    """Every nonce that the log of a signing holds."""
+    group, items = signing.client.group(signing.keygen.id), len(signing.plan.items)
+    found: list[bytes] = []
+    for record in signing.heard.records:
+        if isinstance(record.statement.payload, SigningContribute):
+            entries = open_values(record, "values", items, group, ())
+            found += [entry.pubnonce for entry in entries if isinstance(entry, Nonce | Both)]
+    return found
+
+
+async def test_attack_32_a_psbt_of_three_inputs_has_six_different_nonces_and_comes_back_signed(home: House) -> None:
+    second = await home.enclave("second")
+    async with home.person("alice") as alice, home.person("bob", trust=Trust(frozenset({second.key}))) as bob:
+        mine, theirs = await gather(alice, bob, rules=(NONE, NONE))
+        asked = psbt([(50_000, mine.roster.script())] * 3, 100_000)
+        signing = await mine.request(psbts=[asked])
+        (signed,) = await signing.psbts([asked])
+        nonces = await pubnonces(signing)
+        assert len(nonces) == len(set(nonces)) == 6
+        assert len({nonce[:33] for nonce in nonces} | {nonce[33:] for nonce in nonces}) == 12
+        assert signed.final == (await signing.transactions())[0]
+        seen = await heard(bob, signing)
+        assert await seen.psbts() == (signed,)
+        assert [s.id for s in theirs.signings()] == [signing.id]
+
+
+async def test_a_psbt_with_somebody_elses_input_comes_back_unfinished(home: House) -> None:
+    async with home.person("alice") as alice, home.person("bob") as bob:
+        mine, _ = await gather(alice, bob, rules=(NONE, NONE))
+        signing = await mine.request(psbts=[psbt([(50_000, mine.roster.script()), (5_000, FOREIGN)], 50_000)])
+        (signed,) = await signing.psbts()
+        assert signed.final is None
+        with pytest.raises(BadInput, match="is signed already"):
+            Psbt(signed.psbt).inputs({mine.roster.script()})
+        with pytest.raises(BadInput, match="not of a transaction of this signing"):
+            await signing.psbts([psbt([(50_000, mine.roster.script())], 1)])
+        with pytest.raises(BadInput, match="says otherwise"):
+            await signing.psbts([psbt([(50_000, mine.roster.script()), (5_001, FOREIGN)], 50_000)])
 
 
 async def test_what_is_approved_is_read_first(home: House) -> None:

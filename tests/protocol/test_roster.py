@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from btclib_wallet.descriptors import parse
 
 from keymeld_protocol import contents
 from keymeld_protocol.contents import Card
@@ -88,6 +89,14 @@ def test_the_output_key_is_the_sorted_keys_with_the_bip_86_tweak() -> None:
     keys = tuple(held.pubkey for held in roster.cards)
     assert roster.output == aggregate(keys, (bip86_tweak(keys),)).output
     assert roster.script() == taproot_script(roster.output)
+
+
+def test_the_descriptor_of_the_group_and_of_a_subset_leads_to_their_scripts() -> None:
+    group = Group(subsets=((0,), (0, 1)))
+    roster = group.alice.roster(group.keygen)
+    for subset in (None, 0, 1):
+        assert parse(roster.descriptor(subset)).script_pub_key().script == roster.script(subset)
+    assert roster.descriptor().startswith("tr(musig(") and roster.descriptor(0).startswith("tr(0")
 
 
 def test_terms_without_a_tweak_leave_the_aggregate_key() -> None:

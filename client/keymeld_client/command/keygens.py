@@ -104,16 +104,19 @@ def _signing_data(keygen: Keygen, signing: Any) -> dict[str, Any]:
     }
 
 
-@click.command(cls=Verb, examples="keymeld address 3f9a01\nkeymeld address 3f9a01 --json")
+@click.command(
+    cls=Verb, examples="keymeld address 3f9a01\nkeymeld address 3f9a01 --json\nkeymeld address 3f9a01 --descriptor -q"
+)
 @click.argument("session")
 @click.option("--subset", type=click.IntRange(0, 199), help="The address of a subset instead.")
+@click.option("--descriptor", is_flag=True, help="For watch-only wallets: tr(musig(…)) with its checksum (BIP-390).")
 @click.pass_obj
-def address(app: App, session: str, subset: int | None) -> None:
+def address(app: App, session: str, subset: int | None, descriptor: bool) -> None:
     """Show the address of a SESSION, and whether it is safe to fund.
 
     It is the taproot address of the aggregate key, computed here, safe once every slot has confirmed the same
     roster; yours does so by this.  Compare the roster digits with the others, by telephone: they stand for the whole
-    roster.  With --quiet only the address is printed, and only if it is safe.
+    roster.  With --quiet only the address (or the descriptor) is printed, and only if it is safe.
     """
 
     async def look(keygen: Keygen) -> tuple[list[Line], dict[str, Any]]:
@@ -123,7 +126,7 @@ def address(app: App, session: str, subset: int | None) -> None:
         names = names_of(keygen.client, keygen.id)
         members = [names.slot(slot) for slot in range(len(roster.cards))]
         lines: list[Line] = [
-            Text(roster.address(subset), "bold"),
+            Text(roster.descriptor(subset) if descriptor else roster.address(subset), "bold"),
             Text(str(safety), "green" if safety.safe else "bold red"),
             *([Text(f"OPAQUE: {words.scripts(roster.terms)[0]}", "bold red")] if roster.opaque else []),
             f"roster digits {keygen.roster_digits}: compare them with the others, by telephone",
@@ -135,6 +138,7 @@ def address(app: App, session: str, subset: int | None) -> None:
             "session": keygen.id.hex(),
             "address": roster.address(subset),
             "script": roster.script(subset).hex(),
+            "descriptor": roster.descriptor(subset),
             "safe": safety.safe,
             "safety": str(safety),
             "roster_digits": keygen.roster_digits,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from keymeld_protocol.contents import Body, SignMessage
 from keymeld_protocol.errors import KeymeldError, Reason, Refused
 from keymeld_protocol.plan import Impossible, Planned, plan
 from keymeld_protocol.printable import printable
+from keymeld_protocol.psbt import Signed
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.values import Message
 
@@ -23,7 +25,7 @@ from ..signings import Signing
 from ..telling import BLIND
 from . import words
 from .app import SHORT, App
-from .arguments import MEMO, MESSAGE, SPAN, SPENT, TRANSACTION
+from .arguments import MEMO, MESSAGE, PSBT, SPAN, SPENT, TRANSACTION
 from .reading import names_of
 from .screen import Line
 from .verbs import Verb
@@ -40,6 +42,7 @@ Told = tuple[list[Line], dict[str, Any]]
     examples="""
     keymeld request 3f9a01 --tx unsigned.hex --spent 5000000000              one input, paid to the group's address
     keymeld request 3f9a01 --tx 0200… --spent 0.5btc --spent 20000:5120ab…   two inputs, in their order
+    keymeld request 3f9a01 --psbt spend.psbt                                 every input that the group can sign
     keymeld request 3f9a01 --message HEX --memo 'login'                      32 bytes that nobody can see through
     """,
 )
@@ -58,6 +61,13 @@ Told = tuple[list[Line], dict[str, Any]]
     help="What an input spends, in the order of the inputs: satoshi (or 0.5btc), and its scriptPubKey "
     "unless it is the group's own.",
 )
+@click.option(
+    "--psbt",
+    "psbts",
+    type=PSBT,
+    multiple=True,
+    help="A PSBT; each input that the group or one of its subsets can sign is signed (- reads it, with --yes).",
+)
 @click.option("--message", "messages", type=MESSAGE, multiple=True, help="32 bytes to sign blindly.")
 @click.option("--subset", type=click.IntRange(0, 199), help="Sign with this subset's key.")
 @click.option("--memo", type=MEMO, default="", help="Why; members see it, the coordinator does not.")
@@ -67,18 +77,19 @@ Told = tuple[list[Line], dict[str, Any]]
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None]],
-            messages: Sequence[Message], subset: int | None, memo: str, expires: int, yes: bool) -> None:  # fmt: skip
+            psbts: Sequence[bytes], messages: Sequence[Message], subset: int | None, memo: str, expires: int,
+            yes: bool) -> None:  # fmt: skip
     """Ask the members of a SESSION for signatures.
 
     What would be signed is computed and shown here first.  A request is also your own approval.  With --quiet only the
     name of the signing is printed.
     """
-    if not transactions and not messages:
-        raise click.UsageError("nothing to sign: give --tx with its --spent, or --message")
+    if not (transactions or psbts or messages):
+        raise click.UsageError("nothing to sign: give --psbt, --tx with its --spent, or --message")
 
     async def look(keygen: Keygen) -> tuple[Body, list[Line]]:
         pairs = _pair(transactions, spent, keygen.roster.script(subset))
-        body = make_body(keygen.roster, pairs, messages, memo, subset)
+        body = make_body(keygen.roster, pairs, messages, memo, subset, psbts)
         return body, _preview(body, keygen.roster)
 
     async def act(keygen: Keygen) -> tuple[str, str]:
@@ -286,15 +297,24 @@ def _end(app: App, found: Signing) -> str:
 # result ---------------------------------------------------------------------------------------------------------
 
 
-@click.command(cls=Verb, examples="keymeld result 77ab12\nkeymeld result 77ab12 --wait --quiet > signed.hex")
+@click.command(
+    cls=Verb,
+    examples="""
+    keymeld result 77ab12
+    keymeld result 77ab12 --wait --quiet > signed.hex
+    keymeld result 77ab12 --psbt spend.psbt --quiet > signed.psbt   what was asked for, with the signatures in it
+    """,
+)
 @click.argument("signing")
+@click.option("--psbt", "psbts", type=PSBT, multiple=True, help="Put the signatures into this PSBT; print base64.")
 @click.option("--wait", is_flag=True, help="Wait for it, with live progress, instead of failing.")
 @click.pass_obj
-def result(app: App, signing: str, wait: bool) -> None:
+def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes]) -> None:
     """Print the signatures and transactions of a SIGNING.
 
     The transactions are ready for the network; every signature was verified here.
-    With --quiet only the transactions are printed, or the signatures where there is no transaction.
+    With --quiet only the transactions are printed, or the signatures where there is no transaction; with --psbt only
+    the PSBTs, in the order of the request, all else in them as it was.
     """
 
     async def look(found: Signing) -> Told:
@@ -308,17 +328,36 @@ def result(app: App, signing: str, wait: bool) -> None:
             results = await found.results()
             failed = [i for i, result in enumerate(results) if isinstance(result, ItemError)]
             transactions = () if failed else await found.transactions()
+            filled = await found.psbts(psbts) if psbts or not failed else ()
             await watch.until_told(found)
         hexes = [r.code if isinstance(r, ItemError) else r.hex() for r in results]
         raws = [raw.hex() for raw in transactions]
+        data: dict[str, Any] = {"signing": found.id.hex(), "signatures": hexes, "failed": failed, "transactions": raws}
+        data |= _psbt_data(filled)
+        if psbts:
+            return _numbered("psbt", data["psbts"], app.quiet), data
+        if app.quiet:
+            return _numbered("", raws or hexes, True), data
         heads = ["FAILED   " if i in failed else "signature" for i in range(len(hexes))]
-        lines: list[Line] = [] if app.quiet else [f"{heads[i]} {i}  {text}" for i, text in enumerate(hexes)]
-        lines += [text if app.quiet else f"transaction {i}  {text}" for i, text in enumerate(raws or hexes * app.quiet)]
-        return lines, {"signing": found.id.hex(), "signatures": hexes, "failed": failed, "transactions": raws}
+        lines: list[Line] = [f"{head} {i}  {text}" for i, (head, text) in enumerate(zip(heads, hexes, strict=True))]
+        return lines + _numbered("transaction", raws, False), data
 
     with app.wallet() as wallet:
         lines, data = app.with_signing(wallet, signing, look)
     app.screen.result(lines, data)
+
+
+def _psbt_data(filled: Sequence[Signed]) -> dict[str, list[Any]]:
+    """The PSBTs in base64, and which of the transactions have everybody's signatures."""
+    return {
+        "psbts": [b64encode(each.psbt).decode() for each in filled],
+        "complete": [each.final is not None for each in filled],
+    }
+
+
+def _numbered(name: str, texts: Sequence[str], bare: bool) -> list[Line]:
+    """One line for each text, behind its name and number unless ``bare``."""
+    return [text if bare else f"{name} {i}  {text}" for i, text in enumerate(texts)]
 
 
 class _NotYet(KeymeldError):

@@ -9,6 +9,7 @@ Every function raises ValueError with a sentence that says what would be right; 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ import click
 
 from keymeld_protocol.contents import MAX_MONEY, Terms
 from keymeld_protocol.errors import WireError
+from keymeld_protocol.psbt import MAX_PSBT
 from keymeld_protocol.shapes import Rule
 from keymeld_protocol.tweaks import told_leaf
 from keymeld_protocol.values import Message, XOnlyKey
@@ -29,6 +31,7 @@ _QUORUM: Final = re.compile(r"([0-9]{1,4})of([0-9]{1,4})(?::([0-9,]+))?", re.ASC
 _SPAN: Final = re.compile(r"(?:[0-9]{1,9}(?:ms|s|m|h|d|w))+", re.ASCII)
 _UNITS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _FILE_BYTES: Final = 1024 * 1024
+_PSBT: Final = (b"psbt\xff", b"cHNidP")
 
 
 class Words(click.ParamType[Any]):
@@ -195,10 +198,28 @@ def transaction(text: str) -> bytes:
     if (raw := _unhex(text)) is None:
         raw = _file(text)
         raw = _unhex(raw.decode("latin-1").strip()) or raw
-    if raw.startswith((b"psbt\xff", b"cHNidP")):
-        raise ValueError("is a PSBT, which is not read yet: give the unsigned transaction, and --spent for each input")
+    if raw.startswith(_PSBT):
+        raise ValueError("is a PSBT: give it with --psbt, without --spent")
     if not raw:
         raise ValueError("is empty")
+    return raw
+
+
+def psbt(text: str) -> bytes:
+    """Read a PSBT: base64, ``-`` for standard input, or the name of a file that holds it as base64 or as bytes.
+
+    Raises:
+        ValueError: no such file, too long, or no PSBT.
+    """
+    if text == "-":
+        raw = sys.stdin.buffer.read(2 * MAX_PSBT + 1)
+    elif text.startswith("cHNidP"):
+        raw = text.encode("ascii", "replace")
+    else:
+        raw = _file(text, 2 * MAX_PSBT, "base64")
+    raw = raw if raw.startswith(_PSBT[0]) else raw.strip()
+    if not raw.startswith(_PSBT):
+        raise ValueError("is no PSBT, neither raw nor in base64")
     return raw
 
 
@@ -257,18 +278,18 @@ def _unhex(text: str) -> bytes | None:
         return None
 
 
-def _file(name: str) -> bytes:
-    """The content of a file of at most 1 MiB.
+def _file(name: str, most: int = _FILE_BYTES, form: str = "hex") -> bytes:
+    """The content of a file of at most ``most`` bytes; ``form`` is what the text might have been instead.
 
     Raises:
         ValueError: it cannot be read, or is longer.
     """
     try:
         with Path(name).expanduser().open("rb") as file:
-            raw = file.read(_FILE_BYTES + 1)
+            raw = file.read(most + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no name of a file"
-        raise ValueError(f"is neither hex nor a file that can be read ({reason})") from None
-    if len(raw) > _FILE_BYTES:
-        raise ValueError("is a file of more than 1 MiB, which no transaction is")
+        raise ValueError(f"is neither {form} nor a file that can be read ({reason})") from None
+    if len(raw) > most:
+        raise ValueError(f"is a file of more than {most // 1024**2} MiB, which no transaction is")
     return raw

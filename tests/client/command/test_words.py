@@ -98,7 +98,7 @@ def test_a_psbt_is_refused_with_what_to_give_instead(tmp_path: Path) -> None:
     (tmp_path / "psbt").write_bytes(b"psbt\xff\x01")
     (tmp_path / "base64").write_text("cHNidP8B")
     for name in ("psbt", "base64"):
-        with pytest.raises(ValueError, match=r"PSBT.*--spent"):
+        with pytest.raises(ValueError, match=r"PSBT.*--psbt"):
             words.transaction(str(tmp_path / name))
 
 
@@ -139,3 +139,17 @@ def test_a_label_is_unicode_and_short() -> None:
     for text, complaint in (("four", "at most 3"), ("\udc80", "Unicode")):
         with pytest.raises(ValueError, match=complaint):
             words.within(3)(text)
+
+
+def test_a_psbt_is_read_from_a_file_or_from_base64(tmp_path: Path) -> None:
+    (tmp_path / "raw").write_bytes(b"psbt\xff\x01\n")
+    (tmp_path / "text").write_bytes(b"cHNidP8B\n")
+    assert words.psbt(str(tmp_path / "raw")) == b"psbt\xff\x01\n"
+    assert words.psbt(str(tmp_path / "text")) == words.psbt("cHNidP8B") == b"cHNidP8B"
+
+
+def test_what_is_no_psbt_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "hex").write_bytes(b"0200")
+    for text, told in ((str(tmp_path / "hex"), "is no PSBT"), ("/nowhere", "neither base64 nor a file")):
+        with pytest.raises(ValueError, match=told):
+            words.psbt(text)
