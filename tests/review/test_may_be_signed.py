@@ -18,9 +18,9 @@ ITEMS = (SignMessage(message=Message(OWN), subset=0), SignMessage(message=Messag
 
 
 def party() -> Party:
-    """Slots 0 and 1 are at the vault, which goes last; slot 2, which also has a key of its own, is at the keep."""
+    """Slots 0 and 1 are at the vault, which goes last; slot 2, whose key may also sign alone, is at the keep."""
     party = Party("vault", "keep")
-    party.gather(at=(0, 0, 1), subsets=((2,),))
+    party.gather(at=(0, 0, 1), subsets=((2,),), allow=({}, {}, {"alone": True, "alone_blind": True}))
     return party
 
 

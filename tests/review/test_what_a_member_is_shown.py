@@ -16,6 +16,8 @@ from keymeld_client.telling import tell
 from keymeld_protocol.contents import RawTransaction, Script, SignInput, Spent, Transaction
 from keymeld_protocol.plan import plan_of
 from keymeld_protocol.roster import Roster
+from keymeld_protocol.transaction import taproot_script
+from keymeld_protocol.tweaks import child_steps
 from keymeld_protocol.values import Id
 from tests.client.coins import FOREIGN, payment
 from tests.support.world import NONE, SELF, Member, World
@@ -42,7 +44,10 @@ class Group:
     def asked(self, inputs: Sequence[int | None], amount: int, script: bytes) -> list[str]:
         """What Carol is shown of a request by Mallory that spends 100,000 sat of each key list in ``inputs``."""
         raw, spent = payment([(100_000, self.roster.script(subset)) for subset in inputs], amount, script)
-        items = [SignInput(transaction=0, input=i, subset=subset) for i, subset in enumerate(inputs)]
+        return self.shown(raw, spent, *(SignInput(transaction=0, input=i, subset=s) for i, s in enumerate(inputs)))
+
+    def shown(self, raw: bytes, spent: Sequence[tuple[int, bytes]], *items: SignInput) -> list[str]:
+        """What Carol is shown of a request by Mallory for ``items`` of one transaction."""
         coins = tuple(Spent(amount=amount, script=Script(script)) for amount, script in spent)
         asked = Transaction(unsigned=RawTransaction(raw), spent=coins)
         signing = self.mallory.request(self.keygen, *items, transactions=(asked,))
@@ -75,6 +80,17 @@ def test_a_coin_of_the_subset_in_the_same_transaction_does_not_make_it_change() 
     told = group.asked([None, 1], 199_000, group.roster.script(1))
     assert not any("back to this group" in shown for shown in told)
     assert line(told, "Total") == "Total 0.00200000 BTC (200,000 sat) leaves this group"
+
+
+@pytest.mark.parametrize("subset", [0, 1])
+def test_what_goes_from_a_child_of_the_group_to_a_subset_is_paid_out_too(subset: int) -> None:
+    group = Group()
+    child = taproot_script(group.roster.child((0, 7)).output)
+    raw, spent = payment([(100_000, child)], 99_000, group.roster.script(subset))
+    told = group.shown(raw, spent, SignInput(transaction=0, input=0, tweaks=child_steps((0, 7))))
+    assert group.roster.address(subset) in line(told, "Pays")
+    assert "not this group's" not in line(told, "Spends")
+    assert line(told, "Total") == "Total 0.00100000 BTC (100,000 sat) leaves this group"
 
 
 @pytest.mark.parametrize(("paying", "paid"), [(None, None), (1, 1), (1, None)])

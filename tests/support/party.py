@@ -8,7 +8,7 @@ assert party.signed(signing)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from keymeld_protocol.contributions import Finished
 from keymeld_protocol.schnorr import verify
@@ -33,10 +33,16 @@ class Party:
         """All three, by slot."""
         return [self.alice, self.bob, self.carol]
 
-    def gather(self, *rules: Rule, at: Iterable[int] = (0, 0, 0), subsets: tuple[tuple[int, ...], ...] = ()) -> Id:
-        """All three join, slot by slot ``at`` these enclaves."""
+    def gather(
+        self,
+        *rules: Rule,
+        at: Iterable[int] = (0, 0, 0),
+        subsets: tuple[tuple[int, ...], ...] = (),
+        allow: Sequence[dict[str, bool]] = (),
+    ) -> Id:
+        """All three join, slot by slot ``at`` these enclaves; ``allow``: further fields of each policy."""
         where = [self.vaults[index] for index in at]
-        self.group = self.world.gather(self.members, at=where, rule=rules or [NONE] * 3, subsets=subsets)
+        self.group = self.world.gather(self.members, at=where, rule=rules or [NONE] * 3, subsets=subsets, allow=allow)
         return self.group
 
     def signed(self, signing: Id, message: bytes = MESSAGE, subset: int | None = None) -> bool:
