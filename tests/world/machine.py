@@ -169,6 +169,7 @@ class Sessions(RuleBasedStateMachine):
         place = (member.name, invitation.keygen, slot)
         self.generations[place] = generation = self.generations.get(place, -1) + 1
         draft = member.draft(invitation, slot, vault, approval, generation)
+        draft.allow = {"alone": True, "alone_blind": True}  # the subsets of one sign too
         spoil(draft, flaw)
         statement = draft.statement()
         self.world.rules[statement.id.hex()] = draft.sealed_rule
