@@ -87,6 +87,7 @@ class Audit:
         self.report = Report()
         self._secret = secret
         self._named = named
+        self._streams: set[Id] = set()
         self._keygens: dict[Id, Replay] = {}
         self._groups: dict[Id, GroupKey] = {}
         self._rosters: dict[Id, Roster] = {}
@@ -95,6 +96,10 @@ class Audit:
         self, stream: Id, kind: str, coordinator: XOnlyKey, records: list[WireRecord], head: WireHead | None
     ) -> None:
         """Verify one stream; what does not hold goes into the report."""
+        if stream in self._streams:
+            self.report.add("FAILED", f"{kind} {stream.hex()[:12]} stands here twice: one session has one history")
+            return
+        self._streams.add(stream)
         heard = Replay(stream, keygen=self._home(records), coordinator=coordinator)
         if not self._records(heard, kind, records):
             return

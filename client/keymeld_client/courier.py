@@ -43,6 +43,9 @@ PAGE: Final = 1000
 AT_ONCE: Final = 16
 """Subscriptions that are asked for together."""
 
+LONGEST_MS: Final = 30_000
+"""What a coordinator may make one request wait; it can say so again, and a connection that was lost is noticed."""
+
 MANY: Final = 64
 """Subscriptions from which on we keep to the coordinator's pace, so that it does not take them for a flood."""
 
@@ -191,7 +194,7 @@ class Courier:
     async def _subscribe_all(self, link: Link, streams: Iterable[Id]) -> None:
         """Subscribe, a few at a time; a stream that we may not hear is noted, and the others go on."""
         todo = list(streams)
-        pause = AT_ONCE / link.hello.limits.get("requests_per_second", 100) if len(todo) > MANY else 0.0
+        pause = AT_ONCE / max(1, link.hello.limits.get("requests_per_second", 100)) if len(todo) > MANY else 0.0
         for start in range(0, len(todo), AT_ONCE):
             await asyncio.gather(*(self._subscribe(link, stream) for stream in todo[start : start + AT_ONCE]))
             if pause:
@@ -212,7 +215,7 @@ class Courier:
                 if problem.reason not in AGAIN:
                     self.ledger.refuse(stream, problem)
                     return
-                await self._sleep((problem.retry_after_ms or 100) / 1000)
+                await self._sleep(min(problem.retry_after_ms or 100, LONGEST_MS) / 1000)
 
     async def subscribe(self, stream: Id) -> None:
         """Hear ``stream`` on the present conversation; the next ones resume it by themselves if the wallet knows it.
@@ -312,7 +315,7 @@ class Courier:
                 continue
             except WireError as problem:
                 if problem.reason in AGAIN:
-                    await self._sleep((problem.retry_after_ms or 250) / 1000)
+                    await self._sleep(min(problem.retry_after_ms or 250, LONGEST_MS) / 1000)
                     continue
                 self.wallet.answered(pending)
                 raise

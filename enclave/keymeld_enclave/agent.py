@@ -12,12 +12,13 @@ reconnect it looks at the state and owes the same.  It believes nothing but sign
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import Final
 
 from keymeld_protocol import keygen
-from keymeld_protocol.errors import Blamed, BrokenLog
+from keymeld_protocol.errors import Blamed, BrokenLog, KeymeldError
 from keymeld_protocol.hearing import Hearing
 from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.payloads import CustodyAccept, CustodyRefuse, KeygenConfirm, Note
@@ -141,7 +142,8 @@ class Agent:
             moved[replay.stream] = replay
             work = self._works.get(replay.stream)
             if work is not None:
-                work.note(record)
+                with self._alone(replay):
+                    work.note(record)
         return list(chain.from_iterable(map(self._owed, moved.values())))
 
     def _owed(self, replay: Replay) -> list[Statement]:
@@ -149,11 +151,23 @@ class Agent:
         believed = replay.broken is None and (replay.keygen is None or replay.keygen.broken is None)
         if not believed or not replay.caught_up:
             return []
-        if isinstance(replay.state, KeygenState):
-            return list(self._owed_to_keygen(replay, replay.state))
-        if isinstance(replay.state, SigningState):
-            return self._owed_to_signing(replay, replay.state)
+        with self._alone(replay):
+            if isinstance(replay.state, KeygenState):
+                return list(self._owed_to_keygen(replay, replay.state))
+            if isinstance(replay.state, SigningState):
+                return self._owed_to_signing(replay, replay.state)
         return []
+
+    @contextmanager
+    def _alone(self, replay: Replay) -> Iterator[None]:
+        """A mistake of ours in one session ends that session here: neither the process nor any other one."""
+        try:
+            yield
+        except Exception as error:  # of a foreign one the message may quote what was sealed
+            why = str(error) if isinstance(error, KeymeldError) else type(error).__name__
+            self._concern(f"stream {replay.stream.hex()} is served no longer: {why}")
+            replay.broken = replay.broken or BrokenLog(f"{replay.stream.hex()} cannot be served")
+            self._end(replay.stream)
 
     # Keygens
 
@@ -244,7 +258,11 @@ class Agent:
         self._finished.append(stream)
 
     def _end(self, stream: Id) -> None:
-        """Serve a stream no longer: what was held for it is wiped."""
+        """Serve a stream no longer: what was held for it, and the nonces that wait in its signings, are wiped."""
+        if stream in self._groups:
+            for work in self._works.values():
+                if work.heard.keygen is not None and work.heard.keygen.stream == stream:
+                    work.wipe()
         for held in (self._works.pop(stream, None), self._groups.pop(stream, None)):
             if held is not None:
                 held.wipe()

@@ -249,6 +249,8 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     async with running(config) as app:
         print(app.announcement(), flush=True)
         log.info("ready", extra=about(url=app.url))
+        if config.listen_host in ("0.0.0.0", "::") and not config.origins:
+            log.warning("origins is not set: only clients that dial 127.0.0.1 or localhost can prove a key")
         async with anyio.create_task_group() as until:
             until.start_soon(app.tick)  # a clock that fails ends the coordinator, loudly
             await stop.wait()

@@ -47,7 +47,8 @@ examples:
   keymeld-server --listen-host 0.0.0.0 --origins wss://keymeld.example.org --database /var/lib/keymeld/log.sqlite
       behind a proxy that speaks TLS; origins is the URL that clients dial, for a proof is bound to it
   keymeld-server new-epoch --database /var/lib/keymeld/log.sqlite
-      once, after a backup was put back and before the start: peers are told that what followed it may be lost"""
+      once, after a backup was put back and before the start: peers are told that what followed it may be
+      lost. Restart the enclaves too: one that has heard what is lost does not believe what takes its place"""
 
 LISTENING: Final = "listening"
 KEEPING: Final = "keeping"

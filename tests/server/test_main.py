@@ -20,9 +20,9 @@ COMMAND = [sys.executable, "-m", "keymeld_server"]
 
 
 @contextmanager
-def process(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+def process(folder: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """`keymeld-server` in ``folder``, and the words of the line that says that it is ready."""
-    command = [*COMMAND, "--listen-port", "0", "--database", str(folder / "log.sqlite")]
+    command = [*COMMAND, "--listen-port", "0", "--database", str(folder / "log.sqlite"), *flags]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
@@ -90,3 +90,10 @@ def test_an_address_in_use_is_named_without_the_systems_numbers(tmp_path: Path) 
     assert (ended.returncode, ended.stderr) == (
         1, f"keymeld-server: cannot listen on 127.0.0.1:{port}: address already in use\n",
     )  # fmt: skip
+
+
+@pytest.mark.processes
+def test_to_listen_everywhere_without_an_origin_is_warned_about(tmp_path: Path) -> None:
+    with process(tmp_path, "--listen-host", "0.0.0.0") as (server, _):
+        server.terminate()
+        assert "origins is not set" in server.communicate(timeout=30)[1]

@@ -161,6 +161,9 @@ class Sessions(RuleBasedStateMachine):
         invitation, member = self.one_of(self.keygens, where), self.people[who]
         if invitation is None or slot >= len(self.world.state(invitation.keygen).seats):
             return
+        heard = member.hearing.streams.get(invitation.keygen)
+        if heard is not None and heard.broken is not None:
+            return
         self.move(lambda: self._join(member, invitation, slot, self.vaults[vault].key, approval, flaw))
 
     def _join(

@@ -29,7 +29,9 @@ _HINTS: Final[dict[type[Exception], str]] = {
     SigningEnded: "Ask again with `keymeld request` once the reason is gone.",
 }
 _REASONS: Final[dict[Reason, str]] = {
-    Reason.SLOT_TAKEN: "Ask whoever invited you for another ticket, or to release the slot (keymeld release).",
+    Reason.SLOT_TAKEN: "If it was you, name that wallet (--wallet); else ask whoever invited you for another ticket, "
+    "or to release the slot (keymeld release).",
+    Reason.BAD_SIGNATURE: "Was the coordinator dialled by an address that its operator gave it (--origins there)?",
     Reason.UNKNOWN_STREAM: "The coordinator does not know this session, or does not let this wallet hear it.",
     Reason.GONE: "That was replaced meanwhile; look again with `keymeld sessions`.",
     Reason.OVER_LIMIT: "The coordinator's operator sets this limit.",

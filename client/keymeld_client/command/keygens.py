@@ -65,16 +65,21 @@ def _list(app: App, client: Client) -> None:
         head = Text.assemble(
             (keygen.id.hex()[:SHORT], "bold cyan"), f"  {label or '(no label)'}  {phase}, ",
             f"{counted(len(keygen.state.seats), 'slot')}, yours: {own}",
-            (f"  {watch.missing(keygen)}", "yellow"), (trouble, "bold red"),
+            (_after(watch.missing(keygen)), "yellow"), (trouble, "bold red"),
         )  # fmt: skip
         app.screen.result([head], _keygen_data(keygen))
         for signing in keygen.signings():
             mark = "  ← your approval is missing" if signing.awaits_me() else ""
             line = Text.assemble(
                 "  ", (signing.id.hex()[:SHORT], "cyan"), f"  signing, {signing.phase}",
-                (f"  {watch.missing(signing)}", "yellow"), (mark, "bold"),
+                (_after(watch.missing(signing)), "yellow"), (mark, "bold"),
             )  # fmt: skip
             app.screen.result([line], _signing_data(keygen, signing))
+
+
+def _after(text: str) -> str:
+    """The next column of a line, if there is anything in it."""
+    return f"  {text}" if text else ""
 
 
 def _keygen_data(keygen: Keygen) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from keymeld_protocol.plan import Impossible, Planned, plan
 from keymeld_protocol.printable import printable
 from keymeld_protocol.psbt import Signed
 from keymeld_protocol.roster import Roster
+from keymeld_protocol.signing import ENDS
 from keymeld_protocol.values import Message
 
 from ..asking import Unsigned, make_body
@@ -260,7 +261,8 @@ def _decide(app: App, name: str, verb: str, yes: bool, say: Any) -> None:
             raise click.exceptions.Exit(1)
         data, end = app.with_signing(wallet, ident, act)
     app.screen.result([f"{_PAST[verb]} signing {ident[:SHORT]}; {end}"], data)
-    app.screen.note(f"This device may go offline. keymeld watch {ident[:SHORT]} shows how it goes on.", style="dim")
+    if data["phase"] not in ENDS:
+        app.screen.note(f"This device may go offline. keymeld watch {ident[:SHORT]} shows how it goes on.", style="dim")
 
 
 _PAST = {"Approve": "You approved", "Reject": "You rejected", "Cancel": "You took back"}

@@ -21,6 +21,7 @@ from keymeld_protocol.keygen import Phase as KeygenPhase
 from keymeld_protocol.payloads import SigningOpened
 from keymeld_protocol.printable import printable
 from keymeld_protocol.records import Record
+from keymeld_protocol.signing import Phase
 from keymeld_protocol.values import Id
 
 from ..client import Client
@@ -126,6 +127,9 @@ class Watch:
             return _missing_in_keygen(handle.state, self.names(handle.id))
         state = handle.state
         names, holdouts = self.names(state.request.keygen), state.holdouts()
+        rules = [join.rule for join in state.keygen.joins]
+        if len(holdouts) > 1 and state.phase == Phase.APPROVING and any(r.approval == "quorum" for r in rules):
+            return f"waiting for approvals from among {names.all(holdouts)}"
         return f"waiting for {_WANTED[state.phase.value]}{names.all(holdouts)}" if holdouts else ""
 
     # A terminal's status line -----------------------------------------------------------------------------------

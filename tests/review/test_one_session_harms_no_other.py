@@ -1,0 +1,75 @@
+"""A mistake that only one session meets ends that session in the enclave, and never the process.
+
+Whatever a member can make the enclave stumble over would be heard again after a restart: it would stumble for good.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from keymeld_enclave.work import SigningWork
+from keymeld_protocol.values import Id
+from tests.support.party import Party
+from tests.support.world import MESSAGE, NONE, SELF, quorum
+
+OTHER = b"another message of 32 bytes, fine"[:32]
+
+
+def stumbling(monkeypatch: pytest.MonkeyPatch, over: str) -> list[Id]:
+    """From now on, one method of the enclave's work fails in the first stream that comes along."""
+    honest, met = getattr(SigningWork, over), list[Id]()
+
+    def fails(self: SigningWork, *args: Any) -> Any:
+        met.append(self.heard.stream)
+        if self.heard.stream == met[0]:
+            raise ZeroDivisionError("secret")
+        return honest(self, *args)
+
+    monkeypatch.setattr(SigningWork, over, fails)
+    return met
+
+
+@pytest.mark.parametrize("over", ["owed", "note"])
+def test_the_others_are_served_and_the_operator_is_told(monkeypatch: pytest.MonkeyPatch, over: str) -> None:
+    party = Party("vault")
+    party.gather()
+    (vault,) = party.vaults
+    met = stumbling(monkeypatch, over)
+    first = party.alice.request(party.group, MESSAGE)
+    party.world.run()
+    second = party.alice.request(party.group, OTHER)
+    party.world.run()
+    assert met[0] == first and party.phase(second) == "completed" and party.phase(first) != "completed"
+    (told,) = vault.concerns
+    assert first.hex() in told and "ZeroDivisionError" in told and "secret" not in told
+
+
+def test_a_tick_goes_on_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    party = Party("vault")
+    party.gather(NONE, SELF, quorum(1, 0))
+    (vault,) = party.vaults
+    waiting = [party.alice.request(party.group, message) for message in (MESSAGE, OTHER)]
+    party.world.run()
+    stumbling(monkeypatch, "owed")
+    party.world.wait(1_000)
+    for signing in waiting:
+        party.bob.approve(signing)
+    party.world.run()
+    assert [party.phase(signing) for signing in waiting] == ["nonces", "completed"] and len(vault.concerns) == 1
+
+
+def test_nonces_are_wiped_when_the_log_of_their_keygen_breaks() -> None:
+    party = Party("vault", "keep")
+    party.gather(at=(0, 1, 0))
+    vault, keep = party.vaults
+    vault.leave()
+    signing = party.alice.request(party.group, MESSAGE)
+    vault.come_back()
+    while keep.step():
+        pass
+    work = keep.agent._works[signing]
+    assert work._nonces is not None
+    keep.agent._end(party.group)
+    assert work._nonces is None
