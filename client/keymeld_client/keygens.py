@@ -8,7 +8,6 @@ A handle holds no state: all of it is in the client's verified log, and whatever
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from keymeld_protocol.contents import Body, Terms
@@ -17,7 +16,7 @@ from keymeld_protocol.keygen import KeygenState, Phase
 from keymeld_protocol.payloads import KeygenConfirm, KeygenRelease
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
-from keymeld_protocol.roster import Roster, Safety, read_terms, safety
+from keymeld_protocol.roster import Roster, Safety, read_terms
 from keymeld_protocol.shapes import Custody, Rule
 from keymeld_protocol.statements import Statement, make
 from keymeld_protocol.ticket import Ticket
@@ -29,7 +28,7 @@ from .entries import KeygenEntry
 from .errors import KeygenEnded, WalletError
 from .joining import NOTHING, Allow, Choice, check_choice, make_join, tickets_of
 from .ledger import now_ms
-from .seats import is_seated, why_unseated
+from .seats import is_seated, safety_for
 
 if TYPE_CHECKING:
     from .client import Client
@@ -145,7 +144,7 @@ class Keygen:
     @property
     def safety(self) -> Safety:
         """Whether the address may be funded, in words by ``str``; not while the log is read-only, nor without us."""
-        return replace(safety(self.state), trouble=self.read_only or why_unseated(self.entry.slots, self.slots))
+        return safety_for(self.state, self.read_only, self.entry.slots, self.slots)
 
     @property
     def roster_digits(self) -> str:
@@ -204,10 +203,10 @@ class Keygen:
 
         Raises:
             KeygenEnded, Blamed, ReadOnly: as `completed`.
-            JoinRefused, WalletError: this wallet has joined, and somebody else sits in its place.
+            JoinRefused, WalletError: it never will be: somebody else sits in our place, or a device would have to sign.
         """
         await self.completed()
-        if (why := why_unseated(self.entry.slots, self.slots)) is not None:
+        if self.read_only is None and (why := self.safety.trouble) is not None:
             self._ready()
             raise WalletError(why)
         return await self.client.ledger.until(self.id, lambda _: self.safety if self.safety.safe else None)

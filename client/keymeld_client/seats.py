@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from keymeld_protocol import contents
 from keymeld_protocol.contents import Detail
 from keymeld_protocol.errors import BadInput, InvalidCrypto
@@ -9,6 +11,7 @@ from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.payloads import CustodyRefuse, KeygenJoin, KeygenRelease
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
+from keymeld_protocol.roster import Safety, safety
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.values import Id, XOnlyKey
 
@@ -30,9 +33,13 @@ def is_seated(heard: Replay, state: KeygenState, group: GroupKey, slot: int, aut
     return seat.ready
 
 
-def why_unseated(joined: tuple[int, ...], seated: tuple[int, ...]) -> str | None:
-    """Why a wallet that has said joins for the slots ``joined`` must not call the address its own, or None."""
-    return "this wallet has joined and sits in no slot: the keys are others' alone" if joined and not seated else None
+def safety_for(state: KeygenState, read_only: str | None, joined: tuple[int, ...], seated: tuple[int, ...]) -> Safety:
+    """Whether the address may be funded by a wallet that has said joins for ``joined`` and sits in ``seated``."""
+    judged = safety(state)
+    unseated = (
+        "this wallet has joined and sits in no slot: the keys are others' alone" if joined and not seated else None
+    )
+    return replace(judged, trouble=read_only or unseated or judged.trouble)
 
 
 def _join(heard: Replay, auth: XOnlyKey, generation: int) -> Record | None:

@@ -142,10 +142,12 @@ class Safety:
 
 
 def safety(state: KeygenState) -> Safety:
-    """Who has confirmed, as the log tells it."""
+    """Who has confirmed, as the log tells it; and whether a coin that was sent there could be spent."""
     how = [None if seat is None else seat.confirmed for seat in state.seats]
     slots = {word: tuple(i for i, said in enumerate(how) if said == word) for word in ("participant", "enclave", None)}
-    return Safety(slots["participant"], slots["enclave"], slots[None])
+    device = tuple(i for i, seat in enumerate(state.seats) if seat is not None and seat.join.custody == "device")
+    stuck = f"{slots_told(device)} would have to sign on a device, which none can yet: nothing could be spent"
+    return Safety(slots["participant"], slots["enclave"], slots[None], stuck if device else None)
 
 
 def read_terms(heard: Replay, group: GroupKey) -> Terms:

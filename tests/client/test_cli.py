@@ -79,6 +79,16 @@ def test_shared_options_stand_before_or_after_the_command(tmp_path: Path) -> Non
         assert json.loads(result.stdout) == {"enclaves": []}
 
 
+def test_who_has_no_home_is_asked_for_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    monkeypatch.delenv("KEYMELD_WALLET", raising=False)
+    result = keymeld("sessions")
+    assert (result.exit_code, "--wallet DIR" in result.stderr) == (2, True)
+
+
 def test_the_wallet_is_named_by_the_environment_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Wallet.open(tmp_path / "w").close()
     monkeypatch.setenv("KEYMELD_WALLET", str(tmp_path / "w"))
@@ -253,6 +263,9 @@ async def _spend(alice: Person, bob: Person, session: str, chain: Regtest, scrip
     assert "not signed yet" in await alice.types("result", signing, code=1)
     shown = await bob.types("show", signing)
     assert "Fee" in shown and "a \\u{1b}[31mroof" in shown and "waiting for the approval of slot 1" in shown
+    assert "You have approved" in await alice.types("approve", signing)
+    assert "only who asked for it" in await bob.types("cancel", signing, "--yes", code=1)
+    assert "hex digits, not labels" in await bob.types("address", "treasury", code=2)
     await bob.types("approve", signing, input="n\n", code=1)
     await bob.types("approve", signing, code=2)
     _, raw, watched = await asyncio.gather(
@@ -260,6 +273,7 @@ async def _spend(alice: Person, bob: Person, session: str, chain: Regtest, scrip
         alice.types("result", signing, "--wait", "-q"),
         Person("carol", bob.house).types("watch", signing),
     )
+    assert "signing.confirm" in await bob.types("export", signing, "-"), "the log as far as it has come"
     assert "slot 1 (\\u{1b}[2J[red]Bob) approves until" in watched and "confirms the signatures" in watched
     assert "nothing can be said" in await bob.types("reject", signing, "--yes", code=1)
     return bytes.fromhex(raw.strip())

@@ -7,6 +7,7 @@ confirmed ─▶ a second history shows up ─▶ NOT safe, read-only
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from keymeld_client.errors import WalletError
 from keymeld_client.joining import Choice, make_join
 from keymeld_protocol.keys import slot_secret
 from keymeld_protocol.payloads import KeygenRelease
+from tests.client.house import house
 from tests.client.paper import Reader, Tale
 from tests.support.world import NONE, SELF, World
 
@@ -93,3 +95,20 @@ def test_no_address_is_called_safe_in_a_log_that_forked(tale: Tale, reader: Read
     keygen = at_desk(reader).keygen(tale.keygen)
     reader.subscribed(tale.keygen, top=1, reason="fork")
     assert not keygen.safety.safe and "NOT safe to fund" in str(keygen.safety)
+
+
+@pytest.mark.asyncio
+async def test_no_address_is_called_safe_that_nothing_could_be_spent_from(tmp_path: Path) -> None:
+    """Devices cannot sign yet: one such slot, and the coins of all the others stay where they are."""
+    async with house(tmp_path) as home:
+        await home.enclave("vault")
+        async with home.person("alice") as alice, home.person("mallory") as mallory:
+            opened = await alice.create_keygen(2, network="regtest")
+            joined = await mallory.join(opened.tickets[1], custody="device")
+            await opened.join(rule=NONE)
+            await opened.completed()
+            await alice.ledger.until(opened.id, lambda heard: not opened.state.unconfirmed() or None)
+            assert not opened.safety.safe and "slot 1 would have to sign on a device" in str(opened.safety)
+            for keygen in (opened, joined):
+                with pytest.raises(WalletError, match="device"):
+                    await keygen.safe()

@@ -13,10 +13,10 @@ from tests.stories.stage import stage
 pytestmark = [pytest.mark.processes, pytest.mark.asyncio]
 
 VICTIMS = ((COORDINATOR,), (FIRST,), (SECOND,), EVERYTHING)
-IN_THE_MIDDLE = (
-    Saying("keygen.create"), Saying("keygen.join"), Heard("keygen.join"), Heard("custody.accept"),
-    Saying("keygen.confirm"), Heard("keygen.confirm"), Saying("signing.request"), Heard("signing.request"),
-    Saying("signing.approve"), Heard("signing.approve"), Heard("attempt.opened"), Heard("signing.contribute", "nonces"),
+AS_IT_IS_SAID = ("keygen.create", "keygen.join", "keygen.confirm", "signing.request", "signing.approve")
+AS_IT_IS_HEARD = (
+    Heard("keygen.join"), Heard("custody.accept"), Heard("keygen.confirm"), Heard("signing.request"),
+    Heard("signing.approve"), Heard("attempt.opened"), Heard("signing.contribute", "nonces"),
     Heard("signing.contribute", "both"), Heard("signing.contribute", "psigs"), Heard("signing.confirm"),
 )  # fmt: skip
 
@@ -41,7 +41,13 @@ async def test_a_kill_between_steps_changes_nothing(step: object, victims: tuple
     await _play(Before(step.__name__), victims)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("victims", [(COORDINATOR,), EVERYTHING], ids=_name)
+@pytest.mark.parametrize("kind", AS_IT_IS_SAID)
+async def test_a_kill_as_a_word_is_said_changes_nothing(kind: str, victims: tuple[str, ...]) -> None:
+    await _play(Saying(kind), victims)
+
+
 @pytest.mark.parametrize("victims", VICTIMS, ids=_name)
-@pytest.mark.parametrize("moment", IN_THE_MIDDLE, ids=_name)
-async def test_a_kill_in_the_middle_of_a_step_changes_nothing(moment: Moment, victims: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("moment", AS_IT_IS_HEARD, ids=_name)
+async def test_a_kill_as_a_record_is_heard_changes_nothing(moment: Moment, victims: tuple[str, ...]) -> None:
     await _play(moment, victims)

@@ -124,7 +124,7 @@ class Watch:
     def missing(self, handle: Handle) -> str:
         """Who is waited for, in words; "" if nobody is."""
         if isinstance(handle, Keygen):
-            return _missing_in_keygen(handle.state, self.names(handle.id))
+            return missing_in_keygen(handle.state, self.names(handle.id))
         state = handle.state
         names, holdouts = self.names(state.request.keygen), state.holdouts()
         rules = [join.rule for join in state.keygen.joins]
@@ -178,7 +178,7 @@ _WANTED: Final = {"approving": "the approval of ", "nonces": "nonces for ", "psi
 """What a signing waits for, by phase; other phases wait for nobody."""
 
 
-def _missing_in_keygen(state: KeygenState, names: Names) -> str:
+def missing_in_keygen(state: KeygenState, names: Names) -> str:
     """Whose join, enclave or confirmation a keygen waits for."""
     if state.phase == KeygenPhase.COMPLETED:
         left = state.unconfirmed()

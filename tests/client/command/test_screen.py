@@ -49,6 +49,7 @@ def test_each_failure_has_its_exit_code_and_is_no_traceback(error: Exception, co
 
 def test_a_failure_says_what_to_do() -> None:
     assert "--trust-enclave" in run(NotTrusted("nobody")).stderr
+    assert "once it is there" in hint_of(NotTrusted("the coordinator has none connected"))
     assert "keymeld release" in hint_of(Refused(Reason.SLOT_TAKEN, "taken"))
     assert "keymeld watch" in hint_of(WalletError("folder is in use by another process"))
 
