@@ -21,7 +21,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from random import SystemRandom
 from typing import Final
 
@@ -140,7 +140,7 @@ async def _send(socket: ClientConnection, talk: Conversation) -> None:
 
 
 async def _receive(talk: Conversation, frame: bytes) -> None:
-    """Handle a frame; one of a big batch on a worker thread, so that heartbeats and signals are not held up.
+    """Handle a frame; one of a big batch on a worker thread, so that signals are not held up.
 
     A thread cannot be taken back: whoever is cancelled meanwhile waits for its end, so that never two of them are in
     the agent.
@@ -152,7 +152,9 @@ async def _receive(talk: Conversation, frame: bytes) -> None:
     try:
         await asyncio.shield(work)
     except asyncio.CancelledError:
-        await asyncio.wait([work])
+        while not work.done():
+            with suppress(asyncio.CancelledError):  # told twice to end, it still waits
+                await asyncio.wait([work])
         raise
 
 

@@ -10,10 +10,11 @@ from keymeld_protocol import contents, plan
 from keymeld_protocol.contents import Body, RawTransaction, Script, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.errors import BadInput, Blamed
 from keymeld_protocol.plan import Plan, needed_slots, plan_of, read_body
+from keymeld_protocol.roster import Roster
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.statements import make
 from keymeld_protocol.transaction import Spend
-from keymeld_protocol.values import Id, Message, XOnlyKey, digest
+from keymeld_protocol.values import Hash, Id, Message, XOnlyKey, digest
 from tests.support.people import Member
 from tests.support.world import MESSAGE, World, secret_of
 
@@ -235,3 +236,14 @@ def test_a_plan_depends_on_the_roster_it_is_made_for(house: House) -> None:
     other = replace(house.roster, cards=house.roster.cards[::-1], subsets=((0,),))
     one, two = (plan.plan(body(message("x", 0)), roster) for roster in (house.roster, other))
     assert one.item(0).keyagg.output != two.item(0).keyagg.output
+
+
+def test_a_request_of_endless_tweaks_is_refused_before_anybody_aggregates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody plans before anybody consents: what a plan may cost is bounded."""
+    monkeypatch.setattr(Roster, "slots_of", lambda *_: tuple(range(100)))
+    steps: list[tuple[contents.Step, ...]] = [
+        (contents.Scalar(scalar=Hash(i.to_bytes(32, "big"))), *[contents.Bip86()] * 7) for i in range(1, 31)
+    ]
+    items = tuple(SignMessage(message=Message(MESSAGE), tweaks=tweaks) for tweaks in steps)
+    with pytest.raises(BadInput, match="24000 steps"):
+        plan.plan(Body(v=1, transactions=(), items=items, memo=""), Roster.__new__(Roster))
