@@ -82,6 +82,8 @@ class Agent:
         self._works: dict[Id, SigningWork] = {}
         self._said: dict[Id, set[Hashable]] = {}
         self._began: dict[Id, int] = {}
+        self._waiting: dict[Id, None] = {}
+        self._batches: set[Id] = set()
         self._finished: list[Id] = []
         self._withdrawn: dict[Id, int] = {}
 
@@ -118,7 +120,7 @@ class Agent:
     @property
     def heavy(self) -> bool:
         """Whether a signing of many items goes on: the next record may cost much more than a turn of an event loop."""
-        return any(work.state.request.items > BIG_BATCH for work in self._works.values())
+        return bool(self._batches)
 
     def take_finished(self) -> list[Id]:
         """The streams that ended since the last call: whoever holds the socket may unsubscribe them."""
@@ -126,8 +128,9 @@ class Agent:
         return finished
 
     def tick(self) -> list[Statement]:
-        """Look again at what waits for time: confirmations that somebody else owes, rules with a time."""
-        return [said for work in list(self._works.values()) for said in self._owed(work.heard)]
+        """Look again at what waits for time, and at nothing else: confirmations that somebody owes, rules with a time."""
+        waiting = [self._works[stream].heard for stream in self._waiting]
+        return [said for heard in waiting for said in self._owed(heard)]
 
     def wipe(self) -> None:
         """Wipe every key and nonce."""
@@ -218,9 +221,15 @@ class Agent:
             self._finish(replay.stream)
             return []
         work = self._works.get(replay.stream)
-        if work is None:
-            return self._begin(replay, state)
-        return work.owed(self._now())
+        return self._begin(replay, state) if work is None else self._owed_by(work)
+
+    def _owed_by(self, work: SigningWork) -> list[Statement]:
+        """What a signing under way owes; one that waits for time is remembered for the next tick."""
+        owed = work.owed(self._now())
+        self._waiting.pop(work.heard.stream, None)
+        if work.waits_for_time:
+            self._waiting[work.heard.stream] = None
+        return owed
 
     def _begin(self, replay: Replay, state: SigningState) -> list[Statement]:
         """Take up a signing; one whose keygen does not hold is refused."""
@@ -236,9 +245,11 @@ class Agent:
             return refusal(self._voice, replay, group.custody.group, error.code, error.message)
         work = SigningWork(self._voice, replay, signer, began=self._began.get(replay.stream, 0))
         self._works[replay.stream] = work
+        if state.request.items > BIG_BATCH:
+            self._batches.add(replay.stream)
         for record in replay.records:
             work.note(record)
-        return work.owed(self._now())
+        return self._owed_by(work)
 
     # Ends
 
@@ -266,6 +277,8 @@ class Agent:
         for held in (self._works.pop(stream, None), self._groups.pop(stream, None)):
             if held is not None:
                 held.wipe()
+        self._batches.discard(stream)
+        self._waiting.pop(stream, None)
         self._said.pop(stream, None)
 
     def _first_time(self, stream: Id, what: Hashable) -> bool:

@@ -60,6 +60,8 @@ class SigningWork:
         self._said: set[Hashable] = set()
         self._set_complete_at: int | None = None
         self._blamed: Blamed | None = None
+        self.waits_for_time = False
+        """Whether ``owed`` is to be asked again though nothing is heard: for a rule's time, or for who should confirm."""
 
     @property
     def state(self) -> SigningState:
@@ -147,6 +149,7 @@ class SigningWork:
 
     def owed(self, now: int) -> list[Statement]:
         """What this enclave owes at ``now`` (ms)."""
+        self.waits_for_time = False
         try:
             self._check_life(now)
             self._require_something()
@@ -212,6 +215,7 @@ class SigningWork:
                 if verdict is not Verdict.MET and not early:
                     raise Blamed("rule_not_met", (slot,), f"the rule sealed with slot {slot} is not met")
                 waiting = waiting or early
+        self.waits_for_time = waiting
         return not waiting
 
     def _contribute(self, step: str) -> Iterable[Statement]:
@@ -266,7 +270,10 @@ class SigningWork:
             self._set_complete_at = now
         ours = self._live and state.contributions[-1].by == self._voice.key
         late = now >= self._set_complete_at + CONFIRM_AFTER_MS
-        if not (ours or late) or (state.attempt, "confirm") in self._said:
+        if (state.attempt, "confirm") in self._said:
+            return
+        if not (ours or late):
+            self.waits_for_time = True
             return
         if self._blamed is not None:
             raise self._blamed

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from keymeld_enclave.work import SigningWork
+from keymeld_protocol.shapes import Rule
 from keymeld_protocol.values import Id
 from tests.support.party import Party
-from tests.support.world import MESSAGE, NONE, SELF, quorum
+from tests.support.world import MESSAGE, MINUTE, NONE, NOON, SELF
 
 OTHER = b"another message of 32 bytes, fine"[:32]
 
@@ -46,18 +47,52 @@ def test_the_others_are_served_and_the_operator_is_told(monkeypatch: pytest.Monk
     assert first.hex() in told and "ZeroDivisionError" in told and "secret" not in told
 
 
-def test_a_tick_goes_on_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+def late() -> tuple[Party, list[Id]]:
+    """Two signings whose rule's time has come by the coordinator's clock, and not yet by the enclave's."""
     party = Party("vault")
-    party.gather(NONE, SELF, quorum(1, 0))
-    (vault,) = party.vaults
+    party.vaults[0].skew = -MINUTE
+    party.gather(Rule(approval="none", not_before=NOON + MINUTE), NONE, NONE)
     waiting = [party.alice.request(party.group, message) for message in (MESSAGE, OTHER)]
+    party.world.wait(MINUTE)
+    assert [party.phase(signing) for signing in waiting] == ["nonces", "nonces"]
+    return party, waiting
+
+
+def test_a_tick_goes_on_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    party, waiting = late()
+    met = stumbling(monkeypatch, "owed")
+    party.world.wait(MINUTE)
+    assert met[0] == waiting[0] and len(party.vaults[0].concerns) == 1
+    assert [party.phase(signing) for signing in waiting] == ["nonces", "completed"]
+
+
+def test_a_tick_looks_at_what_waits_for_time_and_not_at_what_waits_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever keeps many requests open, which nobody approves, does not keep the enclave busy."""
+    party, waiting = late()
+    people = Party("vault")
+    people.gather(NONE, SELF, NONE)
+    asked = [people.alice.request(people.group, bytes([i]) * 32) for i in range(1, 6)]
+    people.world.run()
+    met = stumbling(monkeypatch, "owed")
+    people.vaults[0].tick()
+    assert not met and set(people.vaults[0].agent._works) == set(asked)
+    party.vaults[0].tick()
+    assert met == waiting, "these wait for a time that comes"
+
+
+def test_a_big_batch_is_known_without_a_look_at_every_signing() -> None:
+    party = Party("vault")
+    party.gather(NONE, SELF, NONE)
+    (vault,) = party.vaults
+    party.alice.request(party.group, MESSAGE)
     party.world.run()
-    stumbling(monkeypatch, "owed")
-    party.world.wait(1_000)
-    for signing in waiting:
-        party.bob.approve(signing)
+    assert not vault.agent.heavy
+    batch = party.alice.request(party.group, *(bytes([i]) * 32 for i in range(1, 66)))
     party.world.run()
-    assert [party.phase(signing) for signing in waiting] == ["nonces", "completed"] and len(vault.concerns) == 1
+    assert vault.agent.heavy
+    party.bob.approve(batch)
+    party.world.run()
+    assert party.phase(batch) == "completed" and not vault.agent.heavy
 
 
 def test_nonces_are_wiped_when_the_log_of_their_keygen_breaks() -> None:
