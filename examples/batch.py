@@ -23,7 +23,8 @@ from examples.minutes import Minutes
 from examples.people import Person
 from examples.regtest import Coin, Regtest, transaction
 from keymeld_client.keygens import Keygen
-from keymeld_protocol.contents import Body, RawTransaction, Script, SignInput, Spent, Transaction
+from keymeld_protocol.body import Body, RawTransaction, SignInput, Spent, Transaction
+from keymeld_protocol.contents import Script
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.transaction import taproot_script
 from keymeld_protocol.tweaks import child_steps

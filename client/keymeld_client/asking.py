@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from keymeld_protocol import contents
-from keymeld_protocol.contents import Body, RawTransaction, Script, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.body import Asked, Body, RawTransaction, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.contents import Script
 from keymeld_protocol.errors import Reason, Refused, bad_field
 from keymeld_protocol.payloads import SigningRequest
 from keymeld_protocol.plan import needed_slots, plan, require_possible
@@ -40,7 +41,7 @@ def make_body(
             cannot be reduced to a transaction and what it spends.
     """
     own = roster.script(subset)
-    items: list[contents.Item] = []
+    items: list[Asked] = []
     for index, (_, spent) in enumerate(transactions):
         inputs = [i for i, (_, script) in enumerate(spent) if script == own]
         if not inputs:

@@ -13,13 +13,14 @@ from hmac import compare_digest
 from os import urandom
 
 from keymeld_protocol import contents
-from keymeld_protocol.contents import Card, Policy, Terms, policy_commitment
+from keymeld_protocol.contents import Card, Terms
 from keymeld_protocol.envelope import EnvelopeContext, seal_envelope
 from keymeld_protocol.errors import Reason, Refused
 from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.keys import prove_possession, slot_secret
 from keymeld_protocol.payloads import KeygenCreate, KeygenJoin
 from keymeld_protocol.replay import Replay
+from keymeld_protocol.sealed_policy import Policy, policy_commitment
 from keymeld_protocol.sealing import NO_SESSION, GroupKey, new_group_secret
 from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.shapes import Custody, Rule

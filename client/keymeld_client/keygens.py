@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
-from keymeld_protocol.contents import Body, Terms
+from keymeld_protocol.body import Body
+from keymeld_protocol.contents import Terms
 from keymeld_protocol.errors import InvalidCrypto, KeymeldError, Reason, Refused, WireError
 from keymeld_protocol.keygen import KeygenState, Phase
 from keymeld_protocol.payloads import KeygenConfirm, KeygenRelease

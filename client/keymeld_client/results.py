@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from keymeld_protocol import contributions
 from keymeld_protocol.attempt import Attempt
-from keymeld_protocol.contents import SignInput
+from keymeld_protocol.body import SignInput
 from keymeld_protocol.contributions import Entry, Failed, Finished
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, bad_field
 from keymeld_protocol.plan import Impossible, Item, Plan, Planned

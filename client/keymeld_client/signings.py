@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from keymeld_protocol.contents import SignInput
+from keymeld_protocol.body import SignInput
 from keymeld_protocol.errors import Blamed, Reason, Refused
 from keymeld_protocol.payloads import SigningApprove, SigningCancel, SigningReject
 from keymeld_protocol.plan import Plan, plan_of

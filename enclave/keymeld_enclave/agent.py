@@ -128,7 +128,7 @@ class Agent:
         return finished
 
     def tick(self) -> list[Statement]:
-        """Look again at what waits for time, and at nothing else: confirmations that somebody owes, rules with a time."""
+        """Look again at what waits for time alone: a confirmation that somebody owes, a rule with a time."""
         waiting = [self._works[stream].heard for stream in self._waiting]
         return [said for heard in waiting for said in self._owed(heard)]
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keymeld_protocol import contents
-from keymeld_protocol.contents import Policy
 from keymeld_protocol.envelope import EnvelopeContext, OpenedEnvelope, open_envelope
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, KeymeldError
 from keymeld_protocol.keygen import KeygenState, Seat
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import read_card
+from keymeld_protocol.sealed_policy import Policy, policy_commitment
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.values import Id
@@ -144,7 +144,7 @@ class Custody:
             policy = contents.parse(Policy, raw)
         except BadInput as error:
             raise Unacceptable("unknown_policy", str(error)) from None
-        if contents.policy_commitment(raw) != seat.join.policy:
+        if policy_commitment(raw) != seat.join.policy:
             raise Unacceptable("foreign_policy", "the sealed policy is not the one that the join commits to")
         if policy.rule != seat.join.rule:
             raise Unacceptable("foreign_rule", "the sealed rule is not the public one")

@@ -61,7 +61,7 @@ class SigningWork:
         self._set_complete_at: int | None = None
         self._blamed: Blamed | None = None
         self.waits_for_time = False
-        """Whether ``owed`` is to be asked again though nothing is heard: for a rule's time, or for who should confirm."""
+        """Whether to ask what is ``owed`` again though nothing is heard: for a rule's time, or who should confirm."""
 
     @property
     def state(self) -> SigningState:

@@ -1,8 +1,8 @@
 """What is inside the sealed fields: strict JSON in one spelling, as payloads are, but in UTF-8.
 
-    keygen.create terms ──▶ Terms        signing.request body ──▶ Body(Transaction(Spent), SignInput | SignMessage)
+    keygen.create terms ──▶ Terms        signing.request body ──▶ Body (body.py)
     keygen.join card ─────▶ Card         custody.refuse, signing.refuse detail ──▶ Detail
-    keygen.join envelope ─▶ Policy       (contributions have their own form: see contributions.py)
+    keygen.join envelope ─▶ Policy (sealed_policy.py)      contributions have their own form: see contributions.py
 
 The one spelling is that of JavaScript's ``JSON.stringify``: no spaces, fields in order, absent when there is nothing
 to say; in strings only ``"``, ``\\`` and U+0000–U+001F are escaped (short where JSON has a short form, else
@@ -13,6 +13,7 @@ that Unicode has: whoever shows it puts it through `printable.printable`.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias, TypeVar
 
 import msgspec
@@ -20,22 +21,16 @@ from msgspec import Meta
 
 from .aead import OVERHEAD
 from .errors import BadInput, Reason, bad_field
-from .schnorr import tagged_hash
-from .shapes import MAX_ITEMS, MAX_SUBSETS, VERSION, Rule, Shape, Version
-from .values import Hash, Message, PlainKey, Salt, Signature, decode_sized, encode_sized
+from .shapes import VERSION, Shape, Version
+from .values import Hash, PlainKey, Signature, decode_sized, encode_sized
 
 MAX_LABEL: Final = 64
 MAX_TEXT: Final = 512
-MAX_MONEY: Final = 21_000_000 * 100_000_000
-MAX_INPUTS: Final = 1000
 MAX_PLAINTEXT: Final = 640 * 1024 - OVERHEAD
 """Bytes that still fit a blob once they are sealed."""
 
 Label: TypeAlias = Annotated[str, Meta(max_length=MAX_LABEL)]
 Text: TypeAlias = Annotated[str, Meta(max_length=MAX_TEXT)]
-Amount: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_MONEY)]
-Index: TypeAlias = Annotated[int, Meta(ge=0, lt=MAX_INPUTS)]
-Subset: TypeAlias = Annotated[int, Meta(ge=0, lt=MAX_SUBSETS)]
 Network: TypeAlias = Literal["bitcoin", "testnet", "signet", "regtest"]
 TermsTweak: TypeAlias = Literal["bip86", "none", "tree", "root"]
 MAX_LEAVES: Final = 128
@@ -59,12 +54,6 @@ class HexBytes(bytes):
         if not isinstance(text, str) or len(text) > 2 * cls.limit or not _HEX.fullmatch(text):
             raise ValueError(f"must be lower-case hex of at most {cls.limit} bytes")
         return cls(bytes.fromhex(text))
-
-
-class RawTransaction(HexBytes):
-    """An unsigned Bitcoin transaction without witnesses, at most 200,000 bytes."""
-
-    limit = 100_000
 
 
 class Script(HexBytes):
@@ -136,128 +125,6 @@ class Card(Content, frozen=True, kw_only=True):
     possession: Signature
 
 
-class Policy(Content, frozen=True, kw_only=True):
-    """Under which rule an enclave may use the key it came with; ``salt`` hides it behind its public commitment.
-
-    ``alone``: also for a subset of it alone; ``alone_blind``: also blind; ``accept_opaque_tweak``: also opaque tweaks.
-    """
-
-    salt: Salt
-    rule: Rule
-    alone: bool = False
-    alone_blind: bool = False
-    accept_opaque_tweak: bool = False
-
-    def check(self) -> None:
-        """The rule does not contradict itself; blind messages alone need the yes to be alone."""
-        self.rule.check()
-        if self.alone_blind and not self.alone:
-            raise bad_field("alone_blind", "needs alone")
-
-
-class Spent(Shape, frozen=True, kw_only=True):
-    """The output that an input spends: its amount in satoshi and its script."""
-
-    amount: Amount
-    script: Script
-
-
-class Transaction(Shape, frozen=True, kw_only=True):
-    """A transaction to sign, and what each of its inputs spends, in the order of the inputs."""
-
-    unsigned: RawTransaction
-    spent: Annotated[tuple[Spent, ...], Meta(min_length=1, max_length=MAX_INPUTS)]
-
-
-class TermsStep(Shape, frozen=True, kw_only=True, tag_field="tweak", tag="terms"):
-    """The tweak of the keygen's terms."""
-
-
-class Bip86(Shape, frozen=True, kw_only=True, tag_field="tweak", tag="bip86"):
-    """BIP-341's tweak without scripts, whatever the terms say."""
-
-
-class Child(Shape, frozen=True, kw_only=True, tag_field="tweak", tag="child"):
-    """The child of the aggregate key along ``path`` (BIP-328); only as the first step."""
-
-    path: Annotated[tuple[Annotated[int, Meta(ge=0, lt=2**31)], ...], Meta(min_length=1, max_length=8)]
-
-
-class BareRoot(Shape, frozen=True, kw_only=True, tag_field="tweak", tag="root"):
-    """BIP-341's tweak by a script root that nobody can look into: opaque."""
-
-    root: Hash
-
-
-class Scalar(Shape, frozen=True, kw_only=True, tag_field="tweak", tag="plain"):
-    """A plain tweak of BIP-327: opaque."""
-
-    scalar: Hash
-
-
-class XOnlyScalar(Shape, frozen=True, kw_only=True, tag_field="tweak", tag="xonly"):
-    """An x-only tweak of BIP-327: opaque."""
-
-    scalar: Hash
-
-
-Step: TypeAlias = TermsStep | Bip86 | Child | BareRoot | Scalar | XOnlyScalar
-Tweaks: TypeAlias = Annotated[tuple[Step, ...], Meta(max_length=8)]
-
-
-class SignInput(Shape, frozen=True, kw_only=True, tag_field="sign", tag="input"):
-    """Sign one input of a transaction; without ``subset`` with the key of all slots.
-
-    ``tweaks`` are all tweaks of the item, in order; absent: the terms' one.
-    """
-
-    transaction: Index
-    input: Index
-    subset: Subset | None = None
-    tweaks: Tweaks | None = None
-
-
-class SignMessage(Shape, frozen=True, kw_only=True, tag_field="sign", tag="message"):
-    """Sign 32 bytes that say nothing about themselves: a blind message."""
-
-    message: Message
-    subset: Subset | None = None
-    tweaks: Tweaks | None = None
-
-
-Item: TypeAlias = SignInput | SignMessage
-
-
-class Body(Content, frozen=True, kw_only=True):
-    """What a request asks to have signed, item by item."""
-
-    transactions: Annotated[tuple[Transaction, ...], Meta(max_length=MAX_ITEMS)]
-    items: Annotated[tuple[Item, ...], Meta(min_length=1, max_length=MAX_ITEMS)]
-    memo: Text
-
-    def check(self) -> None:
-        """Items name inputs that are there, none twice with one key, and no transaction is idle."""
-        seen: set[tuple[int, int, int | None]] = set()
-        for i, item in enumerate(self.items):
-            if any(isinstance(step, Child) for step in (item.tweaks or ())[1:]):
-                raise bad_field(f"items[{i}].tweaks", "a child can only be the first step")
-            if isinstance(item, SignInput):
-                self._check_input(f"items[{i}]", item)
-                if (named := (item.transaction, item.input, item.subset)) in seen:
-                    raise bad_field(f"items[{i}]", "asks for the signature of an earlier item")
-                seen.add(named)
-        idle = set(range(len(self.transactions))) - {named[0] for named in seen}
-        if idle:
-            raise bad_field(f"transactions[{min(idle)}]", "no item signs an input of it")
-
-    def _check_input(self, field: str, item: SignInput) -> None:
-        if item.transaction >= len(self.transactions):
-            raise bad_field(f"{field}.transaction", f"the body has {len(self.transactions)} transactions")
-        inputs = len(self.transactions[item.transaction].spent)
-        if item.input >= inputs:
-            raise bad_field(f"{field}.input", f"transaction {item.transaction} has {inputs} inputs")
-
-
 class Detail(Content, frozen=True, kw_only=True):
     """Why somebody refused, for people."""
 
@@ -294,7 +161,7 @@ def parse(shape: type[_Content], raw: bytes) -> _Content:
     if len(raw) > MAX_PLAINTEXT:
         raise BadInput(Reason.TOO_BIG, f"at most {MAX_PLAINTEXT} bytes", field=name, limit=MAX_PLAINTEXT)
     try:
-        content = _DECODERS[shape].decode(raw)
+        content = _decoder(shape).decode(raw)
     except msgspec.ValidationError as error:
         raise _explain(name, str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -305,9 +172,9 @@ def parse(shape: type[_Content], raw: bytes) -> _Content:
     return content
 
 
-def policy_commitment(raw: bytes) -> Hash:
-    """The commitment in ``keygen.join``: over the policy's bytes as they lie in the envelope."""
-    return Hash(tagged_hash("keymeld/policy/v1", raw))
+@cache
+def _decoder(shape: type[Content]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(shape, dec_hook=_decode_hex)
 
 
 def _decode_hex(kind: type, value: object) -> Any:
@@ -319,9 +186,6 @@ def _encode_hex(value: object) -> str:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_encode_hex)
-_DECODERS: Final[dict[type[Content], msgspec.json.Decoder[Any]]] = {
-    shape: msgspec.json.Decoder(shape, dec_hook=_decode_hex) for shape in (Terms, Card, Policy, Body, Detail)
-}
 
 
 def _name(shape: type[Content]) -> str:

@@ -6,9 +6,9 @@ concern whole requests, are in policy.py.
 
 from __future__ import annotations
 
-from .contents import Policy
 from .contributions import Failed
 from .plan import Item
+from .sealed_policy import Policy
 
 
 def forbids(policy: Policy, item: Item, group: int) -> Failed | None:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from . import contents
-from .contents import Body, SignInput
+from .body import Asked, Body, SignInput
 from .errors import BadInput, Blamed, InvalidCrypto, bad_field
 from .keyagg import KeyAgg
 from .roster import Roster
@@ -177,7 +177,7 @@ class _Lists:
         self.roster = roster
         self._found: dict[tuple[int | None, Steps | None], KeyAgg | InvalidCrypto] = {}
 
-    def keyagg(self, item: contents.Item) -> KeyAgg:
+    def keyagg(self, item: Asked) -> KeyAgg:
         """The item's tweaked key.
 
         Raises:
@@ -195,7 +195,7 @@ class _Lists:
         return found
 
 
-def _planned(index: int, item: contents.Item, spends: tuple[Spend, ...], lists: _Lists) -> Planned:
+def _planned(index: int, item: Asked, spends: tuple[Spend, ...], lists: _Lists) -> Planned:
     """One item, or why nobody can sign it."""
     slots = lists.roster.slots_of(item.subset)
     _check_input(f"items[{index}]", item, spends)
@@ -212,7 +212,7 @@ def _planned(index: int, item: contents.Item, spends: tuple[Spend, ...], lists: 
     return Item(slots, keyagg, Message(spend.sighash(item.input)), opaque=opaque)
 
 
-def _check_input(name: str, item: contents.Item, spends: tuple[Spend, ...]) -> None:
+def _check_input(name: str, item: Asked, spends: tuple[Spend, ...]) -> None:
     """The transaction and the input that an item names are there."""
     if not isinstance(item, SignInput):
         return

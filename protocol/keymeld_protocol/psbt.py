@@ -23,7 +23,7 @@ from btclib.tx import Tx, TxOut
 from btclib_wallet.psbt.psbt import Psbt as _Psbt
 from btclib_wallet.psbt.psbt_in import PsbtIn
 
-from .contents import MAX_INPUTS
+from .body import MAX_INPUTS
 from .errors import bad_field
 from .keyagg import KeyAgg
 from .transaction import Output, Spend

@@ -23,7 +23,8 @@ from btclib.script import Witness, script_pub_key, sig_hash
 from btclib.tx import Tx, TxOut
 
 from . import schnorr
-from .contents import MAX_MONEY, Network
+from .body import MAX_MONEY
+from .contents import Network
 from .errors import bad_field
 from .summary import Coin, Summary
 from .values import Message

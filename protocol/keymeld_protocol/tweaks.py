@@ -9,7 +9,8 @@ provably this group's alone.  A tweak that cannot be applied fails; it never bec
 
 from __future__ import annotations
 
-from .contents import BareRoot, Bip86, Child, Leaf, Scalar, Step, Terms, TermsStep, XOnlyScalar
+from .body import BareRoot, Bip86, Child, Scalar, Step, TermsStep, XOnlyScalar
+from .contents import Leaf, Terms
 from .derivation import child_tweaks
 from .errors import InvalidCrypto
 from .keyagg import KeyAgg, Tweak, aggregate, key_agg, key_sort, taproot_tweak

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from keymeld_protocol import contents, contributions, statements
-from keymeld_protocol.contents import Body, SignMessage, Terms
+from keymeld_protocol.body import Body, SignMessage
+from keymeld_protocol.contents import Terms
 from keymeld_protocol.contributions import Entry
 from keymeld_protocol.errors import Reason, WireError
 from keymeld_protocol.payloads import KeygenCreate, SigningContribute, SigningRequest

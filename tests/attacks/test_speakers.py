@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from keymeld_protocol import statements
-from keymeld_protocol.contents import SignMessage
+from keymeld_protocol.body import SignMessage
 from keymeld_protocol.errors import BadInput, Reason
 from keymeld_protocol.keygen import REPLACE_AFTER_MS
 from keymeld_protocol.payloads import CustodyAccept, KeygenConfirm, SigningApprove

@@ -7,21 +7,21 @@ import pytest
 from examples.regtest import Coin, transaction
 from keymeld_client.joining import Allow, Choice, check_choice
 from keymeld_protocol import contents
-from keymeld_protocol.contents import (
+from keymeld_protocol.body import (
+    Asked,
     BareRoot,
     Bip86,
-    Item,
+    Body,
     RawTransaction,
     Scalar,
-    Script,
     SignInput,
     SignMessage,
     Spent,
     Step,
-    Terms,
     Transaction,
     XOnlyScalar,
 )
+from keymeld_protocol.contents import Script, Terms
 from keymeld_protocol.contributions import Failed
 from keymeld_protocol.errors import BadInput, InvalidCrypto, Refused
 from keymeld_protocol.schnorr import verify
@@ -49,7 +49,7 @@ class Group:
         self.alice = self.members[0]
         self.roster = self.alice.roster(self.keygen)
 
-    def ask(self, *items: Item, **options: Any) -> Id:
+    def ask(self, *items: Asked, **options: Any) -> Id:
         signing = self.alice.request(self.keygen, *items, **options)
         self.world.run()
         return signing
@@ -130,10 +130,10 @@ def test_a_request_of_which_nothing_can_be_signed_is_refused_with_the_reason() -
 
 def test_attack_11_a_tweak_that_does_not_parse_is_refused_and_never_none() -> None:
     group = Group()
-    honest = contents.encode(contents.Body(v=1, transactions=(), items=(message(Bip86()),), memo=""))
+    honest = contents.encode(Body(v=1, transactions=(), items=(message(Bip86()),), memo=""))
     for lie in (b'"taproot"', b'"bip87"', b"null", b'""'):
         with pytest.raises(BadInput, match="tweak"):
-            contents.parse(contents.Body, honest.replace(b'"bip86"', lie))
+            contents.parse(Body, honest.replace(b'"bip86"', lie))
     assert group.holds(group.results(group.ask(message(Bip86())))[0], Bip86())
 
 

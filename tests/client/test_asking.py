@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from keymeld_client.asking import make_body, requester
-from keymeld_protocol.contents import SignInput, SignMessage
+from keymeld_protocol.body import SignInput, SignMessage
 from keymeld_protocol.errors import BadInput, Refused
 from keymeld_protocol.roster import Roster
 from tests.client.coins import FOREIGN, payment, psbt

@@ -10,7 +10,7 @@ import pytest_asyncio
 from keymeld_client import Client, JoinRefused, Keygen, NotTrusted, Rule, Signing, SigningEnded, Trust, Wallet, connect
 from keymeld_client.ledger import now_ms
 from keymeld_client.results import open_values
-from keymeld_protocol.contents import Body, SignMessage
+from keymeld_protocol.body import Body, SignMessage
 from keymeld_protocol.contributions import Both, Nonce
 from keymeld_protocol.errors import BadInput, Blamed, Reason, Refused, WireError
 from keymeld_protocol.keygen import Phase

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from keymeld_protocol import statements
-from keymeld_protocol.contents import SignMessage
+from keymeld_protocol.body import SignMessage
 from keymeld_protocol.payloads import SigningRefuse, SigningRequest
 from keymeld_protocol.schnorr import verify
 from keymeld_protocol.shapes import Rule

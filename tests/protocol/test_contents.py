@@ -11,27 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keymeld_protocol import contents
-from keymeld_protocol.contents import (
-    MAX_LABEL,
-    MAX_MONEY,
-    MAX_PLAINTEXT,
-    MAX_TEXT,
-    Body,
-    Card,
-    Content,
-    Detail,
-    Item,
-    Policy,
-    RawTransaction,
-    Script,
-    SignInput,
-    SignMessage,
-    Spent,
-    Terms,
-    Transaction,
-)
+from keymeld_protocol.body import MAX_MONEY, Asked, Body, RawTransaction, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.contents import MAX_LABEL, MAX_PLAINTEXT, MAX_TEXT, Card, Content, Detail, Script, Terms
 from keymeld_protocol.errors import BadInput, Reason
 from keymeld_protocol.schnorr import tagged_hash
+from keymeld_protocol.sealed_policy import Policy, policy_commitment
 from keymeld_protocol.shapes import MAX_ITEMS, Rule
 from keymeld_protocol.values import Message, PlainKey, Salt, Signature
 
@@ -276,7 +260,7 @@ def test_fractions_never_become_integers() -> None:
 # --------------------------------------------------------------------------------------------------- rules of the body
 
 
-def body(*items: Item, transactions: int = 1) -> Body:
+def body(*items: Asked, transactions: int = 1) -> Body:
     return Body(v=1, transactions=(TRANSACTION,) * transactions, items=items, memo="")
 
 
@@ -344,6 +328,6 @@ def test_attack_52_errors_repeat_nothing_that_a_stranger_wrote(raw: bytes) -> No
 
 def test_the_policy_commitment_hides_the_rule_behind_the_salt() -> None:
     raw = contents.encode(POLICY)
-    assert contents.policy_commitment(raw) == tagged_hash("keymeld/policy/v1", raw)
+    assert policy_commitment(raw) == tagged_hash("keymeld/policy/v1", raw)
     other = contents.encode(msgspec.structs.replace(POLICY, salt=Salt(bytes(32))))
-    assert contents.policy_commitment(raw) != contents.policy_commitment(other)
+    assert policy_commitment(raw) != policy_commitment(other)

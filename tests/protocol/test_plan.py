@@ -7,7 +7,19 @@ import pytest
 
 from examples.regtest import Coin, transaction
 from keymeld_protocol import contents, plan
-from keymeld_protocol.contents import Body, RawTransaction, Script, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.body import (
+    Asked,
+    Bip86,
+    Body,
+    RawTransaction,
+    Scalar,
+    SignInput,
+    SignMessage,
+    Spent,
+    Step,
+    Transaction,
+)
+from keymeld_protocol.contents import Script
 from keymeld_protocol.errors import BadInput, Blamed
 from keymeld_protocol.plan import Plan, needed_slots, plan_of, read_body
 from keymeld_protocol.roster import Roster
@@ -72,7 +84,7 @@ def spending(*coins: Coin) -> Transaction:
     return Transaction(unsigned=RawTransaction(unsigned), spent=spent)
 
 
-def body(*items: contents.Item, transactions: tuple[Transaction, ...] = ()) -> Body:
+def body(*items: Asked, transactions: tuple[Transaction, ...] = ()) -> Body:
     return Body(v=1, transactions=transactions, items=items, memo="")
 
 
@@ -93,7 +105,7 @@ def test_attack_16_the_message_of_an_input_is_its_sighash_computed_here(house: H
 
 def test_attack_16_another_amount_is_another_message(house: House) -> None:
     honest = spending(house.coin("one"))
-    lying = contents.Transaction(
+    lying = Transaction(
         unsigned=honest.unsigned, spent=(Spent(amount=honest.spent[0].amount + 1, script=honest.spent[0].script),)
     )
     item = SignInput(transaction=0, input=0)
@@ -116,7 +128,7 @@ def test_an_item_of_a_subset_has_its_slots_and_its_key(house: House) -> None:
 
 
 def test_the_needed_slots_are_those_of_all_items(house: House) -> None:
-    def needed(*items: contents.Item) -> tuple[int, ...]:
+    def needed(*items: Asked) -> tuple[int, ...]:
         return needed_slots(plan.plan(body(*items), house.roster))
 
     assert needed(message("a", 1)) == (2,)
@@ -155,7 +167,7 @@ def test_the_script_of_another_key_list_is_foreign(house: House) -> None:
 
 def test_a_transaction_that_does_not_parse_is_named(house: House) -> None:
     honest = spending(house.coin("one"))
-    cut = contents.Transaction(unsigned=RawTransaction(honest.unsigned[:-1]), spent=honest.spent)
+    cut = Transaction(unsigned=RawTransaction(honest.unsigned[:-1]), spent=honest.spent)
     with pytest.raises(BadInput) as caught:
         plan.plan(body(SignInput(transaction=0, input=0), transactions=(cut,)), house.roster)
     assert caught.value.field == "transactions[0].unsigned"
@@ -241,9 +253,7 @@ def test_a_plan_depends_on_the_roster_it_is_made_for(house: House) -> None:
 def test_a_request_of_endless_tweaks_is_refused_before_anybody_aggregates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everybody plans before anybody consents: what a plan may cost is bounded."""
     monkeypatch.setattr(Roster, "slots_of", lambda *_: tuple(range(100)))
-    steps: list[tuple[contents.Step, ...]] = [
-        (contents.Scalar(scalar=Hash(i.to_bytes(32, "big"))), *[contents.Bip86()] * 7) for i in range(1, 31)
-    ]
+    steps: list[tuple[Step, ...]] = [(Scalar(scalar=Hash(i.to_bytes(32, "big"))), *[Bip86()] * 7) for i in range(1, 31)]
     items = tuple(SignMessage(message=Message(MESSAGE), tweaks=tweaks) for tweaks in steps)
     with pytest.raises(BadInput, match="24000 steps"):
         plan.plan(Body(v=1, transactions=(), items=items, memo=""), Roster.__new__(Roster))

@@ -14,8 +14,10 @@ import msgspec
 import pytest
 
 from keymeld_protocol import contents, frames, keygen, payloads, shapes, signing, statements
+from keymeld_protocol.body import Body, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.connection import Close, Goodbye, Heard, Hello, Presence, SessionInfo, Subscribed
 from keymeld_protocol.errors import Reason
+from keymeld_protocol.sealed_policy import Policy
 from keymeld_server.admission import NOT_YET
 from keymeld_server.config import Config
 from tests.support.vectors import ROOT, WIRE
@@ -118,8 +120,8 @@ def test_the_examples_are_those_of_the_vectors() -> None:
 # Shapes ---------------------------------------------------------------------------------------------------------
 
 SHAPES: list[Any] = [
-    shapes.Rule, shapes.Signer, contents.Terms, contents.Card, contents.Policy, contents.Body, contents.Transaction,
-    contents.Spent, contents.Leaf, contents.SignInput, contents.SignMessage, contents.Detail, frames.Proof,
+    shapes.Rule, shapes.Signer, contents.Terms, contents.Card, Policy, Body, Transaction,
+    Spent, contents.Leaf, SignInput, SignMessage, contents.Detail, frames.Proof,
     frames.Since,
 ]  # fmt: skip
 

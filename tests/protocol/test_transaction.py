@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples.regtest import Coin, transaction, verify_input
-from keymeld_protocol.contents import MAX_MONEY, Network
+from keymeld_protocol.body import MAX_MONEY
+from keymeld_protocol.contents import Network
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.schnorr import SigningKey
 from keymeld_protocol.transaction import (

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from keymeld_protocol.contents import BareRoot, Bip86, Child, Leaf, Scalar, Script, Step, Terms, TermsStep, XOnlyScalar
+from keymeld_protocol.body import BareRoot, Bip86, Child, Scalar, Step, TermsStep, XOnlyScalar
+from keymeld_protocol.contents import Leaf, Script, Terms
 from keymeld_protocol.derivation import child_tweaks
 from keymeld_protocol.errors import InvalidCrypto
 from keymeld_protocol.keyagg import Tweak, aggregate, bip86_tweak, taproot_tweak

@@ -5,7 +5,7 @@ keep (slot 2) ─▶ nonces: for an item of its own slot alone, too, no signatur
 
 from __future__ import annotations
 
-from keymeld_protocol.contents import SignMessage
+from keymeld_protocol.body import SignMessage
 from keymeld_protocol.contributions import Finished, Nonce, Nothing
 from keymeld_protocol.payloads import SigningContribute
 from keymeld_protocol.schnorr import verify

@@ -8,7 +8,8 @@ from __future__ import annotations
 import gc
 
 from examples.regtest import Coin, transaction
-from keymeld_protocol.contents import RawTransaction, Script, SignInput, Spent, Transaction
+from keymeld_protocol.body import RawTransaction, SignInput, Spent, Transaction
+from keymeld_protocol.contents import Script
 from keymeld_protocol.payloads import SigningContribute
 from keymeld_protocol.transaction import Spend
 from keymeld_protocol.values import Id

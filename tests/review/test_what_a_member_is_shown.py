@@ -13,7 +13,8 @@ import pytest
 from keymeld_client.asking import make_body
 from keymeld_client.command.signings import _preview
 from keymeld_client.telling import tell
-from keymeld_protocol.contents import RawTransaction, Script, SignInput, Spent, Transaction
+from keymeld_protocol.body import RawTransaction, SignInput, Spent, Transaction
+from keymeld_protocol.contents import Script
 from keymeld_protocol.plan import plan_of
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.transaction import taproot_script

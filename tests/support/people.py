@@ -14,7 +14,8 @@ from typing import Any
 
 from keymeld_protocol import contents, contributions, frames, plan, statements
 from keymeld_protocol.attempt import Attempt, Result
-from keymeld_protocol.contents import Body, Card, Item, Policy, SignMessage, Terms, Transaction
+from keymeld_protocol.body import Asked, Body, SignMessage, Transaction
+from keymeld_protocol.contents import Card, Terms
 from keymeld_protocol.contributions import Entry
 from keymeld_protocol.envelope import EnvelopeContext, seal_envelope
 from keymeld_protocol.errors import BrokenLog
@@ -36,6 +37,7 @@ from keymeld_protocol.payloads import (
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster, read_roster
 from keymeld_protocol.schnorr import SigningKey
+from keymeld_protocol.sealed_policy import Policy, policy_commitment
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.shapes import Rule, Said
@@ -95,7 +97,7 @@ class JoinDraft:
         said: dict[str, Any] = {
             "stream": place.keygen_id, "after": self.after, "slot": place.slot, "invite": XOnlyKey(self.invite.key),
             "generation": place.generation, "custody": "sealed", "rule": self.rule,
-            "policy": contents.policy_commitment(policy), "enclave": place.enclave, "card": digest(card),
+            "policy": policy_commitment(policy), "enclave": place.enclave, "card": digest(card),
             "envelope": digest(envelope),
         }  # fmt: skip
         payload = KeygenJoin(v=1, by=XOnlyKey(self.auth.key), **(said | fields))
@@ -229,7 +231,7 @@ class Member(Peer):
     # Signing
 
     def requesting(
-        self, keygen: Id, *items: bytes | Item, transactions: tuple[Transaction, ...] = (), subset: int | None = None,
+        self, keygen: Id, *items: bytes | Asked, transactions: tuple[Transaction, ...] = (), subset: int | None = None,
         life: int = HOUR, memo: str = "", **fields: Any,
     ) -> Statement:  # fmt: skip
         """A request for ``items`` (32 bytes are a message for ``subset``), not yet said; ``fields`` replace its own."""
@@ -245,7 +247,7 @@ class Member(Peer):
         }  # fmt: skip
         return statements.make(SigningRequest(v=1, by=by, **(said | fields)), auth.sign, blobs=[sealed])
 
-    def request(self, keygen: Id, *items: bytes | Item, **options: Any) -> Id:
+    def request(self, keygen: Id, *items: bytes | Asked, **options: Any) -> Id:
         """Ask for signatures; gives the signing's name."""
         return self.submit(self.requesting(keygen, *items, **options)).id
 

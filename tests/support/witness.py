@@ -18,7 +18,7 @@ import pytest
 
 from keymeld_enclave import signer
 from keymeld_protocol import contents, contributions, musig_secret, statements
-from keymeld_protocol.contents import Body
+from keymeld_protocol.body import Body, SignMessage
 from keymeld_protocol.contributions import Both, Finished, Nonce
 from keymeld_protocol.errors import Blamed, Fork
 from keymeld_protocol.frames import WireRecord
@@ -148,7 +148,7 @@ class Watched(World):
         entries = self._opened(heard, statement, "signatures", len(body.items))
         for item, entry in zip(body.items, entries, strict=True):
             assert isinstance(entry, Finished)
-            assert isinstance(item, contents.SignMessage)
+            assert isinstance(item, SignMessage)
             assert naive.is_signature(entry.signature, item.message, roster.keyagg(item.subset).output)
 
     def _opened(self, heard: Replay, statement: Statement, field: str, items: int) -> tuple[Any, ...]:
@@ -236,7 +236,7 @@ class Watched(World):
                     continue
                 roster = peer.roster(state.request.keygen)
                 for item, result in zip(self.body(heard).items, results, strict=True):
-                    assert isinstance(item, contents.SignMessage) and isinstance(result, bytes)
+                    assert isinstance(item, SignMessage) and isinstance(result, bytes)
                     assert naive.is_signature(result, item.message, roster.keyagg(item.subset).output)
                 found += 1
         return found

@@ -17,7 +17,8 @@ from typing import Any
 from keymeld_enclave.agent import Agent
 from keymeld_enclave.keymanagement import EnclaveIdentity
 from keymeld_protocol import contents, signing, statements
-from keymeld_protocol.contents import Body, Card, Policy, SignInput, SignMessage, Spent, Terms, Transaction
+from keymeld_protocol.body import Body, RawTransaction, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.contents import Card, Terms
 from keymeld_protocol.envelope import EnvelopeContext, seal_envelope
 from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.keys import prove_possession
@@ -32,6 +33,7 @@ from keymeld_protocol.payloads import (
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster, read_roster
+from keymeld_protocol.sealed_policy import Policy, policy_commitment
 from keymeld_protocol.sealing import NO_SESSION, GroupKey
 from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.shapes import Rule
@@ -142,7 +144,7 @@ def join(slot: int, keygen: Replay) -> Statement:
     invite = cast.invite_of(slot)
     payload = KeygenJoin(
         v=1, by=by, stream=stream, after=keygen.chain.hash, slot=slot, invite=XOnlyKey(invite.key), generation=0,
-        custody="sealed", rule=RULES[slot], policy=contents.policy_commitment(policy), enclave=enclave,
+        custody="sealed", rule=RULES[slot], policy=policy_commitment(policy), enclave=enclave,
         card=digest(sealed), envelope=digest(envelope),
     )  # fmt: skip
     return statements.make(payload, auth.sign, invite.sign, blobs=[sealed, envelope])
@@ -175,7 +177,7 @@ def payment(roster: Roster) -> Transaction:
     spends = cast.secret_of("funding txid") + bytes(4) + b"\x00" + bytes.fromhex("fdffffff")
     unsigned = bytes.fromhex("02000000") + b"\x01" + spends + bytes([len(outputs)]) + made + bytes(4)
     spent = Spent(amount=100_000_000, script=contents.Script(roster.script()))
-    return Transaction(unsigned=contents.RawTransaction(unsigned), spent=(spent,))
+    return Transaction(unsigned=RawTransaction(unsigned), spent=(spent,))
 
 
 def bodies(roster: Roster) -> tuple[Body, Body]:

@@ -6,27 +6,13 @@ import json
 from typing import Any
 
 from keymeld_protocol import contents
-from keymeld_protocol.contents import (
-    BareRoot,
-    Bip86,
-    Body,
-    Card,
-    Child,
-    Content,
-    Detail,
-    Leaf,
-    Policy,
-    Scalar,
-    Script,
-    SignMessage,
-    Terms,
-    TermsStep,
-    XOnlyScalar,
-)
+from keymeld_protocol.body import BareRoot, Bip86, Body, Child, Scalar, SignMessage, TermsStep, XOnlyScalar
+from keymeld_protocol.contents import Card, Content, Detail, Leaf, Script, Terms
 from keymeld_protocol.keyagg import bip86_tweak
 from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.plan import plan
 from keymeld_protocol.roster import read_card
+from keymeld_protocol.sealed_policy import Policy, policy_commitment
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.shapes import Rule
 from keymeld_protocol.summary import Summary
@@ -96,7 +82,7 @@ def _good() -> list[dict[str, Any]]:
     for slot in range(3):
         raw = policy_of(slot)
         made.append(commented(f"a policy of slot {slot}", shape="Policy", text=raw.decode(),
-                              commitment=contents.policy_commitment(raw)))  # fmt: skip
+                              commitment=policy_commitment(raw)))  # fmt: skip
     return made
 
 

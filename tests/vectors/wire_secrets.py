@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from keymeld_protocol import contents
 from keymeld_protocol.envelope import EnvelopeContext, seal_envelope
 from keymeld_protocol.kdf import hkdf
 from keymeld_protocol.keys import even_secret, possession_message, prove_possession
 from keymeld_protocol.schnorr import tagged_hash
+from keymeld_protocol.sealed_policy import policy_commitment
 from keymeld_protocol.sealing import NO_SESSION, GroupKey, _place
 from keymeld_protocol.secp256k1 import Secret, ecdh, has_even_y
 from keymeld_protocol.values import Id, PlainKey, XOnlyKey
@@ -177,7 +177,7 @@ def _envelope(name: str, slot: int, chance: Chance) -> dict[str, Any]:
         f"an identity of {'odd' if odd else 'even'} y" + (": its secret is negated for the ECDH" if odd else ""),
         identity_secret=secret_of(name), identity_key=context.enclave, keygen_id=KEYGEN, slot=slot, generation=3,
         auth=context.auth, signing_key=secret_of("signing key"), S=cast.GROUP_SECRET, policy=policy.decode(),
-        policy_commitment=contents.policy_commitment(policy), ephemeral_secret=chance.drawn[begin],
+        policy_commitment=policy_commitment(policy), ephemeral_secret=chance.drawn[begin],
         ephemeral_point=point, Z=shared, k=bytes(hkdf(shared, point + context.point, b"keymeld/envelope/v1")),
         aad=context.data, nonce=envelope[34:58], envelope=envelope,
     )  # fmt: skip

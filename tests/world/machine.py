@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from keymeld_protocol.contents import SignMessage
+from keymeld_protocol.body import SignMessage
 from keymeld_protocol.errors import KeymeldError
 from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.payloads import KeygenRelease

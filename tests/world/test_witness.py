@@ -12,6 +12,7 @@ from keymeld_protocol.musig_secret import Signer
 from keymeld_protocol.policy import Consent
 from keymeld_protocol.records import Chain, Record
 from keymeld_protocol.replay import Replay
+from keymeld_protocol.sealed_policy import Policy
 from keymeld_protocol.shapes import Rule
 from tests.support.world import HOUR, MINUTE, NONE, SECOND, SELF
 from tests.world.machine import MOST, Sessions
@@ -98,7 +99,7 @@ def test_a_request_that_has_run_out_is_not_signed(sessions: Sessions, monkeypatc
 
 
 def test_an_envelope_whose_rule_is_not_the_public_one_is_not_taken(sessions: Sessions, monkeypatch: Spoil) -> None:
-    monkeypatch.setattr(Custody, "_policy", lambda self, raw, seat: contents.parse(contents.Policy, raw))
+    monkeypatch.setattr(Custody, "_policy", lambda self, raw, seat: contents.parse(Policy, raw))
     sessions.gather(shape=PAIRS, approval=SELF, joined=0, asked=[], away=False)
     sessions.join(1, 0, 1, 0, SELF, "rule")
     caught(sessions, "takes an envelope that does not hold")

@@ -6,7 +6,8 @@ What does not open is shown as nothing: a stream is told even if one of its memb
 from __future__ import annotations
 
 from keymeld_protocol import contents
-from keymeld_protocol.contents import Body, Detail, Terms
+from keymeld_protocol.body import Body
+from keymeld_protocol.contents import Detail, Terms
 from keymeld_protocol.errors import KeymeldError
 from keymeld_protocol.payloads import CustodyRefuse, KeygenCreate, SigningRefuse, SigningRequest
 from keymeld_protocol.printable import printable

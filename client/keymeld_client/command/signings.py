@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from keymeld_protocol.contents import Body, SignMessage
+from keymeld_protocol.body import Body, SignMessage
 from keymeld_protocol.errors import KeymeldError, Reason, Refused
 from keymeld_protocol.plan import Impossible, Planned, plan
 from keymeld_protocol.printable import printable

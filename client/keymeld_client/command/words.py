@@ -17,7 +17,8 @@ from typing import Any, Final
 
 import click
 
-from keymeld_protocol.contents import MAX_MONEY, Terms
+from keymeld_protocol.body import MAX_MONEY
+from keymeld_protocol.contents import Terms
 from keymeld_protocol.errors import WireError
 from keymeld_protocol.psbt import MAX_PSBT
 from keymeld_protocol.shapes import Rule

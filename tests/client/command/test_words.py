@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from keymeld_client.command import words
-from keymeld_protocol.contents import MAX_MONEY
+from keymeld_protocol.body import MAX_MONEY
 from keymeld_protocol.shapes import Rule
 
 QUORUM = Rule(approval="quorum", threshold=2, of=(0, 2, 4))
