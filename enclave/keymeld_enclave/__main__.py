@@ -18,10 +18,11 @@ from typing import Any
 from keymeld_protocol.errors import KeymeldError
 
 from .agent import Agent
+from .clock import now_ms
 from .config import BadSetting, Config, load
 from .hardening import harden
 from .keymanagement import EnclaveIdentity, KeyFile
-from .link import Link, now_ms
+from .link import Link
 from .logs import named, setup, tell
 
 

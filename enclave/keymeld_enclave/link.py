@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from random import SystemRandom
@@ -32,6 +31,7 @@ from websockets.typing import Subprotocol
 from keymeld_protocol.frames import FRAME_BYTES, SUBPROTOCOL
 
 from .agent import Agent
+from .clock import now_ms
 from .config import Address
 from .conversation import Conversation, Ended
 from .logs import named, tell
@@ -186,11 +186,6 @@ class Waits:
             return asked
         most = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(self._failures - 1, 16))
         return asked + most * self._random()
-
-
-def now_ms() -> int:
-    """The host's time (ms)."""
-    return time.time_ns() // 1_000_000
 
 
 def _why(error: Exception) -> str:
