@@ -104,19 +104,14 @@ class SigningState:
         verdicts = (policy.missing(joins[s].rule, s, needed, self.consent, self.step_since) for s in needed)
         return {slot for verdict in verdicts for slot in verdict}
 
-    def ripe_at(self) -> int | None:
-        """From when on (ms) the rules' clocks allow an attempt; 0 if none waits, None while a delay has not begun."""
-        times = self._ripe_at().values()
-        return None if None in times else max(time for time in times if time is not None)
+    def ripe_at(self) -> dict[int, int | None]:
+        """For each needed slot, from when on (ms) its rule's clock allows an attempt; None: its delay has not begun."""
+        joins = self.keygen.joins
+        return {slot: policy.ripe_at(joins[slot].rule, slot, self.consent) for slot in self.request.slots}
 
     def unheard(self) -> tuple[int, ...]:
         """The needed slots whose delay has not begun: their enclaves have not said that they verified the request."""
-        return tuple(slot for slot, time in self._ripe_at().items() if time is None)
-
-    def _ripe_at(self) -> dict[int, int | None]:
-        """For each needed slot, when its rule's clock allows an attempt (ms)."""
-        joins = self.keygen.joins
-        return {slot: policy.ripe_at(joins[slot].rule, slot, self.consent) for slot in self.request.slots}
+        return tuple(slot for slot, time in self.ripe_at().items() if time is None)
 
     def deadline(self, up_since: int = 0, after: int = -1) -> int | None:
         """When the clock next has something to say (ms), later than ``after``; graces run anew from ``up_since``."""
@@ -126,7 +121,7 @@ class SigningState:
         if self.phase in (Phase.NONCES, Phase.PSIGS):
             times.append(max(self.step_since, up_since) + self.request.grace_ms)
         if self.phase == Phase.APPROVING:
-            times.extend(time for time in self._ripe_at().values() if time is not None and time > self.step_since)
+            times.extend(time for time in self.ripe_at().values() if time is not None and time > self.step_since)
         return min((time for time in times if time > after), default=None)
 
 

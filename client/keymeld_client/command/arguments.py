@@ -12,6 +12,8 @@ from .words import Words
 KEY: Final = Words("KEY", words.key)
 RULE: Final = Words("RULE", words.rule)
 SPAN: Final = Words("DURATION", words.span)
+DELAY: Final = Words("DURATION", words.delay)
+WHEN: Final = Words("TIME", words.when)
 SUBSET: Final = Words("SLOTS", words.subset)
 SPENT: Final = Words("AMOUNT[:SCRIPT]", words.spent)
 MESSAGE: Final = Words("HEX", words.message)
