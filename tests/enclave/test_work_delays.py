@@ -7,7 +7,7 @@ from keymeld_protocol.shapes import Rule
 from keymeld_protocol.signing_state import Phase
 from keymeld_protocol.values import Id
 from tests.support.party import Party
-from tests.support.world import HOUR, MESSAGE, MINUTE, NONE, NOON, SECOND, Enclave
+from tests.support.world import HOUR, MESSAGE, MINUTE, NONE, NOON, SECOND, Enclave, Peer
 
 DELAYED = Rule(approval="none", delay_ms=MINUTE)
 OWN = Rule(approval="self", delay_ms=MINUTE)
@@ -113,3 +113,28 @@ def test_a_request_that_cannot_be_signed_is_refused_before_any_delay_begins() ->
     made = party()
     signing = asked(made, items=2)
     assert made.code(signing) == "bad_body" and begun(made.vaults[0]) == []
+
+
+def test_another_enclaves_word_begins_nothing_here() -> None:
+    made = Party("vault", "keep")
+    made.gather(NONE, DELAYED, DELAYED, at=(0, 0, 1))
+    vault, keep = made.vaults
+    keep.skew = -HOUR
+    signing = asked(made, grace_ms=60_000)
+    assert (begun(vault), begun(keep)) == ([NOON], [NOON - HOUR])
+    vault.skew = -MINUTE
+    made.world.wait(MINUTE)
+    assert made.phase(signing) is Phase.NONCES and "signing.contribute" not in vault.kinds()
+
+
+def test_what_is_said_before_its_word_has_come_back_does_not_make_it_speak_twice() -> None:
+    made = party(OWN)
+    vault = made.vaults[0]
+    signing = made.alice.request(made.group, MESSAGE)
+    while made.bob.step():
+        """He hears it first."""
+    made.bob.approve(signing)
+    while Peer.step(vault):
+        """It hears both before it says anything."""
+    made.world.run()
+    assert begun(vault) == [NOON] and not vault.refused
