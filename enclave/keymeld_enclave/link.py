@@ -28,7 +28,7 @@ from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
-from keymeld_protocol.frames import FRAME_BYTES, SUBPROTOCOL
+from keymeld_protocol.frames import PEER_FRAME_BYTES, SUBPROTOCOL
 
 from .agent import Agent
 from .clock import now_ms
@@ -41,7 +41,6 @@ TICK_S: Final = 0.5
 PACE_S: Final = 0.01
 OPEN_S: Final = 10.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
-MAX_FRAME: Final = 2 * FRAME_BYTES
 _CHANCE: Final = SystemRandom()
 
 
@@ -110,11 +109,11 @@ class Link:
         words = [Subprotocol(SUBPROTOCOL)]
         if self.address.url is None:
             return unix_connect(
-                self.address.path, subprotocols=words, compression=None, max_size=MAX_FRAME, open_timeout=OPEN_S,
+                self.address.path, subprotocols=words, compression=None, max_size=PEER_FRAME_BYTES, open_timeout=OPEN_S,
                 close_timeout=1, ping_interval=None,
             )  # fmt: skip
         return connect(
-            self.address.url, subprotocols=words, compression=None, max_size=MAX_FRAME, open_timeout=OPEN_S,
+            self.address.url, subprotocols=words, compression=None, max_size=PEER_FRAME_BYTES, open_timeout=OPEN_S,
             close_timeout=1, ping_interval=None, proxy=None,
         )  # fmt: skip
 
