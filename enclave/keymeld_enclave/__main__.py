@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         action, config = load(argv)
         setup(config.log_format, config.log_level)
         missing = harden()
-        identity = KeyFile(config.key_file).load()
+        identity = KeyFile(config.key_file, alone=action != "identity").load()
         if action == "identity":
             print(identity.key.hex())
             identity.wipe()
