@@ -324,13 +324,13 @@ class Keygen:
         await self.client.say(statement)
 
     async def request(self, *, transactions: Sequence[Unsigned] = (), psbts: Sequence[bytes] = (),
-                      messages: Sequence[bytes] = (), memo: str = "", subset: int | None = None,
-                      body: Body | None = None, expires_in_ms: int = DAY_MS,
+                      messages: Sequence[bytes] = (), ecdsa: Sequence[bytes] = (), memo: str = "",
+                      subset: int | None = None, body: Body | None = None, expires_in_ms: int = DAY_MS,
                       grace_ms: int = 3000) -> Signing:  # fmt: skip
         """Ask for signatures: every input of ``transactions`` that spends this group's script, every blind message.
 
-        Of ``psbts`` (raw or base64) every input that the group or one of its subsets can sign. ``body`` replaces the
-        first five for whoever builds items himself.
+        Of ``psbts`` (raw or base64) every input that the group or one of its subsets can sign. ``ecdsa`` are messages
+        that a key list of one signs with ECDSA. ``body`` replaces the first six for whoever builds items himself.
 
         Raises:
             BadInput: there is nothing to sign, a PSBT contradicts itself, or an item breaks its rule.
@@ -340,7 +340,7 @@ class Keygen:
         """
         heard = self.client.ledger.require(self.id)
         roster = self.roster
-        body = body or make_body(roster, transactions, messages, memo, subset, psbts)
+        body = body or make_body(roster, transactions, messages, memo, subset, psbts, ecdsa)
         slot, needed = requester(roster, body, self.slots)
         with self.client.wallet.identity.auth(self.id, slot) as auth:
             statement = make_request(
