@@ -58,7 +58,7 @@ def make_body(
     if not items:
         raise bad_field("items", "there is nothing to sign")
     pairs = [*transactions, *((psbt.spend.unsigned, psbt.spend.inputs) for psbt in reduced)]
-    return Body(v=1, transactions=tuple(map(_transaction, pairs)), items=tuple(items), memo=memo)
+    return Body(v=1, transactions=tuple(make_transaction(*pair) for pair in pairs), items=tuple(items), memo=memo)
 
 
 def _psbt_items(psbt: Psbt, roster: Roster, subset: int | None, index: int, transaction: int) -> list[SignInput]:
@@ -90,8 +90,8 @@ def _messages(field: str, given: Sequence[bytes]) -> Iterator[Message]:
         yield Message(message)
 
 
-def _transaction(unsigned: Unsigned) -> Transaction:
-    raw, spent = unsigned
+def make_transaction(raw: bytes, spent: Sequence[tuple[int, bytes]]) -> Transaction:
+    """An unsigned transaction, and for each of its inputs what it spends."""
     outputs = tuple(Spent(amount=amount, script=Script(script)) for amount, script in spent)
     return Transaction(unsigned=RawTransaction(raw), spent=outputs)
 
