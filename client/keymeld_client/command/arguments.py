@@ -6,15 +6,15 @@ from typing import Final
 
 from keymeld_protocol.contents import MAX_LABEL, MAX_TEXT
 
-from . import words
+from . import times, words
 from .words import Words
 
 KEY: Final = Words("KEY", words.key)
 SECRET: Final = Words("FILE", words.secret)
 RULE: Final = Words("RULE", words.rule)
-SPAN: Final = Words("DURATION", words.span)
-DELAY: Final = Words("DURATION", words.delay)
-WHEN: Final = Words("TIME", words.when)
+SPAN: Final = Words("DURATION", times.span)
+DELAY: Final = Words("DURATION", times.delay)
+WHEN: Final = Words("TIME", times.when)
 SUBSET: Final = Words("SLOTS", words.subset)
 SPENT: Final = Words("AMOUNT[:SCRIPT]", words.spent)
 MESSAGE: Final = Words("HEX", words.message)
