@@ -1,143 +1,28 @@
-"""The commands that use a key together: request, show, approve, reject, cancel, result."""
+"""The commands that judge a request: show, approve, reject, cancel."""
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 from rich.text import Text
 
-from keymeld_protocol.body import Body, SignMessage
 from keymeld_protocol.errors import KeymeldError, Reason, Refused
-from keymeld_protocol.plan import Impossible, Planned, plan
+from keymeld_protocol.plan import Impossible, Planned
 from keymeld_protocol.printable import printable
-from keymeld_protocol.psbt import Signed
-from keymeld_protocol.roster import Roster
 from keymeld_protocol.signing import ENDS
-from keymeld_protocol.values import Message
 
-from ..asking import Unsigned, make_body
-from ..keygens import Keygen
 from ..ledger import now_ms
-from ..results import ItemError
 from ..signings import Signing
-from ..telling import BLIND
 from . import words
 from .app import SHORT, App
-from .arguments import MEMO, MESSAGE, PSBT, SPAN, SPENT, TRANSACTION
+from .arguments import SPAN
 from .reading import names_of
 from .screen import Line
 from .verbs import Verb
 from .watching import Watch
 
-Told = tuple[list[Line], dict[str, Any]]
-
-
-# request --------------------------------------------------------------------------------------------------------
-
-
-@click.command(
-    cls=Verb,
-    examples="""
-    keymeld request 3f9a01 --tx unsigned.hex --spent 5000000000              one input, paid to the group's address
-    keymeld request 3f9a01 --tx 0200… --spent 0.5btc --spent 20000:5120ab…   two inputs, in their order
-    keymeld request 3f9a01 --psbt spend.psbt                                 every input that the group can sign
-    keymeld request 3f9a01 --message HEX --memo 'login'                      32 bytes that nobody can see through
-    """,
-)
-@click.argument("session")
-@click.option(
-    "--tx",
-    "transactions",
-    type=TRANSACTION,
-    multiple=True,
-    help="An unsigned transaction; each input that spends the group's script is signed.",
-)
-@click.option(
-    "--spent",
-    type=SPENT,
-    multiple=True,
-    help="What an input spends, in the order of the inputs: satoshi (or 0.5btc), and its scriptPubKey "
-    "unless it is the group's own.",
-)
-@click.option(
-    "--psbt",
-    "psbts",
-    type=PSBT,
-    multiple=True,
-    help="A PSBT; each input that the group or one of its subsets can sign is signed (- reads it, with --yes).",
-)
-@click.option("--message", "messages", type=MESSAGE, multiple=True, help="32 bytes to sign blindly.")
-@click.option("--subset", type=click.IntRange(0, 199), help="Sign with this subset's key.")
-@click.option("--memo", type=MEMO, default="", help="Why; members see it, the coordinator does not.")
-@click.option(
-    "--expires", type=SPAN, default="24h", show_default=True, help="How long approvals may take (at most 7d)."
-)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.pass_obj
-def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None]],
-            psbts: Sequence[bytes], messages: Sequence[Message], subset: int | None, memo: str, expires: int,
-            yes: bool) -> None:  # fmt: skip
-    """Ask the members of a SESSION for signatures.
-
-    What would be signed is computed and shown here first.  A request is also your own approval.  With --quiet only the
-    name of the signing is printed.
-    """
-    if not (transactions or psbts or messages):
-        raise click.UsageError("nothing to sign: give --psbt, --tx with its --spent, or --message")
-
-    async def look(keygen: Keygen) -> tuple[Body, list[Line]]:
-        pairs = _pair(transactions, spent, keygen.roster.script(subset))
-        body = make_body(keygen.roster, pairs, messages, memo, subset, psbts)
-        return body, _preview(body, keygen.roster)
-
-    async def act(keygen: Keygen) -> tuple[str, str]:
-        signing = await keygen.request(body=body, expires_in_ms=expires)
-        return signing.id.hex(), Watch(keygen.client, app.chatter).missing(signing)
-
-    with app.wallet() as wallet:
-        body, lines = app.with_keygen(wallet, session, look)
-        if not app.screen.ask(lines, "Ask for these signatures?", yes):
-            raise click.exceptions.Exit(1)
-        ident, missing = app.with_keygen(wallet, session, act)
-    app.screen.result([ident if app.quiet else f"Requested: signing {ident[:SHORT]}"], {"signing": ident})
-    app.screen.note(missing, style="yellow")
-    app.screen.note(f"Next: keymeld watch {ident[:SHORT]}, then keymeld result {ident[:SHORT]}", style="dim")
-
-
-def _pair(transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None]], own: bytes) -> list[Unsigned]:
-    """Give each transaction as many of the spent outputs as it has inputs, in order.
-
-    Raises:
-        click.UsageError: there are more or fewer.
-    """
-    outputs = [(amount, own if script is None else script) for amount, script in spent]
-    counts = [words.inputs_of(raw) for raw in transactions]
-    if sum(counts) != len(outputs):
-        raise click.UsageError(f"--spent: {sum(counts)} are needed, one for each input; {len(outputs)} were given")
-    pairs: list[Unsigned] = []
-    for raw, count in zip(transactions, counts, strict=True):
-        pairs.append((raw, outputs[:count]))
-        del outputs[:count]
-    return pairs
-
-
-def _preview(body: Body, roster: Roster) -> list[Line]:
-    """What would be signed, in words, from exactly what would be sealed."""
-    made = plan(body, roster)
-    lines: list[Line] = []
-    for spend in made.spends:
-        lines += [f"Transaction {spend.txid}"]
-        lines += [f"  {line}" for line in roster.summary(spend, made.payers).lines()]
-    for asked in body.items:
-        if isinstance(asked, SignMessage):
-            lines += [f"Message {asked.message.hex()}", Text(f"  {BLIND}", "bold red")]
-    return lines
-
-
-# show, approve, reject, cancel ----------------------------------------------------------------------------------
+Told: TypeAlias = tuple[list[Line], dict[str, Any]]
 
 
 @click.command(cls=Verb, examples="keymeld show 77ab12\nkeymeld show 77ab12 --json")
@@ -294,76 +179,6 @@ def _said_before(found: Signing, verb: str) -> str:
 def _end(app: App, found: Signing) -> str:
     """How a sentence about a signing ends: who is missing, or where it stands."""
     return Watch(found.client, app.chatter).missing(found) or f"the signing is {found.phase}"
-
-
-# result ---------------------------------------------------------------------------------------------------------
-
-
-@click.command(
-    cls=Verb,
-    examples="""
-    keymeld result 77ab12
-    keymeld result 77ab12 --wait --quiet > signed.hex
-    keymeld result 77ab12 --psbt spend.psbt --quiet > signed.psbt   what was asked for, with the signatures in it
-    """,
-)
-@click.argument("signing")
-@click.option("--psbt", "psbts", type=PSBT, multiple=True, help="Put the signatures into this PSBT; print base64.")
-@click.option("--wait", is_flag=True, help="Wait for it, with live progress, instead of failing.")
-@click.pass_obj
-def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes]) -> None:
-    """Print the signatures and transactions of a SIGNING.
-
-    The transactions are ready for the network; every signature was verified here.
-    With --quiet only the transactions are printed, or the signatures where there is no transaction; with --psbt only
-    the PSBTs, in the order of the request, all else in them as it was.
-    """
-
-    async def look(found: Signing) -> Told:
-        watch = Watch(found.client, app.chatter)
-        if found.state.open and not wait:
-            why = watch.missing(found) or f"the signing is {found.phase}"
-            raise _NotYet(f"not signed yet, {why}; --wait waits for it")
-        async with watch.shown():
-            if found.state.open:
-                watch.follow(found)
-            results = await found.results()
-            failed = [i for i, result in enumerate(results) if isinstance(result, ItemError)]
-            transactions = () if failed else await found.transactions()
-            filled = await found.psbts(psbts) if psbts or not failed else ()
-            await watch.until_told(found)
-        hexes = [r.code if isinstance(r, ItemError) else r.hex() for r in results]
-        raws = [raw.hex() for raw in transactions]
-        data: dict[str, Any] = {"signing": found.id.hex(), "signatures": hexes, "failed": failed, "transactions": raws}
-        data |= _psbt_data(filled)
-        if psbts:
-            return _numbered("psbt", data["psbts"], app.quiet), data
-        if app.quiet:
-            return _numbered("", raws or hexes, True), data
-        heads = ["FAILED   " if i in failed else "signature" for i in range(len(hexes))]
-        lines: list[Line] = [f"{head} {i}  {text}" for i, (head, text) in enumerate(zip(heads, hexes, strict=True))]
-        return lines + _numbered("transaction", raws, False), data
-
-    with app.wallet() as wallet:
-        lines, data = app.with_signing(wallet, signing, look)
-    app.screen.result(lines, data)
-
-
-def _psbt_data(filled: Sequence[Signed]) -> dict[str, list[Any]]:
-    """The PSBTs in base64, and which of the transactions have everybody's signatures."""
-    return {
-        "psbts": [b64encode(each.psbt).decode() for each in filled],
-        "complete": [each.final is not None for each in filled],
-    }
-
-
-def _numbered(name: str, texts: Sequence[str], bare: bool) -> list[Line]:
-    """One line for each text, behind its name and number unless ``bare``."""
-    return [text if bare else f"{name} {i}  {text}" for i, text in enumerate(texts)]
-
-
-class _NotYet(KeymeldError):
-    """There is no result yet."""
 
 
 class _Over(KeymeldError):

@@ -1,0 +1,122 @@
+"""The command that asks for signatures: request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+from rich.text import Text
+
+from keymeld_protocol.body import Body, SignMessage
+from keymeld_protocol.plan import plan
+from keymeld_protocol.roster import Roster
+from keymeld_protocol.values import Message
+
+from ..asking import Unsigned, make_body
+from ..keygens import Keygen
+from ..telling import BLIND
+from . import given
+from .app import SHORT, App
+from .arguments import MEMO, MESSAGE, PSBT, SPAN, SPENT, TRANSACTION
+from .screen import Line
+from .verbs import Verb
+from .watching import Watch
+
+
+@click.command(
+    cls=Verb,
+    examples="""
+    keymeld request 3f9a01 --tx unsigned.hex --spent 5000000000              one input, paid to the group's address
+    keymeld request 3f9a01 --tx 0200… --spent 0.5btc --spent 20000:5120ab…   two inputs, in their order
+    keymeld request 3f9a01 --psbt spend.psbt                                 every input that the group can sign
+    keymeld request 3f9a01 --message HEX --memo 'login'                      32 bytes that nobody can see through
+    """,
+)
+@click.argument("session")
+@click.option(
+    "--tx",
+    "transactions",
+    type=TRANSACTION,
+    multiple=True,
+    help="An unsigned transaction; each input that spends the group's script is signed.",
+)
+@click.option(
+    "--spent",
+    type=SPENT,
+    multiple=True,
+    help="What an input spends, in the order of the inputs: satoshi (or 0.5btc), and its scriptPubKey "
+    "unless it is the group's own.",
+)
+@click.option(
+    "--psbt",
+    "psbts",
+    type=PSBT,
+    multiple=True,
+    help="A PSBT; each input that the group or one of its subsets can sign is signed (- reads it, with --yes).",
+)
+@click.option("--message", "messages", type=MESSAGE, multiple=True, help="32 bytes to sign blindly.")
+@click.option("--subset", type=click.IntRange(0, 199), help="Sign with this subset's key.")
+@click.option("--memo", type=MEMO, default="", help="Why; members see it, the coordinator does not.")
+@click.option(
+    "--expires", type=SPAN, default="24h", show_default=True, help="How long approvals may take (at most 7d)."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None]],
+            psbts: Sequence[bytes], messages: Sequence[Message], subset: int | None, memo: str, expires: int,
+            yes: bool) -> None:  # fmt: skip
+    """Ask the members of a SESSION for signatures.
+
+    What would be signed is computed and shown here first.  A request is also your own approval.  With --quiet only the
+    name of the signing is printed.
+    """
+    if not (transactions or psbts or messages):
+        raise click.UsageError("nothing to sign: give --psbt, --tx with its --spent, or --message")
+
+    async def look(keygen: Keygen) -> tuple[Body, list[Line]]:
+        pairs = _pair(transactions, spent, keygen.roster.script(subset))
+        body = make_body(keygen.roster, pairs, messages, memo, subset, psbts)
+        return body, _preview(body, keygen.roster)
+
+    async def act(keygen: Keygen) -> tuple[str, str]:
+        signing = await keygen.request(body=body, expires_in_ms=expires)
+        return signing.id.hex(), Watch(keygen.client, app.chatter).missing(signing)
+
+    with app.wallet() as wallet:
+        body, lines = app.with_keygen(wallet, session, look)
+        if not app.screen.ask(lines, "Ask for these signatures?", yes):
+            raise click.exceptions.Exit(1)
+        ident, missing = app.with_keygen(wallet, session, act)
+    app.screen.result([ident if app.quiet else f"Requested: signing {ident[:SHORT]}"], {"signing": ident})
+    app.screen.note(missing, style="yellow")
+    app.screen.note(f"Next: keymeld watch {ident[:SHORT]}, then keymeld result {ident[:SHORT]}", style="dim")
+
+
+def _pair(transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None]], own: bytes) -> list[Unsigned]:
+    """Give each transaction as many of the spent outputs as it has inputs, in order.
+
+    Raises:
+        click.UsageError: there are more or fewer.
+    """
+    outputs = [(amount, own if script is None else script) for amount, script in spent]
+    counts = [given.inputs_of(raw) for raw in transactions]
+    if sum(counts) != len(outputs):
+        raise click.UsageError(f"--spent: {sum(counts)} are needed, one for each input; {len(outputs)} were given")
+    pairs: list[Unsigned] = []
+    for raw, count in zip(transactions, counts, strict=True):
+        pairs.append((raw, outputs[:count]))
+        del outputs[:count]
+    return pairs
+
+
+def _preview(body: Body, roster: Roster) -> list[Line]:
+    """What would be signed, in words, from exactly what would be sealed."""
+    made = plan(body, roster)
+    lines: list[Line] = []
+    for spend in made.spends:
+        lines += [f"Transaction {spend.txid}"]
+        lines += [f"  {line}" for line in roster.summary(spend, made.payers).lines()]
+    for asked in body.items:
+        if isinstance(asked, SignMessage):
+            lines += [f"Message {asked.message.hex()}", Text(f"  {BLIND}", "bold red")]
+    return lines
