@@ -18,6 +18,7 @@ from .errors import BadInput, Blamed, InvalidCrypto, Reason, Refused
 from .keyagg import KeyAgg
 from .keygen import KeygenState, Phase
 from .keys import possession_is_proven
+from .own_scripts import OwnScripts
 from .replay import Replay
 from .sealing import GroupKey
 from .summary import Summary
@@ -97,18 +98,20 @@ class Roster:
         """Who gets what from a transaction: an output comes back only to a key list that holds all those that pay.
 
         A subset is fewer people than the group: what goes from the group to a subset is paid out, and no change.
+        The children of a key list up to the gap limit are its own as its address is (`OwnScripts`).
         ``payers``: the slots by script of what items spend with tweaks of their own (`Plan.payers`); it pays too.
         """
-        own = {**payers, **self._lists}
+        scripts = {coin.script for coin in (*spend.inputs, *spend.outputs)}
+        lists = {script: found.slots for script in scripts if (found := self.own.find(script)) is not None}
+        own = {**payers, **lists}
         paying = {own[coin.script] for coin in spend.inputs if coin.script in own}
-        change = [script for script, slots in self._lists.items() if all(payers <= slots for payers in paying)]
+        change = [script for script, slots in lists.items() if all(payers <= slots for payers in paying)]
         return spend.summary(self.terms.network, own, change)
 
     @cached_property
-    def _lists(self) -> dict[bytes, frozenset[int]]:
-        """The slots of every key list, by its script."""
-        subsets = (None, *range(len(self.subsets)))
-        return {self.script(subset): frozenset(self.slots_of(subset)) for subset in subsets}
+    def own(self) -> OwnScripts:
+        """Every script of ours: of the group, of its subsets, and of their children up to the gap limit."""
+        return OwnScripts(self)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,19 @@ def is_opaque(terms: Terms, steps: Steps | None = None) -> bool:
     return hidden or (terms.tweak == "root" and any(isinstance(step, TermsStep) for step in every))
 
 
+def terms_root(terms: Terms) -> bytes | None:
+    """The script root (32 bytes; none: empty) of the taproot tweak that the terms name; None: they name no tweak.
+
+    Raises:
+        BadInput: the terms' tree is none.
+    """
+    if terms.tweak == "none":
+        return None
+    if terms.tree is not None:
+        return tree_root(terms.tree)
+    return b"" if terms.root is None else bytes(terms.root)
+
+
 def child_steps(path: tuple[int, ...]) -> Steps:
     """The steps of a BIP-328 child's taproot output: the child, then the tweak of the terms."""
     return (Child(path=path), TermsStep())
@@ -80,11 +93,5 @@ def _given(scalar: bytes, *, xonly: bool) -> Tweak:
 
 def _of_terms(made: KeyAgg, terms: Terms) -> tuple[Tweak, ...]:
     """The tweak that the keygen's terms name."""
-    if terms.tweak == "none":
-        return ()
-    root = b""
-    if terms.tree is not None:
-        root = tree_root(terms.tree)
-    elif terms.root is not None:
-        root = bytes(terms.root)
-    return (taproot_tweak(xonly(made.point), root),)
+    root = terms_root(terms)
+    return () if root is None else (taproot_tweak(xonly(made.point), root),)
