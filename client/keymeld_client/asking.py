@@ -7,13 +7,13 @@ No socket and no waiting here: values in, a signed statement out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeAlias
 
 from keymeld_protocol import contents
 from keymeld_protocol.body import Asked, Body, RawTransaction, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.contents import Script
-from keymeld_protocol.errors import Reason, Refused, bad_field
+from keymeld_protocol.errors import InvalidCrypto, Reason, Refused, bad_field
 from keymeld_protocol.payloads import SigningRequest
 from keymeld_protocol.plan import needed_slots, plan, require_possible
 from keymeld_protocol.psbt import Psbt
@@ -22,59 +22,117 @@ from keymeld_protocol.roster import Roster
 from keymeld_protocol.schnorr import SigningKey
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.statements import Statement, make
+from keymeld_protocol.transaction import taproot_script
+from keymeld_protocol.tweaks import Steps, child_steps
 from keymeld_protocol.values import Message, XOnlyKey, digest
 
 Unsigned: TypeAlias = tuple[bytes, Sequence[tuple[int, bytes]]]
 """An unsigned transaction, and for each of its inputs what it spends: satoshi and scriptPubKey."""
 
+Key: TypeAlias = tuple[int | None, Steps | None]
+"""With what an item is signed: a subset (None: the whole group) and its tweaks (None: as the terms say)."""
+
 
 def make_body(
     roster: Roster, transactions: Sequence[Unsigned], messages: Sequence[bytes], memo: str, subset: int | None,
-    psbts: Sequence[bytes] = (),
+    psbts: Sequence[bytes] = (), tweaks: Steps | None = None,
 ) -> Body:  # fmt: skip
-    """Ask for every input that spends the script of the group (or of ``subset``), and for every blind message.
+    """Ask for every input that we can sign, and for every blind message; PSBTs are raw or base64.
 
-    An input of a PSBT may also spend the script of any subset, unless ``subset`` names one. Raw or base64.
+    An input may spend the script of the group, of any subset, or of a child of theirs (`OwnScripts`); ``subset`` asks
+    for that subset's alone, and ``tweaks`` for exactly the key that they lead to. Messages are signed by the key of
+    ``subset`` and ``tweaks``.
 
     Raises:
-        BadInput: there is nothing to sign, a transaction spends nothing of ours, a message is not 32 bytes, or a PSBT
-            cannot be reduced to a transaction and what it spends.
+        BadInput: there is nothing to sign, a transaction spends nothing of ours, a message is not 32 bytes, a tweak
+            cannot be applied, or a PSBT cannot be reduced to a transaction and what it spends.
     """
-    own = roster.script(subset)
+    keys = _Keys(roster, subset, tweaks)
     items: list[Asked] = []
     for index, (_, spent) in enumerate(transactions):
-        inputs = [i for i, (_, script) in enumerate(spent) if script == own]
-        if not inputs:
-            raise bad_field(f"transactions[{index}]", "spends nothing of this group")
-        items += [SignInput(transaction=index, input=i, subset=subset) for i in inputs]
+        found = [keys.find(script) for _, script in spent]
+        items += _inputs(found, index, f"transactions[{index}]")
     reduced = [Psbt(raw, f"psbts[{index}]") for index, raw in enumerate(psbts)]
     for index, psbt in enumerate(reduced):
-        items += _psbt_items(psbt, roster, subset, index, len(transactions) + index)
+        items += _inputs(_found_in(psbt, keys), len(transactions) + index, f"psbts[{index}]")
     for index, message in enumerate(messages):
         if len(message) != Message.size:
             raise bad_field(f"messages[{index}]", f"must be {Message.size} bytes, not {len(message)}")
-        items.append(SignMessage(message=Message(message), subset=subset))
+        items.append(SignMessage(message=Message(message), subset=subset, tweaks=tweaks))
     if not items:
         raise bad_field("items", "there is nothing to sign")
     pairs = [*transactions, *((psbt.spend.unsigned, psbt.spend.inputs) for psbt in reduced)]
     return Body(v=1, transactions=tuple(map(_transaction, pairs)), items=tuple(items), memo=memo)
 
 
-def _psbt_items(psbt: Psbt, roster: Roster, subset: int | None, index: int, transaction: int) -> list[SignInput]:
-    """One item for each input that we can sign; a script that two key lists share is signed by the first.
+def _inputs(found: Sequence[Key | None], transaction: int, field: str) -> list[SignInput]:
+    """One item for each input whose key was found.
 
     Raises:
-        BadInput: there is no such input, or one of ours cannot be signed as it stands.
+        BadInput: there is none.
     """
-    lists = (subset,) if subset is not None else (None, *range(len(roster.subsets)))
-    owners: dict[bytes, int | None] = {}
-    for each in lists:
-        owners.setdefault(roster.script(each), each)
-    inputs = psbt.inputs(owners.keys())
-    if not inputs:
-        raise bad_field(f"psbts[{index}]", "spends nothing of this group")
+    keys = [(index, key) for index, key in enumerate(found) if key is not None]
+    if not keys:
+        raise bad_field(field, "spends nothing of this group, or of the key that was asked for")
+    return [SignInput(transaction=transaction, input=i, subset=key[0], tweaks=key[1]) for i, key in keys]
+
+
+def _found_in(psbt: Psbt, keys: _Keys) -> list[Key | None]:
+    """Whose each input of a PSBT is: by its script, and where that is not known, by what the PSBT hints at.
+
+    Raises:
+        BadInput: one of ours cannot be signed as it stands.
+    """
     scripts = [output.script for output in psbt.spend.inputs]
-    return [SignInput(transaction=transaction, input=i, subset=owners[scripts[i]]) for i in inputs]
+    found = [keys.find(script) or keys.follow(psbt.hint(i, keys.parents), script) for i, script in enumerate(scripts)]
+    psbt.inputs({script for script, key in zip(scripts, found, strict=True) if key is not None})
+    return found
+
+
+class _Keys:
+    """The keys that may sign what is asked: all of the group's, those of one subset, or exactly one.
+
+    A script that two key lists share is signed by the first.
+    """
+
+    def __init__(self, roster: Roster, subset: int | None, tweaks: Steps | None) -> None:
+        self.roster, self.subset, self.tweaks = roster, subset, tweaks
+        lists = (subset,) if subset is not None else (None, *range(len(roster.subsets)))
+        self._slots = frozenset(roster.slots_of(subset))
+        self._only = self._script(subset, tweaks)
+        self._lists = {} if tweaks is not None else {roster.keyagg(each, ()).point: each for each in reversed(lists)}
+
+    @property
+    def parents(self) -> Collection[bytes]:
+        """The untweaked keys (33 bytes each) whose children may be hinted at."""
+        return self._lists.keys()
+
+    def find(self, script: bytes) -> Key | None:
+        """Whose script it is, as everybody computes it."""
+        if script == self._only:
+            return self.subset, self.tweaks
+        own = None if self.tweaks is not None else self.roster.own.find(script)
+        if own is None or self.subset is None:
+            return own and (own.subset, own.tweaks)
+        return (self.subset, own.tweaks) if own.slots == self._slots else None
+
+    def follow(self, hint: tuple[bytes, tuple[int, ...]] | None, script: bytes) -> Key | None:
+        """The child that a PSBT hints at, if it has this script indeed."""
+        if hint is None:
+            return None
+        subset, tweaks = self._lists[hint[0]], child_steps(hint[1])
+        return (subset, tweaks) if self._script(subset, tweaks) == script else None
+
+    def _script(self, subset: int | None, tweaks: Steps | None) -> bytes:
+        """The script of one key.
+
+        Raises:
+            BadInput: there is no such subset, or a tweak cannot be applied.
+        """
+        try:
+            return taproot_script(self.roster.keyagg(subset, tweaks).output)
+        except InvalidCrypto as error:
+            raise bad_field("tweaks", str(error)) from None
 
 
 def _transaction(unsigned: Unsigned) -> Transaction:

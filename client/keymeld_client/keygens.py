@@ -21,6 +21,7 @@ from keymeld_protocol.roster import Roster, Safety, read_terms
 from keymeld_protocol.shapes import Custody, Rule
 from keymeld_protocol.statements import Statement, make
 from keymeld_protocol.ticket import Ticket
+from keymeld_protocol.tweaks import Steps
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wording import slots_told
 
@@ -325,12 +326,13 @@ class Keygen:
 
     async def request(self, *, transactions: Sequence[Unsigned] = (), psbts: Sequence[bytes] = (),
                       messages: Sequence[bytes] = (), memo: str = "", subset: int | None = None,
-                      body: Body | None = None, expires_in_ms: int = DAY_MS,
+                      tweaks: Steps | None = None, body: Body | None = None, expires_in_ms: int = DAY_MS,
                       grace_ms: int = 3000) -> Signing:  # fmt: skip
-        """Ask for signatures: every input of ``transactions`` that spends this group's script, every blind message.
+        """Ask for signatures: every input of ``transactions`` and ``psbts`` that we can sign, every blind message.
 
-        Of ``psbts`` (raw or base64) every input that the group or one of its subsets can sign. ``body`` replaces the
-        first five for whoever builds items himself.
+        Inputs are those of the group, its subsets and their children; ``subset`` asks for that subset's alone, and
+        ``tweaks`` for exactly one key (`child_steps`). PSBTs are raw or base64; they may hint at children beyond the
+        gap limit. ``body`` replaces all of that for whoever builds items himself.
 
         Raises:
             BadInput: there is nothing to sign, a PSBT contradicts itself, or an item breaks its rule.
@@ -340,7 +342,7 @@ class Keygen:
         """
         heard = self.client.ledger.require(self.id)
         roster = self.roster
-        body = body or make_body(roster, transactions, messages, memo, subset, psbts)
+        body = body or make_body(roster, transactions, messages, memo, subset, psbts, tweaks)
         slot, needed = requester(roster, body, self.slots)
         with self.client.wallet.identity.auth(self.id, slot) as auth:
             statement = make_request(

@@ -2,11 +2,13 @@
 
     raw or base64, v0 or v2 ─► Psbt ─► spend            the triple of transaction.py, and nothing else of it is believed
                                     ├► inputs(own)      those that spend our scripts: what becomes items
+                                    ├► hint(i, keys)    where to look for one of ours that is far down the path
                                     └► sign(...)        the same PSBT with key-path signatures (BIP-371), participants
                                                         (BIP-373), and the final transaction when nothing is missing
 
 Only clients read PSBTs. What they seal is the reduction, and enclaves recompute everything from that. Own scripts come
-from the roster; internal keys and origins of a PSBT decide nothing here and leave it as they came.
+from the roster; internal keys and origins of a PSBT decide nothing here and leave it as they came. An origin is a hint
+at most: whoever follows it computes the child and compares the script.
 
 Parsing is btclib-wallet's. No other file may import it, and it never sees a secret.
 """
@@ -19,11 +21,13 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple, Self
 
 from btclib.exceptions import BTClibException
+from btclib.hashes import hash160
 from btclib.tx import Tx, TxOut
 from btclib_wallet.psbt.psbt import Psbt as _Psbt
 from btclib_wallet.psbt.psbt_in import PsbtIn
 
-from .body import MAX_INPUTS
+from .body import MAX_INPUTS, MAX_PATH
+from .derivation import HARDENED
 from .errors import bad_field
 from .keyagg import KeyAgg
 from .transaction import Output, Spend
@@ -85,6 +89,20 @@ class Psbt:
         for index in found:
             _require_signable(self._psbt.inputs[index], f"{self._field}.inputs[{index}]")
         return found
+
+    def hint(self, index: int, keys: Collection[bytes]) -> tuple[bytes, tuple[int, ...]] | None:
+        """Say from which of ``keys`` (33 bytes each), and along which path, input ``index`` claims to be derived.
+
+        That is what BIP-373 has an updater write: BIP-371's origin of the internal key (without one: of the output
+        key), whose fingerprint is the aggregate key's. Nothing but a claim; None if there is none.
+        """
+        each = self._psbt.inputs[index]
+        internal = each.taproot_internal_key or self.spend.inputs[index].script[2:]
+        _, origin = each.taproot_hd_key_paths.get(internal, ((), None))
+        if origin is None or not 1 <= len(origin.der_path) <= MAX_PATH or max(origin.der_path) >= HARDENED:
+            return None
+        found = (key for key in keys if hash160(key)[:4] == origin.master_fingerprint)
+        return next(((key, tuple(origin.der_path)) for key in found), None)
 
     def sign(self, signatures: Mapping[int, Signature]) -> Signed:
         """Put in signatures by their inputs, each verified first; this PSBT itself stays as it is.

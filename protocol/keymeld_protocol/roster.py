@@ -12,8 +12,8 @@ from functools import cached_property
 
 from . import contents
 from .contents import Card, Terms
-from .derivation import synthetic_xpub
-from .descriptor import taproot_descriptor
+from .derivation import path_told, synthetic_xpub
+from .descriptor import BOTH_BRANCHES, child_descriptor, taproot_descriptor
 from .errors import BadInput, Blamed, InvalidCrypto, Reason, Refused
 from .keyagg import KeyAgg
 from .keygen import KeygenState, Phase
@@ -93,6 +93,17 @@ class Roster:
     def descriptor(self, subset: int | None = None) -> str:
         """The same address as a descriptor with its checksum (BIP-390), for watch-only wallets."""
         return taproot_descriptor(self.keyagg(subset))
+
+    def child_descriptor(self, path: tuple[int, ...] | None = None, subset: int | None = None) -> str:
+        """One child's address as a descriptor, or without ``path`` all receive and change addresses (BIP-389).
+
+        Raises:
+            BadInput: all of them, of a key with scripts beside it: no descriptor can say that.
+        """
+        if path is not None and self.terms.tweak in ("tree", "root"):
+            return taproot_descriptor(self.child(path, subset))
+        told = BOTH_BRANCHES if path is None else path_told(path)
+        return child_descriptor(self.xpub(subset), told, self.terms.tweak)
 
     def summary(self, spend: Spend, payers: Mapping[bytes, frozenset[int]]) -> Summary:
         """Who gets what from a transaction: an output comes back only to a key list that holds all those that pay.

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import click
-from rich.text import Text
 
-from keymeld_protocol.body import Body, SignMessage
+from keymeld_protocol.body import Body
 from keymeld_protocol.plan import plan
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.values import Message
 
 from ..asking import Unsigned, make_body
 from ..keygens import Keygen
-from ..telling import BLIND
+from ..telling import tell_plan
 from . import given
 from .app import SHORT, App
 from .arguments import MEMO, MESSAGE, PSBT, SPAN, SPENT, TRANSACTION
-from .screen import Line
+from .screen import Line, warned
 from .verbs import Verb
 from .watching import Watch
 
@@ -111,12 +110,4 @@ def _pair(transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None
 
 def _preview(body: Body, roster: Roster) -> list[Line]:
     """What would be signed, in words, from exactly what would be sealed."""
-    made = plan(body, roster)
-    lines: list[Line] = []
-    for spend in made.spends:
-        lines += [f"Transaction {spend.txid}"]
-        lines += [f"  {line}" for line in roster.summary(spend, made.payers).lines()]
-    for asked in body.items:
-        if isinstance(asked, SignMessage):
-            lines += [f"Message {asked.message.hex()}", Text(f"  {BLIND}", "bold red")]
-    return lines
+    return warned(tell_plan(plan(body, roster), roster))

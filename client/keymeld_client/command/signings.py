@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeAlias
 
 import click
 from rich.text import Text
 
+from keymeld_protocol import contents
 from keymeld_protocol.errors import KeymeldError, Reason, Refused
-from keymeld_protocol.plan import Impossible, Planned
+from keymeld_protocol.plan import Impossible, Plan, Planned
 from keymeld_protocol.printable import printable
 from keymeld_protocol.signing import ENDS
 
@@ -18,7 +20,7 @@ from . import words
 from .app import SHORT, App
 from .arguments import SPAN
 from .reading import names_of
-from .screen import Line
+from .screen import Line, warned
 from .verbs import Verb
 from .watching import Watch
 
@@ -51,7 +53,7 @@ def tell_signing(app: App, signing: Signing) -> Told:
     state, names = signing.state, names_of(signing.client, signing.keygen.id)
     approved = tuple(sorted(set(state.consent.approvals) - set(state.consent.rejected)))
     missing = Watch(signing.client, app.screen).missing(signing)
-    lines: list[Line] = [Text(f"Signing {signing.id.hex()}", "bold"), *signing.summary()]
+    lines: list[Line] = [Text(f"Signing {signing.id.hex()}", "bold"), *warned(signing.summary())]
     lines.append(f"Approved by {names.all(approved)}")
     if state.consent.rejected:
         lines.append(f"Rejected by {names.all(tuple(sorted(state.consent.rejected)))}")
@@ -65,7 +67,7 @@ def tell_signing(app: App, signing: Signing) -> Told:
         "keygen": signing.keygen.id.hex(),
         "phase": state.phase.value,
         "memo": signing.plan.body.memo,
-        "items": [_item_told(item) for item in signing.plan.items],
+        "items": _items_told(signing.plan),
         "transactions": [
             {"txid": spend.txid, "unsigned": spend.unsigned.hex(), "fee": spend.fee} for spend in signing.plan.spends
         ],
@@ -78,8 +80,13 @@ def tell_signing(app: App, signing: Signing) -> Told:
     }
 
 
+def _items_told(plan: Plan) -> list[dict[str, Any]]:
+    """Every item for scripts: as it was sealed, with its slots; what nobody can sign has an ``error``."""
+    asked: list[dict[str, Any]] = json.loads(contents.encode(plan.body))["items"]
+    return [each | _item_told(item) for each, item in zip(asked, plan.items, strict=True)]
+
+
 def _item_told(item: Planned) -> dict[str, Any]:
-    """One item for scripts; one that nobody can sign has an ``error`` instead of a message."""
     if isinstance(item, Impossible):
         return {"slots": list(item.slots), "error": item.code, "why": printable(item.why)}
     return {"slots": list(item.slots), "message": item.message.hex(), "opaque": item.opaque}
