@@ -22,7 +22,6 @@ from keymeld_protocol.roster import Roster
 from keymeld_protocol.schnorr import SigningKey
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.statements import Statement, make
-from keymeld_protocol.transaction import taproot_script
 from keymeld_protocol.tweaks import Steps, child_steps
 from keymeld_protocol.values import Message, XOnlyKey, digest
 
@@ -130,7 +129,7 @@ class _Keys:
             BadInput: there is no such subset, or a tweak cannot be applied.
         """
         try:
-            return taproot_script(self.roster.keyagg(subset, tweaks).output)
+            return self.roster.script(subset, tweaks)
         except InvalidCrypto as error:
             raise bad_field("tweaks", str(error)) from None
 

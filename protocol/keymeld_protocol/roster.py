@@ -82,9 +82,9 @@ class Roster:
         """The taproot address of a child."""
         return taproot_address(self.child(path, subset).output, self.terms.network)
 
-    def script(self, subset: int | None = None) -> bytes:
-        """The scriptPubKey that the group, or a subset, spends from."""
-        return taproot_script(self.keyagg(subset).output)
+    def script(self, subset: int | None = None, steps: Steps | None = None) -> bytes:
+        """The scriptPubKey that the group, or a subset, spends from; ``steps`` as for `keyagg`."""
+        return taproot_script(self.keyagg(subset, steps).output)
 
     def address(self, subset: int | None = None) -> str:
         """The taproot address of the group, or of a subset."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from keymeld_protocol.contents import MAX_LABEL, MAX_TEXT
 
-from . import given, words
+from . import given, tweaking, words
 from .words import Words
 
 KEY: Final = Words("KEY", given.key)
@@ -17,5 +17,11 @@ SPENT: Final = Words("AMOUNT[:SCRIPT]", given.spent)
 MESSAGE: Final = Words("HEX", given.message)
 PSBT: Final = Words("FILE_OR_BASE64", given.psbt)
 TRANSACTION: Final = Words("FILE_OR_HEX", given.transaction)
+PATH: Final = Words("PATH", tweaking.path)
+PATHS: Final = Words("PATH", tweaking.paths)
+STEPS: Final = Words("TWEAK", tweaking.steps)
+LEAF: Final = Words("[DEPTH:]SCRIPT", tweaking.leaf)
+TREE: Final = Words("FILE", tweaking.tree_file)
+ROOT: Final = Words("HEX", tweaking.root)
 LABEL: Final = Words("TEXT", words.within(MAX_LABEL))
 MEMO: Final = Words("TEXT", words.within(MAX_TEXT))

@@ -64,7 +64,7 @@ def transaction(text: str) -> bytes:
         ValueError: no such file, too long, or a PSBT.
     """
     if (raw := _unhex(text)) is None:
-        raw = _file(text)
+        raw = content(text)
         raw = _unhex(raw.decode("latin-1").strip()) or raw
     if raw.startswith(_PSBT):
         raise ValueError("is a PSBT: give it with --psbt, without --spent")
@@ -90,7 +90,7 @@ def psbt(text: str) -> bytes:
     elif text.startswith("cHNidP"):
         raw = text.encode("ascii", "replace")
     else:
-        raw = _file(text, 2 * MAX_PSBT, "base64")
+        raw = content(text, "is neither base64 nor a file", 2 * MAX_PSBT)
     raw = raw if raw.startswith(_PSBT[0]) else raw.strip()
     if not raw.startswith(_PSBT):
         raise ValueError("is no PSBT, neither raw nor in base64")
@@ -105,8 +105,8 @@ def _unhex(text: str) -> bytes | None:
         return None
 
 
-def _file(name: str, most: int = _FILE_BYTES, form: str = "hex") -> bytes:
-    """The content of a file of at most ``most`` bytes; ``form`` is what the text might have been instead.
+def content(name: str, instead: str = "is neither hex nor a file", most: int = _FILE_BYTES) -> bytes:
+    """The content of a file of at most ``most`` bytes; ``instead`` begins the complaint about one that is none.
 
     Raises:
         ValueError: it cannot be read, or is longer.
@@ -116,7 +116,7 @@ def _file(name: str, most: int = _FILE_BYTES, form: str = "hex") -> bytes:
             raw = file.read(most + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no name of a file"
-        raise ValueError(f"is neither {form} nor a file that can be read ({reason})") from None
+        raise ValueError(f"{instead} that can be read ({reason})") from None
     if len(raw) > most:
-        raise ValueError(f"is a file of more than {most // 1024**2} MiB, which no transaction is")
+        raise ValueError(f"is a file of more than {most // 1024**2} MiB, longer than anything that belongs here")
     return raw

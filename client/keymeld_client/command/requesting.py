@@ -9,6 +9,7 @@ import click
 from keymeld_protocol.body import Body
 from keymeld_protocol.plan import plan
 from keymeld_protocol.roster import Roster
+from keymeld_protocol.tweaks import Steps
 from keymeld_protocol.values import Message
 
 from ..asking import Unsigned, make_body
@@ -16,8 +17,9 @@ from ..keygens import Keygen
 from ..telling import tell_plan
 from . import given
 from .app import SHORT, App
-from .arguments import MEMO, MESSAGE, PSBT, SPAN, SPENT, TRANSACTION
+from .arguments import MEMO, MESSAGE, PATH, PSBT, SPAN, SPENT, STEPS, TRANSACTION
 from .screen import Line, warned
+from .tweaking import together
 from .verbs import Verb
 from .watching import Watch
 
@@ -28,6 +30,7 @@ from .watching import Watch
     keymeld request 3f9a01 --tx unsigned.hex --spent 5000000000              one input, paid to the group's address
     keymeld request 3f9a01 --tx 0200… --spent 0.5btc --spent 20000:5120ab…   two inputs, in their order
     keymeld request 3f9a01 --psbt spend.psbt                                 every input that the group can sign
+    keymeld request 3f9a01 --child 0/25 --tx 0200… --spent 0.5btc            one input, paid to that child's address
     keymeld request 3f9a01 --message HEX --memo 'login'                      32 bytes that nobody can see through
     """,
 )
@@ -37,24 +40,33 @@ from .watching import Watch
     "transactions",
     type=TRANSACTION,
     multiple=True,
-    help="An unsigned transaction; each input that spends the group's script is signed.",
+    help="An unsigned transaction; each input that is ours is signed.",
 )
 @click.option(
     "--spent",
     type=SPENT,
     multiple=True,
     help="What an input spends, in the order of the inputs: satoshi (or 0.5btc), and its scriptPubKey "
-    "unless it is the group's own.",
+    "unless it is that of the key that signs.",
 )
 @click.option(
     "--psbt",
     "psbts",
     type=PSBT,
     multiple=True,
-    help="A PSBT; each input that the group or one of its subsets can sign is signed (- reads it, with --yes).",
+    help="A PSBT; each input that is ours is signed (- reads it, with --yes).",
 )
 @click.option("--message", "messages", type=MESSAGE, multiple=True, help="32 bytes to sign blindly.")
 @click.option("--subset", type=click.IntRange(0, 199), help="Sign with this subset's key.")
+@click.option("--child", type=PATH, help="Sign with this child of the key (BIP-328), such as 0/25, and with no other.")
+@click.option(
+    "--tweak",
+    "steps",
+    type=STEPS,
+    multiple=True,
+    help="Sign with the key so tweaked, instead of as the session's terms say: none, terms, bip86, plain:HEX, "
+    "xonly:HEX, root:HEX; several in their order, after --child.",
+)
 @click.option("--memo", type=MEMO, default="", help="Why; members see it, the coordinator does not.")
 @click.option(
     "--expires", type=SPAN, default="24h", show_default=True, help="How long approvals may take (at most 7d)."
@@ -62,19 +74,26 @@ from .watching import Watch
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None]],
-            psbts: Sequence[bytes], messages: Sequence[Message], subset: int | None, memo: str, expires: int,
-            yes: bool) -> None:  # fmt: skip
+            psbts: Sequence[bytes], messages: Sequence[Message], subset: int | None, child: tuple[int, ...] | None,
+            steps: Sequence[Steps], memo: str, expires: int, yes: bool) -> None:  # fmt: skip
     """Ask the members of a SESSION for signatures.
 
     What would be signed is computed and shown here first.  A request is also your own approval.  With --quiet only the
     name of the signing is printed.
+
+    Every input that spends from this group, from one of its subsets, or from one of their first 20 receive (0/n) and
+    change (1/n) addresses is signed; for those further on a PSBT says where they are.
     """
     if not (transactions or psbts or messages):
         raise click.UsageError("nothing to sign: give --psbt, --tx with its --spent, or --message")
+    try:
+        tweaks = together(child, steps)
+    except ValueError as error:
+        raise click.UsageError(f"--tweak: {error}") from None
 
     async def look(keygen: Keygen) -> tuple[Body, list[Line]]:
-        pairs = _pair(transactions, spent, keygen.roster.script(subset))
-        body = make_body(keygen.roster, pairs, messages, memo, subset, psbts)
+        pairs = _pair(transactions, spent, keygen.roster.script(subset, tweaks))
+        body = make_body(keygen.roster, pairs, messages, memo, subset, psbts, tweaks)
         return body, _preview(body, keygen.roster)
 
     async def act(keygen: Keygen) -> tuple[str, str]:

@@ -167,7 +167,9 @@ def allowed(allow: Allow) -> list[str]:
 
 
 def scripts(terms: Terms) -> list[str]:
-    """Which scripts can spend beside the key, a line each."""
+    """Which scripts can spend beside the key, a line each; nothing with BIP-86, which commits to there being none."""
+    if terms.tweak == "none":
+        return ["none, and no tweak that says so: the address is the bare aggregate key"]
     if terms.root is not None:
         return [f"root {terms.root.hex()}: the address is not provably this group's alone"]
     return [told_leaf(leaf) for leaf in terms.tree or ()]
