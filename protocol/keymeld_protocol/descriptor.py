@@ -49,7 +49,9 @@ def child_descriptor(xpub: str, path: str, tweak: TermsTweak) -> str:
         BadInput: the terms' tweak commits to scripts, which no descriptor can say by their bytes.
     """
     if tweak not in ("bip86", "none"):
-        raise bad_field("descriptor", "a child with scripts beside its key has none; the address of each child has")
+        raise bad_field(
+            "descriptor", "none says the scripts beside a key by their bytes; each child has one of its own"
+        )
     return with_checksum(f"{'tr' if tweak == 'bip86' else 'rawtr'}({xpub}/{path})")
 
 

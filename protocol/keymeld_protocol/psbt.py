@@ -22,6 +22,7 @@ from typing import Final, NamedTuple, Self
 
 from btclib.exceptions import BTClibException
 from btclib.hashes import hash160
+from btclib.script import is_p2tr
 from btclib.tx import Tx, TxOut
 from btclib_wallet.psbt.psbt import Psbt as _Psbt
 from btclib_wallet.psbt.psbt_in import PsbtIn
@@ -30,6 +31,7 @@ from .body import MAX_INPUTS, MAX_PATH
 from .derivation import HARDENED
 from .errors import bad_field
 from .keyagg import KeyAgg
+from .schnorr import verify
 from .transaction import Output, Spend
 
 MAX_PSBT: Final = 4 * 1024 * 1024
@@ -113,14 +115,25 @@ class Psbt:
         Raises:
             BadInput: no such input, not taproot, or a signature that does not verify.
         """
-        final = self.spend.finalize({i: signature.value for i, signature in signatures.items()})
+        values = self._signed_before() | {i: signature.value for i, signature in signatures.items()}
+        final = self.spend.finalize(values)
         signed = _parse(self._raw, self._field)
         for index, signature in signatures.items():
             _fill(signed.inputs[index], signature)
         if signed.tx_modifiable is not None and signatures:
             signed.tx_modifiable &= ~_MODIFIABLE
         raw = signed.serialize(check_validity=False)  # what came was checked, and what was added verifies
-        return Signed(raw, _complete(final, signed.inputs, signatures))
+        return Signed(raw, _complete(final, signed.inputs, values))
+
+    def _signed_before(self) -> dict[int, bytes]:
+        """Give the key-path signatures (64 bytes) that others have put in, where they verify."""
+        found = {i: each.taproot_key_spend_signature for i, each in enumerate(self._psbt.inputs)}
+        scripts = [output.script for output in self.spend.inputs]
+        return {
+            i: value
+            for i, value in found.items()
+            if len(value) == 64 and is_p2tr(scripts[i]) and verify(value, self.spend.sighash(i), scripts[i][2:])
+        }
 
 
 def _unpack(given: bytes, field: str) -> bytes:
@@ -197,11 +210,11 @@ def _fill(each: PsbtIn, signature: Signature) -> None:
         each.musig2_participant_pub_keys[signature.keyagg.aggregate] = list(keys)
 
 
-def _complete(signed: bytes, inputs: Iterable[PsbtIn], ours: Collection[int]) -> bytes | None:
-    """Add the final scripts of everybody else; None if one of them is missing."""
+def _complete(signed: bytes, inputs: Iterable[PsbtIn], done: Collection[int]) -> bytes | None:
+    """Add the final scripts of all inputs but those that are done; None if one of them is missing."""
     tx = Tx.parse(signed)
     for index, (each, tx_in) in enumerate(zip(inputs, tx.vin, strict=True)):
-        if index not in ours:
+        if index not in done:
             if not (each.final_script_sig or each.final_script_witness):
                 return None
             tx_in.script_sig, tx_in.script_witness = each.final_script_sig, each.final_script_witness

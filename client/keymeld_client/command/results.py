@@ -56,7 +56,7 @@ def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes]) -> None:
             filled = await found.psbts(psbts) if psbts or not failed else ()
             await watch.until_told(found)
         hexes = [r.code if isinstance(r, ItemError) else r.hex() for r in results]
-        raws = [raw.hex() for raw in transactions]
+        raws = [(each.final or raw).hex() for each, raw in zip(filled, transactions, strict=True)]
         data: dict[str, Any] = {"signing": found.id.hex(), "signatures": hexes, "failed": failed, "transactions": raws}
         data |= _psbt_data(filled)
         if psbts:
