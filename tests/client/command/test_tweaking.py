@@ -95,7 +95,7 @@ def test_leaves_with_depths_are_taken_as_they_are() -> None:
 @given(st.integers(1, 128))
 def test_every_balanced_tree_is_one_and_flat(leaves: int) -> None:
     depths = tweaking.balanced(leaves)
-    tree_root(Leaf(depth=depth, version=0xC0, script=Script(b"\x51")) for depth in depths)
+    tree_root(tuple(Leaf(depth=depth, version=0xC0, script=Script(b"\x51")) for depth in depths))
     assert len(depths) == leaves and max(depths) - min(depths) <= 1
 
 
