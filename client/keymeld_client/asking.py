@@ -7,11 +7,11 @@ No socket and no waiting here: values in, a signed statement out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TypeAlias
 
 from keymeld_protocol import contents
-from keymeld_protocol.body import Asked, Body, RawTransaction, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.body import Asked, Body, RawTransaction, SignEcdsa, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.contents import Script
 from keymeld_protocol.errors import InvalidCrypto, Reason, Refused, bad_field
 from keymeld_protocol.payloads import SigningRequest
@@ -34,17 +34,18 @@ Key: TypeAlias = tuple[int | None, Steps | None]
 
 def make_body(
     roster: Roster, transactions: Sequence[Unsigned], messages: Sequence[bytes], memo: str, subset: int | None,
-    psbts: Sequence[bytes] = (), tweaks: Steps | None = None,
+    psbts: Sequence[bytes] = (), ecdsa: Sequence[bytes] = (), tweaks: Steps | None = None,
 ) -> Body:  # fmt: skip
     """Ask for every input that we can sign, and for every blind message; PSBTs are raw or base64.
 
     An input may spend the script of the group, of any subset, or of a child of theirs (`OwnScripts`); ``subset`` asks
     for that subset's alone, and ``tweaks`` for exactly the key that they lead to. Messages are signed by the key of
-    ``subset`` and ``tweaks``.
+    ``subset`` and ``tweaks``; ``ecdsa`` are messages too, for a key list of one.
 
     Raises:
-        BadInput: there is nothing to sign, a transaction spends nothing of ours, a message is not 32 bytes, a tweak
-            cannot be applied, or a PSBT cannot be reduced to a transaction and what it spends.
+        BadInput: there is nothing to sign, a transaction spends nothing of ours, a message is not 32 bytes or asks
+            several slots (or a tweaked key) for ECDSA, a tweak cannot be applied, or a PSBT cannot be reduced to a
+            transaction and what it spends.
     """
     keys = _Keys(roster, subset, tweaks)
     items: list[Asked] = []
@@ -54,14 +55,12 @@ def make_body(
     reduced = [Psbt(raw, f"psbts[{index}]") for index, raw in enumerate(psbts)]
     for index, psbt in enumerate(reduced):
         items += _inputs(_found_in(psbt, keys), len(transactions) + index, f"psbts[{index}]")
-    for index, message in enumerate(messages):
-        if len(message) != Message.size:
-            raise bad_field(f"messages[{index}]", f"must be {Message.size} bytes, not {len(message)}")
-        items.append(SignMessage(message=Message(message), subset=subset, tweaks=tweaks))
+    items += [SignMessage(message=each, subset=subset, tweaks=tweaks) for each in _messages("messages", messages)]
+    items += _ecdsa(ecdsa, roster, subset, tweaks)
     if not items:
         raise bad_field("items", "there is nothing to sign")
     pairs = [*transactions, *((psbt.spend.unsigned, psbt.spend.inputs) for psbt in reduced)]
-    return Body(v=1, transactions=tuple(map(_transaction, pairs)), items=tuple(items), memo=memo)
+    return Body(v=1, transactions=tuple(make_transaction(*pair) for pair in pairs), items=tuple(items), memo=memo)
 
 
 def _inputs(found: Sequence[Key | None], transaction: int, field: str) -> list[SignInput]:
@@ -111,8 +110,10 @@ class _Keys:
         if script == self._only:
             return self.subset, self.tweaks
         own = None if self.tweaks is not None else self.roster.own.find(script)
-        if own is None or self.subset is None:
-            return own and (own.subset, own.tweaks)
+        if own is None or own.hashed:
+            return None
+        if self.subset is None:
+            return own.subset, own.tweaks
         return (self.subset, own.tweaks) if own.slots == self._slots else None
 
     def follow(self, hint: tuple[bytes, tuple[int, ...]] | None, script: bytes) -> Key | None:
@@ -134,8 +135,33 @@ class _Keys:
             raise bad_field("tweaks", str(error)) from None
 
 
-def _transaction(unsigned: Unsigned) -> Transaction:
-    raw, spent = unsigned
+def _messages(field: str, given: Sequence[bytes]) -> Iterator[Message]:
+    """Messages of 32 bytes.
+
+    Raises:
+        BadInput: one has another length.
+    """
+    for index, message in enumerate(given):
+        if len(message) != Message.size:
+            raise bad_field(f"{field}[{index}]", f"must be {Message.size} bytes, not {len(message)}")
+        yield Message(message)
+
+
+def _ecdsa(given: Sequence[bytes], roster: Roster, subset: int | None, tweaks: Steps | None) -> list[SignEcdsa]:
+    """One item for each message that a single key signs with ECDSA.
+
+    Raises:
+        BadInput: the key list is longer, the key is to be tweaked, or a message is not 32 bytes.
+    """
+    if given and (count := len(roster.slots_of(subset))) > 1:
+        raise bad_field("ecdsa", f"only a key of one slot signs ECDSA; this one has {count}")
+    if given and tweaks:
+        raise bad_field("ecdsa", "is signed with the key as it is; no tweak, no child")
+    return [SignEcdsa(message=message, subset=subset) for message in _messages("ecdsa", given)]
+
+
+def make_transaction(raw: bytes, spent: Sequence[tuple[int, bytes]]) -> Transaction:
+    """An unsigned transaction, and for each of its inputs what it spends."""
     outputs = tuple(Spent(amount=amount, script=Script(script)) for amount, script in spent)
     return Transaction(unsigned=RawTransaction(raw), spent=outputs)
 

@@ -1,7 +1,8 @@
 """A group's own scripts: whose coins an input spends, and to whom an output comes back.
 
     key list ─▶ aggregate key ─┬─ the terms' tweak ──────────────────────────────▶ the list's address
-                               └─ child (0|1)/n, n < GAP ─ the terms' tweak ─────▶ receive and change addresses
+                               ├─ child (0|1)/n, n < GAP ─ the terms' tweak ─────▶ receive and change addresses
+                               └─ of one slot: P2WPKH ──────────────────────────▶ what ECDSA can spend
 
 They are computed from the roster and nothing else (CRYPTO §6): what a PSBT or an item's tweaks call ours counts for
 nothing, and neither does an output to the group's internal key with somebody else's script tree.
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from .derivation import children
 from .keyagg import taproot_tweak
 from .secp256k1 import point_tweak_add
+from .transaction import key_hash_script
 from .tweaks import Steps, child_steps, terms_root
 
 if TYPE_CHECKING:
@@ -26,14 +28,19 @@ BRANCHES: Final = (0, 1)
 """Receive and change."""
 
 _TAPROOT: Final = b"\x51\x20"
+_FORMS: Final = {(34, _TAPROOT), (22, b"\x00\x14")}
 
 
 class Own(NamedTuple):
-    """Whose script it is: the subset (None: the whole group), the child's path (None: no child), and the slots."""
+    """Whose script it is: the subset (None: the whole group), the child's path (None: no child), and the slots.
+
+    ``hashed``: it is P2WPKH, and no SignInput spends it.
+    """
 
     subset: int | None
     path: tuple[int, int] | None
     slots: frozenset[int]
+    hashed: bool = False
 
     @property
     def tweaks(self) -> Steps | None:
@@ -61,7 +68,7 @@ class OwnScripts:
         Raises:
             InvalidCrypto: a key list does not aggregate; nothing can be said of any script that is not known yet.
         """
-        if len(script) != 34 or not script.startswith(_TAPROOT):
+        if (len(script), script[:2]) not in _FORMS:
             return None
         while script not in self._found and self._done < 2 * len(self._lists):
             childless = self._done < len(self._lists)
@@ -75,6 +82,8 @@ class OwnScripts:
         aggregate = self._roster.keyagg(subset, ()).point
         if childless:
             self._found.setdefault(self._script(aggregate), Own(subset, None, slots))
+            if len(slots) == 1:
+                self._found.setdefault(key_hash_script(aggregate), Own(subset, None, slots, hashed=True))
             return
         for branch in BRANCHES:
             for index, child in enumerate(children(aggregate, branch, GAP)):

@@ -121,7 +121,7 @@ class Roster:
 
     @cached_property
     def own(self) -> OwnScripts:
-        """Every script of ours: of the group, of its subsets, and of their children up to the gap limit."""
+        """Every script of ours: of the group, its subsets, their children up to the gap limit, and single keys."""
         return OwnScripts(self)
 
 

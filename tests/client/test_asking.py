@@ -10,10 +10,10 @@ from btclib_wallet.bip32.key_origin import BIP32KeyOrigin
 from btclib_wallet.psbt.psbt import Psbt as Wallet
 
 from keymeld_client.asking import make_body, requester
-from keymeld_protocol.body import Body, Child, Scalar, SignInput, SignMessage
+from keymeld_protocol.body import Body, Child, Scalar, SignEcdsa, SignInput, SignMessage
 from keymeld_protocol.errors import BadInput, Refused
 from keymeld_protocol.roster import Roster
-from keymeld_protocol.transaction import taproot_script
+from keymeld_protocol.transaction import key_hash_script, taproot_script
 from keymeld_protocol.tweaks import Steps, child_steps
 from keymeld_protocol.values import Hash, Message
 from tests.client.coins import FOREIGN, payment, psbt
@@ -79,7 +79,7 @@ def test_a_subset_signs_its_own_children_and_no_others(roster: Roster) -> None:
 def test_tweaks_ask_for_one_key_and_no_other(roster: Roster) -> None:
     steps = child_steps((5, 500))
     coins = [(9, roster.script()), (9, roster.script(steps=steps)), (9, roster.script(steps=child_steps((0, 1))))]
-    body = make_body(roster, [payment(coins, 1)], [MESSAGE], "", None, [psbt(coins, 1)], steps)
+    body = make_body(roster, [payment(coins, 1)], [MESSAGE], "", None, [psbt(coins, 1)], tweaks=steps)
     assert keyed(body) == [(1, None, steps), (1, None, steps)]
     assert body.items[-1] == SignMessage(message=Message(MESSAGE), tweaks=steps)
 
@@ -116,7 +116,7 @@ def test_a_hint_that_leads_elsewhere_makes_no_input_ours(
 
 def test_a_hint_to_another_child_than_the_one_asked_for_is_not_followed(roster: Roster) -> None:
     with pytest.raises(BadInput, match="or of the key that was asked for"):
-        make_body(roster, [], [], "", None, [hinted(roster, (0, 1000), (0, 1000))], child_steps((0, 5)))
+        make_body(roster, [], [], "", None, [hinted(roster, (0, 1000), (0, 1000))], tweaks=child_steps((0, 5)))
 
 
 def test_a_wrong_hint_about_an_own_script_changes_nothing(roster: Roster) -> None:
@@ -129,14 +129,42 @@ def test_messages_follow_inputs(roster: Roster) -> None:
     assert [type(item) for item in body.items] == [SignInput, SignMessage]
 
 
+def test_ecdsa_is_asked_of_a_key_list_of_one(roster: Roster) -> None:
+    group = replace(roster, subsets=((1,),))
+    body = make_body(group, [], [MESSAGE], "", 0, ecdsa=[MESSAGE])
+    assert body.items == (
+        SignMessage(message=Message(MESSAGE), subset=0),
+        SignEcdsa(message=Message(MESSAGE), subset=0),
+    )
+
+
+def test_the_key_hash_of_a_single_key_is_no_input_that_schnorr_signs(roster: Roster) -> None:
+    group = replace(roster, subsets=((1,),))
+    coins = [(9, group.script()), (9, key_hash_script(group.cards[1].pubkey))]
+    assert keyed(make_body(group, [payment(coins, 1)], [], "", None)) == [(0, None, None)]
+    with pytest.raises(BadInput, match="spends nothing"):
+        make_body(group, [payment(coins[1:], 1)], [], "", None)
+
+
 @pytest.mark.parametrize(
     ("ask", "told"),
     [
         (lambda roster: make_body(roster, [], [], "", None), "nothing to sign"),
+        (lambda roster: make_body(roster, [], [], "", None, ecdsa=[MESSAGE]), "only a key of one slot signs ECDSA"),
+        (
+            lambda roster: make_body(replace(roster, subsets=((1,),)), [], [], "", 0, ecdsa=[b""]),
+            "ecdsa\\[0\\]: must be",
+        ),
+        (
+            lambda roster: make_body(
+                replace(roster, subsets=((1,),)), [], [], "", 0, ecdsa=[MESSAGE], tweaks=child_steps((0, 1))
+            ),
+            "no tweak, no child",
+        ),
         (lambda roster: make_body(roster, [], [b"short"], "", None), "messages\\[0\\]: must be 32 bytes"),
         (lambda roster: make_body(roster, [payment([(1, FOREIGN)], 1)], [], "", None), "spends nothing of this group"),
         (lambda roster: make_body(roster, [], [MESSAGE], "", 7), "has 0"),
-        (lambda roster: make_body(roster, [], [MESSAGE], "", None, (), (ZERO,)), "tweaks: tweak: zero"),
+        (lambda roster: make_body(roster, [], [MESSAGE], "", None, tweaks=(ZERO,)), "tweaks: tweak: zero"),
         (lambda roster: make_body(roster, [], [], "", None, [b"psbt"]), "psbts\\[0\\]: must be a PSBT"),
         (lambda roster: make_body(roster, [], [], "", None, [psbt([(9, FOREIGN)], 1)]), "spends nothing of this group"),
     ],

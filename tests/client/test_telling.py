@@ -28,7 +28,7 @@ def roster() -> Roster:
 
 def told(roster: Roster, subset: int | None = None, tweaks: Steps | None = None, count: int = 1) -> list[str]:
     """The lines of a request for messages."""
-    return list(tell_plan(plan(make_body(roster, [], MESSAGES[:count], "", subset, (), tweaks), roster), roster))
+    return list(tell_plan(plan(make_body(roster, [], MESSAGES[:count], "", subset, tweaks=tweaks), roster), roster))
 
 
 def test_the_groups_own_key_needs_no_words(roster: Roster) -> None:

@@ -10,6 +10,7 @@ from . import given, tweaking, words
 from .words import Words
 
 KEY: Final = Words("KEY", given.key)
+SECRET: Final = Words("FILE", given.secret)
 RULE: Final = Words("RULE", words.rule)
 SPAN: Final = Words("DURATION", words.span)
 SUBSET: Final = Words("SLOTS", words.subset)

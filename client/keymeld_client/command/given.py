@@ -1,6 +1,7 @@
 """The bytes that a person gives on the command line: in hex or base64, in a file, or on standard input.
 
-    3f9a…  key, message        02000000… │ FILE  transaction        cHNidP8… │ FILE │ -  PSBT        50btc:5120…  output
+    3f9a…  key, message          FILE │ -  secret key              50btc:5120…  output
+    0200… │ FILE  transaction    cHNidP8… │ FILE │ -  PSBT
 
 Every function raises ValueError with a sentence that says what would be right, as those of `words` do.
 """
@@ -11,11 +12,16 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from keymeld_protocol.errors import InvalidCrypto
 from keymeld_protocol.psbt import MAX_PSBT
+from keymeld_protocol.secp256k1 import Secret, wipe
 from keymeld_protocol.values import Message, XOnlyKey
 
+from ..errors import WalletError
+from ..files import read_private
 from .words import amount
 
+_KEY_BYTES: Final = 128
 _FILE_BYTES: Final = 1024 * 1024
 _PSBT: Final = (b"psbt\xff", b"cHNidP")
 
@@ -30,6 +36,29 @@ def key(text: str) -> XOnlyKey:
         return XOnlyKey.from_hex(text.strip().lower())
     except ValueError:
         raise ValueError("an enclave's identity is 64 hex digits; `keymeld-enclave identity` prints it") from None
+
+
+def secret(text: str) -> Secret:
+    """Read a secret key, 64 hex digits, from a file of mode 0600 or (``-``) standard input; nothing of it is repeated.
+
+    Raises:
+        ValueError: no such file, one that others may read, or no secret key.
+    """
+    try:
+        raw = bytearray(sys.stdin.buffer.read(_KEY_BYTES)) if text == "-" else read_private(Path(text).expanduser())
+    except FileNotFoundError:
+        raise ValueError("no such file; a key is read from a file or from -, never typed as an argument") from None
+    except WalletError as error:
+        raise ValueError(str(error)) from None
+    digits = bytearray()
+    try:
+        digits += bytearray.fromhex(raw.decode("ascii").strip())
+        return Secret(digits)
+    except (ValueError, InvalidCrypto):
+        raise ValueError("must hold 64 hex digits: 32 bytes, not zero and below the order of secp256k1") from None
+    finally:
+        wipe(raw)
+        wipe(digits)
 
 
 def message(text: str) -> Message:

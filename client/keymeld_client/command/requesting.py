@@ -32,6 +32,7 @@ from .watching import Watch
     keymeld request 3f9a01 --psbt spend.psbt                                 every input that the group can sign
     keymeld request 3f9a01 --child 0/25 --tx 0200… --spent 0.5btc            one input, paid to that child's address
     keymeld request 3f9a01 --message HEX --memo 'login'                      32 bytes that nobody can see through
+    keymeld request 3f9a01 --ecdsa HEX                                       the same, with ECDSA, by a single key
     """,
 )
 @click.argument("session")
@@ -57,6 +58,9 @@ from .watching import Watch
     help="A PSBT; each input that is ours is signed (- reads it, with --yes).",
 )
 @click.option("--message", "messages", type=MESSAGE, multiple=True, help="32 bytes to sign blindly.")
+@click.option(
+    "--ecdsa", type=MESSAGE, multiple=True, help="32 bytes to sign blindly with ECDSA; a key of one slot can."
+)
 @click.option("--subset", type=click.IntRange(0, 199), help="Sign with this subset's key.")
 @click.option("--child", type=PATH, help="Sign with this child of the key (BIP-328), such as 0/25, and with no other.")
 @click.option(
@@ -74,8 +78,9 @@ from .watching import Watch
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None]],
-            psbts: Sequence[bytes], messages: Sequence[Message], subset: int | None, child: tuple[int, ...] | None,
-            steps: Sequence[Steps], memo: str, expires: int, yes: bool) -> None:  # fmt: skip
+            psbts: Sequence[bytes], messages: Sequence[Message], ecdsa: Sequence[Message], subset: int | None,
+            child: tuple[int, ...] | None, steps: Sequence[Steps], memo: str, expires: int,
+            yes: bool) -> None:  # fmt: skip
     """Ask the members of a SESSION for signatures.
 
     What would be signed is computed and shown here first.  A request is also your own approval.  With --quiet only the
@@ -84,8 +89,8 @@ def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequen
     Every input that spends from this group, from one of its subsets, or from one of their first 20 receive (0/n) and
     change (1/n) addresses is signed; for those further on a PSBT says where they are.
     """
-    if not (transactions or psbts or messages):
-        raise click.UsageError("nothing to sign: give --psbt, --tx with its --spent, or --message")
+    if not (transactions or psbts or messages or ecdsa):
+        raise click.UsageError("nothing to sign: give --psbt, --tx with its --spent, --message or --ecdsa")
     try:
         tweaks = together(child, steps)
     except ValueError as error:
@@ -93,7 +98,7 @@ def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequen
 
     async def look(keygen: Keygen) -> tuple[Body, list[Line]]:
         pairs = _pair(transactions, spent, keygen.roster.script(subset, tweaks))
-        body = make_body(keygen.roster, pairs, messages, memo, subset, psbts, tweaks)
+        body = make_body(keygen.roster, pairs, messages, memo, subset, psbts, ecdsa, tweaks)
         return body, _preview(body, keygen.roster)
 
     async def act(keygen: Keygen) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import click
 
+from keymeld_protocol.ecdsa import der as to_der
 from keymeld_protocol.errors import KeymeldError
 from keymeld_protocol.psbt import Signed
 
@@ -37,7 +38,8 @@ Told: TypeAlias = tuple[list[Line], dict[str, Any]]
 def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes]) -> None:
     """Print the signatures and transactions of a SIGNING.
 
-    The transactions are ready for the network; every signature was verified here.
+    The transactions are ready for the network; every signature was verified here. One by ECDSA is printed in DER too,
+    which scripts take.
     With --quiet only the transactions are printed, or the signatures where there is no transaction; with --psbt only
     the PSBTs, in the order of the request, all else in them as it was.
     """
@@ -58,13 +60,15 @@ def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes]) -> None:
         hexes = [r.code if isinstance(r, ItemError) else r.hex() for r in results]
         raws = [(each.final or raw).hex() for each, raw in zip(filled, transactions, strict=True)]
         data: dict[str, Any] = {"signing": found.id.hex(), "signatures": hexes, "failed": failed, "transactions": raws}
-        data |= _psbt_data(filled)
+        ders = {i: to_der(r) for i, r in enumerate(results) if isinstance(r, bytes) and found.plan.item(i).ecdsa}
+        data |= {"der": [ders[i].hex() if i in ders else None for i in range(len(hexes))]} | _psbt_data(filled)
         if psbts:
             return _numbered("psbt", data["psbts"], app.quiet), data
         if app.quiet:
             return _numbered("", raws or hexes, True), data
         heads = ["FAILED   " if i in failed else "signature" for i in range(len(hexes))]
         lines: list[Line] = [f"{head} {i}  {text}" for i, (head, text) in enumerate(zip(heads, hexes, strict=True))]
+        lines += [f"in DER    {i}  {encoded.hex()}" for i, encoded in ders.items()]
         return lines + _numbered("transaction", raws, False), data
 
     with app.wallet() as wallet:

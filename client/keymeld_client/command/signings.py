@@ -89,7 +89,7 @@ def _items_told(plan: Plan) -> list[dict[str, Any]]:
 def _item_told(item: Planned) -> dict[str, Any]:
     if isinstance(item, Impossible):
         return {"slots": list(item.slots), "error": item.code, "why": printable(item.why)}
-    return {"slots": list(item.slots), "message": item.message.hex(), "opaque": item.opaque}
+    return {"slots": list(item.slots), "message": item.message.hex(), "opaque": item.opaque, "ecdsa": item.ecdsa}
 
 
 @click.command(cls=Verb, examples="keymeld approve 77ab12\nkeymeld approve 77ab12 --until 2h --yes")
