@@ -231,3 +231,11 @@ def test_wallets_that_know_the_xpub_and_those_that_know_the_participants_hint_at
         psbt = Psbt(made.serialize())
         assert psbt.hint(0, [pair.child.aggregate]) == (pair.child.aggregate, PATH)
         assert psbt.hint(0, pair.keys) is None
+
+
+def test_a_wallet_of_bare_keys_hints_by_the_output_key() -> None:
+    xpub = synthetic_xpub(Pair().child.aggregate, "bitcoin")
+    followed = parse(child_descriptor(xpub, "0/7", "none"))
+    made = followed.update_psbt_input(draft([OURS._replace(script=followed.script_pub_key().script)]), 0)
+    assert not made.inputs[0].taproot_internal_key
+    assert Psbt(made.serialize()).hint(0, [Pair().child.aggregate]) == (Pair().child.aggregate, PATH)
