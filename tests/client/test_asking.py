@@ -114,6 +114,12 @@ def test_a_hint_that_leads_elsewhere_makes_no_input_ours(
         make_body(roster, [], [], "", None, [hinted(roster, (0, 1000), path, fingerprint)])
 
 
+def test_a_hint_that_is_longer_than_a_request_can_say_is_not_followed(roster: Roster) -> None:
+    path = (0,) * 8 + (1000,)
+    with pytest.raises(BadInput, match="spends nothing of this group"):
+        make_body(roster, [], [], "", None, [hinted(roster, path, path)])
+
+
 def test_a_hint_to_another_child_than_the_one_asked_for_is_not_followed(roster: Roster) -> None:
     with pytest.raises(BadInput, match="or of the key that was asked for"):
         make_body(roster, [], [], "", None, [hinted(roster, (0, 1000), (0, 1000))], tweaks=child_steps((0, 5)))
