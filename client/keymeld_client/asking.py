@@ -7,13 +7,13 @@ No socket and no waiting here: values in, a signed statement out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from keymeld_protocol import contents
 from keymeld_protocol.body import Asked, Body, RawTransaction, SignEcdsa, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.contents import Script
-from keymeld_protocol.errors import InvalidCrypto, Reason, Refused, bad_field
+from keymeld_protocol.errors import Reason, Refused, bad_field
 from keymeld_protocol.payloads import SigningRequest
 from keymeld_protocol.plan import needed_slots, plan, require_possible
 from keymeld_protocol.psbt import Psbt
@@ -21,15 +21,17 @@ from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.schnorr import SigningKey
 from keymeld_protocol.sealing import GroupKey
+from keymeld_protocol.shapes import REQUEST_LIFE_MS, Rule
 from keymeld_protocol.statements import Statement, make
-from keymeld_protocol.tweaks import Steps, child_steps
+from keymeld_protocol.tweaks import Steps
 from keymeld_protocol.values import Message, XOnlyKey, digest
 
+from .spending import Key, Keys
+from .telling import moment
+
+DAY_MS: Final = 24 * 3600 * 1000
 Unsigned: TypeAlias = tuple[bytes, Sequence[tuple[int, bytes]]]
 """An unsigned transaction, and for each of its inputs what it spends: satoshi and scriptPubKey."""
-
-Key: TypeAlias = tuple[int | None, Steps | None]
-"""With what an item is signed: a subset (None: the whole group) and its tweaks (None: as the terms say)."""
 
 
 def make_body(
@@ -47,14 +49,14 @@ def make_body(
             several slots (or a tweaked key) for ECDSA, a tweak cannot be applied, or a PSBT cannot be reduced to a
             transaction and what it spends.
     """
-    keys = _Keys(roster, subset, tweaks)
+    keys = Keys(roster, subset, tweaks)
     items: list[Asked] = []
     for index, (_, spent) in enumerate(transactions):
         found = [keys.find(script) for _, script in spent]
         items += _inputs(found, index, f"transactions[{index}]")
     reduced = [Psbt(raw, f"psbts[{index}]") for index, raw in enumerate(psbts)]
     for index, psbt in enumerate(reduced):
-        items += _inputs(_found_in(psbt, keys), len(transactions) + index, f"psbts[{index}]")
+        items += _inputs(keys.of(psbt), len(transactions) + index, f"psbts[{index}]")
     items += [SignMessage(message=each, subset=subset, tweaks=tweaks) for each in _messages("messages", messages)]
     items += _ecdsa(ecdsa, roster, subset, tweaks)
     if not items:
@@ -73,66 +75,6 @@ def _inputs(found: Sequence[Key | None], transaction: int, field: str) -> list[S
     if not keys:
         raise bad_field(field, "spends nothing of this group, or of the key that was asked for")
     return [SignInput(transaction=transaction, input=i, subset=key[0], tweaks=key[1]) for i, key in keys]
-
-
-def _found_in(psbt: Psbt, keys: _Keys) -> list[Key | None]:
-    """Whose each input of a PSBT is: by its script, and where that is not known, by what the PSBT hints at.
-
-    Raises:
-        BadInput: one of ours cannot be signed as it stands.
-    """
-    scripts = [output.script for output in psbt.spend.inputs]
-    found = [keys.find(script) or keys.follow(psbt.hint(i, keys.parents), script) for i, script in enumerate(scripts)]
-    psbt.inputs({script for script, key in zip(scripts, found, strict=True) if key is not None})
-    return found
-
-
-class _Keys:
-    """The keys that may sign what is asked: all of the group's, those of one subset, or exactly one.
-
-    A script that two key lists share is signed by the first.
-    """
-
-    def __init__(self, roster: Roster, subset: int | None, tweaks: Steps | None) -> None:
-        self.roster, self.subset, self.tweaks = roster, subset, tweaks
-        lists = (subset,) if subset is not None else (None, *range(len(roster.subsets)))
-        self._slots = frozenset(roster.slots_of(subset))
-        self._only = self._script(subset, tweaks)
-        self._lists = {} if tweaks is not None else {roster.keyagg(each, ()).point: each for each in reversed(lists)}
-
-    @property
-    def parents(self) -> Collection[bytes]:
-        """The untweaked keys (33 bytes each) whose children may be hinted at."""
-        return self._lists.keys()
-
-    def find(self, script: bytes) -> Key | None:
-        """Whose script it is, as everybody computes it."""
-        if script == self._only:
-            return self.subset, self.tweaks
-        own = None if self.tweaks is not None else self.roster.own.find(script)
-        if own is None or own.hashed:
-            return None
-        if self.subset is None:
-            return own.subset, own.tweaks
-        return (self.subset, own.tweaks) if own.slots == self._slots else None
-
-    def follow(self, hint: tuple[bytes, tuple[int, ...]] | None, script: bytes) -> Key | None:
-        """The child that a PSBT hints at, if it has this script indeed."""
-        if hint is None:
-            return None
-        subset, tweaks = self._lists[hint[0]], child_steps(hint[1])
-        return (subset, tweaks) if self._script(subset, tweaks) == script else None
-
-    def _script(self, subset: int | None, tweaks: Steps | None) -> bytes:
-        """The script of one key.
-
-        Raises:
-            BadInput: there is no such subset, or a tweak cannot be applied.
-        """
-        try:
-            return self.roster.script(subset, tweaks)
-        except InvalidCrypto as error:
-            raise bad_field("tweaks", str(error)) from None
 
 
 def _messages(field: str, given: Sequence[bytes]) -> Iterator[Message]:
@@ -181,6 +123,22 @@ def requester(roster: Roster, body: Body, slots: Sequence[int]) -> tuple[int, tu
     if not own:
         raise Refused(Reason.NOT_ALLOWED, "only a member whose slot is needed can ask for these signatures", field="by")
     return own[0], needed
+
+
+def life_of(rules: Mapping[int, Rule], wanted: int | None, now: int) -> int:
+    """How long (ms) a request lives: ``wanted``, else a day longer than the rules of its slots wait, and 7 at most.
+
+    Raises:
+        Refused: it would end before a slot's delay is over, or its window opens.
+    """
+    waits = {slot: max(0, rule.delay_ms or 0, (rule.not_before or 0) - now) for slot, rule in rules.items()}
+    last = max(waits, key=lambda slot: waits[slot])
+    life = min(waits[last] + DAY_MS, REQUEST_LIFE_MS) if wanted is None else wanted
+    if life <= waits[last]:
+        ends = f"the request would end at {moment(now + life)}"
+        why = f"slot {last} signs nothing before {moment(now + waits[last])}, and {ends}"
+        raise Refused(Reason.EXPIRED, why, field="expires_at")
+    return life
 
 
 def make_request(

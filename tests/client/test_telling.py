@@ -1,11 +1,11 @@
-"""telling.py: with which key a request is signed, and what nobody can see through."""
+"""telling.py: with which key a request is signed, what nobody can see through; times and spans in words."""
 
 from dataclasses import replace
 
 import pytest
 
 from keymeld_client.asking import make_body
-from keymeld_client.telling import BLIND, OPAQUE, tell_plan
+from keymeld_client.telling import BLIND, OPAQUE, moment, span, tell_plan
 from keymeld_protocol.body import Bip86, Scalar
 from keymeld_protocol.contents import Terms
 from keymeld_protocol.plan import plan
@@ -69,3 +69,19 @@ def test_change_to_a_child_of_those_who_pay_is_change(roster: Roster) -> None:
     lines = list(tell_plan(plan(make_body(roster, [paid], [], "", None), roster), roster))
     (line,) = [line for line in lines if "Change" in line]
     assert roster.child_address((1, 0)) in line and "back to this group" in line
+
+
+def test_a_time_is_told_in_utc() -> None:
+    assert moment(0) == "1970-01-01 00:00 UTC"
+    assert moment(61_000, "%H:%M:%S") == "00:01:01"
+
+
+def test_an_impossible_time_of_a_stranger_is_a_number() -> None:
+    assert moment(2**53 - 1) == "9007199254740991 ms after 1970, which no calendar holds"
+
+
+@pytest.mark.parametrize(
+    ("ms", "told"), [(86_400_000, "1d"), (5_400_000, "1h30m"), (90_061_001, "1d1h1m1s1ms"), (1, "1ms"), (0, "0s")]
+)
+def test_a_span_is_told_as_it_is_typed(ms: int, told: str) -> None:
+    assert span(ms) == told

@@ -73,13 +73,15 @@ from .watching import Watch
 )
 @click.option("--memo", type=MEMO, default="", help="Why; members see it, the coordinator does not.")
 @click.option(
-    "--expires", type=SPAN, default="24h", show_default=True, help="How long approvals may take (at most 7d)."
+    "--expires",
+    type=SPAN,
+    help="How long approvals may take (at most 7d).  [default: 24h, and so much longer as delays take]",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None]],
             psbts: Sequence[bytes], messages: Sequence[Message], ecdsa: Sequence[Message], subset: int | None,
-            child: tuple[int, ...] | None, steps: Sequence[Steps], memo: str, expires: int,
+            child: tuple[int, ...] | None, steps: Sequence[Steps], memo: str, expires: int | None,
             yes: bool) -> None:  # fmt: skip
     """Ask the members of a SESSION for signatures.
 

@@ -16,7 +16,7 @@ from keymeld_protocol.signing import ENDS
 
 from ..ledger import now_ms
 from ..signings import Signing
-from . import words
+from ..telling import moment
 from .app import SHORT, App
 from .arguments import SPAN
 from .reading import names_of
@@ -77,6 +77,7 @@ def tell_signing(app: App, signing: Signing) -> Told:
         "holdouts": list(state.holdouts()),
         "awaits_me": signing.awaits_me(),
         "expires_at": state.request.expires_at,
+        "ripe_at": state.ripe_at(),
     }
 
 
@@ -178,7 +179,7 @@ def _said_before(found: Signing, verb: str) -> str:
             raise _Over("you have rejected this signing, for good")
         return f"You have rejected signing {found.id.hex()[:SHORT]} already"
     if verb == "Approve" and left and all(consent.counts(slot, now_ms()) for slot in left):
-        until = words.moment(min(consent.approvals[slot] for slot in left))
+        until = moment(min(consent.approvals[slot] for slot in left))
         return f"You have approved signing {found.id.hex()[:SHORT]} already, until {until}"
     return ""
 
