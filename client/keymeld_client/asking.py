@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from keymeld_protocol import contents
-from keymeld_protocol.body import Asked, Body, RawTransaction, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.body import Adaptor, Asked, Body, RawTransaction, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.contents import Script
 from keymeld_protocol.errors import Reason, Refused, bad_field
 from keymeld_protocol.payloads import SigningRequest
@@ -30,11 +32,12 @@ Unsigned: TypeAlias = tuple[bytes, Sequence[tuple[int, bytes]]]
 
 def make_body(
     roster: Roster, transactions: Sequence[Unsigned], messages: Sequence[bytes], memo: str, subset: int | None,
-    psbts: Sequence[bytes] = (),
+    psbts: Sequence[bytes] = (), adaptor: Adaptor | None = None,
 ) -> Body:  # fmt: skip
     """Ask for every input that spends the script of the group (or of ``subset``), and for every blind message.
 
-    An input of a PSBT may also spend the script of any subset, unless ``subset`` names one. Raw or base64.
+    An input of a PSBT may also spend the script of any subset, unless ``subset`` names one. Raw or base64. With an
+    ``adaptor`` pre-signatures are asked for, each item's for the same points.
 
     Raises:
         BadInput: there is nothing to sign, a transaction spends nothing of ours, a message is not 32 bytes, or a PSBT
@@ -56,6 +59,7 @@ def make_body(
         items.append(SignMessage(message=Message(message), subset=subset))
     if not items:
         raise bad_field("items", "there is nothing to sign")
+    items = [replace(item, adaptor=adaptor) for item in items]
     pairs = [*transactions, *((psbt.spend.unsigned, psbt.spend.inputs) for psbt in reduced)]
     return Body(v=1, transactions=tuple(map(_transaction, pairs)), items=tuple(items), memo=memo)
 

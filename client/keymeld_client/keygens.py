@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
-from keymeld_protocol.body import Body
+from keymeld_protocol.body import Adaptor, Body
 from keymeld_protocol.contents import Terms
 from keymeld_protocol.errors import InvalidCrypto, KeymeldError, Reason, Refused, WireError
 from keymeld_protocol.keygen import KeygenState, Phase
@@ -325,12 +325,13 @@ class Keygen:
 
     async def request(self, *, transactions: Sequence[Unsigned] = (), psbts: Sequence[bytes] = (),
                       messages: Sequence[bytes] = (), memo: str = "", subset: int | None = None,
-                      body: Body | None = None, expires_in_ms: int = DAY_MS,
+                      adaptor: Adaptor | None = None, body: Body | None = None, expires_in_ms: int = DAY_MS,
                       grace_ms: int = 3000) -> Signing:  # fmt: skip
         """Ask for signatures: every input of ``transactions`` that spends this group's script, every blind message.
 
-        Of ``psbts`` (raw or base64) every input that the group or one of its subsets can sign. ``body`` replaces the
-        first five for whoever builds items himself.
+        Of ``psbts`` (raw or base64) every input that the group or one of its subsets can sign. With an
+        ``adaptor`` pre-signatures that its secrets complete. ``body`` replaces all of these for whoever builds items
+        himself.
 
         Raises:
             BadInput: there is nothing to sign, a PSBT contradicts itself, or an item breaks its rule.
@@ -340,7 +341,7 @@ class Keygen:
         """
         heard = self.client.ledger.require(self.id)
         roster = self.roster
-        body = body or make_body(roster, transactions, messages, memo, subset, psbts)
+        body = body or make_body(roster, transactions, messages, memo, subset, psbts, adaptor)
         slot, needed = requester(roster, body, self.slots)
         with self.client.wallet.identity.auth(self.id, slot) as auth:
             statement = make_request(

@@ -1,4 +1,4 @@
-"""What a request asks for, as everybody computes it: for each item its key list, its keyagg and its message.
+"""What a request asks for, as everybody computes it: for each item its key list, its keyagg, its message, its points.
 
 The client that asks, the phone that approves and the enclave that signs all make this plan from the same sealed body,
 so that a yes covers exactly what is signed (attack 16): a transaction's message is its BIP-341 sighash, computed here.
@@ -11,11 +11,13 @@ from functools import cached_property
 from typing import TypeAlias
 
 from . import contents
-from .body import Asked, Body, SignInput
+from .adaptor import combined_point
+from .body import Adaptor, Asked, Body, SignInput, places_of
 from .errors import BadInput, Blamed, InvalidCrypto, bad_field
-from .keyagg import KeyAgg
+from .keyagg import GENERATOR, KeyAgg
 from .roster import Roster
 from .sealing import GroupKey
+from .secp256k1 import parse_point
 from .signing import SigningState
 from .statements import Statement
 from .transaction import Spend, taproot_script
@@ -23,7 +25,7 @@ from .tweaks import Steps, is_opaque
 from .values import Message
 
 MAX_WORK = 20_000
-"""Tweaks times keys in all distinct lists of one request: about a second of aggregation."""
+"""Tweaks times keys in all distinct lists of one request, and adaptor points: about a second of aggregation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,7 @@ class Item:
     """Exactly one signature: the slots of its key list, their keyagg, and the 32 bytes to sign.
 
     ``blind``: the 32 bytes say nothing about themselves. ``opaque``: a tweak hides what it commits to.
+    ``adaptors``: for each pre-signature the point T (33 bytes) that is bound into it; the one None: a signature.
     """
 
     slots: tuple[int, ...]
@@ -38,15 +41,20 @@ class Item:
     message: Message
     blind: bool = False
     opaque: bool = False
+    adaptors: tuple[bytes | None, ...] = (None,)
 
 
 @dataclass(frozen=True, eq=False)
 class Impossible:
-    """An item that nobody can sign, whoever holds the keys; it spoils no other. ``why`` is for people."""
+    """An item that nobody can sign, whoever holds the keys; it spoils no other. ``why`` is for people.
+
+    ``adaptors`` has as many entries as those of an `Item` would have.
+    """
 
     slots: tuple[int, ...]
     code: str
     why: str
+    adaptors: tuple[bytes | None, ...] = (None,)
 
 
 Planned: TypeAlias = Item | Impossible
@@ -126,12 +134,13 @@ def _check_work(body: Body, roster: Roster) -> None:
     """Everybody plans before anybody consents, so what a plan may cost is bounded: keys times tweaks, each list once.
 
     Raises:
-        BadInput: the items' distinct tweak lists would take more than `MAX_WORK`.
+        BadInput: the items' distinct tweak lists and their adaptor points would take more than `MAX_WORK`.
     """
     lists = {(item.subset, item.tweaks or ()) for item in body.items}
     work = sum(len(roster.slots_of(subset)) * len(tweaks) for subset, tweaks in lists)
+    work += sum(len(item.adaptor.points) for item in body.items if item.adaptor is not None)
     if work > MAX_WORK:
-        raise bad_field("items", f"their tweaks take {work} steps, more than {MAX_WORK}: ask in several requests")
+        raise bad_field("items", f"tweaks and points take {work} steps, more than {MAX_WORK}: ask in several requests")
 
 
 def plan_of(state: SigningState, request: Statement, roster: Roster, group: GroupKey) -> Plan:
@@ -199,17 +208,41 @@ def _planned(index: int, item: Asked, spends: tuple[Spend, ...], lists: _Lists) 
     """One item, or why nobody can sign it."""
     slots = lists.roster.slots_of(item.subset)
     _check_input(f"items[{index}]", item, spends)
+    unsigned = (None,) * places_of(item)
     try:
         keyagg = lists.keyagg(item)
     except InvalidCrypto as error:
-        return Impossible(slots, "bad_tweak", str(error))
+        return Impossible(slots, "bad_tweak", str(error), unsigned)
+    try:
+        adaptors = _adaptors(item.adaptor, keyagg)
+    except InvalidCrypto as error:
+        return Impossible(slots, "bad_adaptor", str(error), unsigned)
     opaque = is_opaque(lists.roster.terms, item.tweaks)
     if not isinstance(item, SignInput):
-        return Item(slots, keyagg, Message(item.message), blind=True, opaque=opaque)
+        return Item(slots, keyagg, Message(item.message), blind=True, opaque=opaque, adaptors=adaptors)
     spend = spends[item.transaction]
     if spend.inputs[item.input].script != taproot_script(keyagg.output):
-        return Impossible(slots, "foreign_script", "does not spend the script of this key list and its tweaks")
-    return Item(slots, keyagg, Message(spend.sighash(item.input)), opaque=opaque)
+        why = "does not spend the script of this key list and its tweaks"
+        return Impossible(slots, "foreign_script", why, unsigned)
+    return Item(slots, keyagg, Message(spend.sighash(item.input)), opaque=opaque, adaptors=adaptors)
+
+
+def _adaptors(adaptor: Adaptor | None, keyagg: KeyAgg) -> tuple[bytes | None, ...]:
+    """The T of each pre-signature that an item is, or the one None of a signature.
+
+    Raises:
+        InvalidCrypto: a point is none; or the output key is G or −G, for which an enclave alone makes no pre-signature.
+    """
+    if adaptor is None:
+        return (None,)
+    for index, point in enumerate(adaptor.points):
+        try:
+            parse_point(point)
+        except InvalidCrypto as error:
+            raise InvalidCrypto(f"points[{index}]: {error}") from None
+    if keyagg.output == GENERATOR[1:]:
+        raise InvalidCrypto("output key: it is the generator, whose secret everybody knows")
+    return (combined_point(adaptor.points),) if adaptor.mode == "and" else adaptor.points
 
 
 def _check_input(name: str, item: Asked, spends: tuple[Spend, ...]) -> None:

@@ -35,18 +35,18 @@ class Bench:
         return Item(self.roster.slots_of(subset), self.roster.keyagg(subset), Message(message))
 
     def attempt(self, *items: Item, number: int = 1) -> Attempt:
-        return Attempt(number, items or (self.item(),), self.speakers, self.roster)
+        return Attempt(SIGNING, number, items or (self.item(),), self.speakers, self.vault_key, self.roster)
 
     def nonces(self, attempt: Attempt) -> Nonces:
         """The keep says its nonces."""
         kept = Nonces(attempt.number)
-        attempt.hear(self.keep_key, self.keep.nonces(SIGNING, attempt, kept))
+        attempt.hear(self.keep_key, self.keep.nonces(attempt, kept))
         return kept
 
     def up_to_psigs(self, attempt: Attempt) -> Nonces:
         """The keep has said nonces, the vault both."""
         kept = self.nonces(attempt)
-        attempt.hear(self.vault_key, self.vault.both(SIGNING, attempt))
+        attempt.hear(self.vault_key, self.vault.both(attempt))
         return kept
 
 
@@ -74,9 +74,9 @@ def test_who_holds_every_slot_gives_the_signature_at_once() -> None:
 
 def test_each_step_says_what_its_signer_owes(bench: Bench) -> None:
     attempt, kept = bench.attempt(), Nonces(1)
-    (first,) = bench.keep.nonces(SIGNING, attempt, kept)
+    (first,) = bench.keep.nonces(attempt, kept)
     attempt.hear(bench.keep_key, (first,))
-    (both,) = bench.vault.both(SIGNING, attempt)
+    (both,) = bench.vault.both(attempt)
     attempt.hear(bench.vault_key, (both,))
     (psig,) = bench.keep.psigs(attempt, kept)
     assert (type(first), type(both), type(psig)) == (Nonce, Both, Psig)
@@ -110,33 +110,33 @@ def test_wiped_nonces_are_gone(bench: Bench) -> None:
 
 
 def test_two_attempts_at_one_message_have_two_nonces(bench: Bench) -> None:
-    first = bench.keep.nonces(SIGNING, bench.attempt(), Nonces(1))
-    assert first != bench.keep.nonces(SIGNING, bench.attempt(number=2), Nonces(2))
+    first = bench.keep.nonces(bench.attempt(), Nonces(1))
+    assert first != bench.keep.nonces(bench.attempt(number=2), Nonces(2))
 
 
 def test_the_same_attempt_asked_twice_has_two_nonces(bench: Bench) -> None:
     attempt = bench.attempt()
-    assert bench.keep.nonces(SIGNING, attempt, Nonces(1)) != bench.keep.nonces(SIGNING, attempt, Nonces(1))
+    assert bench.keep.nonces(attempt, Nonces(1)) != bench.keep.nonces(attempt, Nonces(1))
 
 
 def test_three_inputs_have_three_nonces(bench: Bench) -> None:
     """Attack 32."""
     attempt = bench.attempt(*(bench.item() for _ in range(3)))
-    entries = bench.keep.nonces(SIGNING, attempt, Nonces(1))
+    entries = bench.keep.nonces(attempt, Nonces(1))
     assert len({entry.pubnonce for entry in entries if isinstance(entry, Nonce)}) == 3
 
 
 def test_the_last_signer_keeps_nothing_and_may_be_asked_again(bench: Bench) -> None:
     attempt = bench.attempt()
     bench.nonces(attempt)
-    first, again = bench.vault.both(SIGNING, attempt), bench.vault.both(SIGNING, attempt)
+    first, again = bench.vault.both(attempt), bench.vault.both(attempt)
     assert first != again
     assert not any(isinstance(value, Nonces) for value in vars(bench.vault).values())
 
 
 def test_the_last_signer_signs_nothing_before_everybodys_nonces(bench: Bench) -> None:
     with pytest.raises(Blamed, match="missing_nonce") as blamed:
-        bench.vault.both(SIGNING, bench.attempt())
+        bench.vault.both(bench.attempt())
     assert blamed.value.slots == (1,)
 
 
@@ -145,7 +145,7 @@ def test_a_nonce_that_is_no_point_is_blamed_on_who_said_it(bench: Bench) -> None
     attempt = bench.attempt()
     attempt.hear(bench.keep_key, (Nonce(NO_POINT * 2),))
     with pytest.raises(Blamed, match="bad_nonce") as blamed:
-        bench.vault.both(SIGNING, attempt)
+        bench.vault.both(attempt)
     assert blamed.value.slots == (1,)
 
 
@@ -169,7 +169,7 @@ def test_a_second_nonce_in_one_attempt_is_blamed(bench: Bench) -> None:
 
 def test_the_same_contribution_twice_is_fine(bench: Bench) -> None:
     attempt = bench.attempt()
-    entries = bench.keep.nonces(SIGNING, attempt, Nonces(1))
+    entries = bench.keep.nonces(attempt, Nonces(1))
     attempt.hear(bench.keep_key, entries)
     attempt.hear(bench.keep_key, entries)
     assert len(attempt.pubnonces) == 1
@@ -192,10 +192,10 @@ def test_a_stranger_cannot_finish_an_item_of_somebody_else(bench: Bench) -> None
     bench = Bench(subsets=((0, 2),))
     attempt = bench.attempt(bench.item(), bench.item(0))
     kept = Nonces(1)
-    nonce, nothing = bench.keep.nonces(SIGNING, attempt, kept)
+    nonce, nothing = bench.keep.nonces(attempt, kept)
     assert nothing == Nothing()
     attempt.hear(bench.keep_key, (nonce, Finished(Signature(bytes(64)))))
-    both = bench.vault.both(SIGNING, attempt)
+    both = bench.vault.both(attempt)
     attempt.hear(bench.vault_key, both)
     attempt.hear(bench.keep_key, bench.keep.psigs(attempt, kept))
     assert all(isinstance(result, bytes) for result in attempt.results())
@@ -204,9 +204,9 @@ def test_a_stranger_cannot_finish_an_item_of_somebody_else(bench: Bench) -> None
 def test_an_item_that_another_signer_cannot_sign_gets_no_psig(bench: Bench) -> None:
     attempt = bench.attempt(bench.item(), bench.item(message=bytes(32)))
     kept = Nonces(1)
-    first, _ = bench.keep.nonces(SIGNING, attempt, kept)
+    first, _ = bench.keep.nonces(attempt, kept)
     attempt.hear(bench.keep_key, (first, Failed(code="cannot")))
-    both = bench.vault.both(SIGNING, attempt)
+    both = bench.vault.both(attempt)
     assert (type(both[0]), both[1]) == (Both, Nothing())
     attempt.hear(bench.vault_key, both)
     attempt.hear(bench.keep_key, bench.keep.psigs(attempt, kept))
@@ -216,10 +216,10 @@ def test_an_item_that_another_signer_cannot_sign_gets_no_psig(bench: Bench) -> N
 def test_an_item_of_slots_that_are_all_here_is_finished_when_psigs_are_due_and_not_before(bench: Bench) -> None:
     bench = Bench(subsets=((0, 2),))
     attempt = bench.attempt(bench.item(0))
-    assert isinstance(bench.vault.both(SIGNING, attempt)[0], Finished)
-    assert bench.vault.nonces(SIGNING, attempt, Nonces(1)) == (Nothing(),)
+    assert isinstance(bench.vault.both(attempt)[0], Finished)
+    assert bench.vault.nonces(attempt, Nonces(1)) == (Nothing(),)
     assert isinstance(bench.vault.psigs(attempt, Nonces(1))[0], Finished)
-    assert bench.keep.nonces(SIGNING, attempt, Nonces(1)) == (Nothing(),)
+    assert bench.keep.nonces(attempt, Nonces(1)) == (Nothing(),)
 
 
 def test_one_signer_serves_requests_for_several_key_lists(bench: Bench) -> None:
