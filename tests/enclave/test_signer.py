@@ -4,14 +4,16 @@ import pytest
 
 from keymeld_enclave.custody import Unacceptable
 from keymeld_enclave.signer import Nonces, NoncesGone, Signer
+from keymeld_protocol import adaptor
 from keymeld_protocol.attempt import Attempt
-from keymeld_protocol.contributions import Both, Failed, Finished, Nonce, Nothing, Psig
+from keymeld_protocol.contributions import Both, Failed, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.plan import Item
 from keymeld_protocol.schnorr import verify
+from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.shapes import Signer as Speaker
 from keymeld_protocol.values import Id, Message, Signature
-from tests.support.world import MESSAGE, World
+from tests.support.world import MESSAGE, World, secret_of
 
 SIGNING = Id(bytes(32))
 NO_POINT = b"\x02" + bytes(32)
@@ -31,8 +33,10 @@ class Bench:
         self.speakers = (Speaker(key=vault.key, slots=(0, 1, 2)),) if alone else speakers
         self.vault_key, self.keep_key = vault.key, keep.key
 
-    def item(self, subset: int | None = None, message: bytes = MESSAGE) -> Item:
-        return Item(self.roster.slots_of(subset), self.roster.keyagg(subset), Message(message))
+    def item(
+        self, subset: int | None = None, message: bytes = MESSAGE, locks: tuple[bytes | None, ...] = (None,)
+    ) -> Item:
+        return Item(self.roster.slots_of(subset), self.roster.keyagg(subset), Message(message), adaptors=locks)
 
     def attempt(self, *items: Item, number: int = 1) -> Attempt:
         return Attempt(SIGNING, number, items or (self.item(),), self.speakers, self.vault_key, self.roster)
@@ -231,6 +235,74 @@ def test_one_signer_serves_requests_for_several_key_lists(bench: Bench) -> None:
         (signature,) = attempt.results()
         assert isinstance(signature, bytes)
         assert verify(signature, MESSAGE, bench.roster.keyagg(subset).output)
+
+
+# Adaptor points
+
+
+LOCKS = tuple(Secret(secret_of(word)).point for word in ("first lock", "second lock"))
+
+
+def test_for_every_adaptor_point_a_nonce_proves_itself_and_both_psigs_make_a_pre_signature(bench: Bench) -> None:
+    attempt = bench.attempt(bench.item(), bench.item(locks=LOCKS))
+    kept = bench.up_to_psigs(attempt)
+    attempt.hear(bench.keep_key, bench.keep.psigs(attempt, kept))
+    signature, made = attempt.results()
+    assert verify(bytes(signature), MESSAGE, bench.roster.output)  # type: ignore[arg-type]
+    assert isinstance(made, tuple)
+    for each, lock in zip(made, LOCKS, strict=True):
+        assert adaptor.verify(each, lock, MESSAGE, bench.roster.output)
+
+
+def test_who_holds_every_slot_gives_pre_signatures_at_once() -> None:
+    bench = Bench(subsets=((1,),), alone=True)
+    attempt = bench.attempt(bench.item(locks=LOCKS), bench.item(0, locks=LOCKS[:1]))
+    attempt.hear(bench.vault_key, bench.vault.alone(attempt))
+    both, one = attempt.results()
+    assert isinstance(both, tuple) and isinstance(one, tuple)
+    assert all(adaptor.verify(m, t, MESSAGE, bench.roster.output) for m, t in zip(both, LOCKS, strict=True))
+    assert adaptor.verify(one[0], LOCKS[0], MESSAGE, bench.roster.keyagg(0).output)
+
+
+def test_a_pre_signature_of_slots_that_are_all_here_is_not_sent_with_nonces() -> None:
+    bench = Bench(subsets=((0, 2),))
+    attempt = bench.attempt(bench.item(0, locks=LOCKS[:1]))
+    assert bench.vault.nonces(attempt, Nonces(1)) == (Nothing(),)
+    assert isinstance(bench.vault.both(attempt)[0], Prefinished)
+
+
+def test_the_last_signer_asks_for_proofs_before_it_draws_a_nonce(bench: Bench) -> None:
+    attempt = bench.attempt(bench.item(locks=LOCKS[:1]))
+    (said,) = bench.keep.nonces(attempt, Nonces(1))
+    assert isinstance(said, Nonce)
+    attempt.hear(bench.keep_key, (Nonce(said.pubnonce, bytes(64)),))
+    with pytest.raises(Blamed, match="bad_proof") as blamed:
+        bench.vault.both(attempt)
+    assert blamed.value.slots == (1,)
+
+
+def test_attack_28_who_refused_a_bad_last_one_has_no_nonce_left_for_a_better_one(bench: Bench) -> None:
+    """28: a secnonce used twice: a second answer of the last one, in a fork, finds nothing to sign with."""
+    bad = bench.attempt(bench.item(locks=LOCKS[:1]))
+    kept = bench.nonces(bad)
+    good = bench.attempt(bench.item(locks=LOCKS[:1]))
+    good.pubnonces, good.proofs = ({**heard} for heard in (bad.pubnonces, bad.proofs))
+    (both,) = bench.vault.both(bad)
+    assert isinstance(both, Both)
+    bad.hear(bench.vault_key, (Both(both.pubnonce, bytes(31) + b"\x01", both.proof),))
+    with pytest.raises(Blamed, match="bad_psig"):
+        bench.keep.psigs(bad, kept)
+    good.hear(bench.vault_key, (both,))
+    with pytest.raises(NoncesGone):
+        bench.keep.psigs(good, kept)
+
+
+def test_an_adaptor_point_gives_one_psig_and_no_second(bench: Bench) -> None:
+    attempt = bench.attempt(bench.item(locks=LOCKS))
+    kept = bench.up_to_psigs(attempt)
+    bench.keep.psigs(attempt, kept)
+    with pytest.raises(NoncesGone):
+        bench.keep.psigs(attempt, kept)
 
 
 def test_a_wiped_signer_signs_nothing() -> None:

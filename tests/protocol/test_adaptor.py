@@ -47,7 +47,7 @@ def secret() -> Secret:
 
 @pytest.mark.parametrize("tweaks", range(4))
 def test_pre_signatures_of_both_parities_are_completed_as_others_complete_them(tweaks: int) -> None:
-    parities = set()
+    parities: set[int] = set()
     while parities != {2, 3}:
         secret = Secret.generate()
         presigned, signed = made(secret, tweaks=tweaks)
@@ -65,7 +65,7 @@ def test_pre_signatures_of_both_parities_are_completed_as_others_complete_them(t
 
 
 def test_pre_signatures_that_others_make_are_completed_here() -> None:
-    parities = set()
+    parities: set[int] = set()
     while parities != {2, 3}:
         key, secret = some(2)
         presigned = ssa_adaptor.presign(MESSAGE, int.from_bytes(key.buffer, "big"), secret.point)
@@ -277,7 +277,7 @@ def test_who_holds_every_key_makes_pre_signatures_alone(slots: int, tweaks: int)
 
 
 def test_a_taproot_key_of_one_slot_makes_pre_signatures_of_both_parities() -> None:
-    seen = set()
+    seen: set[tuple[int, int]] = set()
     while seen != {(a, b) for a in (2, 3) for b in (2, 3)}:
         key, secret = some(2)
         keyagg = aggregate([key.point], (bip86_tweak([key.point]),))
