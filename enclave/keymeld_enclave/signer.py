@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from keymeld_protocol import adaptor, musig
+from keymeld_protocol import adaptor, ecdsa, musig
 from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.contributions import Both, Entry, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.errors import KeymeldError
@@ -118,9 +118,12 @@ class Signer:
         self._collapsed.clear()
 
     def _finished(self, attempt: Attempt, index: int) -> Entry:
+        """What a place whose slots are all held here is for: its signature, or pre-signature."""
         place = attempt.places[index]
         if place.adaptor is not None:
             return Prefinished(self._presigned(attempt, index, place.adaptor))
+        if place.item.ecdsa:
+            return Finished(ecdsa.sign(place.item.message, self.custody.take(place.item.slots[0]).secret))
         return Finished(self._sum(self._sums, place.item, summed_secret).sign(place.item.message))
 
     def _presigned(self, attempt: Attempt, index: int, bound: bytes) -> bytes:

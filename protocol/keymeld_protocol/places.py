@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from . import adaptor
 from .contributions import Both, Entry, Failed, Finished, Nonce, Prefinished
 from .plan import Item, Planned, signable
-from .schnorr import verify
 from .values import PreSignature, Signature
 
 Made = Finished | Prefinished | Failed
@@ -67,7 +66,7 @@ class Place:
         """
         match made, self.adaptor:
             case Finished(signature), None:
-                return verify(signature, self.item.message, self.item.keyagg.output)
+                return self.item.verifies(signature)
             case Prefinished(presignature), bytes(bound):
                 return adaptor.verify(presignature, bound, self.item.message, self.item.keyagg.output)
         return False
