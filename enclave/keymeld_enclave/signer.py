@@ -177,8 +177,9 @@ class Signer:
         if self._said(attempt, index) != secnonce.pubnonce:
             secnonce.wipe()
             raise NoncesGone(f"place {index} of attempt {attempt.number}: the log has another nonce of ours")
-        attempt.require_proofs(index, self._key)
-        return Psig(self._spend(attempt, index, attempt.session(index), secnonce))
+        session = attempt.session(index)
+        attempt.require_proofs(index, self._key, session)
+        return Psig(self._spend(attempt, index, session, secnonce))
 
     def _said(self, attempt: Attempt, index: int) -> bytes | None:
         """Our nonce in the log; where two processes have one identity, the other one's may stand there."""

@@ -193,10 +193,11 @@ class Attempt:
 
     # Before a psig leaves -----------------------------------------------------------------------------------------
 
-    def require_proofs(self, index: int, ours: XOnlyKey) -> None:
+    def require_proofs(self, index: int, ours: XOnlyKey, session: Session | None = None) -> None:
         """What ``ours`` demands before its psig for an adaptor point leaves; for a signature nothing is demanded.
 
-        Every other signer has proven its nonce, and the last one's psig is here and verifies (attack 29).
+        Every other signer has proven its nonce, and the last one's psig is here and verifies (attack 29).  ``session``
+        is that of the place, if it is at hand.
 
         Raises:
             Blamed: a nonce, a proof or the last one's psig is missing or does not hold; names the slots.
@@ -207,7 +208,7 @@ class Attempt:
             if not self._proven(index, signer):
                 raise Blamed("bad_proof", signer.slots, f"{self.places[index]}: the nonce does not prove itself")
             if signer.key == self.last:
-                self._require_psig(index, signer)
+                self._require_psig(index, session or self.session(index), signer)
 
     def proof_message(self, index: int, pubnonce: bytes) -> bytes:
         """What R1 of a pubnonce signs for this place, which is one for an adaptor point."""
@@ -221,10 +222,10 @@ class Attempt:
             raise Blamed("missing_nonce", signer.slots, str(self.places[index]))
         return proof is not None and adaptor.nonce_is_proven(proof, self.proof_message(index, nonce), nonce)
 
-    def _require_psig(self, index: int, signer: Signer) -> None:
+    def _require_psig(self, index: int, session: Session, signer: Signer) -> None:
         if self._value(self.psigs, signer, index) is None:
             raise Blamed("missing_psig", signer.slots, str(self.places[index]))
-        if not self._psig_holds(index, self.session(index), signer):
+        if not self._psig_holds(index, session, signer):
             raise Blamed("bad_psig", signer.slots, str(self.places[index]))
 
     # What comes of it ---------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from keymeld_protocol import contents, frames, keygen, payloads, shapes, signing, statements
-from keymeld_protocol.body import Adaptor, Body, SignEcdsa, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.body import MAX_POINTS, Adaptor, Body, SignEcdsa, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.connection import Close, Goodbye, Heard, Hello, Presence, SessionInfo, Subscribed
 from keymeld_protocol.errors import Reason
 from keymeld_protocol.sealed_policy import Policy
@@ -202,12 +202,15 @@ def test_the_protocols_own_limits_are_those_of_the_code() -> None:
         "slots of a keygen": shapes.MAX_SLOTS,
         "subsets of a keygen": shapes.MAX_SUBSETS,
         "items of a request": shapes.MAX_ITEMS,
+        "places of a request (§10.4)": shapes.MAX_ITEMS,
+        "adaptor points of an item": MAX_POINTS,
         "attempts of a request": shapes.MAX_ATTEMPTS,
         "joins that one slot sees": shapes.MAX_JOINS,
         "notes of one slot in one keygen": shapes.MAX_NOTES,
         "approvals and notes of one slot in one signing": shapes.MAX_WORDS,
         "notes of a wallet": shapes.MAX_WALLET_NOTES,
         "life of a request": shapes.REQUEST_LIFE_MS,
+        "delay of a rule": shapes.MAX_DELAY_MS,
         "proofs of one `authenticate`": frames.MAX_PROOFS,
     }
     assert told["grace of a request"] == f"{shapes.MIN_GRACE_MS}…{shapes.MAX_GRACE_MS:,}"
