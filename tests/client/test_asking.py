@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from keymeld_client.asking import life_of, make_body, requester
-from keymeld_protocol.body import SignEcdsa, SignInput, SignMessage
+from keymeld_protocol.body import Adaptor, SignEcdsa, SignInput, SignMessage
 from keymeld_protocol.errors import BadInput, Refused
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.shapes import MAX_DELAY_MS, REQUEST_LIFE_MS, Rule
-from keymeld_protocol.values import Message
+from keymeld_protocol.values import Message, PlainKey
 from tests.client.coins import FOREIGN, payment, psbt
 from tests.client.paper import Tale
 
@@ -47,6 +47,20 @@ def test_psbts_follow_transactions_and_seal_nothing_but_their_reduction(roster: 
     assert [i.transaction for i in body.items if isinstance(i, SignInput)] == [0, 1]
     plain = make_body(roster, [payment(coins, 40_000), payment(coins, 30_000)], [], "", None)
     assert body == plain
+
+
+LOCK = Adaptor(mode="single", points=(PlainKey(b"\x02" * 33),))
+
+
+def test_an_adaptor_locks_every_item(roster: Roster) -> None:
+    coins = [(50_000, roster.script())]
+    body = make_body(roster, [payment(coins, 40_000)], [MESSAGE], "", None, [psbt(coins, 30_000)], adaptor=LOCK)
+    assert [item.adaptor for item in body.items] == [LOCK] * 3
+
+
+def test_an_adaptor_locks_no_ecdsa_signature(roster: Roster) -> None:
+    with pytest.raises(BadInput, match="no adaptor points"):
+        make_body(replace(roster, subsets=((1,),)), [], [], "", 0, ecdsa=[MESSAGE], adaptor=LOCK)
 
 
 def test_messages_follow_inputs(roster: Roster) -> None:
