@@ -239,6 +239,7 @@ def test_attack_5_equal_items_and_equal_requests_have_different_nonces() -> None
 
 # 29: a nonce that cancels the point -------------------------------------------------------------------------------
 
+
 class Duel:
     """An honest vault and a tower that lies; ``last``: the tower sends its nonces and psigs last, else first."""
 
