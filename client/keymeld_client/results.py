@@ -18,8 +18,8 @@ from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.body import SignInput
 from keymeld_protocol.contributions import Entry, Failed, Finished, Prefinished
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, bad_field
-from keymeld_protocol.places import Made, Result, by_item, places
-from keymeld_protocol.plan import Impossible, Plan
+from keymeld_protocol.places import Made, Place, Result, by_item, places
+from keymeld_protocol.plan import Impossible, Item, Plan
 from keymeld_protocol.psbt import Psbt, Signed
 from keymeld_protocol.psbt import Signature as PsbtSignature
 from keymeld_protocol.records import Record
@@ -59,7 +59,7 @@ def results_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> tu
     except Blamed:
         if heard.state.confirmed is None:
             raise
-        found = _from_confirm(heard.records[heard.state.confirmed - 1], plan, group)
+        found = _from_confirm(heard.records[heard.state.confirmed - 1], heard.state, plan, group)
     return tuple(_told(result, plan, index) for index, result in enumerate(found))
 
 
@@ -108,16 +108,26 @@ def _from_contributions(
     return attempt.results()
 
 
-def _from_confirm(record: Record, plan: Plan, group: GroupKey) -> tuple[Result, ...]:
-    """Take what a signer has confirmed, and verify each; an item may have failed."""
+def _from_confirm(record: Record, state: SigningState, plan: Plan, group: GroupKey) -> tuple[Result, ...]:
+    """Take what a signer has confirmed."""
+    slots = next(signer.slots for signer in state.signers if signer.key == record.statement.payload.by)
+    return by_item(plan.items, confirmed(record, places(plan.items), group, slots))
+
+
+def confirmed(record: Record, every: Sequence[Place], group: GroupKey, slots: tuple[int, ...]) -> tuple[Made, ...]:
+    """What a signer has confirmed, place by place, each verified; an item may be said to have failed.
+
+    Raises:
+        Blamed: ``missing_blob``, ``bad_values``, or ``bad_confirm``: one does not verify; names ``slots``.
+    """
     made: list[Made] = []
-    every = places(plan.items)
-    for place, entry in zip(every, open_values(record, "signatures", len(every), group, ()), strict=True):
-        if isinstance(entry, Failed) or (isinstance(entry, Finished | Prefinished) and place.holds(entry)):
+    for place, entry in zip(every, open_values(record, "signatures", len(every), group, slots), strict=True):
+        can = isinstance(place.planned, Item)
+        if isinstance(entry, Failed) or (isinstance(entry, Finished | Prefinished) and can and place.holds(entry)):
             made.append(entry)
         else:
-            raise Blamed("bad_signature", (), f"{place}: the confirmed signature does not verify")
-    return by_item(plan.items, made)
+            raise Blamed("bad_confirm", slots, str(place))
+    return tuple(made)
 
 
 def _told(result: Result, plan: Plan, index: int) -> ItemResult:

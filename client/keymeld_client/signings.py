@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from keymeld_protocol.body import SignInput
 from keymeld_protocol.errors import Blamed, Reason, Refused
@@ -23,15 +23,18 @@ from keymeld_protocol.signing import ENDS, Phase, SigningState
 from keymeld_protocol.statements import make
 from keymeld_protocol.values import Hash, Id, Signature, XOnlyKey
 
+from .endings import ended, tell_judgement
 from .errors import SigningEnded, WalletError
+from .judging import Judgement, judge
 from .ledger import now_ms
 from .results import ItemResult, all_signed, psbts_of, results_of
-from .seats import detail_of
-from .telling import tell
+from .telling import name_of, tell
 
 if TYPE_CHECKING:
     from .client import Client
     from .keygens import Keygen
+
+T = TypeVar("T")
 
 BIG_BATCH = 64
 """Items from which on signatures are verified on a worker thread."""
@@ -45,6 +48,7 @@ class Signing:
         self.client = client
         self.id = stream
         self._plan: Plan | None = None
+        self._judged: tuple[int, Judgement] | None = None
 
     def __repr__(self) -> str:
         """Its name and where it stands."""
@@ -240,21 +244,21 @@ class Signing:
         Of an item with adaptor points it is a tuple of `Presigned`: one, or of an ``or`` one for each point.
 
         Raises:
-            SigningEnded: it ended without signatures; names code and slots, and warns if it may be signed.
-            Blamed: what the signers sent does not verify; names the slots.
+            SigningEnded: it ended without signatures, or cannot be completed; names code, who refused and who is at
+                fault, and warns if it may be signed.
+            Blamed: it is completed and what the signers sent does not verify; names who is at fault.
             ReadOnly: the log broke.
         """
         offset = 0
         while True:
             offset = await self.client.ledger.until(self.id, partial(self._moved, past=offset))
-            if self.phase in ENDS and self.phase != Phase.COMPLETED:
-                raise self._why_ended()
+            if (ending := await self._off_loop(lambda: self.ending)) is not None:
+                raise ending
             done = self.phase == Phase.COMPLETED
             try:
                 return await self._verified()
-            except Blamed:
-                if done:
-                    raise
+            except Blamed as error:
+                await self._off_loop(partial(self._require_hope, error, done))
 
     async def signatures(self, secrets: Sequence[bytes] = ()) -> tuple[Signature, ...]:
         """One signature for each item, in order; verified here, not believed.
@@ -282,19 +286,51 @@ class Signing:
             Blamed: something is missing or does not verify.
         """
         keygen = self.state.request.keygen
-        work = partial(results_of, self.heard, self.plan, self.client.roster(keygen), self.client.group(keygen))
-        return await asyncio.to_thread(work) if len(self.plan.items) > BIG_BATCH else work()
+        roster, group = self.client.roster(keygen), self.client.group(keygen)
+        return await self._off_loop(lambda: results_of(self.heard, self.plan, roster, group))
 
-    def _why_ended(self) -> SigningEnded:
-        """How it ended, in words."""
-        state = self.state
-        code = state.code or state.phase.value
-        slots = state.blamed or (tuple(sorted(state.consent.rejected)) if state.phase == Phase.REJECTED else ())
-        return SigningEnded(state.phase.value, code, slots, self._detail(), state.may_be_signed)
+    async def _off_loop(self, work: Callable[[], T]) -> T:
+        """Do what takes long for a big batch on a worker thread, so that the event loop stays free."""
+        return await asyncio.to_thread(work) if self.state.request.items > BIG_BATCH else work()
 
-    def _detail(self) -> str:
-        """The sealed reason of the refusal that ended it, if there is one and it opens."""
-        return detail_of(self.heard.records[-1], self.client.group(self.state.request.keygen))
+    def judged(self) -> Judgement:
+        """Who is at fault for what does not hold in this signing, recomputed here; nobody's accusation is believed."""
+        offset, keygen = self.heard.chain.offset, self.state.request.keygen
+        if self._judged is None or self._judged[0] != offset:
+            try:
+                judged = judge(self.heard, self.client.roster(keygen), self.client.group(keygen))
+            except Blamed:
+                judged = Judgement()  # without a roster that holds there is nothing to recompute
+            self._judged = offset, judged
+        return self._judged[1]
+
+    def judgement(self) -> list[str]:
+        """The same in lines for people, safe to print; none if nothing is amiss."""
+        return list(tell_judgement(self.judged(), self._name))
+
+    @property
+    def ending(self) -> SigningEnded | None:
+        """How it ended without signatures: code, who refused, who is at fault; None: it has not."""
+        return None if self.state.open or self.phase == Phase.COMPLETED else self._ended()
+
+    def _ended(self) -> SigningEnded:
+        return ended(self.heard, self.judged(), self.client.group(self.state.request.keygen), self._name)
+
+    def _name(self, slot: int) -> str:
+        return name_of(self.client.roster(self.state.request.keygen), slot)
+
+    def _require_hope(self, error: Blamed, done: bool) -> None:
+        """Unless it was ``done``, ``error`` may be that something is not here yet; or somebody's fault is proven.
+
+        Raises:
+            Blamed: it is completed, and does not verify; names who is at fault.
+            SigningEnded: nobody can complete it any more.
+        """
+        judged = self.judged()
+        if done:
+            raise Blamed(error.code, judged.at_fault or error.slots, "; ".join(self.judgement()) or error.message)
+        if any(fault.attempt == self.state.attempt for fault in judged.faults):
+            raise self._ended()
 
     async def transactions(self, secrets: Sequence[bytes] = ()) -> tuple[bytes, ...]:
         """The finished transactions with their witnesses, in the order of the request, ready for the network.

@@ -58,6 +58,8 @@ def tell_signing(app: App, signing: Signing) -> Told:
     if state.consent.rejected:
         lines.append(f"Rejected by {names.all(tuple(sorted(state.consent.rejected)))}")
     lines.append(Text(missing or f"The signing is {state.phase}.", "yellow" if missing else ""))
+    judgement = signing.judgement()
+    lines += [Text(f"{line[:1].upper()}{line[1:]}.", "bold red") for line in judgement]
     if signing.read_only:
         lines.append(Text(f"READ-ONLY: {printable(signing.read_only)}", "bold red"))
     if state.may_be_signed:
@@ -66,6 +68,9 @@ def tell_signing(app: App, signing: Signing) -> Told:
         "signing": signing.id.hex(),
         "keygen": signing.keygen.id.hex(),
         "phase": state.phase.value,
+        "code": state.code,
+        "at_fault": list(signing.judged().at_fault),
+        "judgement": judgement,
         "memo": signing.plan.body.memo,
         "items": _items_told(signing.plan),
         "transactions": [
