@@ -212,8 +212,9 @@ class Audit:
 
     def _signing(self, heard: Replay, state: SigningState) -> None:
         """What was asked, and what came of it."""
-        refused = f", code {state.code}, {slots_told(state.blamed)}" if state.code else ""
-        self.report.add("says", f"the signing is {state.phase}{refused}")
+        who = "missing" if state.code == "too_many_attempts" else "refused by"
+        why = f", code {state.code}, {who} {slots_told(state.blamed)}" if state.code else ""
+        self.report.add("says", f"the signing is {state.phase}{why}")
         if state.may_be_signed:
             self.report.add("says", "it may be signed all the same: psigs were sent")
         group, roster = self._groups.get(state.keygen.stream), self._rosters.get(state.keygen.stream)

@@ -89,7 +89,7 @@ def _about_trust(text: str) -> str:
 def _about_end(error: SigningEnded) -> str:
     """Hints for a signing that has ended; where the log proves whose fault it is, that is evidence to keep."""
     if error.at_fault:
-        return "Asking again meets the same enclaves. The log is proof: `keymeld export` writes it for everybody to see."
+        return "Asking again meets the same enclaves. The log is proof: `keymeld export` writes it down."
     return "Ask again with `keymeld request` once the reason is gone."
 
 
