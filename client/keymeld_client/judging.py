@@ -11,12 +11,11 @@ are signed: what they prove, they prove to every member.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.contributions import Failed
 from keymeld_protocol.errors import Blamed
-from keymeld_protocol.faults import require_sound
+from keymeld_protocol.faults import ACCUSES, require_sound
 from keymeld_protocol.payloads import AttemptOpened, SigningConfirm, SigningContribute, SigningRefuse
 from keymeld_protocol.plan import Planned, plan_of
 from keymeld_protocol.records import Record
@@ -26,12 +25,6 @@ from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.signing_state import SigningState
 
 from .results import confirmed, open_values
-
-ACCUSES: Final = frozenset({
-    "bad_values", "said_twice", "foreign_signer", "missing_nonce", "bad_nonce", "bad_proof", "missing_psig", "bad_psig",
-    "bad_signature",
-})  # fmt: skip
-"""Codes of a refusal that say: somebody's contribution is bad.  Any other code speaks of what nobody else can see."""
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,19 @@ it, so nobody frames who refused because of it.
 
 from __future__ import annotations
 
+from typing import Final
+
 from . import musig
 from .attempt import Attempt
 from .errors import Blamed, InvalidCrypto
 from .shapes import Signer
 from .values import XOnlyKey
+
+ACCUSES: Final = frozenset({
+    "bad_values", "said_twice", "foreign_signer", "missing_nonce", "bad_nonce", "bad_proof", "missing_psig", "bad_psig",
+    "bad_signature",
+})  # fmt: skip
+"""Codes of a refusal that say: somebody's contribution is bad.  Any other speaks of what nobody else can see."""
 
 
 def require_sound(attempt: Attempt, by: XOnlyKey, step: str) -> None:

@@ -13,13 +13,14 @@ from functools import partial
 import pytest
 
 from keymeld_client.endings import tell_judgement
-from keymeld_client.judging import ACCUSES, Fault, Judgement, judge
+from keymeld_client.judging import Fault, Judgement, judge
 from keymeld_client.results import results_of
 from keymeld_client.telling import name_of
 from keymeld_protocol import contributions
 from keymeld_protocol.body import Adaptor, SignMessage
 from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.errors import Blamed
+from keymeld_protocol.faults import ACCUSES
 from keymeld_protocol.payloads import SigningConfirm
 from keymeld_protocol.plan import plan_of
 from keymeld_protocol.replay import Replay

@@ -17,6 +17,7 @@ from keymeld_protocol import contents, frames, keygen, payloads, shapes, signing
 from keymeld_protocol.body import MAX_POINTS, Adaptor, Body, SignEcdsa, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.connection import Close, Goodbye, Heard, Hello, Presence, SessionInfo, Subscribed
 from keymeld_protocol.errors import Reason
+from keymeld_protocol.faults import ACCUSES
 from keymeld_protocol.sealed_policy import Policy
 from keymeld_server.admission import NOT_YET
 from keymeld_server.config import Config
@@ -269,3 +270,7 @@ def test_no_code_of_a_refusal_is_left_out() -> None:
     told = {code for row in table("where") for code in re.findall(r"`([a-z_]+)`", row[1])}
     never_said = {"no_card", "unknown_session"}
     assert said - never_said <= told
+
+
+def test_every_code_that_accuses_is_a_fault_that_hearers_can_find() -> None:
+    assert set(column(table("fault"))) | {"foreign_signer"} == ACCUSES
