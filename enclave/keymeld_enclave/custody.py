@@ -140,8 +140,10 @@ class Custody:
 
     def _policy(self, raw: bytes, seat: Seat) -> Policy:
         """The sealed policy: committed to in the join, equal to its public rule, and one that this version enforces."""
+        state = self.state
         try:
             policy = contents.parse(Policy, raw)
+            policy.check_place(seat.join.slot, len(state.seats), state.create.subsets)
         except BadInput as error:
             raise Unacceptable("unknown_policy", str(error)) from None
         if policy_commitment(raw) != seat.join.policy:

@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from functools import cached_property
 
-from keymeld_protocol import contributions, policy
+from keymeld_protocol import content_policy, contributions, policy
 from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.contributions import Entry, Failed, Finished
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
-from keymeld_protocol.item_policy import forbids
+from keymeld_protocol.item_policy import WHY, forbids
 from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.payloads import (
     AttemptOpened,
@@ -28,7 +28,7 @@ from keymeld_protocol.payloads import (
     SigningRefuse,
     SigningRetry,
 )
-from keymeld_protocol.plan import Impossible, Item, Planned, plan_of
+from keymeld_protocol.plan import Impossible, Item, Plan, Planned, plan_of
 from keymeld_protocol.policy import Verdict
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
@@ -54,6 +54,7 @@ class SigningWork:
         self._custody = signer.custody
         self._began = began
         self._items: tuple[Planned, ...] = ()
+        self._unwanted: Blamed | None = None
         self._attempt: Attempt | None = None
         self._nonces: Nonces | None = None
         self._live = False
@@ -111,48 +112,63 @@ class SigningWork:
         """The items; of the body they are all that is kept, since its transactions take ten times their bytes."""
         if not self._items:
             opening = self.heard.records[0]
-            self._items = plan_of(self.state, opening.statement, self._signer.roster, self._group).items
+            made = plan_of(self.state, opening.statement, self._signer.roster, self._group)
+            self._unwanted = self._unwanted_of(made)
+            self._items = made.items
             self._let_go(opening, "body")
         return self._items
+
+    def _unwanted_of(self, made: Plan) -> Blamed | None:
+        """What the policies sealed with our keys hold against the whole request."""
+        requester, roster = self.state.consent.requester, self._signer.roster
+        try:
+            for slot in _needed(self._voice, self.state, self._custody.state):
+                content_policy.judge(self._custody.take(slot).policy, slot, requester, made, roster)
+        except Blamed as error:
+            return error
+        return None
 
     def _reading(self) -> Attempt:
         if self._attempt is None:
             state = self.state
-            forbidden = self._forbidden
+            forbidden = {index: reason for index, (_, reason) in self._forbidden.items()}
             self._attempt = Attempt(state.attempt, self._planned(), state.signers, self._signer.roster)
             self._attempt.refuse(forbidden)
         return self._attempt
 
     @cached_property
-    def _forbidden(self) -> dict[int, Failed]:
-        """The items that the policies sealed with our keys forbid; each fails alone."""
+    def _forbidden(self) -> dict[int, tuple[int, Failed]]:
+        """The items that the policies sealed with our keys forbid, each with the first such slot; each fails alone."""
         items, ours = self._planned(), set(self._custody.state.slots_at(self._voice.key))
         judged = [(index, self._judged(item, ours)) for index, item in enumerate(items) if isinstance(item, Item)]
-        return {index: reason for index, reason in judged if reason is not None}
+        return {index: found for index, found in judged if found is not None}
 
-    def _judged(self, item: Item, ours: set[int]) -> Failed | None:
-        """Why one of our keys does not serve an item."""
-        group, slots = len(self._signer.roster.cards), sorted(ours.intersection(item.slots))
-        found = (forbids(self._custody.take(slot).policy, item, group) for slot in slots)
-        return next((reason for reason in found if reason is not None), None)
+    def _judged(self, item: Item, ours: set[int]) -> tuple[int, Failed] | None:
+        """Which of our keys does not serve an item, and why."""
+        roster, slots = self._signer.roster, sorted(ours.intersection(item.slots))
+        found = ((slot, forbids(self._custody.take(slot).policy, item, roster)) for slot in slots)
+        return next(((slot, reason) for slot, reason in found if reason is not None), None)
 
-    def _require_something(self) -> None:
-        """Refuse a request of which we sign nothing, so that everybody sees why at once.
+    def _require_allowed(self) -> None:
+        """Refuse a request that a policy forbids as a whole, or of which we sign nothing: everybody sees why at once.
 
         Raises:
-            Blamed: with the first item's code.
+            Blamed: with the rule's code, or the first item's.
         """
-        items, forbidden = self._planned(), self._forbidden
+        items = self._planned()
+        if self._unwanted is not None:
+            raise self._unwanted
+        forbidden = self._forbidden
         if forbidden and all(i in forbidden or isinstance(item, Impossible) for i, item in enumerate(items)):
-            first = min(forbidden)
-            raise Blamed(forbidden[first].code, (), f"nothing here may be signed; this is the reason of items[{first}]")
+            slot, reason = forbidden[first := min(forbidden)]
+            raise Blamed(reason.code, (slot,), f"items[{first}], slot {slot}: {WHY[reason.code]}; nothing else is left")
 
     def owed(self, now: int) -> list[Statement]:
         """What this enclave owes at ``now`` (ms)."""
         self.waits_for_time = False
         try:
             self._check_life(now)
-            self._require_something()
+            self._require_allowed()
             return list(self._owed(self.state, now))
         except (Blamed, Unacceptable) as error:
             return self._refuse(error.code, str(error))

@@ -115,7 +115,7 @@ SPOILT: list[tuple[str, Spoil]] = [
 
 def policy_with_a_rule_of_the_future(draft: JoinDraft) -> bytes:
     known = contents.encode(Policy(v=1, salt=Salt(secret_of("salt")), rule=draft.rule))
-    return known[:-1] + b',"max_amount":1}'
+    return known[:-1] + b',"max_amount_a_day":1}'
 
 
 @pytest.mark.parametrize(("code", "spoil"), SPOILT, ids=[f"{c}-{i}" for i, (c, _) in enumerate(SPOILT)])
