@@ -21,7 +21,7 @@ WHY: Final = {
     "subset_not_allowed": "the owner of this key has not allowed this subset",
     "blind_not_allowed": "the owner of this key allows no blind messages: nobody can see what they sign",
     "opaque_tweak": "the owner of this key has not allowed tweaks that hide what they commit to",
-    "tweak_not_allowed": "the owner of this key limits payments, from the terms' addresses and their first children only",
+    "tweak_not_allowed": "the owner of this key limits payments: it serves the terms' addresses and their children",
 }
 """In words, why a policy forbids an item, by code."""
 
