@@ -27,8 +27,8 @@ from tests.support.payments import MALLORY, SHOP, blind, every_input, payment, s
 from tests.support.world import NONE, Enclave, Member, World, quorum
 
 TREE = Terms(v=1, label="", network="regtest", tweak="tree", tree=(Leaf(depth=0, version=0xC0, script=Script(b"Q")),))
-LIMIT = {"max_amount": 50_000}
-LIST = {"outputs": (AllowedOutput(script=AllowedScript(SHOP)),)}
+LIMIT: dict[str, Any] = {"max_amount": 50_000}
+LIST: dict[str, Any] = {"outputs": (AllowedOutput(script=AllowedScript(SHOP)),)}
 
 
 class Treasury:
