@@ -17,6 +17,7 @@ from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.body import SignInput
 from keymeld_protocol.contributions import Entry, Failed, Finished
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, bad_field
+from keymeld_protocol.item_policy import WHY
 from keymeld_protocol.plan import Impossible, Item, Plan, Planned
 from keymeld_protocol.psbt import Psbt, Signed
 from keymeld_protocol.psbt import Signature as PsbtSignature
@@ -92,8 +93,10 @@ def _from_contributions(
 
 def _failed(reason: Failed, item: Planned) -> ItemError:
     """The error of an item, in words where this wallet has found it too."""
-    why = item.why if isinstance(item, Impossible) else "a signer's policy forbids it, or he could not sign it"
-    return ItemError(reason.code, item.slots, why)
+    unknown = "a signer's policy forbids it, or he could not sign it"
+    return ItemError(
+        reason.code, item.slots, item.why if isinstance(item, Impossible) else WHY.get(reason.code, unknown)
+    )
 
 
 def _from_confirm(record: Record, plan: Plan, group: GroupKey) -> tuple[ItemResult, ...]:

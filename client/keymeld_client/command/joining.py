@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+from rich.text import Text
 
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.keygen import Phase
@@ -24,13 +25,14 @@ from keymeld_protocol.wording import listed
 
 from ..client import Client
 from ..errors import KeygenEnded
-from ..joining import Allow
+from ..joining import Allow, Choice, check_choice, warnings
 from ..keygens import Keygen
 from ..link import origin_of
 from ..wallet import Wallet
 from . import words
 from .app import SHORT, App
 from .arguments import KEY, LABEL, RULE
+from .limits import Limits, limits, told
 from .reading import names_of
 from .screen import Line, table
 from .verbs import Verb
@@ -47,7 +49,7 @@ class Wish:
     enclave: XOnlyKey | None
     slot: int | None
     label: str
-    allow: Allow
+    limits: Limits
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Offer:
     slot: int | None
     seated: bool
     enclave: XOnlyKey | None
+    allow: Allow
     lines: tuple[Line, ...]
 
 
@@ -67,6 +70,7 @@ class Offer:
     keymeld join keymeld:keymeld.example#AQ… --trust-enclave 3f9a…      your approval is needed for each signature
     keymeld join keymeld:… --approve 2of3 --label Alice                 two of slots 0, 1, 2 approve
     keymeld join - < ticket.txt                                         the ticket stays out of the shell's history
+    keymeld join keymeld:… --allow bc1…:0.5btc --max-fee 20000sat       pays this address only, and up to this much
     """,
 )
 @click.argument("ticket")
@@ -88,16 +92,10 @@ class Offer:
 @click.option("--enclave", type=KEY, help="Seal to this one of the enclaves you trust.")
 @click.option("--slot", type=click.IntRange(0, 999), help="With an open ticket: this slot.")
 @click.option("--label", type=LABEL, default="", help="Your name; members see it, the coordinator does not.")
-@click.option(
-    "--alone",
-    type=click.Choice(["transactions", "blind"]),
-    help="Your key may also sign for a subset of you alone: transactions only, or blind messages too.",
-)
-@click.option("--accept-opaque-tweak", is_flag=True, help="Sign with tweaks although nobody can see what they hide.")
+@limits
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def join(app: App, /, ticket: str, slot: int | None, yes: bool, alone: str | None, accept_opaque_tweak: bool,
-         **wish: Any) -> None:  # fmt: skip
+def join(app: App, /, ticket: str, slot: int | None, yes: bool, **wish: Any) -> None:
     """Take part with a TICKET: make a key and seal it.
 
     TICKET is a text, a link, or - to read it from standard input.
@@ -108,8 +106,7 @@ def join(app: App, /, ticket: str, slot: int | None, yes: bool, alone: str | Non
     read = _ticket(ticket)
     if app.server is not None and app.server != origin_of(read.url):
         raise click.UsageError(f"this ticket is for {origin_of(read.url)}, not for {app.server}: leave --server out")
-    allow = Allow(alone is not None, alone == "blind", accept_opaque_tweak)
-    wished = Wish(ticket=read, slot=read.slot if slot is None else slot, allow=allow, **wish)
+    wished = Wish(ticket=read, slot=read.slot if slot is None else slot, **wish)
     with app.wallet(create=True) as wallet:
         offer = asyncio.run(_look(app, wallet, wished))
         if not offer.seated and not app.screen.ask(
@@ -140,7 +137,7 @@ async def _act(app: App, wallet: Wallet, wish: Wish, offer: Offer) -> int:
         watch, since = Watch(client, app.chatter), keygen.heard.chain.offset
         taken = await keygen.join(
             offer.slot, custody=wish.custody, rule=wish.rule, enclave=offer.enclave, label=wish.label,
-            allow=wish.allow,
+            allow=offer.allow,
         )  # fmt: skip
         async with watch.shown():
             watch.follow(keygen, since)
@@ -150,9 +147,17 @@ async def _act(app: App, wallet: Wallet, wish: Wish, offer: Offer) -> int:
 
 
 def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey | None, wish: Wish) -> Offer:
-    """What would be sealed, in words."""
+    """What would be sealed, in words.
+
+    Raises:
+        BadInput: an option names an address of another network or a subset that is not there, or contradicts another.
+        Refused: the choice would be unsafe.
+    """
     state, terms = keygen.state, keygen.terms
+    allow, subsets = wish.limits.allow(state, terms), state.create.subsets
     seated = slot in keygen.slots and slot not in state.holdouts()
+    if slot is not None and not seated:
+        check_choice(state, terms, Choice(slot, wish.custody, wish.rule, enclave, wish.label, allow))
     names = names_of(client, keygen.id)
     taken = [names.slot(i) for i, seat in enumerate(state.seats) if seat is not None]
     until = words.moment(state.create.expires_at)
@@ -163,16 +168,18 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey |
         ("Slot", "the first free one" if slot is None else str(slot)),
         ("Key", f"sealed to enclave {enclave.hex()}" if enclave else "stays on this device, which cannot sign yet"),
         ("Rule", words.rule_explained(wish.rule)),
-        *(("Also", line) for line in words.allowed(wish.allow)),
+        *(("Also", line) for line in told(allow, terms, subsets)),
         *(("Script", line) for line in words.scripts(terms)),
     ]
-    if state.create.subsets:
-        told = " · ".join(listed(subset) for subset in state.create.subsets)
-        rows.append(("Subsets", f"slots {told} also have keys of their own, under the same rule"))
+    if subsets:
+        rows.append(
+            ("Subsets", f"slots {' · '.join(map(listed, subsets))} also have keys of their own, under the same rule")
+        )
     lines: list[Line] = [*table(rows, ("bold",))]
+    lines += [Text(f"Beware: {line}.", "bold red") for line in warnings(wish.rule, allow)]
     if enclave is not None:
-        lines.append("The rule is sealed with the key: it cannot be tightened or taken back afterwards.")
-    return Offer(keygen.id, slot, seated, enclave, tuple(lines))
+        lines.append("All of this is sealed with the key: it cannot be tightened or taken back afterwards.")
+    return Offer(keygen.id, slot, seated, enclave, allow, tuple(lines))
 
 
 def _ticket(text: str) -> Ticket:

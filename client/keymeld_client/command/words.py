@@ -26,8 +26,6 @@ from keymeld_protocol.tweaks import told_leaf
 from keymeld_protocol.values import Message, XOnlyKey
 from keymeld_protocol.wording import slots_told
 
-from ..joining import Allow
-
 _QUORUM: Final = re.compile(r"([0-9]{1,4})of([0-9]{1,4})(?::([0-9,]+))?", re.ASCII)
 _SPAN: Final = re.compile(r"(?:[0-9]{1,9}(?:ms|s|m|h|d|w))+", re.ASCII)
 _UNITS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -236,17 +234,6 @@ def moment(at: int, form: str = "%Y-%m-%d %H:%M UTC") -> str:
         return datetime.fromtimestamp(at / 1000, UTC).strftime(form)
     except (ValueError, OverflowError, OSError):
         return f"{at} ms"
-
-
-def allowed(allow: Allow) -> list[str]:
-    """What a joiner allows beyond his rule, a line each."""
-    told = []
-    if allow.alone:
-        kind = "transactions and BLIND messages" if allow.alone_blind else "transactions, no blind messages"
-        told.append(f"a subset of this slot alone may sign with this key: {kind}")
-    if allow.opaque_tweak:
-        told.append("tweaks are accepted although nobody can see what they hide")
-    return told
 
 
 def scripts(terms: Terms) -> list[str]:
