@@ -36,6 +36,7 @@ from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS, Rule
 from keymeld_protocol.signing_state import Phase, SigningState, expected, nonces_hash
 from keymeld_protocol.statements import Statement
+from keymeld_protocol.wording import slots_told
 
 from .custody import Unacceptable
 from .signer import Nonces, NoncesGone, Signer
@@ -161,7 +162,7 @@ class SigningWork:
         forbidden = self._forbidden
         if forbidden and all(i in forbidden or isinstance(item, Impossible) for i, item in enumerate(items)):
             slot, reason = forbidden[first := min(forbidden)]
-            raise Blamed(reason.code, (slot,), f"items[{first}], slot {slot}: {WHY[reason.code]}; nothing else is left")
+            raise Blamed(reason.code, (slot,), f"nothing here may be signed; items[{first}]: {WHY[reason.code]}")
 
     def owed(self, now: int) -> list[Statement]:
         """What this enclave owes at ``now`` (ms)."""
@@ -170,8 +171,12 @@ class SigningWork:
             self._check_life(now)
             self._require_allowed()
             return list(self._owed(self.state, now))
-        except (Blamed, Unacceptable) as error:
-            return self._refuse(error.code, str(error))
+        except Blamed as error:
+            return self._refuse(
+                error.code, f"{slots_told(error.slots)}: {error.message}" if error.slots else error.message
+            )
+        except Unacceptable as error:
+            return self._refuse(error.code, error.message)
         except InvalidCrypto as error:
             return self._refuse("cannot_sign", str(error))
 

@@ -44,8 +44,8 @@ def judge(policy: Policy, slot: int, requester: int, plan: Plan, roster: Roster)
         InvalidCrypto: a key list of the roster does not aggregate.
     """
     if policy.requesters is not None and requester not in policy.requesters:
-        allowed = slots_told(policy.requesters)
-        raise Blamed("requester_not_allowed", (slot,), f"slot {requester} asks; slot {slot} signs for {allowed} only")
+        why = f"slot {requester} asks; only {slots_told(policy.requesters)} may"
+        raise Blamed("requester_not_allowed", (slot,), why)
     if not policy.transaction_rule:
         return
     payments = [_payment(index, slot, plan, roster) for index in _signed(policy, slot, plan, roster)]
@@ -73,8 +73,8 @@ def _payment(index: int, slot: int, plan: Plan, roster: Roster) -> Payment:
     own = [(number, coin) for number, coin in enumerate(spend.inputs) if coin.script in flow.own]
     for number, _ in own:
         if (index, number) not in plan.signed:
-            why = f"transactions[{index}] spends a coin of its own, input {number}, which is not signed in this request"
-            raise Blamed("own_input_missing", (slot,), f"slot {slot} signs whole payments only: {why}")
+            why = f"transactions[{index}] spends a coin of ours, input {number}, that is not signed in this request"
+            raise Blamed("own_input_missing", (slot,), why)
     change = [output for output in spend.outputs if output.script in flow.change]
     paid = [output for output in spend.outputs if output.script not in flow.change]
     spent = sum(coin.amount for _, coin in own) - sum(output.amount for output in change)
@@ -96,8 +96,8 @@ def _check_outputs(policy: Policy, slot: int, payments: Iterable[Payment], netwo
             paid[output.script] += output.amount
     for script, amount in paid.items():
         if script not in allowed:
-            why = f"{amount_text(amount)} to {address_of(script, network)}, which is not on its list"
-            raise Blamed("output_not_allowed", (slot,), f"slot {slot} does not pay {why}")
+            why = f"this request pays {amount_text(amount)} to {address_of(script, network)}, which is not allowed"
+            raise Blamed("output_not_allowed", (slot,), why)
         _check_most("output_not_allowed", slot, f"pays {address_of(script, network)}", amount, allowed[script])
 
 
@@ -108,5 +108,4 @@ def _check_most(code: str, slot: int, verb: str, asked: int, most: int | None) -
         Blamed: it is not; with ``code``.
     """
     if most is not None and asked > most:
-        why = f"this request {verb} {amount_text(asked)}; slot {slot} allows at most {amount_text(most)}"
-        raise Blamed(code, (slot,), why)
+        raise Blamed(code, (slot,), f"this request {verb} {amount_text(asked)}; allowed are {amount_text(most)}")

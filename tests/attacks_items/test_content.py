@@ -216,7 +216,7 @@ def test_attack_38_whom_the_policy_does_not_name_asks_for_nothing() -> None:
     treasury = Treasury(subsets=((1, 2),), requesters=(0, 1))
     for items in ([blind()], [blind(subset=0)]):
         code = treasury.ask(items=items, by=2)
-        assert treasury.refused(code, "slots 0 and 1 only", "slot 2 asks") and code == "requester_not_allowed"
+        assert treasury.refused(code, "only slots 0 and 1 may", "slot 2 asks") and code == "requester_not_allowed"
     assert treasury.ask(items=[blind()], by=0) is None
 
 

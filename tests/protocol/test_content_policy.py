@@ -93,12 +93,12 @@ def test_the_fee_is_limited() -> None:
     assert judged(honest(fee=1_001), max_fee=1_000) == "fee_not_allowed"
 
 
-def test_a_refusal_names_the_numbers_and_the_slot() -> None:
+def test_a_refusal_names_what_was_asked_and_what_is_allowed() -> None:
     assert why(honest(60_000, 1_000), max_amount=50_000) == (
-        "this request spends 0.00061000 BTC (61,000 sat); slot 0 allows at most 0.00050000 BTC (50,000 sat)"
+        "this request spends 0.00061000 BTC (61,000 sat); allowed are 0.00050000 BTC (50,000 sat)"
     )
-    assert "0.00060000 BTC (60,000 sat) to bcrt1p" in why(honest(), outputs=(shop(script=MALLORY),))
-    assert "at most 0.00000500 BTC (500 sat)" in why(honest(), max_fee=500)
+    assert "pays 0.00060000 BTC (60,000 sat) to bcrt1p" in why(honest(), outputs=(shop(script=MALLORY),))
+    assert "allowed are 0.00000500 BTC (500 sat)" in why(honest(), max_fee=500)
 
 
 def test_attack_33_a_thousand_transactions_under_the_limit_are_over_it_together() -> None:
