@@ -106,6 +106,8 @@ SPOILT: list[tuple[str, Spoil]] = [
     ("unknown_policy", lambda d: setattr(d, "policy", b"{}")),
     ("unknown_policy", lambda d: setattr(d, "policy", b"\xff" * 40)),
     ("unknown_policy", lambda d: setattr(d, "policy", policy_with_a_rule_of_the_future(d))),
+    ("unknown_policy", lambda d: d.allow.update(subsets=(7,))),
+    ("unknown_policy", lambda d: d.allow.update(requesters=(900,))),
     ("foreign_key", other_key_on_the_card),
     ("bad_possession", copied_card),
     ("bad_card", card_of_another_field),

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from keymeld_protocol.body import Asked, Bip86, Scalar, SignInput, Step
+from keymeld_protocol.body import Asked, Bip86, Scalar, SignInput, Step, TermsStep
+from keymeld_protocol.contributions import Failed
 from keymeld_protocol.item_policy import WHY, forbids
 from keymeld_protocol.own_scripts import GAP
 from keymeld_protocol.plan import plan
@@ -17,6 +18,7 @@ from keymeld_protocol.values import Hash, Salt
 from tests.support.payments import SHOP, blind, payment, spend
 from tests.support.world import NONE, World, secret_of
 
+ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 SCALAR = Scalar(scalar=Hash(secret_of("a scalar")))
 RULES: list[dict[str, Any]] = [
     {"outputs": (AllowedOutput(script=AllowedScript(SHOP)),)}, {"max_amount": 10**9}, {"max_fee": 10**9},
@@ -90,6 +92,24 @@ def test_under_a_transaction_rule_the_terms_address_and_its_children_are_signed(
 def test_attack_33_under_a_transaction_rule_no_other_tweak_is(steps: tuple[Step, ...], rule: dict[str, Any]) -> None:
     assert pays(*steps, accept_opaque_tweak=True, **rule) == "tweak_not_allowed"
     assert pays(*steps, accept_opaque_tweak=True) is None
+
+
+def test_attack_33_one_key_does_not_pass_for_two_by_a_scalar_that_stands_for_the_other() -> None:
+    """33: whoever knows the other secret can write the pair's key as one key and a scalar, and nobody sees a pair."""
+    world = World()
+    members = [world.member(name) for name in ("alice", "bob")]
+    keygen = world.gather(members, at=world.enclave("vault"), subsets=((0,), (1,)))
+    found = members[0].roster(keygen)
+    pair = found.keyagg(None, ())
+    second = next(s for s in (0, 1) if int.from_bytes(pair.coefficient(found.cards[s].pubkey), "big") == 1)
+    with members[1 - second].identity.signing(keygen, 1 - second, 0) as secret:
+        factor = int.from_bytes(pair.coefficient(found.cards[1 - second].pubkey), "big")
+        scalar = factor * int.from_bytes(secret.buffer, "big") % ORDER
+    steps = (Scalar(scalar=Hash(scalar.to_bytes(32, "big"))), TermsStep())
+    transaction = payment([(1_000, found.script())], [(900, SHOP)])
+    lone = plan(spend(transaction, items=[SignInput(transaction=0, input=0, subset=second, tweaks=steps)]), found)
+    policy = Policy(v=1, salt=Salt(bytes(32)), rule=NONE, alone=True, accept_opaque_tweak=True, max_amount=10**9)
+    assert forbids(policy, lone.item(0), found) == Failed("tweak_not_allowed")
 
 
 def test_an_opaque_tweak_takes_its_own_yes() -> None:
