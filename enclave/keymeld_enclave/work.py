@@ -28,7 +28,7 @@ from keymeld_protocol.payloads import (
     SigningRefuse,
     SigningRetry,
 )
-from keymeld_protocol.plan import Impossible, Item, Plan, Planned, plan_of
+from keymeld_protocol.plan import Impossible, Item, Planned, plan_of
 from keymeld_protocol.policy import Verdict
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
@@ -54,8 +54,7 @@ class SigningWork:
         self._signer = signer
         self._custody = signer.custody
         self._began = began
-        self._items: tuple[Planned, ...] = ()
-        self._unwanted: Blamed | None = None
+        self._items: tuple[Planned, ...] | Blamed | None = None
         self._attempt: Attempt | None = None
         self._nonces: Nonces | None = None
         self._live = False
@@ -110,24 +109,30 @@ class SigningWork:
             raise Blamed("bad_values", said.slots, str(error)) from None
 
     def _planned(self) -> tuple[Planned, ...]:
-        """The items; of the body they are all that is kept, since its transactions take ten times their bytes."""
-        if not self._items:
-            opening = self.heard.records[0]
-            made = plan_of(self.state, opening.statement, self._signer.roster, self._group)
-            self._unwanted = self._unwanted_of(made)
-            self._items = made.items
-            self._let_go(opening, "body")
+        """The items.
+
+        Raises:
+            Blamed: the body does not hold, or a policy forbids all of it; found out once, however often it is asked.
+        """
+        if self._items is None:
+            self._items = self._plan()
+        if isinstance(self._items, Blamed):
+            raise self._items.with_traceback(None)
         return self._items
 
-    def _unwanted_of(self, made: Plan) -> Blamed | None:
-        """What the policies sealed with our keys hold against the whole request."""
-        requester, roster = self.state.consent.requester, self._signer.roster
+    def _plan(self) -> tuple[Planned, ...] | Blamed:
+        """Read the body and judge it; only its items are kept, since its transactions take ten times their bytes."""
+        opening, roster = self.heard.records[0], self._signer.roster
         try:
+            made = plan_of(self.state, opening.statement, roster, self._group)
             for slot in _needed(self._voice, self.state, self._custody.state):
-                content_policy.judge(self._custody.take(slot).policy, slot, requester, made, roster)
+                sealed = self._custody.take(slot).policy
+                content_policy.judge(sealed, slot, self.state.consent.requester, made, roster)
+            return made.items
         except Blamed as error:
             return error
-        return None
+        finally:
+            self._let_go(opening, "body")
 
     def _reading(self) -> Attempt:
         if self._attempt is None:
@@ -150,16 +155,13 @@ class SigningWork:
         found = ((slot, forbids(self._custody.take(slot).policy, item, roster)) for slot in slots)
         return next(((slot, reason) for slot, reason in found if reason is not None), None)
 
-    def _require_allowed(self) -> None:
-        """Refuse a request that a policy forbids as a whole, or of which we sign nothing: everybody sees why at once.
+    def _require_something(self) -> None:
+        """Refuse a request of which we sign nothing, so that everybody sees why at once.
 
         Raises:
-            Blamed: with the rule's code, or the first item's.
+            Blamed: with the first item's code.
         """
-        items = self._planned()
-        if self._unwanted is not None:
-            raise self._unwanted
-        forbidden = self._forbidden
+        items, forbidden = self._planned(), self._forbidden
         if forbidden and all(i in forbidden or isinstance(item, Impossible) for i, item in enumerate(items)):
             slot, reason = forbidden[first := min(forbidden)]
             raise Blamed(reason.code, (slot,), f"nothing here may be signed; items[{first}]: {WHY[reason.code]}")
@@ -169,7 +171,7 @@ class SigningWork:
         self.waits_for_time = False
         try:
             self._check_life(now)
-            self._require_allowed()
+            self._require_something()
             return list(self._owed(self.state, now))
         except Blamed as error:
             return self._refuse(

@@ -10,16 +10,17 @@ nothing, and neither does an output to the group's internal key with somebody el
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .derivation import children
 from .keyagg import taproot_tweak
 from .secp256k1 import point_tweak_add
+from .transaction import Spend, key_hash_script
 from .tweaks import Steps, child_steps, terms_root
 
 if TYPE_CHECKING:
     from .roster import Roster
-    from .transaction import Spend
 
 GAP: Final = 20
 """Children 0…19 of each branch count as own: further than a wallet looks ahead (BIP-44), nobody may be led."""
@@ -83,18 +84,27 @@ class OwnScripts:
 
         A subset is fewer people than the group: what goes from the group to a subset is paid out, and no change.
         ``payers``: further scripts that pay, with their slots; ``slot``: as the owner of one slot sees it, whose own
-        are the key lists with him in it.
+        are the key lists with him in it. Seen by all, P2WPKH of a lone key is own too; a policy never spends it.
 
         Raises:
             InvalidCrypto: as `find`.
         """
         scripts = {output.script for output in (*spend.inputs, *spend.outputs)}
         found = {script: whose.slots for script in scripts if (whose := self.find(script)) is not None}
-        lists = {script: slots for script, slots in found.items() if slot is None or slot in slots}
+        if slot is None:
+            lists = found | {script: slots for script, slots in self._hashed.items() if script in scripts}
+        else:
+            lists = {script: slots for script, slots in found.items() if slot in slots}
         own = {**(payers or {}), **lists}
         paying = {own[coin.script] for coin in spend.inputs if coin.script in own}
         change = frozenset(script for script, slots in lists.items() if all(payer <= slots for payer in paying))
         return Flow(own, change)
+
+    @cached_property
+    def _hashed(self) -> dict[bytes, frozenset[int]]:
+        """The P2WPKH scripts of key lists of one, whose coins are spent by blind ECDSA messages."""
+        lists = (self._roster.slots_of(subset) for subset in self._lists)
+        return {key_hash_script(self._roster.cards[s[0]].pubkey): frozenset(s) for s in lists if len(s) == 1}
 
     def _compute(self, subset: int | None, childless: bool) -> None:
         """Add the address of a key list, or those of its children; of two lists of the same slots the first stands."""

@@ -2,17 +2,19 @@
 
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from examples.regtest import Coin, transaction
-from keymeld_protocol import contents, plan
+from keymeld_protocol import contents, libmusig, plan
 from keymeld_protocol.body import (
     Asked,
     Bip86,
     Body,
     RawTransaction,
     Scalar,
+    SignEcdsa,
     SignInput,
     SignMessage,
     Spent,
@@ -22,7 +24,6 @@ from keymeld_protocol.body import (
 from keymeld_protocol.contents import Script
 from keymeld_protocol.errors import BadInput, Blamed
 from keymeld_protocol.plan import Plan, needed_slots, plan_of, read_body
-from keymeld_protocol.roster import Roster
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.statements import make
 from keymeld_protocol.transaction import Spend
@@ -111,6 +112,18 @@ def test_attack_16_another_amount_is_another_message(house: House) -> None:
     item = SignInput(transaction=0, input=0)
     one, two = (plan.plan(body(item, transactions=(t,)), house.roster) for t in (honest, lying))
     assert one.item(0).message != two.item(0).message
+
+
+def test_ecdsa_is_a_blind_message_for_the_one_key_of_a_list_untweaked(house: House) -> None:
+    item = plan.plan(body(SignEcdsa(message=Message(MESSAGE), subset=1)), house.roster).item(0)
+    assert (item.slots, item.message, item.ecdsa, item.blind, item.opaque) == ((2,), MESSAGE, True, True, False)
+    assert item.keyagg.point == house.roster.cards[2].pubkey
+
+
+@pytest.mark.parametrize("subset", [None, 0])
+def test_ecdsa_for_several_keys_is_impossible(house: House, subset: int | None) -> None:
+    (item,) = plan.plan(body(SignEcdsa(message=Message(MESSAGE), subset=subset)), house.roster).items
+    assert isinstance(item, plan.Impossible) and item.code == "ecdsa_needs_one_key"
 
 
 def test_a_message_is_signed_as_it_is(house: House) -> None:
@@ -250,10 +263,13 @@ def test_a_plan_depends_on_the_roster_it_is_made_for(house: House) -> None:
     assert one.item(0).keyagg.output != two.item(0).keyagg.output
 
 
-def test_a_request_of_endless_tweaks_is_refused_before_anybody_aggregates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everybody plans before anybody consents: what a plan may cost is bounded."""
-    monkeypatch.setattr(Roster, "slots_of", lambda *_: tuple(range(100)))
+def test_attack_21_endless_tweaks_never_aggregate_the_keys_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody plans before anybody consents: the work is one step for each tweak, however many the keys."""
     steps: list[tuple[Step, ...]] = [(Scalar(scalar=Hash(i.to_bytes(32, "big"))), *[Bip86()] * 7) for i in range(1, 31)]
-    items = tuple(SignMessage(message=Message(MESSAGE), tweaks=tweaks) for tweaks in steps)
-    with pytest.raises(BadInput, match="24000 steps"):
-        plan.plan(Body(v=1, transactions=(), items=items, memo=""), Roster.__new__(Roster))
+    items = tuple(SignMessage(message=Message(MESSAGE), tweaks=tweaks) for tweaks in [*steps, *steps])
+    house.roster.keyagg()
+    aggregated, tweaked = Mock(), Mock(wraps=libmusig.tweak_add)
+    monkeypatch.setattr(libmusig, "pubkey_agg", aggregated)
+    monkeypatch.setattr(libmusig, "tweak_add", tweaked)
+    plan.plan(Body(v=1, transactions=(), items=items, memo=""), house.roster)
+    assert (aggregated.call_count, tweaked.call_count) == (0, 30 * 8)
