@@ -164,8 +164,8 @@ def check_choice(state: KeygenState, terms: Terms, choice: Choice) -> None:
 
     Raises:
         BadInput: the policy contradicts itself or this keygen, or is too long for an envelope.
-        Refused: hybrid custody, a delay, a key that whoever finds an open ticket could use, or terms with a tweak that
-            hides what it commits to.
+        Refused: hybrid custody, a key that whoever finds an open ticket could use, or terms with a tweak that hides
+            what it commits to.
     """
     policy = _policy(choice)
     if len(contents.encode(policy)) > MAX_POLICY:
@@ -178,8 +178,6 @@ def check_choice(state: KeygenState, terms: Terms, choice: Choice) -> None:
         raise Refused(Reason.NOT_ALLOWED, why, field="terms.root")
     if choice.custody == "hybrid":
         raise Refused(Reason.NOT_ALLOWED, "custody hybrid: devices cannot sign yet", field="custody")
-    if choice.rule.delay_ms is not None:
-        raise Refused(Reason.NOT_ALLOWED, "no enclave can enforce a delay yet", field="rule.delay_ms")
     unasked = choice.custody == "sealed" and choice.rule.approval == "none"
     if unasked and state.create.open and choice.allow.requesters is None:
         why = "with open tickets anybody may sit in the other slots; rule none would let him sign with this key alone"
