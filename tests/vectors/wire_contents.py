@@ -125,6 +125,7 @@ def _bad() -> list[tuple[str, str, str, str, str]]:
     ).decode()
     body = contents.encode(bodies(tell().roster)[1]).decode()
     policy = policy_of(1).decode()
+    paid = '{"script":"51"}'
     blind = policy[:-1] + ',"alone":true,"alone_blind":true'
     tree = contents.encode(cast_tree()).decode()
     steps = '"tweaks":[{"tweak":"child","path":[0]}]'
@@ -165,7 +166,7 @@ def _bad() -> list[tuple[str, str, str, str, str]]:
         ("nobody may ask", "Policy", policy[:-1] + ',"requesters":[]}', "bad_field", "requesters"),
         ("a subset twice", "Policy", policy[:-1] + ',"subsets":[0,0]}', "bad_field", "subsets"),
         ("nothing may be paid", "Policy", policy[:-1] + ',"outputs":[]}', "bad_field", "outputs"),
-        ("a script twice", "Policy", policy[:-1] + ',"outputs":[{"script":"51"},{"script":"51"}]}', "bad_field", "outputs"),
+        ("a script twice", "Policy", policy[:-1] + f',"outputs":[{paid},{paid}]}}', "bad_field", "outputs"),
         ("an empty script", "Policy", policy[:-1] + ',"outputs":[{"script":""}]}', "bad_field", "outputs"),
         ("an amount of null", "Policy", policy[:-1] + ',"max_amount":null}', "bad_field", "policy"),
         ("a limit of the future", "Policy", policy[:-1] + ',"max_a_day":1}', "bad_field", "max_a_day"),
