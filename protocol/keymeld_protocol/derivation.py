@@ -62,6 +62,11 @@ def children(aggregate: bytes, branch: int, count: int) -> tuple[bytes, ...]:
     return tuple(_child(point, chain, index)[1] for index in range(count))
 
 
+def path_told(path: Sequence[int]) -> str:
+    """A path as descriptors write it: ``0/5``."""
+    return "/".join(map(str, path))
+
+
 def _child(point: bytes, chain: bytes, index: int) -> tuple[bytes, bytes, bytes]:
     """One step of BIP-32's CKDpub: the tweak, and the child's point and chain code.
 

@@ -1,7 +1,8 @@
 """A group's own scripts: whose coins an input spends, and to whom an output comes back.
 
     key list ─▶ aggregate key ─┬─ the terms' tweak ──────────────────────────────▶ the list's address
-                               └─ child (0|1)/n, n < GAP ─ the terms' tweak ─────▶ receive and change addresses
+                               ├─ child (0|1)/n, n < GAP ─ the terms' tweak ─────▶ receive and change addresses
+                               └─ of one slot: P2WPKH ──────────────────────────▶ what ECDSA can spend
 
 They are computed from the roster and nothing else (CRYPTO §6): what a PSBT or an item's tweaks call ours counts for
 nothing, and neither does an output to the group's internal key with somebody else's script tree.
@@ -10,7 +11,6 @@ nothing, and neither does an output to the group's internal key with somebody el
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .derivation import children
@@ -29,14 +29,19 @@ BRANCHES: Final = (0, 1)
 """Receive and change."""
 
 _TAPROOT: Final = b"\x51\x20"
+_FORMS: Final = {(34, _TAPROOT), (22, b"\x00\x14")}
 
 
 class Own(NamedTuple):
-    """Whose script it is: the subset (None: the whole group), the child's path (None: no child), and the slots."""
+    """Whose script it is: the subset (None: the whole group), the child's path (None: no child), and the slots.
+
+    ``hashed``: it is P2WPKH, and no SignInput spends it.
+    """
 
     subset: int | None
     path: tuple[int, int] | None
     slots: frozenset[int]
+    hashed: bool = False
 
     @property
     def tweaks(self) -> Steps | None:
@@ -71,7 +76,7 @@ class OwnScripts:
         Raises:
             InvalidCrypto: a key list does not aggregate; nothing can be said of any script that is not known yet.
         """
-        if len(script) != 34 or not script.startswith(_TAPROOT):
+        if (len(script), script[:2]) not in _FORMS:
             return None
         while script not in self._found and self._done < 2 * len(self._lists):
             childless = self._done < len(self._lists)
@@ -84,27 +89,22 @@ class OwnScripts:
 
         A subset is fewer people than the group: what goes from the group to a subset is paid out, and no change.
         ``payers``: further scripts that pay, with their slots; ``slot``: as the owner of one slot sees it, whose own
-        are the key lists with him in it. Seen by all, P2WPKH of a lone key is own too; a policy never spends it.
+        are the key lists with him in it; not P2WPKH, whose coins no SignInput spends and no policy judges.
 
         Raises:
             InvalidCrypto: as `find`.
         """
         scripts = {output.script for output in (*spend.inputs, *spend.outputs)}
-        found = {script: whose.slots for script in scripts if (whose := self.find(script)) is not None}
-        if slot is None:
-            lists = found | {script: slots for script, slots in self._hashed.items() if script in scripts}
-        else:
-            lists = {script: slots for script, slots in found.items() if slot in slots}
+        found = {script: whose for script in scripts if (whose := self.find(script)) is not None}
+        lists = {
+            script: whose.slots
+            for script, whose in found.items()
+            if slot is None or (slot in whose.slots and not whose.hashed)
+        }
         own = {**(payers or {}), **lists}
         paying = {own[coin.script] for coin in spend.inputs if coin.script in own}
         change = frozenset(script for script, slots in lists.items() if all(payer <= slots for payer in paying))
         return Flow(own, change)
-
-    @cached_property
-    def _hashed(self) -> dict[bytes, frozenset[int]]:
-        """The P2WPKH scripts of key lists of one, whose coins are spent by blind ECDSA messages."""
-        lists = (self._roster.slots_of(subset) for subset in self._lists)
-        return {key_hash_script(self._roster.cards[s[0]].pubkey): frozenset(s) for s in lists if len(s) == 1}
 
     def _compute(self, subset: int | None, childless: bool) -> None:
         """Add the address of a key list, or those of its children; of two lists of the same slots the first stands."""
@@ -112,6 +112,8 @@ class OwnScripts:
         aggregate = self._roster.keyagg(subset, ()).point
         if childless:
             self._found.setdefault(self._script(aggregate), Own(subset, None, slots))
+            if len(slots) == 1:
+                self._found.setdefault(key_hash_script(aggregate), Own(subset, None, slots, hashed=True))
             return
         for branch in BRANCHES:
             for index, child in enumerate(children(aggregate, branch, GAP)):

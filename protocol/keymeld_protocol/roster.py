@@ -12,8 +12,8 @@ from functools import cached_property
 
 from . import contents
 from .contents import Card, Terms
-from .derivation import synthetic_xpub
-from .descriptor import taproot_descriptor
+from .derivation import path_told, synthetic_xpub
+from .descriptor import BOTH_BRANCHES, child_descriptor, taproot_descriptor
 from .errors import BadInput, Blamed, InvalidCrypto, Reason, Refused
 from .keyagg import KeyAgg
 from .keygen import KeygenState, Phase
@@ -82,9 +82,9 @@ class Roster:
         """The taproot address of a child."""
         return taproot_address(self.child(path, subset).output, self.terms.network)
 
-    def script(self, subset: int | None = None) -> bytes:
-        """The scriptPubKey that the group, or a subset, spends from."""
-        return taproot_script(self.keyagg(subset).output)
+    def script(self, subset: int | None = None, steps: Steps | None = None) -> bytes:
+        """The scriptPubKey that the group, or a subset, spends from; ``steps`` as for `keyagg`."""
+        return taproot_script(self.keyagg(subset, steps).output)
 
     def address(self, subset: int | None = None) -> str:
         """The taproot address of the group, or of a subset."""
@@ -93,6 +93,17 @@ class Roster:
     def descriptor(self, subset: int | None = None) -> str:
         """The same address as a descriptor with its checksum (BIP-390), for watch-only wallets."""
         return taproot_descriptor(self.keyagg(subset))
+
+    def child_descriptor(self, path: tuple[int, ...] | None = None, subset: int | None = None) -> str:
+        """One child's address as a descriptor, or without ``path`` all receive and change addresses (BIP-389).
+
+        Raises:
+            BadInput: all of them, of a key with scripts beside it: no descriptor can say that.
+        """
+        if path is not None and self.terms.tweak in ("tree", "root"):
+            return taproot_descriptor(self.child(path, subset))
+        told = BOTH_BRANCHES if path is None else path_told(path)
+        return child_descriptor(self.xpub(subset), told, self.terms.tweak)
 
     def summary(self, spend: Spend, payers: Mapping[bytes, frozenset[int]]) -> Summary:
         """Who gets what from a transaction: what is own, and which outputs come back, is said by `OwnScripts.flow`.
@@ -104,7 +115,7 @@ class Roster:
 
     @cached_property
     def own(self) -> OwnScripts:
-        """Every script of ours: of the group, of its subsets, and of their children up to the gap limit."""
+        """Every script of ours: of the group, its subsets, their children up to the gap limit, and single keys."""
         return OwnScripts(self)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from .body import BareRoot, Bip86, Child, Scalar, Step, TermsStep, XOnlyScalar
 from .contents import Leaf, Terms
-from .derivation import child_tweaks
+from .derivation import child_tweaks, path_told
 from .errors import InvalidCrypto
 from .keyagg import KeyAgg, Tweak, aggregate, taproot_tweak
 from .secp256k1 import xonly
@@ -62,6 +62,28 @@ def child_steps(path: tuple[int, ...]) -> Steps:
 def told_leaf(leaf: Leaf) -> str:
     """One leaf in a line, as it is shown before anybody joins."""
     return f"depth {leaf.depth}, version 0x{leaf.version:02x}, script {leaf.script.hex()}"
+
+
+def told_steps(steps: Steps) -> str:
+    """An item's tweaks in their order: ``child 0/5, then the tweak of the terms``."""
+    return ", then ".join(map(_told, steps)) or "no tweak"
+
+
+def _told(step: Step) -> str:
+    """One step; what is hidden is shown by what hides it."""
+    match step:
+        case TermsStep():
+            return "the tweak of the terms"
+        case Child(path=path):
+            return f"child {path_told(path)}"
+        case Bip86():
+            return "the tweak of BIP-86"
+        case BareRoot(root=root):
+            return f"script root {root.hex()}"
+        case Scalar(scalar=scalar):
+            return f"plain tweak {scalar.hex()}"
+        case XOnlyScalar(scalar=scalar):
+            return f"x-only tweak {scalar.hex()}"
 
 
 def _tweaks(made: KeyAgg, terms: Terms, step: Step) -> tuple[Tweak, ...]:

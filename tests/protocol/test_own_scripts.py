@@ -10,7 +10,7 @@ from keymeld_protocol.body import Bip86, Child, Step
 from keymeld_protocol.contents import Leaf, Script, Terms
 from keymeld_protocol.own_scripts import GAP, Own
 from keymeld_protocol.roster import Roster
-from keymeld_protocol.transaction import taproot_script
+from keymeld_protocol.transaction import key_hash_script, taproot_script
 from keymeld_protocol.tweaks import child_steps
 from tests.support.world import World
 
@@ -52,6 +52,12 @@ def test_an_own_script_names_the_tweaks_of_the_item_that_spends_it() -> None:
         steps = None if path is None else child_steps(path)
         found = roster.own.find(taproot_script(roster.keyagg(0, steps).output))
         assert found is not None and (found.subset, found.tweaks) == (0, steps)
+
+
+def test_the_key_hash_of_a_single_key_is_own_and_says_that_ecdsa_spends_it() -> None:
+    roster = fresh()
+    scripts = [key_hash_script(card.pubkey) for card in roster.cards]
+    assert [roster.own.find(script) for script in scripts] == [None, Own(1, None, frozenset({1}), hashed=True), None]
 
 
 @pytest.mark.parametrize("path", [(0, GAP), (1, GAP), (2, 0), (0,), (0, 0, 0)])

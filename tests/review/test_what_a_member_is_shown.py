@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pytest
 
 from keymeld_client.asking import make_body
-from keymeld_client.command.signings import _preview
+from keymeld_client.command.requesting import _preview
 from keymeld_client.telling import tell
 from keymeld_protocol.body import RawTransaction, SignInput, Spent, Transaction
 from keymeld_protocol.contents import Script
