@@ -35,6 +35,7 @@ from keymeld_protocol.plan import Impossible, Item, Planned, plan_of
 from keymeld_protocol.policy import Consent, Verdict
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
+from keymeld_protocol.sealed_policy import Policy
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS
 from keymeld_protocol.signing_state import Phase, SigningState, expected, nonces_hash
@@ -131,9 +132,9 @@ class SigningWork:
         opening, roster = self.heard.records[0], self._signer.roster
         try:
             made = plan_of(self.state, opening.statement, roster, self._group)
-            for slot in _needed(self._voice, self.state, self._custody.state):
-                sealed = self._custody.take(slot).policy
-                content_policy.judge(sealed, slot, self.state.consent.requester, made, roster)
+            for slot, sealed in self._policies.items():
+                if slot in self.state.request.slots:
+                    content_policy.judge(sealed, slot, self.state.consent.requester, made, roster)
             return made.items
         except Blamed as error:
             return error
@@ -151,15 +152,20 @@ class SigningWork:
     @cached_property
     def _forbidden(self) -> dict[int, tuple[int, Failed]]:
         """The items that the policies sealed with our keys forbid, each with the first such slot; each fails alone."""
-        items, ours = self._planned(), self._ours
-        judged = [(index, self._judged(item, ours)) for index, item in enumerate(items) if isinstance(item, Item)]
+        judged = [(i, self._judged(item)) for i, item in enumerate(self._planned()) if isinstance(item, Item)]
         return {index: found for index, found in judged if found is not None}
 
-    def _judged(self, item: Item, ours: set[int]) -> tuple[int, Failed] | None:
+    def _judged(self, item: Item) -> tuple[int, Failed] | None:
         """Which of our keys does not serve an item, and why."""
-        roster, slots = self._signer.roster, sorted(ours.intersection(item.slots))
-        found = ((slot, forbids(self._custody.take(slot).policy, item, roster)) for slot in slots)
+        policies, roster = self._policies.items(), self._signer.roster
+        found = ((slot, forbids(policy, item, roster)) for slot, policy in policies if slot in item.slots)
         return next(((slot, reason) for slot, reason in found if reason is not None), None)
+
+    @cached_property
+    def _policies(self) -> dict[int, Policy]:
+        """The policies sealed with our keys, each kind of them once."""
+        sealed = {slot: self._custody.take(slot).policy for slot in sorted(self._ours)}
+        return content_policy.distinct(sealed, self._signer.roster)
 
     def _require_something(self) -> None:
         """Refuse a request of which we sign nothing, so that everybody sees why at once.

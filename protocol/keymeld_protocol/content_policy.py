@@ -14,8 +14,10 @@ that spend the same coin count twice.  Everything comes from the plan and the ro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
+
+from msgspec import structs
 
 from .contents import Network
 from .errors import Blamed
@@ -23,9 +25,13 @@ from .item_policy import forbids
 from .plan import Plan
 from .roster import Roster
 from .sealed_policy import Policy
+from .shapes import Rule
 from .summary import amount_text
 from .transaction import Output, address_of
+from .values import Salt
 from .wording import slots_told
+
+_NO_SALT, _NO_RULE = Salt(bytes(Salt.size)), Rule(approval="none")
 
 
 class Payment(NamedTuple):
@@ -34,6 +40,18 @@ class Payment(NamedTuple):
     spent: int
     fee: int
     paid: tuple[Output, ...]
+
+
+def distinct(policies: Mapping[int, Policy], roster: Roster) -> dict[int, Policy]:
+    """One slot for all those that sit in the same key lists and allow the same: what is said of it is said of all.
+
+    Salts and approval rules make no difference here.  An enclave with 200 slots of a kind judges a request once.
+    """
+    found: dict[tuple[Policy, tuple[int, ...]], int] = {}
+    for slot, policy in policies.items():
+        lists = tuple(index for index, subset in enumerate(roster.subsets) if slot in subset)
+        found.setdefault((structs.replace(policy, salt=_NO_SALT, rule=_NO_RULE), lists), slot)
+    return {slot: policies[slot] for slot in found.values()}
 
 
 def judge(policy: Policy, slot: int, requester: int, plan: Plan, roster: Roster) -> None:

@@ -1,5 +1,6 @@
 """What a sealed policy says about a whole request: who asks, what goes to whom, what it costs (attack 33)."""
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -17,7 +18,7 @@ from keymeld_protocol.transaction import taproot_script
 from keymeld_protocol.tweaks import child_steps
 from keymeld_protocol.values import Salt
 from tests.support.payments import MALLORY, SHOP, blind, every_input, payment, spend
-from tests.support.world import NONE, World
+from tests.support.world import NONE, SELF, World
 
 PAIR, ALONE, OTHERS = 0, 1, 2
 SUBSETS = ((0, 1), (0,), (1, 2))
@@ -250,3 +251,15 @@ def test_every_input_of_a_payment_by_a_subset_of_one_is_its_own() -> None:
     )
     assert judged(alone, alone=True, max_amount=8_999) == "amount_not_allowed"
     assert judged(alone, alone=True, max_amount=9_000, outputs=(shop(),)) is None
+
+
+# Many slots of a kind ---------------------------------------------------------------------------------------------
+
+
+def test_slots_that_allow_the_same_in_the_same_key_lists_are_judged_once() -> None:
+    same = [Policy(v=1, salt=Salt(bytes([n]) * 32), rule=rule, max_fee=1) for n, rule in ((1, NONE), (2, SELF))]
+    bare = replace(group(), subsets=())
+    assert content_policy.distinct({0: same[0], 2: same[1]}, bare) == {0: same[0]}
+    assert content_policy.distinct({0: same[0], 2: same[1]}, group()).keys() == {0, 2}, "0 sits alone too"
+    other = Policy(v=1, salt=Salt(bytes(32)), rule=NONE, max_fee=2)
+    assert content_policy.distinct({0: same[0], 1: other, 2: same[1]}, bare).keys() == {0, 1}
