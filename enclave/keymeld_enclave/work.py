@@ -15,13 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
-from functools import cached_property
 
-from keymeld_protocol import content_policy, contributions, policy
+from keymeld_protocol import contributions, policy
 from keymeld_protocol.attempt import Attempt
-from keymeld_protocol.contributions import Entry, Failed, Finished
+from keymeld_protocol.contributions import Entry
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
-from keymeld_protocol.item_policy import WHY, forbids
 from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.payloads import (
     AttemptOpened,
@@ -31,11 +29,10 @@ from keymeld_protocol.payloads import (
     SigningRefuse,
     SigningRetry,
 )
-from keymeld_protocol.plan import Impossible, Item, Planned, plan_of
+from keymeld_protocol.plan import plan_of
 from keymeld_protocol.policy import Consent, Verdict
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
-from keymeld_protocol.sealed_policy import Policy
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS
 from keymeld_protocol.signing_state import Phase, SigningState, expected, nonces_hash
@@ -43,6 +40,7 @@ from keymeld_protocol.statements import Statement
 from keymeld_protocol.wording import slots_told
 
 from .custody import Unacceptable
+from .judging import Judged, judged
 from .signer import Nonces, NoncesGone, Signer
 from .voice import Voice
 
@@ -58,7 +56,7 @@ class SigningWork:
         self._signer = signer
         self._custody = signer.custody
         self._began = began
-        self._items: tuple[Planned, ...] | Blamed | None = None
+        self._found: Judged | Blamed | None = None
         self._attempt: Attempt | None = None
         self._nonces: Nonces | None = None
         self._live = False
@@ -111,31 +109,30 @@ class SigningWork:
         if sealed is None:
             raise Blamed("missing_blob", said.slots, "the sealed values were not delivered")
         try:
-            return contributions.decode(self._group.open_in(said, "values", sealed), self.state.request.items)
+            return contributions.decode(self._group.open_in(said, "values", sealed), len(self._reading().places))
         except (InvalidCrypto, BadInput) as error:
             raise Blamed("bad_values", said.slots, str(error)) from None
 
-    def _planned(self) -> tuple[Planned, ...]:
-        """The items.
+    @property
+    def _judged(self) -> Judged:
+        """The items, and what our policies say of them.
 
         Raises:
             Blamed: the body does not hold, or a policy forbids all of it; found out once, however often it is asked.
         """
-        if self._items is None:
-            self._items = self._plan()
-        if isinstance(self._items, Blamed):
-            raise self._items.with_traceback(None)
-        return self._items
+        if self._found is None:
+            self._found = self._judge()
+        if isinstance(self._found, Blamed):
+            raise self._found.with_traceback(None)
+        return self._found
 
-    def _plan(self) -> tuple[Planned, ...] | Blamed:
+    def _judge(self) -> Judged | Blamed:
         """Read the body and judge it; only its items are kept, since its transactions take ten times their bytes."""
         opening, roster = self.heard.records[0], self._signer.roster
         try:
             made = plan_of(self.state, opening.statement, roster, self._group)
-            for slot, sealed in self._policies.items():
-                if slot in self.state.request.slots:
-                    content_policy.judge(sealed, slot, self.state.consent.requester, made, roster)
-            return made.items
+            policies = {slot: self._custody.take(slot).policy for slot in sorted(self._ours)}
+            return judged(made, self.state.consent.requester, policies, roster)
         except Blamed as error:
             return error
         finally:
@@ -143,47 +140,16 @@ class SigningWork:
 
     def _reading(self) -> Attempt:
         if self._attempt is None:
-            state = self.state
-            forbidden = {index: reason for index, (_, reason) in self._forbidden.items()}
-            self._attempt = Attempt(state.attempt, self._planned(), state.signers, self._signer.roster)
-            self._attempt.refuse(forbidden)
+            self._attempt = Attempt.of(self.state, self._judged.items, self._signer.roster)
+            self._attempt.refuse(self._judged.forbidden)
         return self._attempt
-
-    @cached_property
-    def _forbidden(self) -> dict[int, tuple[int, Failed]]:
-        """The items that the policies sealed with our keys forbid, each with the first such slot; each fails alone."""
-        judged = [(i, self._judged(item)) for i, item in enumerate(self._planned()) if isinstance(item, Item)]
-        return {index: found for index, found in judged if found is not None}
-
-    def _judged(self, item: Item) -> tuple[int, Failed] | None:
-        """Which of our keys does not serve an item, and why."""
-        policies, roster = self._policies.items(), self._signer.roster
-        found = ((slot, forbids(policy, item, roster)) for slot, policy in policies if slot in item.slots)
-        return next(((slot, reason) for slot, reason in found if reason is not None), None)
-
-    @cached_property
-    def _policies(self) -> dict[int, Policy]:
-        """The policies sealed with our keys, each kind of them once."""
-        sealed = {slot: self._custody.take(slot).policy for slot in sorted(self._ours)}
-        return content_policy.distinct(sealed, self._signer.roster)
-
-    def _require_something(self) -> None:
-        """Refuse a request of which we sign nothing, so that everybody sees why at once.
-
-        Raises:
-            Blamed: with the first item's code.
-        """
-        items, forbidden = self._planned(), self._forbidden
-        if forbidden and all(i in forbidden or isinstance(item, Impossible) for i, item in enumerate(items)):
-            slot, reason = forbidden[first := min(forbidden)]
-            raise Blamed(reason.code, (slot,), f"nothing here may be signed; items[{first}]: {WHY[reason.code]}")
 
     def owed(self, now: int) -> list[Statement]:
         """What this enclave owes at ``now`` (ms)."""
         self.waits_for_time = False
         try:
             self._check_life(now)
-            self._require_something()
+            self._judged  # noqa: B018 - a request that may not be signed is refused at once
             return list(self._owed(self.state, now))
         except Blamed as error:
             return self._refuse(
@@ -253,7 +219,7 @@ class SigningWork:
         state, consent, ours, waiting = self.state, self._consent(), self._ours, False
         if state.request.expires_at <= now:
             raise Blamed("expired", (), "the request has expired by this enclave's clock")
-        for key_list in {policy.as_key_list(item.slots) for item in self._planned()}:
+        for key_list in {policy.as_key_list(item.slots) for item in self._judged.items}:
             for slot in sorted(ours & key_list):
                 rule = self._custody.take(slot).policy.rule
                 verdict = policy.evaluate(rule, slot, key_list, consent, now)
@@ -291,11 +257,11 @@ class SigningWork:
         if step == "signatures":
             return self._signer.alone(attempt)
         if step == "both":
-            return self._signer.both(self.heard.stream, attempt)
+            return self._signer.both(attempt)
         if step == "nonces":
             self.wipe()
             self._nonces = Nonces(attempt.number)
-            return self._signer.nonces(self.heard.stream, attempt, self._nonces)
+            return self._signer.nonces(attempt, self._nonces)
         if self._nonces is None:
             raise NoncesGone(f"attempt {attempt.number}")
         nonces, self._nonces = self._nonces, None
@@ -305,15 +271,14 @@ class SigningWork:
             nonces.wipe()
 
     def _confirm(self, attempt: Attempt) -> Statement:
-        """The verified signatures, sealed to the group.
+        """The verified signatures and pre-signatures, sealed to the group.
 
         Raises:
             Blamed: they do not verify; names whose psig is at fault.
         """
-        found = attempt.results()
-        entries = tuple(Finished(signature=r) if isinstance(r, bytes) else r for r in found)
+        made = attempt.made()
         self._said.add((attempt.number, "confirm"))
-        sealed = self._sealed("signing.confirm", "signatures", entries)
+        sealed = self._sealed("signing.confirm", "signatures", made)
         return self._voice.say(self.heard, SigningConfirm, attempt=attempt.number, **sealed)
 
     def _confirmation(self, state: SigningState, now: int) -> Iterable[Statement]:
