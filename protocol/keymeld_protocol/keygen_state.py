@@ -1,0 +1,112 @@
+"""A keygen as its log tells it: who sits in which slot, who is missing, and whom the stream concerns.
+
+Nothing here moves: ``keygen.apply`` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from .errors import Reason, Refused
+from .payloads import KeygenCreate, KeygenJoin
+from .schnorr import tagged_hash
+from .values import Hash, Id, XOnlyKey
+from .wording import slots_told
+
+
+class Phase(StrEnum):
+    """Where a keygen stands."""
+
+    COLLECTING = "collecting"
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A filled slot: its join, whether it is ready, and who has confirmed the roster for it."""
+
+    join: KeygenJoin
+    id: Id
+    at: int
+    ready: bool
+    confirmed: Literal["participant", "enclave"] | None = None
+
+
+@dataclass(frozen=True)
+class Freed:
+    """A slot that became free again, and why."""
+
+    slot: int
+    by: XOnlyKey
+    code: str
+
+
+@dataclass(frozen=True)
+class KeygenState:
+    """A keygen as its log tells it."""
+
+    stream: Id
+    create: KeygenCreate
+    phase: Phase
+    seats: tuple[Seat | None, ...]
+    roster: Hash | None = None
+    freed: tuple[Freed, ...] = ()
+    generations: Mapping[XOnlyKey, int] = field(default_factory=dict)
+    joined: Mapping[int, int] = field(default_factory=dict)
+    notes: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def joins(self) -> tuple[KeygenJoin, ...]:
+        """The joins of a keygen whose slots are all filled, by slot.
+
+        Raises:
+            Refused: some slot is free.
+        """
+        joins = tuple(seat.join for seat in self.seats if seat is not None)
+        if len(joins) != len(self.seats):
+            raise Refused(Reason.WRONG_STATE, f"still free or not ready: {slots_told(self.holdouts())}")
+        return joins
+
+    def holdouts(self) -> tuple[int, ...]:
+        """The slots that are still missing: free, or not ready."""
+        return tuple(i for i, seat in enumerate(self.seats) if seat is None or not seat.ready)
+
+    def unconfirmed(self) -> tuple[int, ...]:
+        """The slots for which nobody has confirmed the roster."""
+        return tuple(i for i, seat in enumerate(self.seats) if seat is None or seat.confirmed is None)
+
+    def slot_of(self, key: XOnlyKey) -> int | None:
+        """The slot whose participant speaks with ``key``."""
+        return next((i for i, seat in enumerate(self.seats) if seat is not None and seat.join.by == key), None)
+
+    def slots_at(self, enclave: XOnlyKey) -> tuple[int, ...]:
+        """The slots sealed to ``enclave``, rising."""
+        return tuple(i for i, s in enumerate(self.seats) if s is not None and s.join.enclave == enclave)
+
+    def hearers(self) -> frozenset[XOnlyKey]:
+        """Who may hear more than the first record (PROTOCOL §1)."""
+        keys = {self.create.by}
+        for invite, seat in zip(self.create.slots, self.seats, strict=True):
+            if seat is None or not seat.ready:
+                keys.add(invite)
+            if seat is not None:
+                keys.update(k for k in (seat.join.by, seat.join.reader, seat.join.enclave) if k is not None)
+        return frozenset(keys)
+
+    @property
+    def open(self) -> bool:
+        """Whether anything can still happen; a completed key lives on."""
+        return self.phase != Phase.EXPIRED
+
+    def deadline(self) -> int | None:
+        """When the clock has something to say (ms), or None."""
+        return self.create.expires_at if self.phase == Phase.COLLECTING else None
+
+
+def roster_hash(keygen: Id, joins: tuple[Id, ...]) -> Hash:
+    """``TH("keymeld/roster/v1", keygen_id ‖ id(join 0) ‖ … ‖ id(join n−1))``."""
+    return Hash(tagged_hash("keymeld/roster/v1", keygen + b"".join(joins)))
