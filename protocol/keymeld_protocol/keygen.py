@@ -3,10 +3,11 @@
     COLLECTING ── keygen.join ▶ COLLECTING ── custody.accept ▶ … every slot ready ▶ COMPLETED
                ── custody.refuse, keygen.release ▶ the slot is free again
                ── keygen.expired (the deadline) ▶ EXPIRED
+    COMPLETED  ── keygen.leave ▶ COMPLETED … all have left ▶ CLOSED      each left slot's enclave: custody.wiped
 
 A slot is ready when its join needs no enclave, or its enclave has accepted.  A join that is not ready may be replaced
 by the same auth key, and after 60 s by anybody who holds the slot's invite key.  The deadline bounds the collecting
-only: a completed key lives on.
+only: a completed key lives on.  A slot that left is never signed with again; the others stay.
 
 States are values.  ``TRANSITIONS`` says what may happen when; each handler checks and returns the next state in one
 go, so that what the coordinator decides and what a hearer allows can never differ.  The state itself is in
@@ -24,10 +25,12 @@ from .keygen_state import Freed, KeygenState, Phase, Seat, roster_hash
 from .payloads import (
     CustodyAccept,
     CustodyRefuse,
+    CustodyWiped,
     KeygenConfirm,
     KeygenCreate,
     KeygenExpired,
     KeygenJoin,
+    KeygenLeave,
     KeygenRelease,
     Note,
     SigningOpened,
@@ -225,6 +228,29 @@ def _mark_confirmed(state: KeygenState, slots: list[int], how: Any) -> KeygenSta
     return replace(state, seats=seats)
 
 
+def _leave(state: KeygenState, said: KeygenLeave, record: Record) -> KeygenState:
+    """A participant takes his slot back; CLOSED once all have."""
+    seat = _seat(state, said.slot)
+    if seat is None or said.by != seat.join.by:
+        raise Refused(Reason.NOT_ALLOWED, "by: only the slot's own participant leaves it", field="by")
+    if said.slot in state.left:
+        raise Refused(Reason.ALREADY_SAID, f"slot {said.slot} has left already", field="slot")
+    left = {**state.left, said.slot: record.offset}
+    return replace(state, left=left, phase=Phase.CLOSED if len(left) == len(state.seats) else state.phase)
+
+
+def _wiped(state: KeygenState, said: CustodyWiped, record: Record) -> KeygenState:
+    """The enclave of a slot that left holds its key no longer."""
+    seat = _seat(state, said.slot)
+    if seat is None or said.by != seat.join.enclave:
+        raise Refused(Reason.NOT_ALLOWED, "by: only the slot's enclave can wipe its key", field="by")
+    if said.slot not in state.left:
+        raise Refused(Reason.WRONG_STATE, f"slot {said.slot} has not left", field="slot")
+    if said.slot in state.wiped:
+        raise Refused(Reason.ALREADY_SAID, f"the key of slot {said.slot} is wiped already", field="slot")
+    return replace(state, wiped=state.wiped | {said.slot})
+
+
 def _expired(state: KeygenState, said: KeygenExpired, record: Record) -> KeygenState:
     _only_coordinator(state, said)
     if record.at < state.create.expires_at:
@@ -259,4 +285,7 @@ TRANSITIONS: Mapping[tuple[Phase, type], Handler] = {
     (Phase.COLLECTING, KeygenExpired): _expired,
     (Phase.COMPLETED, KeygenConfirm): _confirm,
     (Phase.COMPLETED, SigningOpened): _signing_opened,
+    (Phase.COMPLETED, KeygenLeave): _leave,
+    (Phase.COMPLETED, CustodyWiped): _wiped,
+    (Phase.CLOSED, CustodyWiped): _wiped,
 }

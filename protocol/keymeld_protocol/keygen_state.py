@@ -5,7 +5,7 @@ Nothing here moves: ``keygen.apply`` does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -23,6 +23,7 @@ class Phase(StrEnum):
     COLLECTING = "collecting"
     COMPLETED = "completed"
     EXPIRED = "expired"
+    CLOSED = "closed"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,10 @@ class Freed:
 
 @dataclass(frozen=True)
 class KeygenState:
-    """A keygen as its log tells it."""
+    """A keygen as its log tells it; ``left``: the slots that have left, and the offset at which they did.
+
+    A slot that left keeps its seat: what was asked and signed before stays as it was.
+    """
 
     stream: Id
     create: KeygenCreate
@@ -58,6 +62,8 @@ class KeygenState:
     generations: Mapping[XOnlyKey, int] = field(default_factory=dict)
     joined: Mapping[int, int] = field(default_factory=dict)
     notes: Mapping[int, int] = field(default_factory=dict)
+    left: Mapping[int, int] = field(default_factory=dict)
+    wiped: frozenset[int] = frozenset()
 
     @property
     def joins(self) -> tuple[KeygenJoin, ...]:
@@ -76,8 +82,25 @@ class KeygenState:
         return tuple(i for i, seat in enumerate(self.seats) if seat is None or not seat.ready)
 
     def unconfirmed(self) -> tuple[int, ...]:
-        """The slots for which nobody has confirmed the roster."""
-        return tuple(i for i, seat in enumerate(self.seats) if seat is None or seat.confirmed is None)
+        """The slots that have not left and for which nobody has confirmed the roster."""
+        seats = [(i, seat) for i, seat in enumerate(self.seats) if i not in self.left]
+        return tuple(i for i, seat in seats if seat is None or seat.confirmed is None)
+
+    def unwiped(self) -> tuple[int, ...]:
+        """The slots that have left and whose enclave has not wiped their key yet."""
+        sealed = [i for i in sorted(self.left) if (seat := self.seats[i]) is not None and seat.join.enclave is not None]
+        return tuple(i for i in sealed if i not in self.wiped)
+
+    def require_present(self, slots: Iterable[int], by: int | None = None) -> None:
+        """Refuse what needs a slot that has left; with ``by``, only if it had left at that offset.
+
+        Raises:
+            Refused: ``wrong_state``.
+        """
+        gone = tuple(sorted(s for s in slots if s in self.left and (by is None or self.left[s] <= by)))
+        if gone:
+            what = f"slots: {slots_told(gone)} left this group; nothing that needs a slot that has left is signed"
+            raise Refused(Reason.WRONG_STATE, what, field="slots")
 
     def slot_of(self, key: XOnlyKey) -> int | None:
         """The slot whose participant speaks with ``key``."""
@@ -99,8 +122,8 @@ class KeygenState:
 
     @property
     def open(self) -> bool:
-        """Whether anything can still happen; a completed key lives on."""
-        return self.phase != Phase.EXPIRED
+        """Whether anything can still happen; a completed key lives on until its members leave."""
+        return bool(self.unwiped()) if self.phase == Phase.CLOSED else self.phase != Phase.EXPIRED
 
     def deadline(self) -> int | None:
         """When the clock has something to say (ms), or None."""
