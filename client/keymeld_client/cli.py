@@ -36,7 +36,7 @@ def main() -> None:
 
 for verb in (
     inviting.create, inviting.tickets, joining.join,
-    keygens.sessions, keygens.address, keygens.confirm, keygens.release,
+    keygens.sessions, keygens.address, keygens.confirm, keygens.release, keygens.leave,
     signings.request, signings.show, signings.approve, signings.reject, signings.cancel, signings.result,
     keeping.watch, keeping.export, keeping.verify, keeping.trust, keeping.identity,
 ):  # fmt: skip
