@@ -17,7 +17,6 @@ from keymeld_protocol.payloads import (
     KeygenCreate,
     KeygenJoin,
     SigningDispute,
-    SigningHeard,
     SigningRequest,
 )
 from keymeld_protocol.statements import Statement
@@ -28,7 +27,7 @@ from .config import Config
 from .secretfiles import AccessTokens
 from .session import Session
 
-NOT_YET: Final = (CustodyReseal, SigningHeard, SigningDispute)
+NOT_YET: Final = (CustodyReseal, SigningDispute)
 """Kinds whose payloads are fixed, but which no machine of this version takes."""
 _UNITS: Final = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second"))
 

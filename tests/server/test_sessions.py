@@ -9,10 +9,10 @@ from keymeld_protocol.errors import Reason, Unavailable, WireError
 from keymeld_protocol.keygen import KeygenState, Phase
 from keymeld_protocol.payloads import (
     AttemptOpened,
+    CustodyReseal,
     KeygenJoin,
     KeygenLeave,
     SigningApprove,
-    SigningHeard,
     SigningReject,
     WalletNote,
     WalletOpen,
@@ -22,7 +22,7 @@ from keymeld_protocol.signing import SigningState
 from keymeld_protocol.statements import Statement, make
 from keymeld_protocol.values import digest
 from tests.support.build import HOUR, SELF, Cast, complete, contribute, say, xonly
-from tests.support.coordinator import NOON, key_of
+from tests.support.coordinator import key_of
 from tests.support.line import Line
 
 pytestmark = pytest.mark.asyncio
@@ -238,8 +238,9 @@ async def test_a_notice_is_refused_whoever_says_it() -> None:
 async def test_a_kind_of_a_later_version_is_refused_as_unknown() -> None:
     line = Line()
     cast = await line.completed()
-    heard = say(line.vault, SigningHeard, cast.stream, line.hash(cast.stream), at=NOON)
-    assert await refusal(line, heard) == (Reason.UNKNOWN_KIND, "kind")
+    sealed = {"enclave": xonly(line.vault), "envelope": digest(b"new")}
+    reseal = say(cast.auth(0), CustodyReseal, cast.stream, line.hash(cast.stream), b"new", slot=0, **sealed)
+    assert await refusal(line, reseal) == (Reason.UNKNOWN_KIND, "kind")
 
 
 # Leaving
