@@ -36,7 +36,7 @@ def main() -> None:
 
 for verb in (
     inviting.create, inviting.tickets, joining.join,
-    keygens.sessions, addresses.address, keygens.confirm, keygens.release,
+    keygens.sessions, addresses.address, keygens.confirm, keygens.release, keygens.leave,
     requesting.request, signings.show, signings.approve, signings.reject, signings.cancel, results.result,
     keeping.watch, keeping.export, keeping.verify, keeping.trust, keeping.identity,
 ):  # fmt: skip
