@@ -10,8 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from msgspec.structs import replace
+
 from keymeld_protocol import contents
-from keymeld_protocol.body import Asked, Body, RawTransaction, SignEcdsa, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.body import (
+    Adaptor,
+    Asked,
+    Body,
+    RawTransaction,
+    SignEcdsa,
+    SignInput,
+    SignMessage,
+    Spent,
+    Transaction,
+)
 from keymeld_protocol.contents import Script
 from keymeld_protocol.errors import Reason, Refused, bad_field
 from keymeld_protocol.payloads import SigningRequest
@@ -37,17 +49,19 @@ Unsigned: TypeAlias = tuple[bytes, Sequence[tuple[int, bytes]]]
 def make_body(
     roster: Roster, transactions: Sequence[Unsigned], messages: Sequence[bytes], memo: str, subset: int | None,
     psbts: Sequence[bytes] = (), ecdsa: Sequence[bytes] = (), tweaks: Steps | None = None,
+    adaptor: Adaptor | None = None,
 ) -> Body:  # fmt: skip
     """Ask for every input that we can sign, and for every blind message; PSBTs are raw or base64.
 
     An input may spend the script of the group, of any subset, or of a child of theirs (`OwnScripts`); ``subset`` asks
     for that subset's alone, and ``tweaks`` for exactly the key that they lead to. Messages are signed by the key of
-    ``subset`` and ``tweaks``; ``ecdsa`` are messages too, for a key list of one.
+    ``subset`` and ``tweaks``; ``ecdsa`` are messages too, for a key list of one. With an ``adaptor`` pre-signatures are
+    asked for, each item's for the same points.
 
     Raises:
         BadInput: there is nothing to sign, a transaction spends nothing of ours, a message is not 32 bytes or asks
-            several slots (or a tweaked key) for ECDSA, a tweak cannot be applied, or a PSBT cannot be reduced to a
-            transaction and what it spends.
+            several slots (or a tweaked key, or an adaptor) for ECDSA, a tweak cannot be applied, or a PSBT cannot be
+            reduced to a transaction and what it spends.
     """
     keys = Keys(roster, subset, tweaks)
     items: list[Asked] = []
@@ -58,6 +72,9 @@ def make_body(
     for index, psbt in enumerate(reduced):
         items += _inputs(keys.of(psbt), len(transactions) + index, f"psbts[{index}]")
     items += [SignMessage(message=each, subset=subset, tweaks=tweaks) for each in _messages("messages", messages)]
+    items = [replace(item, adaptor=adaptor) for item in items]
+    if ecdsa and adaptor is not None:
+        raise bad_field("adaptor", "ECDSA signatures have no adaptor points")
     items += _ecdsa(ecdsa, roster, subset, tweaks)
     if not items:
         raise bad_field("items", "there is nothing to sign")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
-from keymeld_protocol.body import Body
+from keymeld_protocol.body import Adaptor, Body
 from keymeld_protocol.contents import Terms
 from keymeld_protocol.errors import InvalidCrypto, KeymeldError, Reason, Refused, WireError
 from keymeld_protocol.keygen import KeygenState, Phase
@@ -362,14 +362,16 @@ class Keygen:
 
     async def request(self, *, transactions: Sequence[Unsigned] = (), psbts: Sequence[bytes] = (),
                       messages: Sequence[bytes] = (), ecdsa: Sequence[bytes] = (), memo: str = "",
-                      subset: int | None = None, tweaks: Steps | None = None, body: Body | None = None,
-                      expires_in_ms: int | None = None, grace_ms: int = 3000) -> Signing:  # fmt: skip
+                      subset: int | None = None, tweaks: Steps | None = None, adaptor: Adaptor | None = None,
+                      body: Body | None = None, expires_in_ms: int | None = None,
+                      grace_ms: int = 3000) -> Signing:  # fmt: skip
         """Ask for signatures: every input of ``transactions`` and ``psbts`` that we can sign, every blind message.
 
         Inputs are those of the group, its subsets and their children; ``subset`` asks for that subset's alone, and
         ``tweaks`` for exactly one key (`child_steps`). PSBTs are raw or base64; they may hint at children beyond the
-        gap limit. ``ecdsa`` are messages that a key list of one signs with ECDSA. ``body`` replaces all of that for
-        whoever builds items himself. The request lives a day, or so much longer as rules make it wait.
+        gap limit. ``ecdsa`` are messages that a key list of one signs with ECDSA. With an ``adaptor`` all are
+        pre-signatures that its secrets complete. ``body`` replaces all of that for whoever builds items himself. The
+        request lives a day, or so much longer as rules make it wait.
 
         Raises:
             BadInput: there is nothing to sign, a PSBT contradicts itself, or an item breaks its rule.
@@ -380,7 +382,7 @@ class Keygen:
         """
         heard = self.client.ledger.require(self.id)
         roster = self.roster
-        body = body or make_body(roster, transactions, messages, memo, subset, psbts, ecdsa, tweaks)
+        body = body or make_body(roster, transactions, messages, memo, subset, psbts, ecdsa, tweaks, adaptor)
         slot, needed = requester(roster, body, self.slots)
         self.state.require_present(needed)
         now, joins = now_ms(), self.state.joins

@@ -12,7 +12,7 @@ from keymeld_protocol.ecdsa import der as to_der
 from keymeld_protocol.errors import KeymeldError
 from keymeld_protocol.psbt import Signed
 
-from ..results import ItemError
+from ..results import ItemError, ItemResult
 from ..signings import Signing
 from .app import App
 from .arguments import PSBT
@@ -54,10 +54,11 @@ def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes]) -> None:
                 watch.follow(found)
             results = await found.results()
             failed = [i for i, result in enumerate(results) if isinstance(result, ItemError)]
-            transactions = () if failed else await found.transactions()
-            filled = await found.psbts(psbts) if psbts or not failed else ()
+            whole = all(isinstance(result, bytes) for result in results)
+            transactions = await found.transactions() if whole else ()
+            filled = await found.psbts(psbts) if psbts or whole else ()
             await watch.until_told(found)
-        hexes = [r.code if isinstance(r, ItemError) else r.hex() for r in results]
+        hexes = [_hex_of(result) for result in results]
         raws = [(each.final or raw).hex() for each, raw in zip(filled, transactions, strict=True)]
         data: dict[str, Any] = {"signing": found.id.hex(), "signatures": hexes, "failed": failed, "transactions": raws}
         ders = {i: to_der(r) for i, r in enumerate(results) if isinstance(r, bytes) and found.plan.item(i).ecdsa}
@@ -66,7 +67,7 @@ def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes]) -> None:
             return _numbered("psbt", data["psbts"], app.quiet), data
         if app.quiet:
             return _numbered("", raws or hexes, True), data
-        heads = ["FAILED   " if i in failed else "signature" for i in range(len(hexes))]
+        heads = [_head_of(result) for result in results]
         lines: list[Line] = [f"{head} {i}  {text}" for i, (head, text) in enumerate(zip(heads, hexes, strict=True))]
         lines += [f"in DER    {i}  {encoded.hex()}" for i, encoded in ders.items()]
         return lines + _numbered("transaction", raws, False), data
@@ -74,6 +75,21 @@ def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes]) -> None:
     with app.wallet() as wallet:
         lines, data = app.with_signing(wallet, signing, look)
     app.screen.result(lines, data)
+
+
+def _hex_of(result: ItemResult) -> str:
+    """What came of an item: its signature, its pre-signatures with their points, or why it failed."""
+    if isinstance(result, ItemError):
+        return result.code
+    if isinstance(result, tuple):
+        return " ".join(f"{each.presignature.hex()} for {each.point.hex()}" for each in result)
+    return result.hex()
+
+
+def _head_of(result: ItemResult) -> str:
+    if isinstance(result, ItemError):
+        return "FAILED   "
+    return "pre-signature" if isinstance(result, tuple) else "signature"
 
 
 def _psbt_data(filled: Sequence[Signed]) -> dict[str, list[Any]]:
