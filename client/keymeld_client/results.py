@@ -71,8 +71,22 @@ def all_signed(results: Sequence[ItemResult], secrets: Sequence[bytes] = ()) -> 
         NeedsSecret: no secret completes an item.
         InvalidCrypto: one of ``secrets`` is none.
     """
+    signatures = signed_so_far(results, secrets)
+    for index, (result, signature) in enumerate(zip(results, signatures, strict=True)):
+        if signature is None and isinstance(result, tuple):
+            raise NeedsSecret(result[0].missing(secrets), index, others=len(result) - 1)
+    return tuple(signature for signature in signatures if signature is not None)
+
+
+def signed_so_far(results: Sequence[ItemResult], secrets: Sequence[bytes] = ()) -> tuple[Signature | None, ...]:
+    """The signatures, with None for each pre-signature that ``secrets`` (32 bytes each) do not complete.
+
+    Raises:
+        Blamed: an item failed; with the first one's code and slots.
+        InvalidCrypto: one of ``secrets`` is none.
+    """
     require_all(results)
-    return tuple(_signed(index, result, secrets) for index, result in enumerate(results))
+    return tuple(_signed(result, secrets) for result in results)
 
 
 def require_all(results: Sequence[ItemResult]) -> None:
@@ -86,15 +100,13 @@ def require_all(results: Sequence[ItemResult]) -> None:
             raise Blamed(result.code, result.slots, f"item {index} was not signed: {result.why}")
 
 
-def _signed(index: int, result: ItemResult, secrets: Sequence[bytes]) -> Signature:
-    """One item's signature."""
+def _signed(result: ItemResult, secrets: Sequence[bytes]) -> Signature | None:
+    """One item's signature, if a secret is not missing."""
     if isinstance(result, Signature):
         return result
     assert not isinstance(result, ItemError), "require_all"
     fitting = next((each for each in result if not each.missing(secrets)), None)
-    if fitting is None:
-        raise NeedsSecret(result[0].missing(secrets), index, others=len(result) - 1)
-    return fitting.adapt(secrets)
+    return None if fitting is None else fitting.adapt(secrets)
 
 
 def _from_contributions(
@@ -146,7 +158,7 @@ def open_values(record: Record, field: str, places: int, group: GroupKey, slots:
         raise Blamed("bad_values", slots, f"offset {record.offset}: {error}") from None
 
 
-def psbts_of(signatures: Sequence[Signature], plan: Plan, given: Sequence[bytes]) -> tuple[Signed, ...]:
+def psbts_of(signatures: Sequence[Signature | None], plan: Plan, given: Sequence[bytes]) -> tuple[Signed, ...]:
     """Put the signatures into a PSBT for each transaction of the plan: the one that was given, or a fresh one.
 
     Raises:
@@ -155,7 +167,7 @@ def psbts_of(signatures: Sequence[Signature], plan: Plan, given: Sequence[bytes]
     psbts = _matched(plan, given)
     found: list[dict[int, PsbtSignature]] = [{} for _ in plan.spends]
     for index, (asked, signature) in enumerate(zip(plan.body.items, signatures, strict=True)):
-        if isinstance(asked, SignInput):
+        if isinstance(asked, SignInput) and signature is not None:
             found[asked.transaction][asked.input] = PsbtSignature(signature, plan.item(index).keyagg)
     return tuple(psbt.sign(each) for psbt, each in zip(psbts, found, strict=True))
 

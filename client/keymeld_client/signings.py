@@ -25,7 +25,7 @@ from keymeld_protocol.values import Hash, Id, Signature, XOnlyKey
 
 from .errors import SigningEnded, WalletError
 from .ledger import now_ms
-from .results import ItemResult, all_signed, psbts_of, results_of
+from .results import ItemResult, all_signed, psbts_of, results_of, signed_so_far
 from .seats import detail_of
 from .telling import tell
 
@@ -312,12 +312,13 @@ class Signing:
     async def psbts(self, given: Sequence[bytes] = (), secrets: Sequence[bytes] = ()) -> tuple[Signed, ...]:
         """One PSBT for each transaction, in order, with the signatures in it; and the final transaction when complete.
 
-        The signatures go into the PSBT among ``given`` (raw or base64) that is of the same transaction, all else in
-        it untouched; without one into a fresh PSBT, which a Combiner merges with others.
+        What none of ``secrets`` (32 bytes each) completes is left out, and its transaction is not final. The signatures
+        go into the PSBT among ``given`` (raw or base64) that is of the same transaction, all else in it untouched;
+        without one into a fresh PSBT, which a Combiner merges with others.
 
         Raises:
             BadInput: one of ``given`` is no PSBT of this signing.
-            SigningEnded, NeedsSecret, InvalidCrypto, Blamed, ReadOnly: as `signatures`.
+            SigningEnded, InvalidCrypto, Blamed, ReadOnly: as `signatures`.
         """
-        signatures = await self.signatures(secrets)
+        signatures = signed_so_far(await self.results(), secrets)
         return await asyncio.to_thread(psbts_of, signatures, self.plan, given)  # a thousand take a second
