@@ -26,6 +26,7 @@ from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.sealing import GroupKey
+from keymeld_protocol.secp256k1 import Bytes
 from keymeld_protocol.signing import SigningState
 from keymeld_protocol.values import Signature
 
@@ -63,7 +64,7 @@ def results_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> tu
     return tuple(_told(result, plan, index) for index, result in enumerate(found))
 
 
-def all_signed(results: Sequence[ItemResult], secrets: Sequence[bytes] = ()) -> tuple[Signature, ...]:
+def all_signed(results: Sequence[ItemResult], secrets: Sequence[Bytes] = ()) -> tuple[Signature, ...]:
     """The signatures, if no item failed; pre-signatures are completed with ``secrets`` (32 bytes each).
 
     Raises:
@@ -78,15 +79,26 @@ def all_signed(results: Sequence[ItemResult], secrets: Sequence[bytes] = ()) -> 
     return tuple(signature for signature in signatures if signature is not None)
 
 
-def signed_so_far(results: Sequence[ItemResult], secrets: Sequence[bytes] = ()) -> tuple[Signature | None, ...]:
-    """The signatures, with None for each pre-signature that ``secrets`` (32 bytes each) do not complete.
+def signed_so_far(results: Sequence[ItemResult], secrets: Sequence[Bytes] = ()) -> tuple[Signature | None, ...]:
+    """The signatures, with None for each item that waits for a secret which is not among ``secrets`` (32 bytes each).
 
     Raises:
         Blamed: an item failed; with the first one's code and slots.
         InvalidCrypto: one of ``secrets`` is none.
     """
     require_all(results)
-    return tuple(_signed(result, secrets) for result in results)
+    done = (completed(result, secrets) for result in results)
+    return tuple(result if isinstance(result, Signature) else None for result in done)
+
+
+def completed(result: ItemResult, secrets: Sequence[Bytes]) -> ItemResult:
+    """The signature of an item, if ``secrets`` (32 bytes each) complete a pre-signature of it; else what came of it.
+
+    Raises:
+        InvalidCrypto: one of ``secrets`` is none.
+    """
+    made = result if isinstance(result, tuple) else ()
+    return next((each.adapt(secrets) for each in made if not each.missing(secrets)), result)
 
 
 def require_all(results: Sequence[ItemResult]) -> None:
@@ -98,15 +110,6 @@ def require_all(results: Sequence[ItemResult]) -> None:
     for index, result in enumerate(results):
         if isinstance(result, ItemError):
             raise Blamed(result.code, result.slots, f"item {index} was not signed: {result.why}")
-
-
-def _signed(result: ItemResult, secrets: Sequence[bytes]) -> Signature | None:
-    """One item's signature, if a secret is not missing."""
-    if isinstance(result, Signature):
-        return result
-    assert not isinstance(result, ItemError), "require_all"
-    fitting = next((each for each in result if not each.missing(secrets)), None)
-    return None if fitting is None else fitting.adapt(secrets)
 
 
 def _from_contributions(

@@ -9,6 +9,7 @@ from keymeld_protocol.contents import MAX_LABEL, MAX_TEXT
 from . import given, tweaking, words
 from .words import Words
 
+ADAPTOR: Final = Words("[and:|or:]POINT,…", given.adaptor)
 KEY: Final = Words("KEY", given.key)
 SECRET: Final = Words("FILE", given.secret)
 RULE: Final = Words("RULE", words.rule)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
+from keymeld_protocol.body import MAX_POINTS, Adaptor
 from keymeld_protocol.errors import InvalidCrypto
 from keymeld_protocol.psbt import MAX_PSBT
 from keymeld_protocol.secp256k1 import Secret, parse_point, wipe
@@ -25,6 +26,7 @@ from .words import amount
 _KEY_BYTES: Final = 128
 _FILE_BYTES: Final = 1024 * 1024
 _PSBT: Final = (b"psbt\xff", b"cHNidP")
+_MODES: Final[dict[str, Literal["single", "and", "or"]]] = {"": "single", "and": "and", "or": "or"}
 
 
 def key(text: str) -> XOnlyKey:
@@ -97,6 +99,22 @@ def point(text: str) -> PlainKey:
     except InvalidCrypto:
         raise ValueError("is no point of the curve") from None
     return PlainKey(raw)
+
+
+def adaptor(text: str) -> Adaptor:
+    """Read what completes an item: ``POINT``, ``and:POINT,POINT…`` (every secret) or ``or:POINT,POINT…`` (any of them).
+
+    Raises:
+        ValueError: anything else, a point twice, or one point where several belong.
+    """
+    word, _, points = text.rpartition(":")
+    if word not in _MODES:
+        raise ValueError("use POINT, and:POINT,POINT or or:POINT,POINT")
+    read = Adaptor(mode=_MODES[word], points=tuple(map(point, points.split(","))))
+    if len(read.points) > MAX_POINTS:
+        raise ValueError(f"has {len(read.points)} points; at most {MAX_POINTS} lock one item")
+    read.check("adaptor")
+    return read
 
 
 def spent(text: str) -> tuple[int, bytes | None]:
