@@ -6,9 +6,9 @@
                                            └─ refund, in 2 days ─────▶ Bob
 
 Alice alone knows t of T = t·G.  All four spends are signed before a coin moves, the claims as pre-signatures; each has
-said yes to what was agreed, and under the rule ``self`` no key signs anything else.  Alice pays first, Bob when he sees
-it.  To take the silver Alice completes her claim with t; whoever holds its pre-signature, as Bob does, reads t off her
-signature and has until the fourth day to take the gold.  The chains see ordinary payments that nothing connects.
+said yes to what was agreed, and under the rule ``self`` no key signs anything else.  Alice pays first, Bob once that is
+mined.  To take the silver Alice completes her claim with t; whoever holds its pre-signature, as Bob does, reads t off
+her signature, and has until the fourth day to take the gold.  No hash and no script on the chains connects the two.
 
 What a real swap adds: some blocks on top before the next step is taken; a way to raise fees, for a claim that is not
 mined when the refund opens may lose to it; somebody awake, or a watcher, all the while; and a price for Alice's choice:
