@@ -6,23 +6,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from msgspec.structs import replace
 
-from keymeld_client import (
-    Adaptor,
-    Client,
-    JoinRefused,
-    Keygen,
-    NeedsSecret,
-    NotTrusted,
-    Rule,
-    Signing,
-    SigningEnded,
-    Trust,
-    Wallet,
-    connect,
-)
-from keymeld_client.asking import make_body
+from keymeld_client import Client, JoinRefused, Keygen, NotTrusted, Rule, Signing, SigningEnded, Trust, Wallet, connect
 from keymeld_client.ledger import now_ms
 from keymeld_client.results import open_values
 from keymeld_protocol.body import Body, SignMessage
@@ -32,9 +17,8 @@ from keymeld_protocol.keygen import Phase
 from keymeld_protocol.payloads import SigningContribute
 from keymeld_protocol.psbt import Psbt
 from keymeld_protocol.schnorr import verify
-from keymeld_protocol.secp256k1 import pubkey_of
 from keymeld_protocol.ticket import Ticket, TicketSecret
-from keymeld_protocol.values import Message, PlainKey, XOnlyKey
+from keymeld_protocol.values import Message, XOnlyKey
 from tests.client.coins import FOREIGN, payment, psbt
 from tests.client.house import House, house
 from tests.support.coordinator import key_of
@@ -332,24 +316,6 @@ async def test_a_psbt_with_somebody_elses_input_comes_back_unfinished(home: Hous
             await signing.psbts([psbt([(50_000, mine.roster.script())], 1)])
         with pytest.raises(BadInput, match="says otherwise"):
             await signing.psbts([psbt([(50_000, mine.roster.script()), (5_001, FOREIGN)], 50_000)])
-
-
-async def test_psbts_are_final_once_a_secret_completes_them_and_not_before(home: House) -> None:
-    first, second, third = (bytes(31) + bytes([i]) for i in (5, 6, 7))
-    points = [PlainKey(pubkey_of(secret)) for secret in (first, second)]
-    locks = (None, *(Adaptor(mode="single", points=(point,)) for point in points))
-    async with home.person("alice") as alice, home.person("bob") as bob:
-        mine, _ = await gather(alice, bob, rules=(NONE, NONE))
-        spends = [payment([(50_000, mine.roster.script())], amount) for amount in (40_000, 30_000, 20_000)]
-        body = make_body(mine.roster, spends, [], "", None)
-        items = tuple(replace(item, adaptor=lock) for item, lock in zip(body.items, locks, strict=True))
-        signing = await mine.request(body=replace(body, items=items))
-        for secrets, final in (([], [True, False, False]), ([third, second], [True, False, True])):
-            assert [psbt.final is not None for psbt in await signing.psbts(secrets=secrets)] == final
-        with pytest.raises(NeedsSecret, match=points[0].hex()):
-            await signing.transactions(secrets=[second])
-        finals = [psbt.final for psbt in await signing.psbts(secrets=[first, second])]
-        assert finals == list(await signing.transactions(secrets=[second, first]))
 
 
 async def test_what_is_approved_is_read_first(home: House) -> None:
