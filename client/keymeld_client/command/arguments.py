@@ -6,16 +6,16 @@ from typing import Final
 
 from keymeld_protocol.contents import MAX_LABEL, MAX_TEXT
 
-from . import given, tweaking, words
+from . import given, times, tweaking, words
 from .words import Words
 
 ADAPTOR: Final = Words("[and:|or:]POINT,…", given.adaptor)
 KEY: Final = Words("KEY", given.key)
 SECRET: Final = Words("FILE", given.secret)
 RULE: Final = Words("RULE", words.rule)
-SPAN: Final = Words("DURATION", words.span)
-DELAY: Final = Words("DURATION", words.delay)
-WHEN: Final = Words("TIME", words.when)
+SPAN: Final = Words("DURATION", times.span)
+DELAY: Final = Words("DURATION", times.delay)
+WHEN: Final = Words("TIME", times.when)
 SUBSET: Final = Words("SLOTS", words.subset)
 SPENT: Final = Words("AMOUNT[:SCRIPT]", given.spent)
 MESSAGE: Final = Words("HEX", given.message)

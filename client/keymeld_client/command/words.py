@@ -1,7 +1,6 @@
 """What a person types on the command line, and the values that it means; and rules back in words.
 
-    self · none · 2of3 · 2of3:0,2,4        Rule            2d · 90m · 1h30m     milliseconds
-    2026-12-01 · '2026-12-01 14:00'        ms, UTC         0,2                  slots
+    self · none · 2of3 · 2of3:0,2,4        Rule            0,2                  slots
     10000 · 10000sat · 0.0001btc           satoshi
 
 Every function raises ValueError with a sentence that says what would be right; `Words` makes click print it.
@@ -11,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, Final
 
 import click
@@ -19,18 +17,14 @@ import click
 from keymeld_protocol.body import MAX_MONEY
 from keymeld_protocol.contents import Terms
 from keymeld_protocol.errors import WireError
-from keymeld_protocol.shapes import MAX_DELAY_MS, Rule
+from keymeld_protocol.shapes import Rule
 from keymeld_protocol.tweaks import told_leaf
 from keymeld_protocol.wording import slots_told
 
 from ..joining import Allow
-from ..telling import moment
-from ..telling import span as span_told
+from .times import told
 
 _QUORUM: Final = re.compile(r"([0-9]{1,4})of([0-9]{1,4})(?::([0-9,]+))?", re.ASCII)
-_SPAN: Final = re.compile(r"(?:[0-9]{1,9}(?:ms|s|m|h|d|w))+", re.ASCII)
-_WHEN: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[ T]([0-9]{2}:[0-9]{2})(?:Z| ?UTC)?)?", re.ASCII)
-_UNITS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
 
 class Words(click.ParamType[Any]):
@@ -77,7 +71,7 @@ def rule(text: str) -> Rule:
 
 def rule_told(rule: Rule) -> str:
     """Say a rule as a few words: whose yes the key waits for, and what else."""
-    return ", ".join([_yes_told(rule), *_times_told(rule)])
+    return ", ".join([_yes_told(rule), *told(rule)])
 
 
 def _yes_told(rule: Rule) -> str:
@@ -89,15 +83,6 @@ def _yes_told(rule: Rule) -> str:
             return "own approval"
         case _:
             return f"approval by {rule.threshold} of {slots_told(rule.of or ())}"
-
-
-def _times_told(rule: Rule) -> list[str]:
-    """What time must do."""
-    return [
-        *([f"{span_told(rule.delay_ms)} after it was heard"] if rule.delay_ms is not None else []),
-        *([f"not before {moment(rule.not_before)}"] if rule.not_before is not None else []),
-        *([f"not after {moment(rule.not_after)}"] if rule.not_after is not None else []),
-    ]
 
 
 def rule_explained(rule: Rule) -> str:
@@ -112,66 +97,11 @@ def rule_explained(rule: Rule) -> str:
             return f"{rule_short(rule)}: your key signs what {told} approve, with or without you."
 
 
-def times_explained(rule: Rule) -> list[str]:
-    """Say when a key signs, a line each."""
-    lines = []
-    if rule.delay_ms is not None:
-        no = "your no (keymeld reject) stops it until then" if rule.approval == "none" else "a no counts until then"
-        lines.append(f"signs {span_told(rule.delay_ms)} after its enclave heard the request, no sooner; {no}")
-    if rule.not_before is not None:
-        lines.append(f"signs nothing before {moment(rule.not_before)}")
-    if rule.not_after is not None:
-        lines.append(f"signs nothing after {moment(rule.not_after)}, for good: coins left here then are lost")
-    return lines
-
-
 def rule_short(rule: Rule) -> str:
     """A rule as it is typed."""
     if rule.approval != "quorum" or rule.of is None:
         return rule.approval
     return f"{rule.threshold}of{len(rule.of)}:{','.join(map(str, rule.of))}"
-
-
-def span(text: str) -> int:
-    """Read a time span such as ``2d`` or ``1h30m``, in milliseconds.
-
-    Raises:
-        ValueError: no number with a unit, or no time at all.
-    """
-    if not _SPAN.fullmatch(text):
-        raise ValueError("use a number with a unit: 30s, 90m, 2h, 7d, or 1h30m")
-    total = sum(int(count) * _UNITS[unit] for count, unit in re.findall(r"([0-9]+)(ms|s|m|h|d|w)", text))
-    if not 0 < total < 2**53:
-        raise ValueError("must be longer than nothing and shorter than forever")
-    return total
-
-
-def delay(text: str) -> int:
-    """Read a delay, in milliseconds: a time span of at most 6 days.
-
-    Raises:
-        ValueError: it is longer, or no time span.
-    """
-    ms = span(text)
-    if ms > MAX_DELAY_MS:
-        raise ValueError(f"at most {span_told(MAX_DELAY_MS)}: a request lives for a week")
-    return ms
-
-
-def when(text: str) -> int:
-    """Read a time in UTC such as ``2026-12-01`` (its first minute) or ``2026-12-01 14:00``, in ms since the Unix epoch.
-
-    Raises:
-        ValueError: none of these, or no day of the calendar.
-    """
-    found = _WHEN.fullmatch(text)
-    if found is None:
-        raise ValueError("use a day such as 2026-12-01 (from its first minute) or '2026-12-01 14:00', in UTC")
-    try:
-        parsed = datetime.fromisoformat(f"{found[1]}T{found[2] or '00:00'}+00:00")
-        return int(parsed.timestamp()) * 1000
-    except ValueError:
-        raise ValueError("no calendar holds this day and time") from None
 
 
 def amount(text: str) -> int:

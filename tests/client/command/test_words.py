@@ -4,7 +4,7 @@ import pytest
 
 from keymeld_client.command import words
 from keymeld_protocol.body import MAX_MONEY
-from keymeld_protocol.shapes import MAX_DELAY_MS, Rule
+from keymeld_protocol.shapes import Rule
 
 QUORUM = Rule(approval="quorum", threshold=2, of=(0, 2, 4))
 
@@ -47,19 +47,6 @@ def test_a_rule_is_explained_before_it_is_sealed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "ms"), [("500ms", 500), ("30s", 30_000), ("1h30m", 5_400_000), ("2d", 172_800_000), ("1w", 604_800_000)]
-)
-def test_a_span_is_read_with_its_unit(text: str, ms: int) -> None:
-    assert words.span(text) == ms
-
-
-@pytest.mark.parametrize("text", ["", "5", "h", "0s", "-1h", "1.5h", "1 h", "999999999w999999999w999999999w"])
-def test_a_span_without_unit_or_sense_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"unit|forever"):
-        words.span(text)
-
-
-@pytest.mark.parametrize(
     ("text", "sat"),
     [("0", 0), ("10000", 10_000), ("10,000sat", 10_000), ("1sats", 1), ("0.0001btc", 10_000), ("50BTC", 5_000_000_000),
      ("21000000btc", MAX_MONEY)],
@@ -72,41 +59,6 @@ def test_an_amount_is_satoshi_unless_it_says_btc(text: str, sat: int) -> None:
 def test_an_amount_that_could_be_misread_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"satoshi|21 million"):
         words.amount(text)
-
-
-@pytest.mark.parametrize("text", ["2023-11-14", "2023-11-14 00:00", "2023-11-14T00:00Z", "2023-11-14 00:00 UTC"])
-def test_a_time_is_read_in_utc_and_a_day_means_its_first_minute(text: str) -> None:
-    assert words.when(text) == 1_699_920_000_000
-
-
-@pytest.mark.parametrize("text", ["", "tomorrow", "2023-11-31", "2023-11-14 24:01", "14.11.2023", "1699920000", "2d"])
-def test_a_time_that_could_be_misread_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"2026-12-01|calendar"):
-        words.when(text)
-
-
-def test_a_delay_is_a_span_of_at_most_six_days() -> None:
-    assert words.delay("24h") == 86_400_000 and words.delay("6d") == MAX_DELAY_MS
-    with pytest.raises(ValueError, match="at most 6d"):
-        words.delay("7d")
-
-
-TIMED = Rule(approval="none", delay_ms=5_400_000, not_before=0, not_after=86_400_000)
-
-
-def test_a_rule_with_times_is_told_with_them() -> None:
-    assert words.rule_told(TIMED) == (
-        "any member's request is enough, 1h30m after it was heard, not before 1970-01-01 00:00 UTC, "
-        "not after 1970-01-02 00:00 UTC"
-    )
-
-
-def test_the_times_of_a_rule_are_explained_before_they_are_sealed() -> None:
-    delay, before, after = words.times_explained(TIMED)
-    assert "1h30m after its enclave heard the request" in delay and "your no (keymeld reject) stops it" in delay
-    assert before.endswith("before 1970-01-01 00:00 UTC") and "for good" in after
-    assert "a no counts until then" in words.times_explained(Rule(approval="self", delay_ms=1))[0]
-    assert words.times_explained(QUORUM) == []
 
 
 def test_a_subset_rises_and_names_nobody_twice() -> None:
