@@ -10,13 +10,13 @@ from btclib_wallet.bip32.key_origin import BIP32KeyOrigin
 from btclib_wallet.psbt.psbt import Psbt as Wallet
 
 from keymeld_client.asking import life_of, make_body, requester
-from keymeld_protocol.body import Body, Child, Scalar, SignEcdsa, SignInput, SignMessage
+from keymeld_protocol.body import Adaptor, Body, Child, Scalar, SignEcdsa, SignInput, SignMessage
 from keymeld_protocol.errors import BadInput, Refused
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.shapes import MAX_DELAY_MS, REQUEST_LIFE_MS, Rule
 from keymeld_protocol.transaction import key_hash_script, taproot_script
 from keymeld_protocol.tweaks import Steps, child_steps
-from keymeld_protocol.values import Hash, Message
+from keymeld_protocol.values import Hash, Message, PlainKey
 from tests.client.coins import FOREIGN, payment, psbt
 from tests.client.paper import Tale
 
@@ -129,6 +129,20 @@ def test_a_hint_to_another_child_than_the_one_asked_for_is_not_followed(roster: 
 def test_a_wrong_hint_about_an_own_script_changes_nothing(roster: Roster) -> None:
     body = make_body(roster, [], [], "", None, [hinted(roster, (0, 7), (1, 1000))])
     assert keyed(body) == [(0, None, child_steps((0, 7)))]
+
+
+LOCK = Adaptor(mode="single", points=(PlainKey(b"\x02" * 33),))
+
+
+def test_an_adaptor_locks_every_item(roster: Roster) -> None:
+    coins = [(50_000, roster.script())]
+    body = make_body(roster, [payment(coins, 40_000)], [MESSAGE], "", None, [psbt(coins, 30_000)], adaptor=LOCK)
+    assert [item.adaptor for item in body.items] == [LOCK] * 3
+
+
+def test_an_adaptor_locks_no_ecdsa_signature(roster: Roster) -> None:
+    with pytest.raises(BadInput, match="no adaptor points"):
+        make_body(replace(roster, subsets=((1,),)), [], [], "", 0, ecdsa=[MESSAGE], adaptor=LOCK)
 
 
 def test_messages_follow_inputs(roster: Roster) -> None:
