@@ -5,13 +5,15 @@
 
 `and`: one pre-signature, locked to KeyAgg(N, C); a·n + b·c completes it, a and b being BIP-327's key coefficients.  (In
 a plain sum the courier could call C − N his point, and would need no notary.)  `or`: a pre-signature for each point;
-the signature on the chain tells which of them it was, and so who has spoken.  Notary and courier know of no coin.
+the signature on the chain tells which of them it was, and so who has spoken.  Notary and courier know of no coin; Alice
+and Bob hold their keys under the rule ``self``, so that neither has anything else signed without the other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +21,7 @@ if __package__ in (None, ""):  # run as a file: the folder above this one holds 
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from examples.contracts import FEE, finished, locked, must_mine, must_refuse, presigned, somebody, spending
-from examples.gathering import gather, gone, people_of
+from examples.gathering import SELF, gather, gone, people_of
 from examples.house import House
 from examples.minutes import Minutes
 from examples.people import Person
@@ -29,7 +31,7 @@ from keymeld_client.signings import Signing
 from keymeld_protocol import adaptor
 from keymeld_protocol.body import Body, SignInput
 from keymeld_protocol.errors import InvalidCrypto
-from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.secp256k1 import Bytes, Secret
 
 
 def contract(price: Coin, deposit: Coin, notary: bytes, courier: bytes) -> Body:
@@ -42,7 +44,7 @@ def contract(price: Coin, deposit: Coin, notary: bytes, courier: bytes) -> Body:
     return Body(v=1, transactions=tuple(map(spending, spends, (price, deposit))), items=items, memo="a house")
 
 
-async def the_notary_speaks(signing: Signing, secret: bytes, chain: Regtest, minutes: Minutes) -> None:
+async def the_notary_speaks(signing: Signing, secret: Bytes, chain: Regtest, minutes: Minutes) -> None:
     """Her secret completes the deposit; of the price it makes nothing that the chain would take."""
     minutes.says("Notary", "has registered the sale, and publishes her secret")
     price, deposit = await signing.psbts(secrets=[secret])
@@ -69,7 +71,7 @@ async def bob_looks(signing: Signing, signature: bytes, minutes: Minutes) -> byt
     raise AssertionError("nobody's secret spent the deposit")
 
 
-async def the_courier_speaks(signing: Signing, secrets: list[bytes], chain: Regtest, minutes: Minutes) -> None:
+async def the_courier_speaks(signing: Signing, secrets: Sequence[Bytes], chain: Regtest, minutes: Minutes) -> None:
     """With his secret, too, everything is complete."""
     minutes.says("Courier", "has delivered the keys, and publishes his secret")
     price, _ = await signing.transactions(secrets=secrets)
@@ -85,18 +87,21 @@ async def buy(keygen: Keygen, bob: Person, chain: Regtest, minutes: Minutes) -> 
     signing = await keygen.request(body=contract(price, deposit, notary.point, courier.point))
     minutes.says("Alice", "asks for both in one request; what would complete them:")
     minutes.notes(*signing.summary()[-2:])
+    bobs = await bob.hears(signing.id)
+    await bobs.approve()
+    minutes.says("Bob", "has seen the same, and approves")
     await signing.results()
     minutes.says("Alice", "has verified a pre-signature for the price and two for the deposit")
-    await the_notary_speaks(signing, bytes(notary.buffer), chain, minutes)
-    heard = await bob_looks(await bob.hears(signing.id), chain.signature_that_spent(deposit), minutes)
-    await the_courier_speaks(signing, [heard, bytes(courier.buffer)], chain, minutes)
+    await the_notary_speaks(signing, notary.buffer, chain, minutes)
+    heard = await bob_looks(bobs, chain.signature_that_spent(deposit), minutes)
+    await the_courier_speaks(signing, [heard, courier.buffer], chain, minutes)
 
 
 async def tell(minutes: Minutes) -> None:
     """The whole story, in a house of its own."""
     minutes.opens("Two secrets: both for the price, either for the deposit")
     async with House(enclaves=2) as house:
-        people = people_of(house, ("Alice", "Bob"))
+        people = people_of(house, ("Alice", "Bob"), SELF)
         try:
             keygen = await gather(people)
             with Regtest() as chain:

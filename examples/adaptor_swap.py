@@ -44,7 +44,7 @@ from examples.people import Person
 from examples.regtest import COIN, Coin, Regtest, transaction
 from keymeld_client.signings import Signing
 from keymeld_protocol.body import Body, SignInput
-from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.secp256k1 import Bytes, Secret
 from keymeld_protocol.values import Id
 
 
@@ -114,7 +114,7 @@ async def pay(leg: Leg, minutes: Minutes) -> None:
     minutes.says(leg.giver.name, f"pays the {leg.name}; the chain takes no refund before block {leg.lock + 1}")
 
 
-async def claim(leg: Leg, secret: bytes, minutes: Minutes) -> None:
+async def claim(leg: Leg, secret: Bytes, minutes: Minutes) -> None:
     """The taker completes the claim with the secret, and has it mined."""
     signed, _ = await leg.seen_by(leg.taker).transactions(secrets=[secret])
     must_mine(leg.chain, signed)
@@ -139,7 +139,7 @@ async def swap(gold: Leg, silver: Leg, minutes: Minutes) -> None:
             await sign(leg, point, minutes)
         for leg in (gold, silver):
             await pay(leg, minutes)
-        await claim(silver, bytes(secret.buffer), minutes)
+        await claim(silver, secret.buffer, minutes)
     found = await learnt(silver)
     minutes.says("Bob", "finds the secret in her signature on the silver chain:")
     minutes.notes(found.hex())

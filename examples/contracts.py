@@ -1,9 +1,11 @@
 """What contracts are made of: a coin that is named before it is paid, and spends that are signed before it exists.
 
-coin = purse.prepare(script, amount)   written, not signed: a txid covers no witness
-spending(unsigned, coin)               what a request says of a transaction that will spend it
-locked("or", S, T)                     ... and of a signature that is to be completed by a secret
-purse.publish()                        everything is signed: only now is the coin paid, for good
+    coin = purse.prepare(script, amount)   written, not signed: a txid covers no witness
+    spending(unsigned, coin)               what a request says of a transaction that will spend it
+    locked("or", S, T)                     ... and of a signature that a secret is to complete
+    purse.publish()                        everything is signed: only now is the coin paid, for good
+
+Nobody here believes a chain, a signer or an oracle: what must not happen is tried, and has to fail.
 """
 
 from __future__ import annotations
