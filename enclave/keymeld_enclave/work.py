@@ -131,9 +131,8 @@ class SigningWork:
         opening, roster = self.heard.records[0], self._signer.roster
         try:
             made = plan_of(self.state, opening.statement, roster, self._group)
-            policies = {
-                slot: self._custody.take(slot).policy for slot in _needed(self._voice, self.state, self._custody.state)
-            }
+            needed = _needed(self._voice, self.state, self._custody.state)
+            policies = {slot: self._custody.take(slot).policy for slot in needed}
             return judged(made, self.state.consent.requester, policies, roster)
         except Blamed as error:
             return error
