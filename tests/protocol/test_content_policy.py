@@ -5,18 +5,19 @@ from functools import cache
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from keymeld_protocol import content_policy
-from keymeld_protocol.body import Bip86, Body, SignInput
+from keymeld_protocol.body import Adaptor, Bip86, Body, SignInput
 from keymeld_protocol.contents import Leaf, Script, Terms
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.own_scripts import GAP
 from keymeld_protocol.plan import plan
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.sealed_policy import AllowedOutput, AllowedScript, Policy
-from keymeld_protocol.transaction import taproot_script
+from keymeld_protocol.transaction import key_hash_script, taproot_script
 from keymeld_protocol.tweaks import child_steps
-from keymeld_protocol.values import Salt
+from keymeld_protocol.values import PlainKey, Salt
 from tests.support.payments import MALLORY, SHOP, blind, every_input, payment, spend
 from tests.support.world import NONE, SELF, World
 
@@ -176,6 +177,21 @@ def test_attack_33_change_to_the_own_internal_key_with_a_foreign_tree_is_paid_ou
         assert judged(body, roster=roster, outputs=(shop(),)) == "output_not_allowed"
     home = spend(payment([(100_000, roster.script())], [(99_000, roster.script())]))
     assert judged(home, roster=roster, max_amount=1_000, outputs=(shop(),)) is None
+
+
+def test_change_to_p2wpkh_of_the_own_key_is_paid_out_because_no_policy_would_spend_it() -> None:
+    hashed = key_hash_script(group().cards[0].pubkey)
+    alone = spend(payment([(100_000, ours(ALONE))], [(99_000, hashed)]), subset=ALONE)
+    assert judged(alone, alone=True, max_amount=99_999) == "amount_not_allowed"
+    assert "back to this group" in "".join(group().summary(plan(alone, group()).spends[0], {}).lines()), "people see it"
+
+
+def test_a_pre_signature_counts_as_the_signature_that_it_becomes() -> None:
+    locked = Adaptor(mode="single", points=(PlainKey(group().cards[1].pubkey),))
+    over = honest(60_000, 1_000)
+    item = structs.replace(over.items[0], adaptor=locked)
+    assert judged(structs.replace(over, items=(item,)), max_amount=60_999) == "amount_not_allowed"
+    assert judged(structs.replace(over, items=(item,)), max_amount=61_000) is None
 
 
 def test_what_a_subset_pays_to_the_group_comes_back_to_more_people() -> None:

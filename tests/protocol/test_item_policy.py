@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keymeld_protocol.body import Asked, Bip86, Scalar, SignInput, Step, TermsStep
+from keymeld_protocol.body import Asked, Bip86, Scalar, SignEcdsa, SignInput, Step, TermsStep
 from keymeld_protocol.contributions import Failed
 from keymeld_protocol.item_policy import WHY, forbids
 from keymeld_protocol.own_scripts import GAP
@@ -14,7 +14,7 @@ from keymeld_protocol.roster import Roster
 from keymeld_protocol.sealed_policy import AllowedOutput, AllowedScript, Policy
 from keymeld_protocol.transaction import taproot_script
 from keymeld_protocol.tweaks import child_steps
-from keymeld_protocol.values import Hash, Salt
+from keymeld_protocol.values import Hash, Message, Salt
 from tests.support.payments import SHOP, blind, payment, spend
 from tests.support.world import NONE, World, secret_of
 
@@ -78,6 +78,20 @@ def test_who_allows_no_blind_messages_signs_transactions() -> None:
 def test_attack_33_a_blind_message_is_refused_under_every_transaction_rule(rule: dict[str, Any]) -> None:
     assert code(blind(), **rule) == code(blind(tweaks=child_steps((0, 0))), **rule) == "blind_not_allowed"
     assert code(blind(subset=1), alone=True, **rule) == "blind_alone_not_allowed"
+
+
+@pytest.mark.parametrize("rule", [*RULES, {"no_blind": True}])
+def test_attack_33_ecdsa_is_a_blind_message(rule: dict[str, Any]) -> None:
+    """33: a sighash of any type, signed as P2WPKH signs it."""
+    item = SignEcdsa(message=Message(secret_of("BIP-143")), subset=1)
+    assert code(item, alone=True, alone_blind=True) is None
+    assert code(item, alone=True) == "blind_alone_not_allowed"
+    lone = Policy(v=1, salt=Salt(bytes(32)), rule=NONE, **rule)
+    world = World()
+    alice = world.member("alice")
+    single = alice.roster(world.gather([alice], at=world.enclave("vault")))
+    made = plan(spend(items=[SignEcdsa(message=item.message)]), single)
+    assert forbids(lone, made.item(0), single) == Failed("blind_not_allowed")
 
 
 @pytest.mark.parametrize("rule", RULES)
