@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from keymeld_protocol import ecdsa, schnorr
+from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.body import Bip86, SignEcdsa, SignMessage
 from keymeld_protocol.contributions import Entry, Failed, Finished
 from keymeld_protocol.errors import Blamed
-from keymeld_protocol.plan import Item
 from keymeld_protocol.schnorr import verify
 from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.signing_state import Phase
@@ -98,8 +98,9 @@ def test_whoever_hears_another_signature_than_was_asked_for_blames_its_enclave(
     keygen = world.gather([alice], at=vault)
     signer = vault.agent._groups[keygen].signer()
 
-    def spoilt(item: Item) -> Entry:
-        return Finished(signature=sign(item.message, signer.custody.take(0).secret))
+    def spoilt(attempt: Attempt, index: int) -> Entry:
+        message = attempt.places[index].item.message
+        return Finished(signature=sign(message, signer.custody.take(0).secret))
 
     monkeypatch.setattr(signer, "_finished", spoilt)
     signing = alice.request(keygen, ECDSA)
