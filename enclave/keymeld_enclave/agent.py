@@ -126,7 +126,7 @@ class Agent:
 
     @property
     def heavy(self) -> bool:
-        """Whether a signing of many signatures goes on: the next record may cost much more than a turn of an event loop."""
+        """Whether a signing of many signatures goes on: the next record may cost much more than a turn of a loop."""
         return bool(self._batches)
 
     @property
