@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from keymeld_protocol.body import SignInput
 from keymeld_protocol.errors import Blamed, Reason, Refused
@@ -18,6 +18,7 @@ from keymeld_protocol.plan import Plan, plan_of
 from keymeld_protocol.psbt import Signed
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
+from keymeld_protocol.secp256k1 import Bytes
 from keymeld_protocol.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS, Said
 from keymeld_protocol.signing import ENDS, Phase, SigningState
 from keymeld_protocol.statements import make
@@ -27,17 +28,15 @@ from .endings import ended, tell_judgement
 from .errors import SigningEnded, WalletError
 from .judging import Judgement, judge
 from .ledger import now_ms
-from .results import ItemResult, all_signed, psbts_of, results_of
+from .results import ItemResult, all_signed, psbts_of, results_of, signed_so_far
 from .telling import name_of, tell
 
 if TYPE_CHECKING:
     from .client import Client
     from .keygens import Keygen
 
-T = TypeVar("T")
-
 BIG_BATCH = 64
-"""Items from which on signatures are verified on a worker thread."""
+"""Signatures from which on they are verified on a worker thread."""
 
 
 class Signing:
@@ -252,15 +251,16 @@ class Signing:
         offset = 0
         while True:
             offset = await self.client.ledger.until(self.id, partial(self._moved, past=offset))
-            if (ending := await self._off_loop(lambda: self.ending)) is not None:
+            ending = await asyncio.to_thread(lambda: self.ending)  # judging a big batch takes its time
+            if ending is not None:
                 raise ending
             done = self.phase == Phase.COMPLETED
             try:
                 return await self._verified()
             except Blamed as error:
-                await self._off_loop(partial(self._require_hope, error, done))
+                await asyncio.to_thread(self._require_hope, error, done)
 
-    async def signatures(self, secrets: Sequence[bytes] = ()) -> tuple[Signature, ...]:
+    async def signatures(self, secrets: Sequence[Bytes] = ()) -> tuple[Signature, ...]:
         """One signature for each item, in order; verified here, not believed.
 
         Items with adaptor points are completed with those of ``secrets`` (32 bytes each) that fit.
@@ -286,12 +286,9 @@ class Signing:
             Blamed: something is missing or does not verify.
         """
         keygen = self.state.request.keygen
-        roster, group = self.client.roster(keygen), self.client.group(keygen)
-        return await self._off_loop(lambda: results_of(self.heard, self.plan, roster, group))
-
-    async def _off_loop(self, work: Callable[[], T]) -> T:
-        """Do what takes long for a big batch on a worker thread, so that the event loop stays free."""
-        return await asyncio.to_thread(work) if self.state.request.items > BIG_BATCH else work()
+        work = partial(results_of, self.heard, self.plan, self.client.roster(keygen), self.client.group(keygen))
+        size = sum(len(item.adaptors) for item in self.plan.items)
+        return await asyncio.to_thread(work) if size > BIG_BATCH else work()
 
     def judged(self) -> Judgement:
         """Who is at fault for what does not hold in this signing, recomputed here; nobody's accusation is believed."""
@@ -332,7 +329,7 @@ class Signing:
         if any(fault.attempt == self.state.attempt for fault in judged.faults):
             raise self._ended()
 
-    async def transactions(self, secrets: Sequence[bytes] = ()) -> tuple[bytes, ...]:
+    async def transactions(self, secrets: Sequence[Bytes] = ()) -> tuple[bytes, ...]:
         """The finished transactions with their witnesses, in the order of the request, ready for the network.
 
         Raises:
@@ -345,15 +342,16 @@ class Signing:
                 witnesses[item.transaction][item.input] = signature
         return tuple(spend.finalize(found) for spend, found in zip(plan.spends, witnesses, strict=True))
 
-    async def psbts(self, given: Sequence[bytes] = (), secrets: Sequence[bytes] = ()) -> tuple[Signed, ...]:
+    async def psbts(self, given: Sequence[bytes] = (), secrets: Sequence[Bytes] = ()) -> tuple[Signed, ...]:
         """One PSBT for each transaction, in order, with the signatures in it; and the final transaction when complete.
 
-        The signatures go into the PSBT among ``given`` (raw or base64) that is of the same transaction, all else in
-        it untouched; without one into a fresh PSBT, which a Combiner merges with others.
+        What none of ``secrets`` (32 bytes each) completes is left out, and its transaction is not final. The signatures
+        go into the PSBT among ``given`` (raw or base64) that is of the same transaction, all else in it untouched;
+        without one into a fresh PSBT, which a Combiner merges with others.
 
         Raises:
             BadInput: one of ``given`` is no PSBT of this signing.
-            SigningEnded, NeedsSecret, InvalidCrypto, Blamed, ReadOnly: as `signatures`.
+            SigningEnded, InvalidCrypto, Blamed, ReadOnly: as `signatures`.
         """
-        signatures = await self.signatures(secrets)
+        signatures = signed_so_far(await self.results(), secrets)
         return await asyncio.to_thread(psbts_of, signatures, self.plan, given)  # a thousand take a second

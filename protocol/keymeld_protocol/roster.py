@@ -16,7 +16,7 @@ from .derivation import path_told, synthetic_xpub
 from .descriptor import BOTH_BRANCHES, child_descriptor, taproot_descriptor
 from .errors import BadInput, Blamed, InvalidCrypto, Reason, Refused
 from .keyagg import KeyAgg
-from .keygen import KeygenState, Phase
+from .keygen import KeygenState
 from .keys import possession_is_proven
 from .own_scripts import OwnScripts
 from .replay import Replay
@@ -106,18 +106,12 @@ class Roster:
         return child_descriptor(self.xpub(subset), told, self.terms.tweak)
 
     def summary(self, spend: Spend, payers: Mapping[bytes, frozenset[int]]) -> Summary:
-        """Who gets what from a transaction: an output comes back only to a key list that holds all those that pay.
+        """Who gets what from a transaction: what is own, and which outputs come back, is said by `OwnScripts.flow`.
 
-        A subset is fewer people than the group: what goes from the group to a subset is paid out, and no change.
-        The children of a key list up to the gap limit are its own as its address is (`OwnScripts`).
         ``payers``: the slots by script of what items spend with tweaks of their own (`Plan.payers`); it pays too.
         """
-        scripts = {coin.script for coin in (*spend.inputs, *spend.outputs)}
-        lists = {script: found.slots for script in scripts if (found := self.own.find(script)) is not None}
-        own = {**payers, **lists}
-        paying = {own[coin.script] for coin in spend.inputs if coin.script in own}
-        change = [script for script, slots in lists.items() if all(payers <= slots for payers in paying)]
-        return spend.summary(self.terms.network, own, change)
+        flow = self.own.flow(spend, payers)
+        return spend.summary(self.terms.network, flow.own, flow.change)
 
     @cached_property
     def own(self) -> OwnScripts:
@@ -161,7 +155,9 @@ def safety(state: KeygenState) -> Safety:
     slots = {word: tuple(i for i, said in enumerate(how) if said == word) for word in ("participant", "enclave", None)}
     device = tuple(i for i, seat in enumerate(state.seats) if seat is not None and seat.join.custody == "device")
     stuck = f"{slots_told(device)} would have to sign on a device, which none can yet: nothing could be spent"
-    return Safety(slots["participant"], slots["enclave"], slots[None], stuck if device else None)
+    gone = f"{slots_told(tuple(sorted(state.left)))} left: nothing that needs all slots is signed any more"
+    trouble = gone if state.left else stuck if device else None
+    return Safety(slots["participant"], slots["enclave"], slots[None], trouble)
 
 
 def read_terms(heard: Replay, group: GroupKey) -> Terms:
@@ -205,7 +201,7 @@ def read_roster(heard: Replay, group: GroupKey) -> Roster:
         Blamed: a card does not hold, or two slots share a signing key; names the slots.
     """
     state = _keygen(heard)
-    if state.phase != Phase.COMPLETED or state.roster is None:
+    if state.roster is None:
         missing = f"; missing: {slots_told(state.holdouts())}" if state.holdouts() else ""
         raise Refused(Reason.WRONG_STATE, f"the keygen is {state.phase}, not completed{missing}")
     terms = read_terms(heard, group)

@@ -8,7 +8,7 @@ from keymeld_protocol.errors import Reason, Unavailable, WireError
 from keymeld_protocol.keygen import KeygenState, Phase
 from keymeld_protocol.payloads import (
     AttemptOpened,
-    KeygenLeave,
+    CustodyReseal,
     SigningApprove,
     SigningReject,
     WalletNote,
@@ -235,8 +235,9 @@ async def test_a_notice_is_refused_whoever_says_it() -> None:
 async def test_a_kind_of_a_later_version_is_refused_as_unknown() -> None:
     line = Line()
     cast = await line.completed()
-    leave = say(cast.auth(0), KeygenLeave, cast.stream, line.hash(cast.stream), slot=0)
-    assert await refusal(line, leave) == (Reason.UNKNOWN_KIND, "kind")
+    sealed = {"enclave": xonly(line.vault), "envelope": digest(b"new")}
+    reseal = say(cast.auth(0), CustodyReseal, cast.stream, line.hash(cast.stream), b"new", slot=0, **sealed)
+    assert await refusal(line, reseal) == (Reason.UNKNOWN_KIND, "kind")
 
 
 async def test_a_join_sealed_to_an_enclave_that_nobody_knows_is_refused() -> None:
