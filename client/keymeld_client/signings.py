@@ -1,7 +1,6 @@
 """A signing as its participant sees it: read what it would sign, say yes or no, watch it, take the signatures.
 
-A handle holds no state: all of it is in the client's verified log.  Nothing is approved that was not read here first,
-and no signature is given that was not verified here.
+Nothing is approved that was not read here first, and no signature is given that was not verified here.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from keymeld_protocol.values import Hash, Id, Signature, XOnlyKey
 
 from .endings import ended, tell_judgement
 from .errors import SigningEnded, WalletError
+from .handle import Handle
 from .judging import Judgement, judge
 from .ledger import now_ms
 from .results import ItemResult, all_signed, psbts_of, results_of, signed_so_far
@@ -39,35 +39,18 @@ BIG_BATCH = 64
 """Signatures from which on they are verified on a worker thread."""
 
 
-class Signing:
+class Signing(Handle):
     """One signing of a keygen that this wallet takes part in; compare by ``id``."""
+
+    WHAT = "signing"
 
     def __init__(self, client: Client, stream: Id) -> None:
         """Use `Client.signing`, `Client.signings` or `Keygen.request`."""
-        self.client = client
-        self.id = stream
+        super().__init__(client, stream)
         self._plan: Plan | None = None
         self._judged: tuple[int, Judgement] | None = None
 
-    def __repr__(self) -> str:
-        """Its name and where it stands."""
-        heard = self.client.ledger.replay(self.id)
-        phase = heard.state.phase if heard is not None and isinstance(heard.state, SigningState) else "not heard"
-        return f"<Signing {self.id.hex()[:12]} {phase}>"
-
     # What is known now ------------------------------------------------------------------------------------------
-
-    @property
-    def heard(self) -> Replay:
-        """The verified log so far.
-
-        Raises:
-            WalletError: nothing was heard yet.
-        """
-        heard = self.client.ledger.replay(self.id)
-        if heard is None:
-            raise self.client.ledger.refused.get(self.id) or WalletError("nothing was heard of this signing yet")
-        return heard
 
     @property
     def state(self) -> SigningState:
@@ -108,16 +91,6 @@ class Signing:
     def mine(self) -> bool:
         """Whether this wallet asked for it."""
         return self.state.consent.requester in self.keygen.slots
-
-    @property
-    def read_only(self) -> str | None:
-        """Why nothing is said here any more, or None."""
-        return self.client.ledger.trouble(self.id)
-
-    @property
-    def head_age_ms(self) -> int | None:
-        """How long ago the coordinator last signed where this stream stands; None if never."""
-        return self.client.ledger.head_age_ms(self.id)
 
     def holdouts(self) -> tuple[int, ...]:
         """The slots that are missing for the next step."""
