@@ -136,12 +136,14 @@ def why_not(
         return "the request has expired"
     for key_list in key_lists:
         for slot in key_list:
-            if seats.enclave[slot] == enclave and (why := _rule(rules[seats.join[slot]], slot, key_list, votes, now)):
+            if seats.enclave[slot] == enclave and (
+                why := rule_broken(rules[seats.join[slot]], slot, key_list, votes, now)
+            ):
                 return f"slot {slot}: {why}"
     return None
 
 
-def _rule(rule: Rule, slot: int, key_list: tuple[int, ...], votes: Votes, now: int) -> str | None:
+def rule_broken(rule: Rule, slot: int, key_list: tuple[int, ...], votes: Votes, now: int) -> str | None:
     """Why the rule of one slot is not met for one item."""
     if votes.requester not in key_list or votes.requester in votes.rejected:
         return "the requester's key does not sign this item, or he took it back"
