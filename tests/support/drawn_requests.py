@@ -60,14 +60,14 @@ def draw_request(group: DrawnGroup, seed: str) -> DrawnRequest:
     wishes = tuple(hand.fill(draw.randint(1, ENOUGH)))
     if not any(requester in wish.slots for wish in wishes):  # only who is needed may ask
         requester = wishes[0].slots[0]
-    yes = group.slots if draw.random() < 0.95 else draw.sample(group.slots, draw.randint(0, len(group.slots)))
+    yes = group.slots if draw.random() < 0.9 else draw.sample(group.slots, draw.randint(0, len(group.slots)))
     return DrawnRequest(requester, tuple(yes), draw.random() < 0.7, wishes, tuple(hand.transactions))
 
 
 def _lists(group: DrawnGroup, draw: Random, requester: int) -> list[int | None]:
     """The key lists that sign if everybody says yes; now and then any."""
     every = [None, *range(len(group.subsets))]
-    if draw.random() < 0.05:
+    if draw.random() < 0.12:
         return every
     votes = naive.Votes(requester, 1, dict.fromkeys(group.slots, 1))
 
