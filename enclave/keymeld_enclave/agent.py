@@ -122,6 +122,11 @@ class Agent:
         """Whether a signing of many items goes on: the next record may cost much more than a turn of an event loop."""
         return bool(self._batches)
 
+    @property
+    def heavy_tick(self) -> bool:
+        """Whether one of them waits for time alone: the next tick may cost as much."""
+        return not self._batches.isdisjoint(self._waiting)
+
     def take_finished(self) -> list[Id]:
         """The streams that ended since the last call: whoever holds the socket may unsubscribe them."""
         finished, self._finished = self._finished, []

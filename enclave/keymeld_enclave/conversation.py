@@ -131,6 +131,11 @@ class Conversation:
         return len(data) > BIG_FRAME or self._agent.heavy
 
     @property
+    def tick_is_heavy(self) -> bool:
+        """Whether the next tick may take long: a big batch waits for time."""
+        return self._agent.heavy_tick
+
+    @property
     def waiting(self) -> bool:
         """Whether something could not leave for the sake of the pace."""
         return self._calls.waiting

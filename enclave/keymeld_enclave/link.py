@@ -10,8 +10,8 @@
     anything else         later
 
 One at a time is in the conversation: what is heard and what is said keep their order, also where a big batch is handled
-on a worker thread.  The agent and its outbox outlive the sockets: nothing that was heard is heard again, nothing that
-was said is lost.
+on a thread.  Meanwhile frames, whatever their stream, are read and wait their turn, and pings are answered.  The agent
+and its outbox outlive the sockets: nothing that was heard is heard again, nothing that was said is lost.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from random import SystemRandom
-from typing import Final
+from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
@@ -32,6 +33,7 @@ from websockets.typing import Subprotocol
 from keymeld_protocol.frames import FRAME_BYTES, SUBPROTOCOL
 
 from .agent import Agent
+from .beside import beside
 from .config import Address
 from .conversation import Conversation, Ended
 from .logs import named, tell
@@ -42,6 +44,8 @@ PACE_S: Final = 0.01
 OPEN_S: Final = 10.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
 MAX_FRAME: Final = 2 * FRAME_BYTES
+FRAMES_WAITING: Final = 128
+"""Frames that are read while a batch is handled; beyond them nothing is read from the socket, pings neither."""
 _CHANCE: Final = SystemRandom()
 
 
@@ -106,17 +110,19 @@ class Link:
         return code, talk.goodbye.retry_after_ms if talk.goodbye is not None else 0
 
     def _dial(self) -> AbstractAsyncContextManager[ClientConnection]:
-        """Open the WebSocket; heartbeats are the conversation's own."""
-        words = [Subprotocol(SUBPROTOCOL)]
+        """Open the WebSocket. The library answers the coordinator's pings; ours are requests of the conversation."""
+        settings: Final[dict[str, Any]] = {
+            "subprotocols": [Subprotocol(SUBPROTOCOL)],
+            "compression": None,
+            "max_size": MAX_FRAME,
+            "max_queue": FRAMES_WAITING,
+            "open_timeout": OPEN_S,
+            "close_timeout": 1,
+            "ping_interval": None,
+        }
         if self.address.url is None:
-            return unix_connect(
-                self.address.path, subprotocols=words, compression=None, max_size=MAX_FRAME, open_timeout=OPEN_S,
-                close_timeout=1, ping_interval=None,
-            )  # fmt: skip
-        return connect(
-            self.address.url, subprotocols=words, compression=None, max_size=MAX_FRAME, open_timeout=OPEN_S,
-            close_timeout=1, ping_interval=None, proxy=None,
-        )  # fmt: skip
+            return unix_connect(self.address.path, **settings)
+        return connect(self.address.url, proxy=None, **settings)
 
     async def _read(self, socket: ClientConnection, talk: Conversation, turn: asyncio.Lock) -> None:
         """Hear and answer until the socket closes."""
@@ -140,29 +146,22 @@ async def _send(socket: ClientConnection, talk: Conversation) -> None:
 
 
 async def _receive(talk: Conversation, frame: bytes) -> None:
-    """Handle a frame; one of a big batch on a worker thread, so that signals are not held up.
+    """Handle a frame; one of a big batch on a thread, so that neither signals nor pings are held up."""
+    handle = partial(talk.receive, frame, now_ms())
+    await beside(handle) if talk.is_heavy(frame) else handle()
 
-    A thread cannot be taken back: whoever is cancelled meanwhile waits for its end, so that never two of them are in
-    the agent.
-    """
-    if not talk.is_heavy(frame):
-        talk.receive(frame, now_ms())
-        return
-    work = asyncio.create_task(asyncio.to_thread(talk.receive, frame, now_ms()))
-    try:
-        await asyncio.shield(work)
-    except asyncio.CancelledError:
-        while not work.done():
-            with suppress(asyncio.CancelledError):  # told twice to end, it still waits
-                await asyncio.wait([work])
-        raise
+
+async def _tick(talk: Conversation) -> None:
+    """Look at what waits for time; where that is a big batch, on a thread."""
+    look = partial(talk.tick, now_ms())
+    await beside(look) if talk.tick_is_heavy else look()
 
 
 async def _ticks(socket: ClientConnection, talk: Conversation, turn: asyncio.Lock) -> None:
     while True:
         await asyncio.sleep(PACE_S if talk.waiting else TICK_S)
         async with turn:
-            talk.tick(now_ms())
+            await _tick(talk)
         await _send(socket, talk)
 
 

@@ -53,7 +53,7 @@ class SigningWork:
         self._signer = signer
         self._custody = signer.custody
         self._began = began
-        self._items: tuple[Planned, ...] = ()
+        self._items: tuple[Planned, ...] | Blamed | None = None
         self._attempt: Attempt | None = None
         self._nonces: Nonces | None = None
         self._live = False
@@ -108,12 +108,26 @@ class SigningWork:
             raise Blamed("bad_values", said.slots, str(error)) from None
 
     def _planned(self) -> tuple[Planned, ...]:
-        """The items; of the body they are all that is kept, since its transactions take ten times their bytes."""
-        if not self._items:
-            opening = self.heard.records[0]
-            self._items = plan_of(self.state, opening.statement, self._signer.roster, self._group).items
-            self._let_go(opening, "body")
+        """The items.
+
+        Raises:
+            Blamed: the body does not hold; found out once, however often it is looked at.
+        """
+        if self._items is None:
+            self._items = self._plan()
+        if isinstance(self._items, Blamed):
+            raise self._items.with_traceback(None)
         return self._items
+
+    def _plan(self) -> tuple[Planned, ...] | Blamed:
+        """Read the body; the items are all that is kept of it, since its transactions take ten times their bytes."""
+        opening = self.heard.records[0]
+        try:
+            return plan_of(self.state, opening.statement, self._signer.roster, self._group).items
+        except Blamed as error:
+            return error
+        finally:
+            self._let_go(opening, "body")
 
     def _reading(self) -> Attempt:
         if self._attempt is None:

@@ -3,10 +3,11 @@
     keys ──► key_sort ──► KeyAgg ──► tweak ──► tweak ──► output (x-only)
 
 A key list of one *is* its key: it can be tweaked, but has no keyagg cache, because it signs without MuSig2. Everything
-here is public; equal lists share one frozen result, since aggregating 100 keys takes milliseconds.
+here is public, and equal lists share one frozen result: aggregating takes 20 µs for each key, one tweak more 20 µs
+however many keys there are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -91,25 +92,31 @@ class KeyAgg:
         """Whether BIP-327's g·gacc is −1: every signer's key then counts negated."""
         return (sum(self.flips) + self.point[0]) % 2 == 1
 
+    def tweaked(self, tweak: Tweak) -> "KeyAgg":
+        """Apply one tweak more.
+
+        Raises:
+            InvalidCrypto: it is not below the group's order, or gives infinity.
+        """
+        return _tweaked(self, tweak)
+
     def require(self, key: bytes) -> None:
         """Refuse a key (33 bytes) that is not of this list; libsecp256k1 would not.
 
         Raises:
             InvalidCrypto: it is not.
         """
-        if key not in self._members:
+        if key not in self._coefficients:
             raise InvalidCrypto("key: not of this key list")
 
     def coefficient(self, key: bytes) -> bytes:
-        """Compute aⱼ (32 bytes) of one of the keys: BIP-327's ``KeyAggCoeff``, 1 for the second distinct key.
+        """Give aⱼ (32 bytes) of one of the keys: BIP-327's ``KeyAggCoeff``, 1 for the second distinct key.
 
         Raises:
             InvalidCrypto: the key is not of this list.
         """
         self.require(key)
-        if len(self.keys) == 1 or key == self._second:
-            return _ONE
-        return hash_to_scalar("KeyAgg coefficient", self._list_hash + key)
+        return self._coefficients[key]
 
     def weighted_sum(self, keys: tuple[bytes, ...]) -> CData | None:
         """Compute Σ aⱼ·Pⱼ over some of the keys, parsed: the key of one signer that stands for them.
@@ -117,19 +124,13 @@ class KeyAgg:
         Raises:
             InvalidCrypto: a key is not of this list.
         """
-        return _weighted_sum(self, keys)
+        for key in keys:
+            self.require(key)
+        return _weighted_sum(self.keys, keys)
 
     @cached_property
-    def _members(self) -> frozenset[bytes]:
-        return frozenset(self.keys)
-
-    @cached_property
-    def _second(self) -> bytes | None:
-        return next((key for key in self.keys if key != self.keys[0]), None)
-
-    @cached_property
-    def _list_hash(self) -> bytes:
-        return tagged_hash("KeyAgg list", b"".join(self.keys))
+    def _coefficients(self) -> Mapping[bytes, bytes]:
+        return _coefficients(self.keys)
 
 
 def aggregate(keys: Iterable[bytes], tweaks: Iterable[Tweak] = ()) -> KeyAgg:
@@ -138,30 +139,57 @@ def aggregate(keys: Iterable[bytes], tweaks: Iterable[Tweak] = ()) -> KeyAgg:
     Raises:
         InvalidCrypto: no keys; one is no point; a tweak is not below the group's order, or gives infinity.
     """
-    return key_agg(key_sort(keys), tuple(tweaks))
+    return key_agg(key_sort(keys), tweaks)
 
 
-@lru_cache(1024)
-def key_agg(keys: tuple[bytes, ...], tweaks: tuple[Tweak, ...] = ()) -> KeyAgg:
+def key_agg(keys: tuple[bytes, ...], tweaks: Iterable[Tweak] = ()) -> KeyAgg:
     """Aggregate keys in the order given: BIP-327's ``KeyAgg`` and ``ApplyTweak``. The protocol sorts: use `aggregate`.
 
     Raises:
         InvalidCrypto: as `aggregate`; the message has the index of a key that is no point.
     """
-    cache = None if len(keys) == 1 else libmusig.pubkey_agg(keys)
-    untweaked = keys[0] if cache is None else libmusig.aggregate_point(cache)
-    parse_point(untweaked)
-    point, flips = untweaked, []
+    made = _untweaked(keys)
     for tweak in tweaks:
-        flips.append(tweak.xonly and point[0] == 3)
-        if cache is None:
-            point = point_tweak_add(point_negate(point) if flips[-1] else point, tweak.value)
-        else:
-            point = libmusig.tweak_add(cache, tweak.value, tweak.xonly)
-    return KeyAgg(keys, tweaks, untweaked, point, tuple(flips), cache)
+        made = made.tweaked(tweak)
+    return made
 
 
 @lru_cache(1024)
-def _weighted_sum(keyagg: KeyAgg, keys: tuple[bytes, ...]) -> CData | None:
-    """Compute Σ aⱼ·Pⱼ once; it is the same for every message."""
-    return combine([multiply(parse_point(key), keyagg.coefficient(key)) for key in keys])
+def _untweaked(keys: tuple[bytes, ...]) -> KeyAgg:
+    """BIP-327's ``KeyAgg``; a list of one is its key."""
+    cache = None if len(keys) == 1 else libmusig.pubkey_agg(keys)
+    point = keys[0] if cache is None else libmusig.aggregate_point(cache)
+    parse_point(point)
+    return KeyAgg(keys, (), point, point, (), cache)
+
+
+@lru_cache(4096)
+def _tweaked(made: KeyAgg, tweak: Tweak) -> KeyAgg:
+    """BIP-327's ``ApplyTweak``; lists of tweaks that begin alike share what they come to so far."""
+    flip = tweak.xonly and made.point[0] == 3
+    if made.cache is None:
+        cache, point = None, point_tweak_add(point_negate(made.point) if flip else made.point, tweak.value)
+    else:
+        cache = libmusig.tweak_add(made.cache, tweak.value, tweak.xonly)
+        point = libmusig.aggregate_point(cache)
+    return KeyAgg(made.keys, (*made.tweaks, tweak), made.aggregate, point, (*made.flips, flip), cache)
+
+
+# What depends on the keys alone, whatever their tweaks -----------------------------------------------------------
+
+
+@lru_cache(1024)
+def _coefficients(keys: tuple[bytes, ...]) -> Mapping[bytes, bytes]:
+    """Compute aⱼ (32 bytes) of every key."""
+    if len(keys) == 1:
+        return {keys[0]: _ONE}
+    second = next((key for key in keys if key != keys[0]), None)
+    listed = tagged_hash("KeyAgg list", b"".join(keys))
+    return {key: _ONE if key == second else hash_to_scalar("KeyAgg coefficient", listed + key) for key in set(keys)}
+
+
+@lru_cache(1024)
+def _weighted_sum(keys: tuple[bytes, ...], some: tuple[bytes, ...]) -> CData | None:
+    """Compute Σ aⱼ·Pⱼ over ``some`` of a list's keys."""
+    weights = _coefficients(keys)
+    return combine([multiply(parse_point(key), weights[key]) for key in some])

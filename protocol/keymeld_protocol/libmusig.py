@@ -33,18 +33,18 @@ def aggregate_point(cache: CData) -> bytes:
     return serialize_point(pubkey)
 
 
-def tweak_add(cache: CData, tweak: bytes, xonly: bool) -> bytes:
-    """Tweak a keyagg cache in place: BIP-327's ``ApplyTweak``; returns the tweaked aggregate point (33 bytes).
+def tweak_add(cache: CData, tweak: bytes, xonly: bool) -> CData:
+    """Apply a tweak (32 bytes) to a copy of a keyagg cache, and return it: BIP-327's ``ApplyTweak``.
 
     Raises:
         InvalidCrypto: the tweak is not 32 bytes or not below the group's order, or the sum is infinity.
     """
     sized(tweak, 32, "tweak")
     add = lib.secp256k1_musig_pubkey_xonly_tweak_add if xonly else lib.secp256k1_musig_pubkey_ec_tweak_add
-    pubkey = ffi.new("secp256k1_pubkey *")
-    if not add(CONTEXT, pubkey, cache, tweak):
+    tweaked = ffi.new("secp256k1_musig_keyagg_cache *", cache[0])
+    if not add(CONTEXT, ffi.NULL, tweaked, tweak):
         raise InvalidCrypto("tweak: not below the group's order, or it gives infinity")
-    return serialize_point(pubkey)
+    return tweaked
 
 
 @lru_cache(4096)

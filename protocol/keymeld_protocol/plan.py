@@ -22,9 +22,6 @@ from .transaction import Spend, taproot_script
 from .tweaks import Steps, is_opaque
 from .values import Message
 
-MAX_WORK = 20_000
-"""Tweaks times keys in all distinct lists of one request: about a second of aggregation."""
-
 
 @dataclass(frozen=True, eq=False)
 class Item:
@@ -110,6 +107,9 @@ def read_body(request: Statement, group: GroupKey) -> Body:
 def plan(body: Body, roster: Roster) -> Plan:
     """Work out every item of ``body``; one that cannot be signed is `Impossible` and spoils no other.
 
+    Everybody plans before anybody consents, so the body's shape bounds the work: 1,000 items of eight steps are at most
+    15,000 tweaks, of 25 to 50 µs each however many keys the lists have.
+
     Raises:
         BadInput: an item names a transaction, an input or a subset that is not there, or a transaction is none.
     """
@@ -117,21 +117,8 @@ def plan(body: Body, roster: Roster) -> Plan:
         Spend(t.unsigned, tuple((s.amount, s.script) for s in t.spent), f"transactions[{i}]")
         for i, t in enumerate(body.transactions)
     )
-    _check_work(body, roster)
     lists = _Lists(roster)
     return Plan(body, spends, tuple(_planned(i, item, spends, lists) for i, item in enumerate(body.items)))
-
-
-def _check_work(body: Body, roster: Roster) -> None:
-    """Everybody plans before anybody consents, so what a plan may cost is bounded: keys times tweaks, each list once.
-
-    Raises:
-        BadInput: the items' distinct tweak lists would take more than `MAX_WORK`.
-    """
-    lists = {(item.subset, item.tweaks or ()) for item in body.items}
-    work = sum(len(roster.slots_of(subset)) * len(tweaks) for subset, tweaks in lists)
-    if work > MAX_WORK:
-        raise bad_field("items", f"their tweaks take {work} steps, more than {MAX_WORK}: ask in several requests")
 
 
 def plan_of(state: SigningState, request: Statement, roster: Roster, group: GroupKey) -> Plan:

@@ -8,7 +8,7 @@ to the order of siblings.  A bare root could hide its giver's own key; a tree ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import lru_cache
 
 from .contents import Leaf
 from .errors import bad_field
@@ -20,8 +20,9 @@ def leaf_hash(leaf: Leaf) -> bytes:
     return tagged_hash("TapLeaf", bytes([leaf.version]) + _compact_size(len(leaf.script)) + leaf.script)
 
 
-def tree_root(leaves: Iterable[Leaf]) -> bytes:
-    """The root (32 bytes) of the tree whose leaves are listed depth first.
+@lru_cache(64)
+def tree_root(leaves: tuple[Leaf, ...]) -> bytes:
+    """The root (32 bytes) of the tree whose leaves are listed depth first; computed once, for the terms' many children.
 
     Raises:
         BadInput: the depths are not those of one whole tree.

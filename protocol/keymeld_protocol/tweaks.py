@@ -13,7 +13,7 @@ from .body import BareRoot, Bip86, Child, Scalar, Step, TermsStep, XOnlyScalar
 from .contents import Leaf, Terms
 from .derivation import child_tweaks
 from .errors import InvalidCrypto
-from .keyagg import KeyAgg, Tweak, aggregate, key_agg, key_sort, taproot_tweak
+from .keyagg import KeyAgg, Tweak, aggregate, taproot_tweak
 from .secp256k1 import xonly
 from .taptree import tree_root
 
@@ -29,7 +29,8 @@ def tweaked(keys: tuple[bytes, ...], terms: Terms, steps: Steps | None = None) -
     """
     made = aggregate(keys)
     for step in (TermsStep(),) if steps is None else steps:
-        made = key_agg(key_sort(keys), made.tweaks + _tweaks(made, terms, step))
+        for tweak in _tweaks(made, terms, step):
+            made = made.tweaked(tweak)
     return made
 
 

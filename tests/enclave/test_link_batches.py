@@ -1,61 +1,82 @@
-"""link.py: big batches leave the event loop free, and are never left behind half done."""
+"""link.py: big batches are handled beside the event loop, which reads on and answers pings meanwhile."""
 
 import asyncio
 import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import ServerConnection, unix_serve
 
 from keymeld_enclave import link
+from keymeld_enclave.agent import Agent
+from keymeld_enclave.config import Address
+from keymeld_enclave.keymanagement import EnclaveIdentity
+from keymeld_protocol.secp256k1 import Secret
 
 pytestmark = pytest.mark.asyncio
 
+PATIENCE_S = 20.0
+FRAMES, LONG = 100, "x" * 65_536  # more than what one read of a socket takes
+
 
 class Talk:
-    """A conversation that notes where it was handled, and waits to be let go on."""
+    """A conversation that notes on which threads it is held; it waits to be let go on where that is ``heavy``."""
+
+    ready, waiting, goodbye = False, False, None
 
     def __init__(self, *, heavy: bool) -> None:
-        self.heavy, self.done = heavy, False
-        self.began, self.go_on = threading.Event(), threading.Event()
-        self.thread: threading.Thread | None = None
+        self.heavy = self.tick_is_heavy = heavy
+        self.threads: list[threading.Thread] = []
+        self.go_on = threading.Event()
 
     def is_heavy(self, frame: bytes) -> bool:
         return self.heavy
 
     def receive(self, frame: bytes, now: int) -> None:
-        self.thread = threading.current_thread()
-        self.began.set()
         if self.heavy:
-            self.go_on.wait(10)
-        self.done = True
+            self.go_on.wait(2 * PATIENCE_S)
+        self.threads.append(threading.current_thread())
+
+    def tick(self, now: int) -> None:
+        self.threads.append(threading.current_thread())
+
+    def take(self, now: int) -> list[bytes]:
+        return []
 
 
-async def received(talk: Any) -> None:
+@pytest.mark.parametrize("heavy", [False, True])
+async def test_what_is_small_is_handled_at_once_and_a_big_batch_on_a_thread(heavy: bool) -> None:
+    talk: Any = Talk(heavy=heavy)
+    talk.go_on.set()
     await link._receive(talk, b"frame")
+    await link._tick(talk)
+    assert [thread is threading.main_thread() for thread in talk.threads] == [not heavy] * 2
 
 
-async def test_a_small_frame_is_handled_at_once() -> None:
-    talk = Talk(heavy=False)
-    await received(talk)
-    assert talk.thread is threading.main_thread()
+async def test_pings_are_answered_while_a_batch_is_handled_and_other_frames_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk, answered, path = Talk(heavy=True), asyncio.Event(), str(tmp_path / "e.sock")
+    monkeypatch.setattr(link, "Conversation", lambda *_: talk)
 
+    async def coordinate(socket: ServerConnection) -> None:
+        for _ in range(FRAMES):
+            await socket.send(LONG)
+        await (await socket.ping())
+        answered.set()
+        await socket.wait_closed()
 
-async def test_a_frame_of_a_big_batch_is_handled_while_the_loop_goes_on() -> None:
-    talk = Talk(heavy=True)
-    task = asyncio.create_task(received(talk))
-    await asyncio.to_thread(talk.began.wait, 10)
-    assert not talk.done, "and this line runs meanwhile"
-    talk.go_on.set()
-    await task
-    assert talk.thread is not threading.main_thread()
-
-
-async def test_whoever_is_cancelled_waits_for_the_batch() -> None:
-    talk = Talk(heavy=True)
-    task = asyncio.create_task(received(talk))
-    await asyncio.to_thread(talk.began.wait, 10)
-    task.cancel()
-    talk.go_on.set()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert talk.done
+    agent = Agent(EnclaveIdentity(Secret.generate()), link.now_ms)
+    async with unix_serve(coordinate, path, compression=None):
+        running = asyncio.create_task(link.Link(agent, Address(path=path), 10).run())
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await answered.wait()
+            assert talk.threads == []
+        finally:
+            talk.go_on.set()
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running

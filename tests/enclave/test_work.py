@@ -1,11 +1,15 @@
 """work.py: under which rules an enclave signs, and what it says when it does not."""
 
+from unittest.mock import Mock
+
 import msgspec
 import pytest
 
+from keymeld_enclave import work
 from keymeld_protocol import statements
 from keymeld_protocol.body import SignMessage
 from keymeld_protocol.payloads import SigningRefuse, SigningRequest
+from keymeld_protocol.plan import plan_of
 from keymeld_protocol.schnorr import verify
 from keymeld_protocol.shapes import Rule
 from keymeld_protocol.signing_state import Phase
@@ -195,6 +199,23 @@ def test_a_refusal_that_an_attempt_overtook_is_said_again_for_that_attempt() -> 
     party.world.run()
     assert party.code(signing) == "bad_body"
     assert [getattr(s.payload, "attempt", None) for s in vault.said if s.payload.kind == "signing.refuse"] == [0, 1]
+
+
+def test_a_body_that_does_not_hold_is_read_once_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    party = Party("vault")
+    party.gather(SELF, SELF, NONE)
+    read = Mock(wraps=plan_of)
+    monkeypatch.setattr(work, "plan_of", read)
+    signing = party.alice.request(party.group, MESSAGE, items=2)
+    vault = party.vaults[0]
+    while signing not in vault.agent.hearing.streams:
+        vault.step()
+    for _ in range(3):
+        assert vault.agent.subscribed(signing, 1) == []
+    assert read.call_count == 1
+    assert vault.agent.hearing.streams[signing].records[0].statement.blob("body") is None
+    party.world.run()
+    assert party.code(signing) == "bad_body"
 
 
 # Many items

@@ -55,7 +55,7 @@ def test_key_agg_vectors_that_fail() -> None:
             keys, tweaks = case_of(vectors, case)
             cache = libmusig.pubkey_agg(keys)  # below `key_agg`, for which a key list of one is its key
             for tweak in tweaks:
-                libmusig.tweak_add(cache, tweak.value, tweak.xonly)
+                cache = libmusig.tweak_add(cache, tweak.value, tweak.xonly)
 
 
 # ------------------------------------------------------------------------------------------------------------- lists
@@ -124,6 +124,29 @@ def test_any_keys_and_tweaks_agree_with_another_implementation() -> None:
         assert keyagg.output == theirs.x_only_pub_key
         sign = (1 if theirs.Q[1] % 2 == 0 else -1) * (1 if theirs.gacc == 1 else -1)
         assert keyagg.negated is (sign == -1)
+
+
+def test_tweak_lists_that_begin_alike_share_what_they_come_to() -> None:
+    keys, first, second = keys_of(3), Tweak(b"\x01" * 32, xonly=False), Tweak(b"\x02" * 32, xonly=True)
+    assert aggregate(keys, [first, second]) is aggregate(keys, [first]).tweaked(second)
+
+
+def test_a_tweak_more_leaves_what_it_starts_from_as_it_was() -> None:
+    keys, tweak = keys_of(3), Tweak(b"\x01" * 32, xonly=True)
+    before = aggregate(keys, [tweak])
+    point, raw = before.point, bytes(ffi.buffer(before.cache))
+    before.tweaked(tweak)
+    assert (before.point, bytes(ffi.buffer(before.cache))) == (point, raw)
+    assert before.tweaks == (tweak,)
+
+
+def test_coefficients_and_weighted_sums_are_those_of_the_keys_whatever_the_tweaks() -> None:
+    keys = key_sort(keys_of(4))
+    plain, tweaked = aggregate(keys), aggregate(keys, [Tweak(b"\x05" * 32, xonly=True)])
+    assert all(plain.coefficient(key) == tweaked.coefficient(key) for key in keys)
+    assert plain.weighted_sum(keys[:2]) is tweaked.weighted_sum(keys[:2])
+    with pytest.raises(InvalidCrypto, match="not of this key list"):
+        tweaked.weighted_sum((keys[0], *keys_of(1)))
 
 
 def test_a_tweak_of_another_length_is_refused() -> None:

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from examples.regtest import Coin, transaction
-from keymeld_protocol import contents, plan
+from keymeld_protocol import contents, libmusig, plan
 from keymeld_protocol.body import (
     Asked,
     Bip86,
@@ -22,7 +23,6 @@ from keymeld_protocol.body import (
 from keymeld_protocol.contents import Script
 from keymeld_protocol.errors import BadInput, Blamed
 from keymeld_protocol.plan import Plan, needed_slots, plan_of, read_body
-from keymeld_protocol.roster import Roster
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.statements import make
 from keymeld_protocol.transaction import Spend
@@ -250,10 +250,13 @@ def test_a_plan_depends_on_the_roster_it_is_made_for(house: House) -> None:
     assert one.item(0).keyagg.output != two.item(0).keyagg.output
 
 
-def test_a_request_of_endless_tweaks_is_refused_before_anybody_aggregates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everybody plans before anybody consents: what a plan may cost is bounded."""
-    monkeypatch.setattr(Roster, "slots_of", lambda *_: tuple(range(100)))
+def test_attack_21_endless_tweaks_never_aggregate_the_keys_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody plans before anybody consents: the work is one step for each tweak, however many the keys."""
     steps: list[tuple[Step, ...]] = [(Scalar(scalar=Hash(i.to_bytes(32, "big"))), *[Bip86()] * 7) for i in range(1, 31)]
-    items = tuple(SignMessage(message=Message(MESSAGE), tweaks=tweaks) for tweaks in steps)
-    with pytest.raises(BadInput, match="24000 steps"):
-        plan.plan(Body(v=1, transactions=(), items=items, memo=""), Roster.__new__(Roster))
+    items = tuple(SignMessage(message=Message(MESSAGE), tweaks=tweaks) for tweaks in [*steps, *steps])
+    house.roster.keyagg()
+    aggregated, tweaked = Mock(), Mock(wraps=libmusig.tweak_add)
+    monkeypatch.setattr(libmusig, "pubkey_agg", aggregated)
+    monkeypatch.setattr(libmusig, "tweak_add", tweaked)
+    plan.plan(Body(v=1, transactions=(), items=items, memo=""), house.roster)
+    assert (aggregated.call_count, tweaked.call_count) == (0, 30 * 8)

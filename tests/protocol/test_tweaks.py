@@ -36,7 +36,7 @@ def test_without_steps_the_terms_say_what_is_done() -> None:
     inner = xonly(aggregate(KEYS).point)
     assert tweaked(KEYS, TERMS["bip86"]) is aggregate(KEYS, [bip86_tweak(KEYS)])
     assert tweaked(KEYS, TERMS["none"]) is aggregate(KEYS)
-    assert tweaked(KEYS, TERMS["tree"]) is aggregate(KEYS, [taproot_tweak(inner, tree_root([LEAF]))])
+    assert tweaked(KEYS, TERMS["tree"]) is aggregate(KEYS, [taproot_tweak(inner, tree_root((LEAF,)))])
     assert tweaked(KEYS, TERMS["root"]) is aggregate(KEYS, [taproot_tweak(inner, ROOT)])
 
 
