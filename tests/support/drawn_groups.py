@@ -13,7 +13,7 @@ from functools import cached_property
 from random import Random
 from typing import Any
 
-from keymeld_protocol.body import Asked, BareRoot, Scalar, SignMessage, Step, TermsStep, XOnlyScalar
+from keymeld_protocol.body import Asked, BareRoot, Scalar, SignEcdsa, SignInput, Step, TermsStep, XOnlyScalar
 from keymeld_protocol.contents import Leaf, Script, Terms
 from keymeld_protocol.shapes import Rule
 from keymeld_protocol.values import Hash
@@ -24,11 +24,16 @@ from .world import NONE, SELF, World, quorum
 
 Steps = tuple[Step, ...] | None
 OPAQUE = (BareRoot, Scalar, XOnlyScalar)
+IMPOSSIBLE = frozenset({"bad_tweak", "foreign_script", "ecdsa_needs_one_key"})
+"""The codes of items that nobody can sign, whatever the owners of the keys allow."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """One item: what is asked, the slots whose keys sign it, and under which key, or with which code it fails."""
+    """One item: what is asked, the slots whose keys sign it, and under which key, or with which code it fails.
+
+    ``key`` is the x-only output key, for ECDSA the plain one (33 bytes).
+    """
 
     asked: Asked
     slots: tuple[int, ...]
@@ -91,18 +96,26 @@ class DrawnGroup:
         hidden = any(isinstance(s, OPAQUE) or (isinstance(s, TermsStep) and self.terms.root) for s in steps)
         if alone and not allow.get("alone"):
             return "alone_not_allowed"
-        if alone and isinstance(asked, SignMessage) and not allow.get("alone_blind"):
+        if alone and not isinstance(asked, SignInput) and not allow.get("alone_blind"):
             return "blind_alone_not_allowed"
         return "opaque_tweak" if hidden and not allow.get("accept_opaque_tweak") else None
 
     def wish(self, asked: Asked, script: bytes | None = None) -> Wish:
         """What must come of an item; ``script``: of what its input spends."""
-        slots, key = self.key_list(asked.subset), self.output_key(asked.subset, asked.tweaks)
+        slots = self.key_list(asked.subset)
+        if isinstance(asked, SignEcdsa):
+            code = self._refused(asked) if len(slots) == 1 else "ecdsa_needs_one_key"
+            return Wish(asked, slots, self.pubkeys[slots[0]], code)
+        key = self.output_key(asked.subset, asked.tweaks)
         if key is None:
             return Wish(asked, slots, None, "bad_tweak")
         if script is not None and script != TAPROOT + key:
             return Wish(asked, slots, None, "foreign_script")
-        return Wish(asked, slots, key, next(filter(None, (self.forbidden(asked, slot) for slot in slots)), None))
+        return Wish(asked, slots, key, self._refused(asked))
+
+    def _refused(self, asked: Asked) -> str | None:
+        """Why somebody's policy forbids an item."""
+        return next(filter(None, (self.forbidden(asked, slot) for slot in self.key_list(asked.subset))), None)
 
 
 def _rule(draw: Random, slots: int) -> Rule:

@@ -22,6 +22,7 @@ from keymeld_protocol.body import (
     Child,
     RawTransaction,
     Scalar,
+    SignEcdsa,
     SignInput,
     SignMessage,
     Spent,
@@ -91,11 +92,13 @@ class _Hand:
         """At least ``count`` items, in any order."""
         wishes: list[Wish] = []
         while len(wishes) < count:
-            wishes += self.draw.choice([self.message, self.message, self.again, self.spend])(wishes)
+            wishes += self.draw.choice([self.message, self.message, self.again, self.ecdsa, self.spend, self.spend])(
+                wishes
+            )
         self.draw.shuffle(wishes)
         return wishes
 
-    # Each kind of item is drawn by one method here: a further kind (adaptors, ECDSA) is a further method, its name in
+    # Each kind of item is drawn by one method here: a further kind (adaptors) is a further method, its name in
     # `fill`, and its judgement in `Judge.item` of world/test_random_requests.py.
 
     def message(self, _: Sequence[Wish]) -> list[Wish]:
@@ -112,6 +115,13 @@ class _Hand:
         asked, subset = self.draw.choice(said), self.draw.choice(self.lists)
         other = SignMessage(message=asked.message, subset=subset, tweaks=self.steps(subset))
         return [self.group.wish(self.draw.choice([asked, other]))]
+
+    def ecdsa(self, _: Sequence[Wish]) -> list[Wish]:
+        """A message to be signed with ECDSA, mostly by a list of one key."""
+        single = [subset for subset in self.lists if len(self.group.key_list(subset)) == 1]
+        wanted = single if self.draw.random() < 0.8 else self.lists
+        message = Message(self.draw.randbytes(32))
+        return [self.group.wish(SignEcdsa(message=message, subset=self.draw.choice(wanted)))] if wanted else []
 
     def spend(self, _: Sequence[Wish]) -> list[Wish]:
         """A transaction with inputs of ours and of strangers, once in a while asked for twice in the same words."""

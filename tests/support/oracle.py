@@ -15,7 +15,7 @@ from functools import cache
 from hashlib import sha256
 from typing import TypeAlias
 
-from ecc.ecc import musig2, ssa
+from ecc.ecc import dsa, musig2, ssa
 from ecc.ecc.musig2 import KeyAggContext
 
 from examples.regtest import verify_input
@@ -109,6 +109,12 @@ def tree_root(tree: Tree) -> bytes:
 def is_signature(signature: bytes, message: bytes, key: bytes) -> bool:
     """BIP-340, by `ecc`."""
     return bool(ssa.verify_(message, key, signature))
+
+
+def is_low_ecdsa(signature: bytes, message: bytes, point: bytes) -> bool:
+    """ECDSA with low s (r ‖ s, 64 bytes) by the owner of ``point`` (33 bytes), by `ecc`."""
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    return s <= ORDER // 2 and dsa.verify_(message, point, dsa.Sig(r, s))
 
 
 def spends(unsigned: bytes, spent: Sequence[tuple[int, bytes]], signatures: Mapping[int, bytes]) -> bool:

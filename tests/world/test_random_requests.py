@@ -15,14 +15,14 @@ from collections.abc import Iterator
 import pytest
 
 from keymeld_client.results import ItemError, ItemResult, open_values, results_of
-from keymeld_protocol.body import SignInput, SignMessage
+from keymeld_protocol.body import SignEcdsa, SignInput, SignMessage
 from keymeld_protocol.contributions import Both, Failed, Finished, Nonce
 from keymeld_protocol.payloads import SigningApprove, SigningContribute
 from keymeld_protocol.plan import plan_of
 from keymeld_protocol.signing_state import Phase
 from keymeld_protocol.values import Id
 from tests.support import naive, oracle
-from tests.support.drawn_groups import DrawnGroup, Wish
+from tests.support.drawn_groups import IMPOSSIBLE, DrawnGroup, Wish
 from tests.support.drawn_requests import DrawnRequest, draw_request
 
 ALONE = os.environ.get("KEYMELD_REQUEST", "").split("/")
@@ -80,7 +80,7 @@ class Judge:
         """With which codes an enclave may refuse the whole: where it would sign nothing of it."""
         wishes = self.drawn.wishes
         codes = [wish.code for wish in wishes]
-        possible = [wish for wish in wishes if wish.code not in ("bad_tweak", "foreign_script")]
+        possible = [wish for wish in wishes if wish.code not in IMPOSSIBLE]
         if not possible and codes[0] is not None:
             yield codes[0]
         for enclave in self.group.enclaves:
@@ -120,7 +120,9 @@ class Judge:
             assert (result.code, result.slots) == (wish.code, wish.slots)
             return
         assert wish.code is None and wish.key is not None, f"signed, and must fail with {wish.code}"
-        if isinstance(wish.asked, SignMessage):
+        if isinstance(wish.asked, SignEcdsa):
+            assert oracle.is_low_ecdsa(result, wish.asked.message, wish.key)
+        elif isinstance(wish.asked, SignMessage):
             assert naive.is_signature(result, wish.asked.message, wish.key)
             assert wish.asked.message[0] % 4 or oracle.is_signature(result, wish.asked.message, wish.key)
 
