@@ -3,7 +3,8 @@
     contributions of the latest attempt ──▶ opened ──▶ added up, each item verified ──▶ signatures
     signing.confirm (when a contribution's blob was deleted) ──▶ opened ──▶ each verified ─┘
 
-Nobody's word for a result is needed: every signature is checked against the plan's own message and key.
+Nobody's word for a signature is needed: each is checked against the plan's own message and key.  That there is none is
+believed where the contributions show it, so that nobody hides one that he holds.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.signing import SigningState
+from keymeld_protocol.transaction import Output
 from keymeld_protocol.values import Signature
 
 
@@ -50,10 +52,10 @@ def results_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> tu
         raise Blamed("no_signing", (), "not a signing that was heard")
     try:
         return _from_contributions(heard, heard.state, plan, roster, group)
-    except Blamed:
+    except Blamed as error:
         if heard.state.confirmed is None:
             raise
-        return _from_confirm(heard.records[heard.state.confirmed - 1], plan, group)
+        return _from_confirm(heard.records[heard.state.confirmed - 1], plan, group, error)
 
 
 def all_signed(results: Sequence[ItemResult]) -> tuple[Signature, ...]:
@@ -95,18 +97,34 @@ def _failed(reason: Failed, item: Planned) -> ItemError:
     return ItemError(reason.code, item.slots, why)
 
 
-def _from_confirm(record: Record, plan: Plan, group: GroupKey) -> tuple[ItemResult, ...]:
-    """Take the signatures that a signer has confirmed, and verify each; an item may have failed."""
+def _from_confirm(record: Record, plan: Plan, group: GroupKey, why: Blamed) -> tuple[ItemResult, ...]:
+    """Take the signatures that a signer has confirmed, and verify each; ``why`` the contributions do not give them.
+
+    Raises:
+        Blamed: one does not verify; or an item is called failed, although the contributions are here and do not say so.
+    """
     entries = open_values(record, "signatures", len(plan.items), group, ())
     found: list[ItemResult] = []
     for index, (entry, item) in enumerate(zip(entries, plan.items, strict=True)):
         if isinstance(entry, Failed):
-            found.append(_failed(entry, item))
+            found.append(_failed(entry, item) if isinstance(item, Impossible) else _told_failed(entry, item, why))
             continue
         if not (isinstance(entry, Finished) and isinstance(item, Item) and item.verifies(entry.signature)):
             raise Blamed("bad_signature", (), f"item {index}: the confirmed signature does not verify")
         found.append(Signature(entry.signature))
     return tuple(found)
+
+
+def _told_failed(entry: Failed, item: Item, why: Blamed) -> ItemError:
+    """An item that failed by the word of whoever confirmed, who may hold its signature.
+
+    Raises:
+        Blamed: ``why`` says more than that.
+    """
+    if why.code != "missing_blob":
+        raise Blamed(why.code, why.slots, f"{why.message}; somebody may hold a signature all the same")
+    told = "so says whoever confirmed; what the signers said is not here, and it may be signed all the same"
+    return ItemError(entry.code, item.slots, told)
 
 
 def open_values(record: Record, field: str, items: int, group: GroupKey, slots: tuple[int, ...]) -> tuple[Entry, ...]:
@@ -139,14 +157,14 @@ def psbts_of(signatures: Sequence[Signature], plan: Plan, given: Sequence[bytes]
 
 
 def _matched(plan: Plan, given: Sequence[bytes]) -> list[Psbt]:
-    """Find a PSBT for each transaction of the plan."""
-    named: dict[bytes, Psbt] = {}
+    """Find a PSBT for each transaction of the plan, which may be there twice with other words about what it spends."""
+    named: dict[tuple[bytes, tuple[Output, ...]], Psbt] = {}
     for index, raw in enumerate(given):
         psbt = Psbt(raw, f"psbts[{index}]")
         same = [spend for spend in plan.spends if spend.unsigned == psbt.spend.unsigned]
         if not same:
             raise bad_field(f"psbts[{index}]", "is not of a transaction of this signing")
-        if same[0].inputs != psbt.spend.inputs:
+        if all(spend.inputs != psbt.spend.inputs for spend in same):
             raise bad_field(f"psbts[{index}]", "says otherwise than the request what its inputs spend")
-        named[psbt.spend.unsigned] = psbt
-    return [named.get(spend.unsigned) or Psbt.of(spend) for spend in plan.spends]
+        named[psbt.spend.unsigned, psbt.spend.inputs] = psbt
+    return [named.get((spend.unsigned, spend.inputs)) or Psbt.of(spend) for spend in plan.spends]

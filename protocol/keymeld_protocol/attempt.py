@@ -65,13 +65,15 @@ class Attempt:
         """Take the opened values of a contribution, one entry for each item; the same value twice is fine.
 
         Raises:
-            Blamed: ``foreign_signer``, or ``said_twice``: a second value where the signer has given one.
+            Blamed: ``foreign_signer``; ``said_twice``: a second value where the signer has given one; or
+                ``failed_late``: it fails an item of which it has given its nonce, so that others may have signed.
         """
         signer = self.signer(by)
         for index, entry in enumerate(entries):
             if signer not in self.signers_of(index):
                 continue  # nobody waits for it, and it spoils nobody's item
             if isinstance(entry, Failed):
+                self._require_early(signer, index)
                 self.failed.setdefault(index, entry)
             elif isinstance(entry, Finished) and self.signers_of(index) == (signer,):
                 self.finished[index] = entry.signature
@@ -79,6 +81,11 @@ class Attempt:
                 self._once(self.pubnonces, signer, index, entry.pubnonce)
             if isinstance(entry, (Psig, Both)):
                 self._once(self.psigs, signer, index, entry.psig)
+
+    def _require_early(self, signer: Signer, index: int) -> None:
+        """Who fails an item says so before he gives a nonce for it: afterwards he may hold everybody else's psigs."""
+        if self.pubnonces.get(signer.key, [None] * len(self.items))[index] is not None:
+            raise Blamed("failed_late", signer.slots, f"item {index}: a nonce was given, and may have been answered")
 
     def _once(self, heard: dict[XOnlyKey, list[bytes | None]], signer: Signer, index: int, value: bytes) -> None:
         """Keep a value; another one for the same item is the signer's fault (attack 44)."""
