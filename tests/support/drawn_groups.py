@@ -8,7 +8,8 @@ Keys are worked out by oracle.py; the rules of items are written down once more 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from random import Random
 from typing import Any
@@ -19,12 +20,12 @@ from keymeld_protocol.shapes import Rule
 from keymeld_protocol.values import Hash
 
 from . import naive
-from .oracle import ORDER, TAPROOT, Tree, output_key, secret_sum, tree_root
+from .oracle import ORDER, TAPROOT, Tree, is_point, output_key, point_of, secret_sum, tree_root
 from .world import NONE, SELF, World, quorum
 
 Steps = tuple[Step, ...] | None
 OPAQUE = (BareRoot, Scalar, XOnlyScalar)
-IMPOSSIBLE = frozenset({"bad_tweak", "foreign_script", "ecdsa_needs_one_key"})
+IMPOSSIBLE = frozenset({"bad_tweak", "bad_adaptor", "foreign_script", "ecdsa_needs_one_key"})
 """The codes of items that nobody can sign, whatever the owners of the keys allow."""
 
 
@@ -32,13 +33,20 @@ IMPOSSIBLE = frozenset({"bad_tweak", "foreign_script", "ecdsa_needs_one_key"})
 class Wish:
     """One item: what is asked, the slots whose keys sign it, and under which key, or with which code it fails.
 
-    ``key`` is the x-only output key, for ECDSA the plain one (33 bytes).
+    ``key`` is the x-only output key, for ECDSA the plain one (33 bytes).  ``secrets``: what completes each of its
+    pre-signatures, in their order; a signature has none.
     """
 
     asked: Asked
     slots: tuple[int, ...]
     key: bytes | None
     code: str | None
+    secrets: tuple[int, ...] = ()
+
+    @property
+    def places(self) -> int:
+        """Of how many signatures and pre-signatures it consists."""
+        return len(self.secrets) or 1
 
 
 class DrawnGroup:
@@ -84,10 +92,14 @@ class DrawnGroup:
             self._keys[place] = output_key([self.pubkeys[s] for s in self.key_list(subset)], self.root, steps)
         return self._keys[place]
 
-    def cancelling(self, subset: int | None) -> Step:
-        """The plain tweak that leaves infinity of a key list."""
-        secrets = [self.member.identity.signing(self.keygen, slot, 0) for slot in self.key_list(subset)]
-        return Scalar(scalar=Hash((ORDER - secret_sum(secrets)).to_bytes(32, "big")))
+    def leaving(self, subset: int | None, rest: int) -> Step:
+        """The plain tweak after which the secret of a key list is ``rest``: 0 for infinity, 1 for the generator."""
+        missing = rest - secret_sum([self._secret(slot) for slot in self.key_list(subset)])
+        return Scalar(scalar=Hash((missing % ORDER).to_bytes(32, "big")))
+
+    def _secret(self, slot: int) -> int:
+        with self.member.identity.signing(self.keygen, slot, 0) as secret:
+            return int.from_bytes(secret.buffer, "big")
 
     def forbidden(self, asked: Asked, slot: int) -> str | None:
         """Why the key of this slot does not serve an item, as its owner has sealed it."""
@@ -100,18 +112,21 @@ class DrawnGroup:
             return "blind_alone_not_allowed"
         return "opaque_tweak" if hidden and not allow.get("accept_opaque_tweak") else None
 
-    def wish(self, asked: Asked, script: bytes | None = None) -> Wish:
-        """What must come of an item; ``script``: of what its input spends."""
-        slots = self.key_list(asked.subset)
-        if isinstance(asked, SignEcdsa):
-            code = self._refused(asked) if len(slots) == 1 else "ecdsa_needs_one_key"
-            return Wish(asked, slots, self.pubkeys[slots[0]], code)
+    def wish(self, asked: Asked, secrets: Sequence[int] = (), script: bytes | None = None) -> Wish:
+        """What must come of an item; ``secrets`` are those of its adaptor, ``script`` that of what its input spends."""
         key = self.output_key(asked.subset, asked.tweaks)
+        found = Wish(asked, self.key_list(asked.subset), key, None, tuple(secrets))
+        if isinstance(asked, SignEcdsa):
+            alone = len(found.slots) == 1
+            found = replace(found, key=self.pubkeys[found.slots[0]])
+            return replace(found, code=self._refused(asked) if alone else "ecdsa_needs_one_key")
         if key is None:
-            return Wish(asked, slots, None, "bad_tweak")
+            return replace(found, code="bad_tweak")
+        if asked.adaptor is not None and (key == point_of(1)[1:] or not all(map(is_point, asked.adaptor.points))):
+            return replace(found, code="bad_adaptor")
         if script is not None and script != TAPROOT + key:
-            return Wish(asked, slots, None, "foreign_script")
-        return Wish(asked, slots, key, self._refused(asked))
+            return replace(found, code="foreign_script")
+        return replace(found, code=self._refused(asked))
 
     def _refused(self, asked: Asked) -> str | None:
         """Why somebody's policy forbids an item."""

@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import Literal
 
 from msgspec.structs import replace as changed
 
 from examples.regtest import Coin, transaction
 from keymeld_protocol.body import (
+    Adaptor,
     BareRoot,
     Bip86,
     Child,
@@ -32,11 +34,11 @@ from keymeld_protocol.body import (
     XOnlyScalar,
 )
 from keymeld_protocol.contents import Script
-from keymeld_protocol.values import Hash, Message
+from keymeld_protocol.values import Hash, Message, PlainKey
 
 from . import naive
 from .drawn_groups import DrawnGroup, Steps, Wish
-from .oracle import ORDER, TAPROOT
+from .oracle import ORDER, TAPROOT, point_of, secret_sum
 
 ENOUGH = 12
 """Items of one request; its last transaction may bring a few more."""
@@ -98,23 +100,24 @@ class _Hand:
         self.draw.shuffle(wishes)
         return wishes
 
-    # Each kind of item is drawn by one method here: a further kind (adaptors) is a further method, its name in
-    # `fill`, and its judgement in `Judge.item` of world/test_random_requests.py.
+    # Each kind of item is drawn by one method here: a further kind is a further method, its name in `fill`, and its
+    # judgement in `Judge.item` of world/test_random_requests.py.
 
     def message(self, _: Sequence[Wish]) -> list[Wish]:
         """A blind message."""
-        subset = self.draw.choice(self.lists)
-        message = Message(self.draw.randbytes(32))
-        return [self.group.wish(SignMessage(message=message, subset=subset, tweaks=self.steps(subset)))]
+        subset, message = self.draw.choice(self.lists), Message(self.draw.randbytes(32))
+        adaptor, secrets = self.adaptor()
+        asked = SignMessage(message=message, subset=subset, tweaks=self.steps(subset), adaptor=adaptor)
+        return [self.group.wish(asked, secrets)]
 
     def again(self, wishes: Sequence[Wish]) -> list[Wish]:
         """A message that was asked for already: in the very same words, or of other keys."""
-        said = [wish.asked for wish in wishes if isinstance(wish.asked, SignMessage)]
+        said = [wish for wish in wishes if isinstance(wish.asked, SignMessage)]
         if not said:
             return []
-        asked, subset = self.draw.choice(said), self.draw.choice(self.lists)
-        other = SignMessage(message=asked.message, subset=subset, tweaks=self.steps(subset))
-        return [self.group.wish(self.draw.choice([asked, other]))]
+        wish, subset = self.draw.choice(said), self.draw.choice(self.lists)
+        other = self.group.wish(changed(wish.asked, subset=subset, tweaks=self.steps(subset)), wish.secrets)
+        return [self.draw.choice([wish, other])]
 
     def ecdsa(self, _: Sequence[Wish]) -> list[Wish]:
         """A message to be signed with ECDSA, mostly by a list of one key."""
@@ -129,7 +132,7 @@ class _Hand:
         scripts = [self._input(number, index, found) for index in range(self.draw.randint(1, 4))]
         if not found:  # of strangers alone: then somebody asks us to sign for one
             asked = SignInput(transaction=number, input=0, subset=self.draw.choice(self.lists))
-            found.append(self.group.wish(asked, scripts[0]))
+            found.append(self.group.wish(asked, script=scripts[0]))
         self.transactions.append(self._transaction(scripts))
         if self.draw.random() < 0.1:
             self.transactions.append(self.transactions[-1])
@@ -142,14 +145,15 @@ class _Hand:
         steps = self.steps(subset)
         key, luck = self.group.output_key(subset, steps), self.draw.random()
         script = self._foreign() if luck < 0.25 or key is None else TAPROOT + key
-        asked = SignInput(transaction=number, input=index, subset=subset, tweaks=steps)
+        adaptor, secrets = self.adaptor()
+        asked = SignInput(transaction=number, input=index, subset=subset, tweaks=steps, adaptor=adaptor)
         if luck > 0.92:  # asked for with tweaks that it was not paid to
             asked = changed(asked, tweaks=self.steps(subset))
         if luck > 0.12:
-            found.append(self.group.wish(asked, script))
+            found.append(self.group.wish(asked, secrets, script))
         if luck > 0.96 and (others := [other for other in self.lists if other != subset]):
-            other = SignInput(transaction=number, input=index, subset=self.draw.choice(others), tweaks=steps)
-            found.append(self.group.wish(other, script))
+            other = changed(asked, subset=self.draw.choice(others))
+            found.append(self.group.wish(other, secrets, script))
         return script
 
     def _foreign(self) -> bytes:
@@ -171,7 +175,19 @@ class _Hand:
         spent = tuple(Spent(amount=coin.amount, script=Script(coin.script)) for coin in coins)
         return Transaction(unsigned=unsigned, spent=spent)
 
-    # Tweaks
+    # Adaptors and tweaks
+
+    def adaptor(self) -> tuple[Adaptor | None, tuple[int, ...]]:
+        """Mostly none; else points, rarely one that is none among them, and the secret of each pre-signature."""
+        draw = self.draw
+        if draw.random() < 0.7:
+            return None, ()
+        mode: Literal["single", "and", "or"] = draw.choice(["single", "and", "or"])
+        secrets = [draw.randrange(1, ORDER) for _ in range(1 if mode == "single" else draw.randint(2, 4))]
+        points = [PlainKey(point_of(secret)) for secret in secrets]
+        if draw.random() < 0.05:
+            points[-1] = PlainKey(draw.choice([bytes(33), b"\x02" + b"\xff" * 32, b"\x04" + points[-1][1:]]))
+        return Adaptor(mode=mode, points=tuple(points)), (secret_sum(secrets),) if mode == "and" else tuple(secrets)
 
     def steps(self, subset: int | None) -> Steps:
         """The tweaks of an item: mostly what people use, sometimes opaque ones, rarely some that cannot be."""
@@ -185,7 +201,7 @@ class _Hand:
         begin: tuple[Step, ...] = draw.choice([(), (child,)])
         steps = begin + tuple(self._step() for _ in range(draw.randint(1, 3)))
         if luck > 0.98:
-            return (self.group.cancelling(subset),)
+            return (self.group.leaving(subset, draw.choice([0, 0, 1])),)
         return (*steps, self._impossible()) if luck > 0.96 else steps
 
     def _step(self) -> Step:

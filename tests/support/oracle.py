@@ -2,7 +2,7 @@
 
     plain keys ─▶ KeySort, KeyAgg ─▶ each step's tweak ─▶ output key    `ecc`'s BIP-327; BIP-32 and BIP-341 written down
     nested script tree ─▶ root                                          once more, from their own words
-    unsigned transaction, signatures ─▶ is each input spent?            Bitcoin Core's consensus code
+    unsigned transaction, signature ─▶ is the input spent?              Bitcoin Core's consensus code
 
 Of the project only the shapes are used: what a step or a leaf says.
 """
@@ -10,7 +10,7 @@ Of the project only the shapes are used: what a step or a leaf says.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
 from typing import TypeAlias
@@ -21,7 +21,6 @@ from ecc.ecc.musig2 import KeyAggContext
 from examples.regtest import verify_input
 from keymeld_protocol.body import BareRoot, Bip86, Child, Scalar, Step, TermsStep, XOnlyScalar
 from keymeld_protocol.contents import Leaf
-from keymeld_protocol.secp256k1 import Secret
 
 from .naive import tagged
 
@@ -87,14 +86,34 @@ def _child(made: KeyAggContext, path: Sequence[int]) -> KeyAggContext:
     return made
 
 
-def secret_sum(secrets: Sequence[Secret]) -> int:
+def secret_sum(secrets: Sequence[int]) -> int:
     """The secret key of a whole key list before any tweak: what nobody ever has, and a test may know."""
-    held = sorted((secret.point, int.from_bytes(secret.buffer, "big")) for secret in secrets)
+    held = sorted((musig2.individual_pub_key(secret), secret) for secret in secrets)
     if len(held) == 1:
         return held[0][1]
     keys = tuple(key for key, _ in held)
     whole, second = musig2._hash_pub_keys(keys), musig2._second_pub_key(keys)
     return sum(musig2._key_agg_coeff_(whole, second, key) * secret for key, secret in held) % ORDER
+
+
+def point_of(secret: int) -> bytes:
+    """The point (33 bytes) of a secret."""
+    return musig2.individual_pub_key(secret)
+
+
+def is_point(point: bytes) -> bool:
+    """Whether 33 bytes are a point."""
+    try:
+        musig2._cpoint_var(point)
+    except ValueError:
+        return False
+    return True
+
+
+def completed(presignature: bytes, secret: int) -> bytes:
+    """CRYPTO §5: of R'(33) ‖ s'(32) and t the signature x(R') ‖ s' ± t, by the parity of R'."""
+    scalar = int.from_bytes(presignature[33:], "big") + (secret if presignature[0] == 2 else -secret)
+    return presignature[1:33] + (scalar % ORDER).to_bytes(32, "big")
 
 
 def tree_root(tree: Tree) -> bytes:
@@ -117,9 +136,7 @@ def is_low_ecdsa(signature: bytes, message: bytes, point: bytes) -> bool:
     return s <= ORDER // 2 and dsa.verify_(message, point, dsa.Sig(r, s))
 
 
-def spends(unsigned: bytes, spent: Sequence[tuple[int, bytes]], signatures: Mapping[int, bytes]) -> bool:
-    """Whether each of the signatures, as the only item of its input's witness, satisfies Bitcoin's consensus code."""
-    stacks = (signatures.get(index) for index in range(len(spent)))
-    witnesses = b"".join(b"\0" if one is None else b"\1" + bytes([len(one)]) + one for one in stacks)
-    signed = unsigned[:4] + b"\x00\x01" + unsigned[4:-4] + witnesses + unsigned[-4:]
-    return all(verify_input(signed, index, spent) for index in signatures)
+def spends(unsigned: bytes, spent: Sequence[tuple[int, bytes]], index: int, signature: bytes) -> bool:
+    """Whether the signature, as the only item of its input's witness, satisfies Bitcoin's consensus code."""
+    witnesses = b"".join(b"\1\x40" + signature if place == index else b"\0" for place in range(len(spent)))
+    return verify_input(unsigned[:4] + b"\x00\x01" + unsigned[4:-4] + witnesses + unsigned[-4:], index, spent)

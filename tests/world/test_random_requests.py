@@ -15,12 +15,12 @@ from collections.abc import Iterator
 import pytest
 
 from keymeld_client.results import ItemError, ItemResult, open_values, results_of
-from keymeld_protocol.body import SignEcdsa, SignInput, SignMessage
-from keymeld_protocol.contributions import Both, Failed, Finished, Nonce
+from keymeld_protocol.body import SignEcdsa, SignInput
+from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Prefinished
 from keymeld_protocol.payloads import SigningApprove, SigningContribute
 from keymeld_protocol.plan import plan_of
 from keymeld_protocol.signing_state import Phase
-from keymeld_protocol.values import Id
+from keymeld_protocol.values import Id, Signature
 from tests.support import naive, oracle
 from tests.support.drawn_groups import IMPOSSIBLE, DrawnGroup, Wish
 from tests.support.drawn_requests import DrawnRequest, draw_request
@@ -66,7 +66,8 @@ class Judge:
             assert (self.state.phase, self.state.code in refusals) == (Phase.FAILED, True)
             return
         assert self.state.phase == Phase.COMPLETED, self.state.code
-        self.require_results(self.results())
+        for wish, result in zip(self.drawn.wishes, self.results(), strict=True):
+            self.item(wish, result)
         self.require_new_nonces()
 
     def consented(self) -> bool:
@@ -98,44 +99,57 @@ class Judge:
         heard, roster, key = member.heard(self.signing), member.roster(keygen), member.groups[keygen]
         plan = plan_of(member.signing(self.signing), heard.records[0].statement, roster, key)
         found = results_of(heard, plan, roster, key)
-        told = [Failed(each.code) if isinstance(each, ItemError) else Finished(each) for each in found]
+        told = [
+            entry for wish, result in zip(self.drawn.wishes, found, strict=True) for entry in _entries(wish, result)
+        ]
         assert list(member.told(self.signing)) == told
         return found
 
-    def require_results(self, found: tuple[ItemResult, ...]) -> None:
-        """Each item has its own signature or its own error, and each input is spent."""
-        spent: dict[int, dict[int, bytes]] = {}
-        for wish, result in zip(self.drawn.wishes, found, strict=True):
-            self.item(wish, result)
-            if isinstance(wish.asked, SignInput) and isinstance(result, bytes):
-                spent.setdefault(wish.asked.transaction, {})[wish.asked.input] = result
-        for number, signatures in spent.items():
-            given = self.drawn.transactions[number]
-            outputs = [(output.amount, output.script) for output in given.spent]
-            assert oracle.spends(given.unsigned, outputs, signatures), "consensus code refuses an input"
-
     def item(self, wish: Wish, result: ItemResult) -> None:
-        """One item; what spends an input is judged with its transaction."""
+        """An item has its own error, or its own signature or pre-signatures."""
         if isinstance(result, ItemError):
             assert (result.code, result.slots) == (wish.code, wish.slots)
             return
-        assert wish.code is None and wish.key is not None, f"signed, and must fail with {wish.code}"
-        if isinstance(wish.asked, SignEcdsa):
-            assert oracle.is_low_ecdsa(result, wish.asked.message, wish.key)
-        elif isinstance(wish.asked, SignMessage):
-            assert naive.is_signature(result, wish.asked.message, wish.key)
-            assert wish.asked.message[0] % 4 or oracle.is_signature(result, wish.asked.message, wish.key)
+        assert wish.code is None, f"signed, and must fail with {wish.code}"
+        if isinstance(result, Signature):
+            assert not wish.secrets
+            self.signature(wish, result)
+            return
+        for presigned, secret in zip(result, wish.secrets, strict=True):
+            self.signature(wish, oracle.completed(presigned.presignature, secret))
+
+    def signature(self, wish: Wish, signature: bytes) -> None:
+        """A signature is one of its message by its key, or spends its input."""
+        assert wish.key is not None
+        if isinstance(wish.asked, SignInput):
+            given = self.drawn.transactions[wish.asked.transaction]
+            spent = [(output.amount, output.script) for output in given.spent]
+            assert oracle.spends(given.unsigned, spent, wish.asked.input, signature), "consensus code refuses it"
+        elif isinstance(wish.asked, SignEcdsa):
+            assert oracle.is_low_ecdsa(signature, wish.asked.message, wish.key)
+        else:
+            assert naive.is_signature(signature, wish.asked.message, wish.key)
+            assert wish.asked.message[0] % 4 or oracle.is_signature(signature, wish.asked.message, wish.key)
 
     def require_new_nonces(self) -> None:
         """No half of a nonce was ever seen before in this group."""
-        key = self.group.member.groups[self.group.keygen]
+        key, places = self.group.member.groups[self.group.keygen], sum(wish.places for wish in self.drawn.wishes)
         for record in self.group.world.logs[self.signing].records:
             if isinstance(record.statement.payload, SigningContribute):
-                for entry in open_values(record, "values", len(self.drawn.wishes), key, ()):
+                for entry in open_values(record, "values", places, key, ()):
                     if isinstance(entry, Nonce | Both):
                         halves = {entry.pubnonce[:33], entry.pubnonce[33:]}
                         assert len(halves) == 2 and not halves & self.group.nonces, "a nonce appears twice"
                         self.group.nonces.update(halves)
+
+
+def _entries(wish: Wish, result: ItemResult) -> list[Entry]:
+    """What a confirm says of an item."""
+    if isinstance(result, ItemError):
+        return [Failed(result.code)] * wish.places
+    if isinstance(result, Signature):
+        return [Finished(result)]
+    return [Prefinished(each.presignature) for each in result]
 
 
 def judge(group: DrawnGroup, number: int) -> None:
