@@ -20,7 +20,7 @@ from keymeld_protocol.shapes import Rule
 from keymeld_protocol.values import Hash
 
 from . import naive
-from .oracle import ORDER, TAPROOT, Tree, is_point, output_key, point_of, secret_sum, tree_root
+from .oracle import GENERATOR, ORDER, TAPROOT, Tree, is_point, output_key, secret_sum, tree_root
 from .world import NONE, SELF, World, quorum
 
 Steps = tuple[Step, ...] | None
@@ -122,7 +122,7 @@ class DrawnGroup:
             return replace(found, code=self._refused(asked) if alone else "ecdsa_needs_one_key")
         if key is None:
             return replace(found, code="bad_tweak")
-        if asked.adaptor is not None and (key == point_of(1)[1:] or not all(map(is_point, asked.adaptor.points))):
+        if asked.adaptor is not None and (key == GENERATOR or not all(map(is_point, asked.adaptor.points))):
             return replace(found, code="bad_adaptor")
         if script is not None and script != TAPROOT + key:
             return replace(found, code="foreign_script")

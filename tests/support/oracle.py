@@ -15,6 +15,7 @@ from functools import cache
 from hashlib import sha256
 from typing import TypeAlias
 
+from coincurve import PublicKey
 from ecc.ecc import dsa, musig2, ssa
 from ecc.ecc.musig2 import KeyAggContext
 
@@ -28,6 +29,7 @@ Tree: TypeAlias = "Leaf | tuple[Tree, Tree]"
 
 ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 TAPROOT = b"\x51\x20"
+GENERATOR = bytes.fromhex("79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798")
 
 
 def output_key(keys: Sequence[bytes], root: bytes | None, steps: Sequence[Step] | None) -> bytes | None:
@@ -88,7 +90,7 @@ def _child(made: KeyAggContext, path: Sequence[int]) -> KeyAggContext:
 
 def secret_sum(secrets: Sequence[int]) -> int:
     """The secret key of a whole key list before any tweak: what nobody ever has, and a test may know."""
-    held = sorted((musig2.individual_pub_key(secret), secret) for secret in secrets)
+    held = sorted((point_of(secret), secret) for secret in secrets)
     if len(held) == 1:
         return held[0][1]
     keys = tuple(key for key, _ in held)
@@ -98,7 +100,7 @@ def secret_sum(secrets: Sequence[int]) -> int:
 
 def point_of(secret: int) -> bytes:
     """The point (33 bytes) of a secret."""
-    return musig2.individual_pub_key(secret)
+    return bytes(PublicKey.from_secret(secret.to_bytes(32, "big")).format())
 
 
 def is_point(point: bytes) -> bool:
