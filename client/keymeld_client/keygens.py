@@ -22,6 +22,7 @@ from keymeld_protocol.secp256k1 import Bytes
 from keymeld_protocol.shapes import Custody, Rule
 from keymeld_protocol.statements import Statement, make
 from keymeld_protocol.ticket import Ticket
+from keymeld_protocol.tweaks import Steps
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wording import slots_told
 
@@ -329,14 +330,16 @@ class Keygen:
 
     async def request(self, *, transactions: Sequence[Unsigned] = (), psbts: Sequence[bytes] = (),
                       messages: Sequence[bytes] = (), ecdsa: Sequence[bytes] = (), memo: str = "",
-                      subset: int | None = None, adaptor: Adaptor | None = None, body: Body | None = None,
-                      expires_in_ms: int | None = None, grace_ms: int = 3000) -> Signing:  # fmt: skip
-        """Ask for signatures: every input of ``transactions`` that spends this group's script, every blind message.
+                      subset: int | None = None, tweaks: Steps | None = None, adaptor: Adaptor | None = None,
+                      body: Body | None = None, expires_in_ms: int | None = None,
+                      grace_ms: int = 3000) -> Signing:  # fmt: skip
+        """Ask for signatures: every input of ``transactions`` and ``psbts`` that we can sign, every blind message.
 
-        Of ``psbts`` (raw or base64) every input that the group or one of its subsets can sign. ``ecdsa`` are messages
-        that a key list of one signs with ECDSA. With an ``adaptor`` all are pre-signatures that its secrets complete.
-        ``body`` replaces these seven for whoever builds items himself. The request lives a day, or so much longer as
-        rules make it wait.
+        Inputs are those of the group, its subsets and their children; ``subset`` asks for that subset's alone, and
+        ``tweaks`` for exactly one key (`child_steps`). PSBTs are raw or base64; they may hint at children beyond the
+        gap limit. ``ecdsa`` are messages that a key list of one signs with ECDSA. With an ``adaptor`` all are
+        pre-signatures that its secrets complete. ``body`` replaces all of that for whoever builds items himself. The
+        request lives a day, or so much longer as rules make it wait.
 
         Raises:
             BadInput: there is nothing to sign, a PSBT contradicts itself, or an item breaks its rule.
@@ -346,7 +349,7 @@ class Keygen:
         """
         heard = self.client.ledger.require(self.id)
         roster = self.roster
-        body = body or make_body(roster, transactions, messages, memo, subset, psbts, ecdsa, adaptor)
+        body = body or make_body(roster, transactions, messages, memo, subset, psbts, ecdsa, tweaks, adaptor)
         slot, needed = requester(roster, body, self.slots)
         now, joins = now_ms(), self.state.joins
         life = life_of({each: joins[each].rule for each in needed}, expires_in_ms, now)

@@ -1,4 +1,4 @@
-"""The commands that look after a keygen: sessions, address, confirm, release."""
+"""The commands that look after a keygen: sessions, confirm, release."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import click
 from rich.text import Text
 
-from keymeld_protocol.errors import Reason, Refused
 from keymeld_protocol.keygen import Phase
 from keymeld_protocol.printable import printable
 from keymeld_protocol.wording import counted, listed
@@ -16,15 +15,10 @@ from keymeld_protocol.wording import counted, listed
 from ..client import Client
 from ..errors import NotConnected
 from ..keygens import Keygen
-from . import words
 from .app import SHORT, App
 from .failures import UNREACHABLE
-from .reading import names_of
-from .screen import Line
 from .verbs import Verb
 from .watching import Watch
-
-# sessions, address, confirm, release ----------------------------------------------------------------------------
 
 
 @click.command(cls=Verb, examples="keymeld sessions\nkeymeld sessions --json")
@@ -107,55 +101,6 @@ def _signing_data(keygen: Keygen, signing: Any) -> dict[str, Any]:
         "awaits_me": signing.awaits_me(),
         "read_only": signing.read_only,
     }
-
-
-@click.command(
-    cls=Verb, examples="keymeld address 3f9a01\nkeymeld address 3f9a01 --json\nkeymeld address 3f9a01 --descriptor -q"
-)
-@click.argument("session")
-@click.option("--subset", type=click.IntRange(0, 199), help="The address of a subset instead.")
-@click.option("--descriptor", is_flag=True, help="For watch-only wallets: tr(musig(…)) with its checksum (BIP-390).")
-@click.pass_obj
-def address(app: App, session: str, subset: int | None, descriptor: bool) -> None:
-    """Show the address of a SESSION, and whether it is safe to fund.
-
-    It is the taproot address of the aggregate key, computed here, safe once every slot has confirmed the same
-    roster; yours does so by this.  Compare the roster digits with the others, by telephone: they stand for the whole
-    roster.  With --quiet only the address (or the descriptor) is printed, and only if it is safe.
-    """
-
-    async def look(keygen: Keygen) -> tuple[list[Line], dict[str, Any]]:
-        if keygen.read_only is None:
-            await keygen.confirm()
-        roster, safety = keygen.roster, keygen.safety
-        names = names_of(keygen.client, keygen.id)
-        members = [names.slot(slot) for slot in range(len(roster.cards))]
-        lines: list[Line] = [
-            Text(roster.descriptor(subset) if descriptor else roster.address(subset), "bold"),
-            Text(str(safety), "green" if safety.safe else "bold red"),
-            *([Text(f"OPAQUE: {words.scripts(roster.terms)[0]}", "bold red")] if roster.opaque else []),
-            f"roster digits {keygen.roster_digits}: compare them with the others, by telephone",
-            f"network {roster.terms.network}; members {', '.join(members)}",
-        ]
-        if (age := keygen.head_age_ms) is not None and age > 60_000:
-            lines.append(Text(f"heard {age // 60_000} minutes ago", "yellow"))
-        data = {
-            "session": keygen.id.hex(),
-            "address": roster.address(subset),
-            "script": roster.script(subset).hex(),
-            "descriptor": roster.descriptor(subset),
-            "safe": safety.safe,
-            "safety": str(safety),
-            "roster_digits": keygen.roster_digits,
-            "network": roster.terms.network,
-        }
-        if app.quiet and not safety.safe:
-            raise Refused(Reason.WRONG_STATE, str(safety))
-        return lines[:1] if app.quiet else lines, data
-
-    with app.wallet() as wallet:
-        lines, data = app.with_keygen(wallet, session, look)
-    app.screen.result(lines, data)
 
 
 @click.command(cls=Verb, examples="keymeld confirm 3f9a01")
