@@ -12,9 +12,18 @@ from typing import Any
 import pytest
 from ecc.ecc import musig2 as oracle
 
-from keymeld_protocol import libmusig, musig_secret
+from keymeld_protocol import libmusig, musig_secret, schnorr
 from keymeld_protocol.errors import InvalidCrypto
-from keymeld_protocol.keyagg import GENERATOR, KeyAgg, Tweak, aggregate, bip86_tweak, hash_to_scalar, key_agg
+from keymeld_protocol.keyagg import (
+    GENERATOR,
+    KeyAgg,
+    Tweak,
+    aggregate,
+    bip86_tweak,
+    hash_to_scalar,
+    key_agg,
+    taproot_tweak,
+)
 from keymeld_protocol.libsecp256k1 import ffi
 from keymeld_protocol.musig import Session, nonce_agg, signature, verify_collapsed_psig
 from keymeld_protocol.musig_secret import (
@@ -48,6 +57,21 @@ def some_tweaks(draw: random.Random) -> list[Tweak]:
 
 
 # ---------------------------------------------------------------------------------------------------------- vectors
+
+
+def test_bip_341_every_key_is_tweaked_and_signs_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key list of one: its tweaked secret, and its signature over the published sighash, of whatever type that is."""
+    monkeypatch.setattr(schnorr, "urandom", bytes)  # the vectors' auxiliary randomness is zeros
+    (case,) = published_json("bip341/wallet-test-vectors.json")["keyPathSpending"]
+    for vector in case["inputSpending"]:
+        given, expected = vector["given"], vector["intermediary"]
+        with Secret(bytes.fromhex(given["internalPrivkey"])) as secret:
+            tweak = taproot_tweak(secret.point[1:], bytes.fromhex(given["merkleRoot"] or ""))
+            assert (secret.point[1:].hex(), tweak.value.hex()) == (expected["internalPubkey"], expected["tweak"])
+            with summed_secret([secret], aggregate([secret.point], [tweak])) as key:
+                assert bytes(ffi.buffer(key.keypair))[:32].hex() == expected["tweakedPrivkey"]
+                signed = key.sign(bytes.fromhex(expected["sigHash"]))
+        assert signed.hex() == vector["expected"]["witness"][0][:128]
 
 
 def test_nonce_gen_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
