@@ -24,6 +24,7 @@ from keymeld_protocol.values import Id, Signature
 from tests.support import naive, oracle
 from tests.support.drawn_groups import IMPOSSIBLE, DrawnGroup, Wish
 from tests.support.drawn_requests import DrawnRequest, draw_request
+from tests.support.vectors import published_json
 
 ALONE = os.environ.get("KEYMELD_REQUEST", "").split("/")
 GROUPS = [ALONE[0]] if ALONE[0] else [str(number) for number in range(50)]
@@ -168,3 +169,10 @@ def test_whatever_is_asked_is_signed_as_others_would_verify_it_or_fails_with_its
     for number in REQUESTS:
         judge(group, number)
     assert not any(enclave.concerns for enclave in group.enclaves)
+
+
+def test_those_who_judge_agree_with_what_is_published() -> None:
+    for case in published_json("bip341/wallet-test-vectors.json")["scriptPubKey"]:
+        internal, root = bytes.fromhex(case["given"]["internalPubkey"]), case["intermediary"]["merkleRoot"]
+        key = oracle.output_key([b"\2" + internal], bytes.fromhex(root or ""), None)
+        assert key is not None and key.hex() == case["intermediary"]["tweakedPubkey"]
