@@ -29,6 +29,7 @@ from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.signing import SigningState
 from keymeld_protocol.transaction import Output
 from keymeld_protocol.values import Signature
+from keymeld_protocol.wording import slots_told
 
 from .errors import NeedsSecret
 from .presigned import Presigned, presigned
@@ -130,20 +131,23 @@ def _told(result: Result, plan: Plan, index: int, by_confirm: Blamed | None = No
     """What came of an item, for its reader: of a failure why, in words where this wallet has found it too."""
     item = plan.items[index]
     if isinstance(result, Failed):
-        return ItemError(result.code, item.slots, item.why if isinstance(item, Impossible) else _words(by_confirm))
+        why = item.why if isinstance(item, Impossible) else _words(result, by_confirm)
+        return ItemError(result.code, item.slots, why)
     if isinstance(result, Signature):
         return result
     return presigned(result, plan.body.items[index].adaptor, plan.item(index))
 
 
-def _words(by_confirm: Blamed | None) -> str:
-    """Why an item failed, by the contributions, or by the word of whoever confirmed: he may hold its signature.
+def _words(failed: Failed, by_confirm: Blamed | None) -> str:
+    """Who failed an item, by the contributions; or that it is the word of whoever confirmed: he may hold its signature.
 
     Raises:
         Blamed: more is known than his word.
     """
     if by_confirm is None:
-        return "a signer's policy forbids it, or he could not sign it"
+        return (
+            f"whoever signs for {slots_told(failed.by or ())} says so: a policy forbids it, or it could not be signed"
+        )
     if by_confirm.code != "missing_blob":
         more = f"{by_confirm.message}; somebody may hold a signature all the same"
         raise Blamed(by_confirm.code, by_confirm.slots, more)

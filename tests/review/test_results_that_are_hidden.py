@@ -14,16 +14,18 @@ import pytest
 from keymeld_client.results import ItemError, ItemResult, results_of
 from keymeld_enclave.signer import Nonces
 from keymeld_protocol.attempt import Attempt
+from keymeld_protocol.body import Scalar, SignMessage
 from keymeld_protocol.contributions import Entry, Failed, Psig
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.payloads import SigningContribute
 from keymeld_protocol.plan import plan_of
 from keymeld_protocol.records import Record
 from keymeld_protocol.schnorr import verify
-from keymeld_protocol.values import Id
+from keymeld_protocol.values import Hash, Id, Message
 from tests.support.party import Party
 from tests.support.world import MESSAGE, SECOND
 
+YES = {"accept_opaque_tweak": True}
 LIE = Failed("opaque_tweak")
 BAD = Psig(bytes(31) + b"\1")
 
@@ -66,13 +68,18 @@ def lied_to(p: Party, instead: Entry | None) -> Id:
 
 
 def shown(p: Party, signing: Id, *, deleted: bool = False) -> ItemResult:
-    """The result as a client computes it; ``deleted``: when the contributions' values are gone."""
+    """The one result as a client computes it; ``deleted``: when the contributions' values are gone."""
+    (result,) = every(p, signing, deleted=deleted)
+    return result
+
+
+def every(p: Party, signing: Id, *, deleted: bool = False) -> tuple[ItemResult, ...]:
+    """All of them."""
     heard, roster, key = p.alice.heard(signing), p.alice.roster(p.group), p.alice.groups[p.group]
     plan = plan_of(p.alice.signing(signing), heard.records[0].statement, roster, key)
     if deleted:
         heard.records[:] = [_emptied(record) for record in heard.records]
-    (result,) = results_of(heard, plan, roster, key)
-    return result
+    return results_of(heard, plan, roster, key)
 
 
 def _emptied(record: Record) -> Record:
@@ -85,6 +92,18 @@ def test_an_item_has_not_failed_by_the_word_of_a_signer_that_may_have_signed_it(
     signing = lied_to(p, instead)
     with pytest.raises(Blamed, match=f"{code}, slot 1: .* somebody may hold a signature"):
         shown(p, signing)
+
+
+def test_an_item_that_one_signer_refuses_names_him() -> None:
+    p = Party("vault", "keep")
+    p.gather(at=(0, 1, 0), allow=[YES, {}, YES])
+    opaque = SignMessage(message=Message(MESSAGE), tweaks=(Scalar(scalar=Hash(b"\1" * 32)),))
+    signing = p.alice.request(p.group, MESSAGE, opaque)
+    p.world.run()
+    signed, error = every(p, signing)
+    assert isinstance(signed, bytes)
+    assert isinstance(error, ItemError) and error.code == "opaque_tweak"
+    assert error.why.startswith("whoever signs for slot 1 says so")
 
 
 def test_a_confirm_that_calls_an_item_failed_does_not_hide_its_signature() -> None:
