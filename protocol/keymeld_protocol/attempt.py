@@ -111,17 +111,18 @@ class Attempt:
         Raises:
             Blamed: ``foreign_signer``; ``bad_values``: an entry of a sort that its place does not take;
                 ``said_twice``: a second value where the signer has given one; or ``failed_late``: an item is failed
-                of which the signer has given a nonce, so that others may have signed.
+                of which the signer has given a nonce before, so that others may have signed.
         """
         signer = self.signer(by)
-        for index, entry in enumerate(entries):
-            if signer not in self.signers_of(index):
-                continue  # nobody waits for it, and it spoils nobody's item
+        # where he has no part nobody waits for him, and he spoils nobody's item
+        own = [(index, entry) for index, entry in enumerate(entries) if signer in self.signers_of(index)]
+        for index, entry in own:
             if not self.places[index].takes(entry):
                 raise Blamed("bad_values", signer.slots, f"{self.places[index]}: of a sort that it does not take")
             if isinstance(entry, Failed):
                 self._fail(signer, index, entry)
-            elif isinstance(entry, (Finished, Prefinished)) and self.signers_of(index) == (signer,):
+        for index, entry in own:
+            if isinstance(entry, (Finished, Prefinished)) and self.signers_of(index) == (signer,):
                 self.finished[index] = entry
             if isinstance(entry, (Nonce, Both)):
                 self._once(self.pubnonces, signer, index, entry.pubnonce)

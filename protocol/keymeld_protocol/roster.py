@@ -16,7 +16,7 @@ from .derivation import path_told, synthetic_xpub
 from .descriptor import BOTH_BRANCHES, child_descriptor, taproot_descriptor
 from .errors import BadInput, Blamed, InvalidCrypto, Reason, Refused
 from .keyagg import KeyAgg
-from .keygen import KeygenState, Phase
+from .keygen import KeygenState
 from .keys import possession_is_proven
 from .own_scripts import OwnScripts
 from .replay import Replay
@@ -161,7 +161,9 @@ def safety(state: KeygenState) -> Safety:
     slots = {word: tuple(i for i, said in enumerate(how) if said == word) for word in ("participant", "enclave", None)}
     device = tuple(i for i, seat in enumerate(state.seats) if seat is not None and seat.join.custody == "device")
     stuck = f"{slots_told(device)} would have to sign on a device, which none can yet: nothing could be spent"
-    return Safety(slots["participant"], slots["enclave"], slots[None], stuck if device else None)
+    gone = f"{slots_told(tuple(sorted(state.left)))} left: nothing that needs all slots is signed any more"
+    trouble = gone if state.left else stuck if device else None
+    return Safety(slots["participant"], slots["enclave"], slots[None], trouble)
 
 
 def read_terms(heard: Replay, group: GroupKey) -> Terms:
@@ -205,7 +207,7 @@ def read_roster(heard: Replay, group: GroupKey) -> Roster:
         Blamed: a card does not hold, or two slots share a signing key; names the slots.
     """
     state = _keygen(heard)
-    if state.phase != Phase.COMPLETED or state.roster is None:
+    if state.roster is None:
         missing = f"; missing: {slots_told(state.holdouts())}" if state.holdouts() else ""
         raise Refused(Reason.WRONG_STATE, f"the keygen is {state.phase}, not completed{missing}")
     terms = read_terms(heard, group)

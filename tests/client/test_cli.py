@@ -244,7 +244,7 @@ async def test_ctrl_c_ends_a_watch_and_says_how_to_go_on() -> None:
 
 @pytest.mark.processes
 @pytest.mark.asyncio
-async def test_a_key_from_before_signs_ecdsa_for_somebody_who_types(tmp_path: Path) -> None:
+async def test_a_key_from_before_signs_ecdsa_and_leaves_for_somebody_who_types(tmp_path: Path) -> None:
     key = Secret.generate()
     _write(tmp_path / "key", key.buffer.hex().encode())
     (tmp_path / "key").chmod(0o600)
@@ -261,6 +261,11 @@ async def test_a_key_from_before_signs_ecdsa_for_somebody_who_types(tmp_path: Pa
         assert result["der"] == [ecdsa.der(bytes.fromhex(result["signatures"][0])).hex()]
         told = await alice.types("result", asked["signing"])
         assert f"in DER    0  {result['der'][0]}" in told
+        assert await alice.types("leave", made["session"], input="n\n", code=1)
+        assert await alice.asks("leave", made["session"], "--yes") == {"left": [0], "unwiped": []}
+        assert "left: 0" in await alice.types("sessions")
+        assert "slot 0 left" in await alice.types("address", made["session"])
+        assert "slot 0 left" in await alice.types("request", made["session"], "--ecdsa", OTHER, "--yes", code=1)
         again = (await alice.asks("create", "--slots", "1", "--server", house.url))["tickets"][0]["ticket"]
         refused = await alice.types("join", again, *joining[2:], str(tmp_path / "key"), code=1)
         assert "sealed before" in refused and "--seal-again" in refused

@@ -1,17 +1,19 @@
 """telling.py: with which key a request is signed, what nobody can see through; times and spans in words."""
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
 from keymeld_client.asking import make_body
 from keymeld_client.telling import BLIND, OPAQUE, moment, span, tell_plan
-from keymeld_protocol.body import Bip86, Scalar
+from keymeld_protocol.body import Adaptor, Bip86, Scalar
 from keymeld_protocol.contents import Terms
 from keymeld_protocol.plan import plan
 from keymeld_protocol.roster import Roster
+from keymeld_protocol.secp256k1 import pubkey_of
 from keymeld_protocol.tweaks import Steps, child_steps
-from keymeld_protocol.values import Hash
+from keymeld_protocol.values import Hash, PlainKey
 from tests.client.coins import payment
 from tests.client.paper import Tale
 
@@ -85,3 +87,18 @@ def test_an_impossible_time_of_a_stranger_is_a_number() -> None:
 )
 def test_a_span_is_told_as_it_is_typed(ms: int, told: str) -> None:
     assert span(ms) == told
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [("single", "the secret of {0}, which its use gives away"), ("and", "all of the secrets of {0}, {1}"),
+     ("or", "any one of the secrets of {0}, {1}")],
+)  # fmt: skip
+def test_who_approves_is_told_whose_secrets_complete_an_item(
+    roster: Roster, mode: Literal["single", "and", "or"], told: str
+) -> None:
+    points = tuple(PlainKey(pubkey_of(bytes(31) + bytes([i]))) for i in (1, 2))[: 1 if mode == "single" else 2]
+    adaptor, spend = Adaptor(mode=mode, points=points), payment([(9, roster.script())], 1)
+    last = list(tell_plan(plan(make_body(roster, [spend], [], "", None, adaptor=adaptor), roster), roster))[-1]
+    whose = told.format(*(point.hex() for point in points))
+    assert last == f"Item 1 of 1: a pre-signature: completes only with {whose}"

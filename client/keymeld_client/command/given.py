@@ -1,6 +1,6 @@
 """The bytes that a person gives on the command line: in hex or base64, in a file, or on standard input.
 
-    3f9a…  key, message          FILE │ -  secret key              50btc:5120…  output
+    3f9a…  key, message, point   FILE │ -  secret key              50btc:5120…  output
     0200… │ FILE  transaction    cHNidP8… │ FILE │ -  PSBT
 
 Every function raises ValueError with a sentence that says what would be right, as those of `words` do.
@@ -9,13 +9,15 @@ Every function raises ValueError with a sentence that says what would be right, 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
+from keymeld_protocol.body import MAX_POINTS, Adaptor
 from keymeld_protocol.errors import InvalidCrypto
 from keymeld_protocol.psbt import MAX_PSBT
-from keymeld_protocol.secp256k1 import Secret, wipe
-from keymeld_protocol.values import Message, XOnlyKey
+from keymeld_protocol.secp256k1 import Secret, parse_point, wipe
+from keymeld_protocol.values import Message, PlainKey, XOnlyKey
 
 from ..errors import WalletError
 from ..files import read_private
@@ -24,6 +26,7 @@ from .words import amount
 _KEY_BYTES: Final = 128
 _FILE_BYTES: Final = 1024 * 1024
 _PSBT: Final = (b"psbt\xff", b"cHNidP")
+_MODES: Final[dict[str, Literal["single", "and", "or"]]] = {"": "single", "and": "and", "or": "or"}
 
 
 def key(text: str) -> XOnlyKey:
@@ -39,7 +42,7 @@ def key(text: str) -> XOnlyKey:
 
 
 def secret(text: str) -> Secret:
-    """Read a secret key, 64 hex digits, from a file of mode 0600 or (``-``) standard input; nothing of it is repeated.
+    """Read a secret, 64 hex digits, from a file of mode 0600 or (``-``) standard input; nothing of it is repeated.
 
     Raises:
         ValueError: no such file, one that others may read, or no secret key.
@@ -47,7 +50,7 @@ def secret(text: str) -> Secret:
     try:
         raw = bytearray(sys.stdin.buffer.read(_KEY_BYTES)) if text == "-" else read_private(Path(text).expanduser())
     except FileNotFoundError:
-        raise ValueError("no such file; a key is read from a file or from -, never typed as an argument") from None
+        raise ValueError("no such file; a secret is read from a file or from -, never typed as an argument") from None
     except WalletError as error:
         raise ValueError(str(error)) from None
     digits = bytearray()
@@ -71,6 +74,47 @@ def message(text: str) -> Message:
         return Message.from_hex(text.lower())
     except ValueError:
         raise ValueError("must be 64 hex digits (32 bytes), such as a SHA-256") from None
+
+
+def hexed(size: int, what: str) -> Callable[[str], bytes]:
+    """A reader of ``what``: ``size`` bytes of hex; it raises ValueError for anything else."""
+
+    def read(text: str) -> bytes:
+        raw = _unhex(text)
+        if raw is None or len(raw) != size:
+            raise ValueError(f"{what} is {2 * size} hex digits ({size} bytes)")
+        return raw
+
+    return read
+
+
+def point(text: str) -> PlainKey:
+    """Read a point: 66 hex digits, compressed.
+
+    Raises:
+        ValueError: anything else, or no point of the curve.
+    """
+    try:
+        parse_point(raw := hexed(33, "a point")(text))
+    except InvalidCrypto:
+        raise ValueError("is no point of the curve") from None
+    return PlainKey(raw)
+
+
+def adaptor(text: str) -> Adaptor:
+    """Read what completes an item: ``POINT``, ``and:POINT,POINT…`` (every secret) or ``or:POINT,POINT…`` (any of them).
+
+    Raises:
+        ValueError: anything else, a point twice, or one point where several belong.
+    """
+    word, _, points = text.rpartition(":")
+    if word not in _MODES:
+        raise ValueError("use POINT, and:POINT,POINT or or:POINT,POINT")
+    read = Adaptor(mode=_MODES[word], points=tuple(map(point, points.split(","))))
+    if len(read.points) > MAX_POINTS:
+        raise ValueError(f"has {len(read.points)} points; at most {MAX_POINTS} lock one item")
+    read.check("adaptor")
+    return read
 
 
 def spent(text: str) -> tuple[int, bytes | None]:

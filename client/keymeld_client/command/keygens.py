@@ -1,8 +1,9 @@
-"""The commands that look after a keygen: sessions, confirm, release."""
+"""The commands that look after a keygen: sessions, confirm, release, leave."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -10,13 +11,14 @@ from rich.text import Text
 
 from keymeld_protocol.keygen import Phase
 from keymeld_protocol.printable import printable
-from keymeld_protocol.wording import counted, listed
+from keymeld_protocol.wording import counted, listed, slots_told
 
 from ..client import Client
 from ..errors import NotConnected
 from ..keygens import Keygen
 from .app import SHORT, App
 from .failures import UNREACHABLE
+from .screen import Line
 from .verbs import Verb
 from .watching import Watch
 
@@ -56,9 +58,10 @@ def _list(app: App, client: Client) -> None:
         label, phase = printable(keygen.label), keygen.state.phase
         trouble = f"  READ-ONLY: {printable(keygen.read_only)}" if keygen.read_only else ""
         own = listed(keygen.slots) if keygen.slots else "none"
+        left = f", left: {listed(tuple(keygen.state.left))}" if keygen.state.left else ""
         head = Text.assemble(
             (keygen.id.hex()[:SHORT], "bold cyan"), f"  {label or '(no label)'}  {phase}, ",
-            f"{counted(len(keygen.state.seats), 'slot')}, yours: {own}",
+            f"{counted(len(keygen.state.seats), 'slot')}, yours: {own}{left}",
             (_after(watch.missing(keygen)), "yellow"), (trouble, "bold red"),
         )  # fmt: skip
         app.screen.result([head], _keygen_data(keygen))
@@ -87,6 +90,7 @@ def _keygen_data(keygen: Keygen) -> dict[str, Any]:
         "mine": list(keygen.slots),
         "holdouts": list(state.holdouts()),
         "unconfirmed": list(state.unconfirmed()),
+        "left": sorted(state.left),
         "read_only": keygen.read_only,
     }
 
@@ -140,3 +144,37 @@ def release(app: App, session: str, slot: int) -> None:
         phase = app.with_keygen(wallet, session, act)
     still = " and the keygen collects joins" if phase == Phase.COLLECTING else ""
     app.screen.result([f"Slot {slot} is free again{still}."], {"released": slot})
+
+
+@click.command(cls=Verb, examples="keymeld leave 3f9a01\nkeymeld leave 3f9a01 --slot 2 --yes")
+@click.argument("session")
+@click.option("--slot", type=click.IntRange(0, 999), help="Only this one of your slots.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def leave(app: App, session: str, slot: int | None, yes: bool) -> None:
+    """Take your key out of a SESSION, for good.
+
+    Its envelope is deleted, its enclave wipes the key, and nothing that needs your slot is signed any more, whether it
+    is asked for already or later.  The other members stay.  Nobody can undo it.
+    """
+
+    async def look(keygen: Keygen) -> list[Line]:
+        own = [s for s in keygen.slots if slot in (None, s)]
+        name = f"{keygen.id.hex()[:SHORT]}  {printable(keygen.label) or '(no label)'}"
+        lines: list[Line] = [f"Leave with {slots_told(tuple(own))}: {name}"] if own else []
+        return [*lines, Text("Whatever only these keys can spend is lost: move those coins first.", "bold red")]
+
+    async def act(keygen: Keygen) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        left = await keygen.leave(slot)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(app.patience_ms / 1000):
+                await keygen.wiped()
+        return left, tuple(s for s in left if s in keygen.state.unwiped())
+
+    with app.wallet() as wallet:
+        if not app.screen.ask(app.with_keygen(wallet, session, look), "Leave?", yes):
+            raise click.exceptions.Exit(1)
+        left, unwiped = app.with_keygen(wallet, session, act)
+    app.screen.result([f"You have left: {slots_told(left)}."], {"left": list(left), "unwiped": list(unwiped)})
+    if unwiped:
+        app.screen.note("Its enclave is away: it wipes the key as soon as it hears of this.", style="yellow")

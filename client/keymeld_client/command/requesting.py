@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from keymeld_protocol.body import Body
+from keymeld_protocol.body import Adaptor, Body
 from keymeld_protocol.plan import plan
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.tweaks import Steps
@@ -17,7 +17,7 @@ from ..keygens import Keygen
 from ..telling import tell_plan
 from . import given
 from .app import SHORT, App
-from .arguments import MEMO, MESSAGE, PATH, PSBT, SPAN, SPENT, STEPS, TRANSACTION
+from .arguments import ADAPTOR, MEMO, MESSAGE, PATH, PSBT, SPAN, SPENT, STEPS, TRANSACTION
 from .screen import Line, warned
 from .tweaking import together
 from .verbs import Verb
@@ -31,6 +31,7 @@ from .watching import Watch
     keymeld request 3f9a01 --tx 0200… --spent 0.5btc --spent 20000:5120ab…   two inputs, in their order
     keymeld request 3f9a01 --psbt spend.psbt                                 every input that the group can sign
     keymeld request 3f9a01 --child 0/25 --tx 0200… --spent 0.5btc            one input, paid to that child's address
+    keymeld request 3f9a01 --psbt claim.psbt --adaptor 02ab…                 pre-signatures, for whoever has the secret
     keymeld request 3f9a01 --message HEX --memo 'login'                      32 bytes that nobody can see through
     keymeld request 3f9a01 --ecdsa HEX                                       the same, with ECDSA, by a single key
     """,
@@ -71,6 +72,12 @@ from .watching import Watch
     help="Sign with the key so tweaked, instead of as the session's terms say: none, terms, bip86, plain:HEX, "
     "xonly:HEX, root:HEX; several in their order, after --child.",
 )
+@click.option(
+    "--adaptor",
+    type=ADAPTOR,
+    help="Make no signatures but pre-signatures, which the secret of this point completes; and:POINT,POINT: all the "
+    "secrets; or:POINT,POINT: any of them. See keymeld adaptor.",
+)
 @click.option("--memo", type=MEMO, default="", help="Why; members see it, the coordinator does not.")
 @click.option(
     "--expires",
@@ -81,8 +88,8 @@ from .watching import Watch
 @click.pass_obj
 def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None]],
             psbts: Sequence[bytes], messages: Sequence[Message], ecdsa: Sequence[Message], subset: int | None,
-            child: tuple[int, ...] | None, steps: Sequence[Steps], memo: str, expires: int | None,
-            yes: bool) -> None:  # fmt: skip
+            child: tuple[int, ...] | None, steps: Sequence[Steps], adaptor: Adaptor | None, memo: str,
+            expires: int | None, yes: bool) -> None:  # fmt: skip
     """Ask the members of a SESSION for signatures.
 
     What would be signed is computed and shown here first.  A request is also your own approval.  With --quiet only the
@@ -100,7 +107,7 @@ def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequen
 
     async def look(keygen: Keygen) -> tuple[Body, list[Line]]:
         pairs = _pair(transactions, spent, keygen.roster.script(subset, tweaks))
-        body = make_body(keygen.roster, pairs, messages, memo, subset, psbts, ecdsa, tweaks)
+        body = make_body(keygen.roster, pairs, messages, memo, subset, psbts, ecdsa, tweaks, adaptor)
         return body, _preview(body, keygen.roster)
 
     async def act(keygen: Keygen) -> tuple[str, str]:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from keymeld_client.command import given
+from keymeld_protocol.errors import WireError
+from keymeld_protocol.secp256k1 import pubkey_of
 
 
 def test_a_spent_output_has_its_script_or_the_groups_own() -> None:
@@ -98,3 +100,32 @@ def test_a_key_that_is_typed_as_an_argument_is_refused_and_not_quoted() -> None:
     with pytest.raises(ValueError, match="never typed") as refused:
         given.secret("0f" * 32)
     assert "0f" not in str(refused.value)
+
+
+# What completes an item ---------------------------------------------------------------------------------------------
+
+POINTS = [pubkey_of(bytes(31) + bytes([i])).hex() for i in (1, 2)]
+
+
+@pytest.mark.parametrize(("word", "mode"), [("", "single"), ("and:", "and"), ("or:", "or")])
+def test_an_adaptor_is_a_point_or_several_of_which_all_or_any_complete_it(word: str, mode: str) -> None:
+    named = POINTS[: 1 if mode == "single" else 2]
+    read = given.adaptor(word + ",".join(named).upper())
+    assert (read.mode, [point.hex() for point in read.points]) == (mode, named)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "66 hex digits"),
+        (f"xor:{POINTS[0]},{POINTS[1]}", "use POINT, and:POINT,POINT or or:POINT,POINT"),
+        (f"and:{POINTS[0]}", "at least two"),
+        (",".join(POINTS), "single has one point"),
+        (f"or:{POINTS[0]},{POINTS[0]}", "stands there twice"),
+        (f"or:{POINTS[0]},02{'ff' * 32}", "no point of the curve"),
+        ("or:" + ",".join(POINTS * 33), "66 points; at most 64"),
+    ],
+)
+def test_an_adaptor_that_cannot_be_meant_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises((ValueError, WireError), match=complaint):
+        given.adaptor(text)
