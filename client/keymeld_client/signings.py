@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .keygens import Keygen
 
 BIG_BATCH = 64
-"""Items from which on signatures are verified on a worker thread."""
+"""Signatures from which on they are verified on a worker thread."""
 
 
 class Signing:
@@ -284,7 +284,8 @@ class Signing:
         """
         keygen = self.state.request.keygen
         work = partial(results_of, self.heard, self.plan, self.client.roster(keygen), self.client.group(keygen))
-        return await asyncio.to_thread(work) if len(self.plan.items) > BIG_BATCH else work()
+        size = sum(len(item.adaptors) for item in self.plan.items)
+        return await asyncio.to_thread(work) if size > BIG_BATCH else work()
 
     def _why_ended(self) -> SigningEnded:
         """How it ended, in words."""

@@ -38,7 +38,7 @@ from .work import SigningWork, refusal
 
 Clock = Callable[[], int]
 BIG_BATCH: Final = 64
-"""Items from which on a signing is worth a worker thread."""
+"""Signatures from which on a signing is worth a worker thread."""
 
 
 class Group:
@@ -126,7 +126,7 @@ class Agent:
 
     @property
     def heavy(self) -> bool:
-        """Whether a signing of many items goes on: the next record may cost much more than a turn of an event loop."""
+        """Whether a signing of many signatures goes on: the next record may cost much more than a turn of a loop."""
         return bool(self._batches)
 
     @property
@@ -264,11 +264,12 @@ class Agent:
             return refusal(self._voice, replay, group.custody.group, error.code, error.message)
         work = SigningWork(self._voice, replay, signer, began=self._began.get(replay.stream, 0))
         self._works[replay.stream] = work
-        if state.request.items > BIG_BATCH:
-            self._batches.add(replay.stream)
         for record in replay.records:
             work.note(record)
-        return self._owed_by(work)
+        owed = self._owed_by(work)
+        if work.size > BIG_BATCH:
+            self._batches.add(replay.stream)
+        return owed
 
     # Ends
 

@@ -74,6 +74,11 @@ class SigningWork:
         return self.heard.state
 
     @property
+    def size(self) -> int:
+        """How many signatures and pre-signatures it takes, once the body was read."""
+        return sum(len(item.adaptors) for item in self._items) if isinstance(self._items, tuple) else 0
+
+    @property
     def _group(self) -> GroupKey:
         if self._custody.group is None:
             raise Blamed("not_ours", (), "no slot of this keygen is sealed to this enclave")
