@@ -14,6 +14,8 @@ from functools import cached_property
 from random import Random
 from typing import Any
 
+from msgspec.structs import replace as changed
+
 from keymeld_protocol.body import Asked, BareRoot, Scalar, SignEcdsa, SignInput, Step, TermsStep, XOnlyScalar
 from keymeld_protocol.contents import Leaf, Script, Terms
 from keymeld_protocol.shapes import Rule
@@ -21,7 +23,7 @@ from keymeld_protocol.values import Hash
 
 from . import naive
 from .oracle import GENERATOR, ORDER, TAPROOT, Tree, is_point, output_key, secret_sum, tree_root
-from .world import NONE, SELF, World, quorum
+from .world import NONE, SECOND, SELF, World, quorum
 
 Steps = tuple[Step, ...] | None
 OPAQUE = (BareRoot, Scalar, XOnlyScalar)
@@ -134,9 +136,10 @@ class DrawnGroup:
 
 
 def _rule(draw: Random, slots: int) -> Rule:
-    """Nobody, oneself, or some of some."""
+    """Nobody, oneself, or some of some; now and then with a delay of up to a second."""
     voters = sorted(draw.sample(range(slots), draw.randint(1, slots)))
-    return draw.choice([NONE, NONE, SELF, quorum(draw.randint(1, len(voters)), *voters)])
+    rule = draw.choice([NONE, NONE, SELF, quorum(draw.randint(1, len(voters)), *voters)])
+    return rule if draw.random() < 0.9 else changed(rule, delay_ms=draw.randint(1, SECOND))
 
 
 def _allowed(draw: Random, slots: int) -> list[dict[str, bool]]:

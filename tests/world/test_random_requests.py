@@ -25,6 +25,7 @@ from tests.support import naive, oracle
 from tests.support.drawn_groups import IMPOSSIBLE, DrawnGroup, Wish
 from tests.support.drawn_requests import DrawnRequest, draw_request
 from tests.support.vectors import published_json
+from tests.support.world import SECOND
 
 ALONE = os.environ.get("KEYMELD_REQUEST", "").split("/")
 GROUPS = [ALONE[0]] if ALONE[0] else [str(number) for number in range(50)]
@@ -47,6 +48,7 @@ def ask(group: DrawnGroup, drawn: DrawnRequest) -> Id:
         enclave.signs = True
     world.clock(world.logs[signing])
     world.run()
+    world.wait(SECOND)  # for whoever has a delay
     return signing
 
 
