@@ -157,7 +157,7 @@ def _write(entry: Entry, field: str) -> bytes:
             return b"\x04" + signature
         case Prefinished(presignature):
             return b"\x07" + presignature
-        case Failed(code=code):
+        case Failed(code):
             return bytes([255, len(_checked(code, field))]) + code.encode()
 
 
