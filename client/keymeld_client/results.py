@@ -18,6 +18,7 @@ from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.body import SignInput
 from keymeld_protocol.contributions import Entry, Failed, Finished, Prefinished
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, bad_field
+from keymeld_protocol.item_policy import WHY
 from keymeld_protocol.places import Made, Result, by_item, places
 from keymeld_protocol.plan import Impossible, Plan
 from keymeld_protocol.psbt import Psbt, Signed
@@ -160,7 +161,8 @@ def _words(failed: Failed, by_confirm: Blamed | None) -> str:
         Blamed: more is known than his word.
     """
     if by_confirm is None:
-        return f"a policy of {slots_told(failed.by or ())} forbids it, or its signer could not sign it"
+        unknown = "a policy forbids it, or it could not be signed"
+        return f"{WHY.get(failed.code, unknown)} (says who signs for {slots_told(failed.by or ())})"
     if by_confirm.code != "missing_blob":
         more = f"{by_confirm.message}; somebody may hold a signature all the same"
         raise Blamed(by_confirm.code, by_confirm.slots, more)
