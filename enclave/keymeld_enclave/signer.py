@@ -158,7 +158,7 @@ class Signer:
     def _last(self, attempt: Attempt, index: int) -> Entry:
         if not self._takes_part(attempt, index):
             return Nothing()
-        if index in attempt.failed:
+        if attempt.unsigned(index):
             return attempt.known.get(index, Nothing())
         if self._is_alone(attempt, index):
             return self._finished(attempt, index)
@@ -169,7 +169,7 @@ class Signer:
         return Both(secnonce.pubnonce, self._spend(attempt, index, session, secnonce), proof)
 
     def _answer(self, attempt: Attempt, index: int, kept: Nonces) -> Entry:
-        if not self._takes_part(attempt, index) or index in attempt.failed:
+        if not self._takes_part(attempt, index) or attempt.unsigned(index):
             return Nothing()
         if self._is_alone(attempt, index):
             return self._finished(attempt, index)

@@ -56,6 +56,7 @@ class Attempt:
         """Items that nobody can sign have failed before anybody spoke."""
         self.places = places(self.items)
         self.refuse({i: Failed(item.code) for i, item in enumerate(self.items) if isinstance(item, Impossible)})
+        self.failed.update(self.known)
 
     @classmethod
     def of(cls, state: SigningState, items: tuple[Planned, ...], roster: Roster) -> Attempt:
@@ -63,11 +64,14 @@ class Attempt:
         return cls(state.stream, state.attempt, items, state.signers, state.last, roster)
 
     def refuse(self, known: Mapping[int, Failed]) -> None:
-        """Let items fail before they are signed; each keeps its first reason."""
+        """Sign nothing of these items; with which code they fail says who is first in the log."""
         for item, reason in known.items():
             for index in self._places_of[item]:
                 self.known.setdefault(index, reason)
-                self.failed.setdefault(index, reason)
+
+    def unsigned(self, index: int) -> bool:
+        """Whether a place is not signed whatever is said from now on."""
+        return index in self.known or index in self.failed
 
     @cached_property
     def _places_of(self) -> list[list[int]]:

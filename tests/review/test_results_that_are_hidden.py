@@ -14,7 +14,8 @@ import pytest
 from keymeld_client.results import ItemError, ItemResult, results_of
 from keymeld_enclave.signer import Nonces
 from keymeld_protocol.attempt import Attempt
-from keymeld_protocol.body import Scalar, SignMessage
+from keymeld_protocol.body import RawTransaction, Scalar, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.contents import Script
 from keymeld_protocol.contributions import Entry, Failed, Psig
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.payloads import SigningContribute
@@ -22,6 +23,7 @@ from keymeld_protocol.plan import plan_of
 from keymeld_protocol.records import Record
 from keymeld_protocol.schnorr import verify
 from keymeld_protocol.values import Hash, Id, Message
+from tests.client.coins import payment
 from tests.support.party import Party
 from tests.support.world import MESSAGE, SECOND
 
@@ -104,6 +106,21 @@ def test_an_item_that_one_signer_refuses_names_him() -> None:
     assert isinstance(signed, bytes)
     assert isinstance(error, ItemError) and error.code == "opaque_tweak"
     assert error.why.endswith("(says who signs for slot 1)")
+
+
+def test_where_two_signers_refuse_an_item_for_different_reasons_everybody_tells_the_one_that_was_said_first() -> None:
+    p = Party("vault", "keep")
+    p.gather(at=(0, 1, 0), allow=[YES | {"no_blind": True}, {}, YES])
+    raw, spent = payment([(50_000, p.alice.roster(p.group).script())], 40_000)
+    coins = tuple(Spent(amount=amount, script=Script(script)) for amount, script in spent)
+    opaque = SignMessage(message=Message(MESSAGE), tweaks=(Scalar(scalar=Hash(b"\1" * 32)),))
+    transaction = Transaction(unsigned=RawTransaction(raw), spent=coins)
+    signing = p.alice.request(p.group, opaque, SignInput(transaction=0, input=0), transactions=(transaction,))
+    p.world.run()
+    error, signed = every(p, signing)
+    assert isinstance(error, ItemError) and error.code == "opaque_tweak", "the keep speaks first"
+    assert isinstance(signed, bytes)
+    assert p.alice.told(signing)[0] == Failed("opaque_tweak")
 
 
 def test_a_confirm_that_calls_an_item_failed_does_not_hide_its_signature() -> None:

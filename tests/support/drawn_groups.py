@@ -9,7 +9,7 @@ Keys are worked out by oracle.py; the rules of items are written down once more 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from random import Random
 from typing import Any
@@ -28,12 +28,12 @@ from .world import NONE, SECOND, SELF, World, quorum
 Steps = tuple[Step, ...] | None
 OPAQUE = (BareRoot, Scalar, XOnlyScalar)
 IMPOSSIBLE = frozenset({"bad_tweak", "bad_adaptor", "foreign_script", "ecdsa_needs_one_key"})
-"""The codes of items that nobody can sign, whatever the owners of the keys allow."""
+"""The codes of items that nobody can sign."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """One item: what is asked, the slots whose keys sign it, and under which key, or with which code it fails.
+    """One item: what is asked, the slots whose keys sign it, and under which key, or with one of which codes it fails.
 
     ``key`` is the x-only output key, for ECDSA the plain one (33 bytes).  ``secrets``: what completes each of its
     pre-signatures, in their order; a signature has none.
@@ -42,8 +42,13 @@ class Wish:
     asked: Asked
     slots: tuple[int, ...]
     key: bytes | None
-    code: str | None
+    codes: frozenset[str]
     secrets: tuple[int, ...] = ()
+
+    @property
+    def impossible(self) -> bool:
+        """Whether nobody can sign it, whatever the owners of the keys allow."""
+        return not self.codes.isdisjoint(IMPOSSIBLE)
 
     @property
     def places(self) -> int:
@@ -62,9 +67,9 @@ class DrawnGroup:
         self.enclaves = [self.world.enclave(f"vault {i}") for i in range(draw.randint(1, 3))]
         self.at = [draw.choice(self.enclaves) for _ in slots]
         self.rules = [_rule(draw, len(slots)) for _ in slots]
-        self.allow = _allowed(draw, len(slots))
         self.terms, self.root = _terms(draw)
         self.subsets = _subsets(draw, len(slots))
+        self.allow = _allowed(draw, len(slots), self.subsets)
         everybody = [self.member] * len(slots)
         self.keygen = self.world.gather(
             everybody, at=self.at, rule=self.rules, subsets=self.subsets, terms=self.terms, allow=self.allow
@@ -105,34 +110,37 @@ class DrawnGroup:
 
     def forbidden(self, asked: Asked, slot: int) -> str | None:
         """Why the key of this slot does not serve an item, as its owner has sealed it."""
-        allow, alone = self.allow[slot], len(self.key_list(asked.subset)) == 1 < len(self.slots)
+        allow, slots, blind = self.allow[slot], self.key_list(asked.subset), not isinstance(asked, SignInput)
+        whole = len(slots) == len(self.slots)
         steps = (TermsStep(),) if asked.tweaks is None else asked.tweaks
         hidden = any(isinstance(s, OPAQUE) or (isinstance(s, TermsStep) and self.terms.root) for s in steps)
-        if alone and not allow.get("alone"):
+        if len(slots) == 1 and not whole and not allow.get("alone"):
             return "alone_not_allowed"
-        if alone and not isinstance(asked, SignInput) and not allow.get("alone_blind"):
+        if len(slots) == 1 and not whole and blind and not allow.get("alone_blind"):
             return "blind_alone_not_allowed"
+        if "subsets" in allow and not whole and slots not in [self.subsets[i] for i in allow["subsets"]]:
+            return "subset_not_allowed"
+        if blind and allow.get("no_blind"):
+            return "blind_not_allowed"
         return "opaque_tweak" if hidden and not allow.get("accept_opaque_tweak") else None
 
     def wish(self, asked: Asked, secrets: Sequence[int] = (), script: bytes | None = None) -> Wish:
         """What must come of an item; ``secrets`` are those of its adaptor, ``script`` that of what its input spends."""
-        key = self.output_key(asked.subset, asked.tweaks)
-        found = Wish(asked, self.key_list(asked.subset), key, None, tuple(secrets))
-        if isinstance(asked, SignEcdsa):
-            alone = len(found.slots) == 1
-            found = replace(found, key=self.pubkeys[found.slots[0]])
-            return replace(found, code=self._refused(asked) if alone else "ecdsa_needs_one_key")
-        if key is None:
-            return replace(found, code="bad_tweak")
-        if asked.adaptor is not None and (key == GENERATOR or not all(map(is_point, asked.adaptor.points))):
-            return replace(found, code="bad_adaptor")
-        if script is not None and script != TAPROOT + key:
-            return replace(found, code="foreign_script")
-        return replace(found, code=self._refused(asked))
+        slots, key = self.key_list(asked.subset), self.output_key(asked.subset, asked.tweaks)
+        code = self._impossible(asked, key, script)
+        reasons = {self.forbidden(asked, slot) for slot in slots} - {None} if code is None else {code}
+        key = self.pubkeys[slots[0]] if isinstance(asked, SignEcdsa) else key
+        return Wish(asked, slots, key, frozenset(map(str, reasons)), tuple(secrets))
 
-    def _refused(self, asked: Asked) -> str | None:
-        """Why somebody's policy forbids an item."""
-        return next(filter(None, (self.forbidden(asked, slot) for slot in self.key_list(asked.subset))), None)
+    def _impossible(self, asked: Asked, key: bytes | None, script: bytes | None) -> str | None:
+        """Why nobody can sign an item."""
+        if isinstance(asked, SignEcdsa):
+            return None if len(self.key_list(asked.subset)) == 1 else "ecdsa_needs_one_key"
+        if key is None:
+            return "bad_tweak"
+        if asked.adaptor is not None and (key == GENERATOR or not all(map(is_point, asked.adaptor.points))):
+            return "bad_adaptor"
+        return "foreign_script" if script is not None and script != TAPROOT + key else None
 
 
 def _rule(draw: Random, slots: int) -> Rule:
@@ -142,13 +150,24 @@ def _rule(draw: Random, slots: int) -> Rule:
     return rule if draw.random() < 0.9 else changed(rule, delay_ms=draw.randint(1, SECOND))
 
 
-def _allowed(draw: Random, slots: int) -> list[dict[str, bool]]:
+def _allowed(draw: Random, slots: int, subsets: Sequence[tuple[int, ...]]) -> list[dict[str, Any]]:
     """In some groups everybody says yes to everything, in others each says what he likes."""
-    generous = draw.random() < 0.5
-    yes = [[generous or draw.random() < 0.6 for _ in range(3)] for _ in range(slots)]
-    return [
-        {"alone": alone, "alone_blind": alone and blind, "accept_opaque_tweak": opaque} for alone, blind, opaque in yes
-    ]
+    if draw.random() < 0.5:
+        return [{"alone": True, "alone_blind": True, "accept_opaque_tweak": True} for _ in range(slots)]
+    return [_policy(draw, slots, [i for i, subset in enumerate(subsets) if slot in subset]) for slot in range(slots)]
+
+
+def _policy(draw: Random, slots: int, subsets: Sequence[int]) -> dict[str, Any]:
+    """What the owner of one key allows, of whose group these ``subsets`` hold him."""
+    alone, blind, opaque = (draw.random() < 0.6 for _ in range(3))
+    fields: dict[str, Any] = {"alone": alone, "alone_blind": alone and blind, "accept_opaque_tweak": opaque}
+    if not blind and draw.random() < 0.3:
+        fields["no_blind"] = True
+    if draw.random() < 0.15:
+        fields["subsets"] = tuple(sorted(draw.sample(subsets, draw.randint(0, len(subsets)))))
+    if draw.random() < 0.05:
+        fields["requesters"] = tuple(sorted(draw.sample(range(slots), draw.randint(1, slots))))
+    return fields
 
 
 def _terms(draw: Random) -> tuple[Terms, bytes | None]:
