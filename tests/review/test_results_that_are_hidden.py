@@ -109,8 +109,8 @@ def test_an_item_that_one_signer_refuses_names_him() -> None:
 
 
 def test_where_two_signers_refuse_an_item_for_different_reasons_everybody_tells_the_one_that_was_said_first() -> None:
-    p = Party("vault", "keep")
-    p.gather(at=(0, 1, 0), allow=[YES | {"no_blind": True}, {}, YES])
+    p = Party("vault", "keep", "loft")
+    p.gather(at=(0, 1, 2), allow=[YES, {}, YES | {"no_blind": True}])
     raw, spent = payment([(50_000, p.alice.roster(p.group).script())], 40_000)
     coins = tuple(Spent(amount=amount, script=Script(script)) for amount, script in spent)
     opaque = SignMessage(message=Message(MESSAGE), tweaks=(Scalar(scalar=Hash(b"\1" * 32)),))
@@ -118,7 +118,7 @@ def test_where_two_signers_refuse_an_item_for_different_reasons_everybody_tells_
     signing = p.alice.request(p.group, opaque, SignInput(transaction=0, input=0), transactions=(transaction,))
     p.world.run()
     error, signed = every(p, signing)
-    assert isinstance(error, ItemError) and error.code == "opaque_tweak", "the keep speaks first"
+    assert isinstance(error, ItemError) and error.code == "opaque_tweak", "the keep speaks first, the loft confirms"
     assert isinstance(signed, bytes)
     assert p.alice.told(signing)[0] == Failed("opaque_tweak")
 
