@@ -53,28 +53,25 @@ class Secnonce(Holder):
 class Signer(Holder):
     """One MuSig2 signer for one or more slots of a key list: an enclave for those who are away, a device for its own.
 
-    libsecp256k1 signs with the first slot's key; the others' Σ aⱼ·xⱼ is summed once, here. ``keys`` are its slots'
-    plain keys (33 bytes each), first the one that libsecp256k1 signs with. The sum depends on the key list and not on
-    its tweaks: one signer serves them all.
+    The slots' Σ aⱼ·xⱼ is summed once, here; of one slot it is the slot's own secret (see `keyagg.Collapsed`). ``keys``
+    are the slots' plain keys (33 bytes each). The sum depends on the key list and not on its tweaks: one signer serves
+    them all.
     """
 
-    __slots__ = ("_first", "_others", "_seckey", "keyagg", "keys")
+    __slots__ = ("_key", "_secret", "keyagg", "keys")
 
     def __init__(self, keyagg: KeyAgg, secrets: Sequence[Secret]) -> None:
-        """Copy the slots' secrets in; the caller keeps, and wipes, its own.
+        """Sum the slots' secrets; the caller keeps, and wipes, its own.
 
         Raises:
             InvalidCrypto: there are none, one was wiped, or one is not of this key list.
         """
-        if not secrets:
-            raise InvalidCrypto("secrets: there are none")
         self.keyagg = keyagg
         self.keys = tuple(secret.point for secret in secrets)
         for key in self.keys:
             keyagg.require(key)
-        self._seckey = Secret(secrets[0].buffer)
-        self._first = SigningKey(secrets[0])
-        self._others = _weighted_sum(keyagg, secrets[1:]) if len(secrets) > 1 else None
+        self._secret = Secret(secrets[0].buffer) if len(secrets) == 1 else _weighted_sum(keyagg, secrets)
+        self._key = SigningKey(self._secret)
 
     def nonce_gen(self, keyagg: KeyAgg, message: bytes, extra: bytes, secrand: bytearray | None = None) -> Secnonce:
         """Draw a nonce for one attempt at one message (32 bytes), bound to all that is known: see `nonce_gen`.
@@ -84,39 +81,27 @@ class Signer(Holder):
         Raises:
             InvalidCrypto: a length is wrong, ``secrand`` is zeros, or the signer was wiped.
         """
-        key = self.keys[0]
-        return nonce_gen(key, secret=self._seckey, keyagg=keyagg, message=message, extra=extra, secrand=secrand)
+        key = self._key.point
+        return nonce_gen(key, secret=self._secret, keyagg=keyagg, message=message, extra=extra, secrand=secrand)
 
     def wipe(self) -> None:
         """Overwrite everything secret that this signer holds."""
-        self._seckey.wipe()
-        self._first.wipe()
-        if self._others is not None:
-            self._others.wipe()
+        self._secret.wipe()
+        self._key.wipe()
 
-    def sign_first(self, session: Session, struct: CData, psig: bytearray) -> None:
-        """Let libsecp256k1 sign for the first slot: ±(k₁ + b·k₂) + e·g·a₁·x₁ goes into ``psig``."""
-        parsed = ffi.new("secp256k1_musig_partial_sig *")
-        keypair, cache = self._first.keypair, session.keyagg.cache
-        try:
-            if not lib.secp256k1_musig_partial_sign(CONTEXT, parsed, struct, keypair, cache, session.struct):
-                raise InvalidCrypto("secnonce: of another key, or the signer was wiped")
-            lib.secp256k1_musig_partial_sig_serialize(CONTEXT, ffi.from_buffer(psig), parsed)
-        finally:
-            _wipe_struct(parsed)
+    def sign(self, session: Session, struct: CData) -> bytes:
+        """Let libsecp256k1 sign with its struct of a secnonce: ±(k₁ + b·k₂) + e·g·Σ aⱼ·xⱼ, not verified (32 bytes).
 
-    def add_others(self, session: Session, psig: bytearray) -> None:
-        """Add e·g·Σ aⱼ·xⱼ of the other slots to ``psig``, in constant time."""
-        if self._others is None:
-            return
-        share = bytearray(self._others.buffer)
-        try:
-            seckey_tweak_mul(share, session.challenge)
-            if session.keyagg.negated:
-                seckey_negate(share)
-            seckey_tweak_add(psig, share)
-        finally:
-            wipe(share)
+        Raises:
+            InvalidCrypto: the nonce belongs to another key, or the signer was wiped.
+        """
+        signer = session.keyagg.collapsed(self.keys)
+        parsed, psig = ffi.new("secp256k1_musig_partial_sig *"), ffi.new("unsigned char[32]")
+        signs = lib.secp256k1_musig_partial_sign
+        if signer is None or not signs(CONTEXT, parsed, struct, self._key.keypair, signer.cache, session.struct):
+            raise InvalidCrypto("secnonce: of another key, or the signer was wiped")
+        lib.secp256k1_musig_partial_sig_serialize(CONTEXT, psig, parsed)
+        return bytes(ffi.buffer(psig))
 
 
 def nonce_gen(
@@ -156,27 +141,22 @@ def nonce_gen(
 def partial_sign(session: Session, signer: Signer, secnonce: Secnonce) -> bytes:
     """Spend a nonce on a session; returns a psig (32 bytes) for all of the signer's slots, verified.
 
-    The first slot's own psig stays here: beside the sum it would show the other slots' keys. A failure spends the nonce
-    as well.
+    A failure spends the nonce as well.
 
     Raises:
         InvalidCrypto: the nonce was spent before or belongs to another key; the session is of another key list; the
             signer was wiped; or the psig does not verify, so that a fault never leaves this function.
     """
     struct = secnonce.spend()
-    psig = bytearray(32)
     try:
         if session.keyagg.keys != signer.keyagg.keys:
             raise InvalidCrypto("session: of another key list than the signer")
-        signer.sign_first(session, struct, psig)
-        signer.add_others(session, psig)
-        signed = bytes(psig)
+        psig = signer.sign(session, struct)
     finally:
         _wipe_struct(struct)
-        wipe(psig)
-    if not verify_collapsed_psig(session, signed, secnonce.pubnonce, signer.keys):
+    if not verify_collapsed_psig(session, psig, secnonce.pubnonce, signer.keys):
         raise InvalidCrypto("psig: our own does not verify")
-    return signed
+    return psig
 
 
 def summed_secret(secrets: Sequence[Secret], keyagg: KeyAgg) -> SigningKey:

@@ -325,11 +325,12 @@ def test_a_session_of_another_key_list_is_refused() -> None:
         partial_sign(Session(other, nonce_agg([secnonce.pubnonce]), MESSAGE), signer, secnonce)
 
 
-def test_a_psig_that_does_not_verify_never_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("slots", [1, 3])
+def test_a_psig_that_does_not_verify_never_leaves(monkeypatch: pytest.MonkeyPatch, slots: int) -> None:
     secrets = people(3)
     keyagg = group(secrets)
-    signer = Signer(keyagg, secrets)
-    monkeypatch.setattr(Signer, "add_others", lambda self, session, psig: None)
+    signer = Signer(keyagg, secrets[:slots])
+    monkeypatch.setattr(Signer, "sign", lambda self, session, struct: b"\x01" * 32)
     secnonce = draw(signer, keyagg, MESSAGE)
     with pytest.raises(InvalidCrypto, match="does not verify"):
         partial_sign(Session(keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE), signer, secnonce)
