@@ -7,11 +7,11 @@ No socket and no waiting here: values in, a signed statement out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from keymeld_protocol import contents
-from keymeld_protocol.body import Asked, Body, RawTransaction, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.body import Asked, Body, RawTransaction, SignEcdsa, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.contents import Script
 from keymeld_protocol.errors import Reason, Refused, bad_field
 from keymeld_protocol.payloads import SigningRequest
@@ -30,15 +30,16 @@ Unsigned: TypeAlias = tuple[bytes, Sequence[tuple[int, bytes]]]
 
 def make_body(
     roster: Roster, transactions: Sequence[Unsigned], messages: Sequence[bytes], memo: str, subset: int | None,
-    psbts: Sequence[bytes] = (),
+    psbts: Sequence[bytes] = (), ecdsa: Sequence[bytes] = (),
 ) -> Body:  # fmt: skip
     """Ask for every input that spends the script of the group (or of ``subset``), and for every blind message.
 
-    An input of a PSBT may also spend the script of any subset, unless ``subset`` names one. Raw or base64.
+    An input of a PSBT may also spend the script of any subset, unless ``subset`` names one. Raw or base64. ``ecdsa``
+    are blind messages too, each of 32 bytes, for a key list of one.
 
     Raises:
-        BadInput: there is nothing to sign, a transaction spends nothing of ours, a message is not 32 bytes, or a PSBT
-            cannot be reduced to a transaction and what it spends.
+        BadInput: there is nothing to sign, a transaction spends nothing of ours, a message is not 32 bytes or asks
+            several slots for ECDSA, or a PSBT cannot be reduced to a transaction and what it spends.
     """
     own = roster.script(subset)
     items: list[Asked] = []
@@ -50,14 +51,14 @@ def make_body(
     reduced = [Psbt(raw, f"psbts[{index}]") for index, raw in enumerate(psbts)]
     for index, psbt in enumerate(reduced):
         items += _psbt_items(psbt, roster, subset, index, len(transactions) + index)
-    for index, message in enumerate(messages):
-        if len(message) != Message.size:
-            raise bad_field(f"messages[{index}]", f"must be {Message.size} bytes, not {len(message)}")
-        items.append(SignMessage(message=Message(message), subset=subset))
+    items += [SignMessage(message=message, subset=subset) for message in _messages("messages", messages)]
+    if ecdsa and (count := len(roster.slots_of(subset))) > 1:
+        raise bad_field("ecdsa", f"only a key of one slot signs ECDSA; this one has {count}")
+    items += [SignEcdsa(message=message, subset=subset) for message in _messages("ecdsa", ecdsa)]
     if not items:
         raise bad_field("items", "there is nothing to sign")
     pairs = [*transactions, *((psbt.spend.unsigned, psbt.spend.inputs) for psbt in reduced)]
-    return Body(v=1, transactions=tuple(map(_transaction, pairs)), items=tuple(items), memo=memo)
+    return Body(v=1, transactions=tuple(make_transaction(*pair) for pair in pairs), items=tuple(items), memo=memo)
 
 
 def _psbt_items(psbt: Psbt, roster: Roster, subset: int | None, index: int, transaction: int) -> list[SignInput]:
@@ -77,8 +78,20 @@ def _psbt_items(psbt: Psbt, roster: Roster, subset: int | None, index: int, tran
     return [SignInput(transaction=transaction, input=i, subset=owners[scripts[i]]) for i in inputs]
 
 
-def _transaction(unsigned: Unsigned) -> Transaction:
-    raw, spent = unsigned
+def _messages(field: str, given: Sequence[bytes]) -> Iterator[Message]:
+    """Messages of 32 bytes.
+
+    Raises:
+        BadInput: one has another length.
+    """
+    for index, message in enumerate(given):
+        if len(message) != Message.size:
+            raise bad_field(f"{field}[{index}]", f"must be {Message.size} bytes, not {len(message)}")
+        yield Message(message)
+
+
+def make_transaction(raw: bytes, spent: Sequence[tuple[int, bytes]]) -> Transaction:
+    """An unsigned transaction, and for each of its inputs what it spends."""
     outputs = tuple(Spent(amount=amount, script=Script(script)) for amount, script in spent)
     return Transaction(unsigned=RawTransaction(raw), spent=outputs)
 

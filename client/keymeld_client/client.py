@@ -25,6 +25,7 @@ from keymeld_protocol.records import Record
 from keymeld_protocol.roster import Roster, read_roster
 from keymeld_protocol.schnorr import SigningKey
 from keymeld_protocol.sealing import GroupKey
+from keymeld_protocol.secp256k1 import Bytes
 from keymeld_protocol.shapes import Custody, Rule
 from keymeld_protocol.signing import SigningState
 from keymeld_protocol.statements import Statement
@@ -260,17 +261,21 @@ class Client:
         label: str = "",
         slot: int | None = None,
         allow: Allow = NOTHING,
+        key: Bytes | None = None,
+        again: bool = False,
     ) -> Keygen:
-        """Take part with a ticket; ``await keygen.joined()`` then waits for the enclave.
+        """Take part with a ticket; ``await keygen.joined()`` then waits for the enclave. The rest as `Keygen.join`.
 
         Raises:
-            BadInput: the ticket is damaged, or is for another coordinator.
+            BadInput: the ticket is damaged, or is for another coordinator; or ``key`` is none.
             Blamed: its group secret is not the session's, or the terms do not open.
             NotTrusted: no trusted enclave is there; nothing was sealed.
             Refused: the slot is taken, the keygen no longer collects, or the choice would be unsafe.
         """
         keygen = await self.open_ticket(ticket)
-        await keygen.join(slot, custody=custody, rule=rule, enclave=enclave, label=label, allow=allow)
+        await keygen.join(
+            slot, custody=custody, rule=rule, enclave=enclave, label=label, allow=allow, key=key, again=again
+        )
         return keygen
 
     async def open_ticket(self, ticket: Ticket | str) -> Keygen:

@@ -1,7 +1,7 @@
 """What is said to open a keygen and to join it: secrets drawn, sealed and proven, each statement made in one place.
 
     create   salt, S and open secret drawn ─▶ creator key, invite keys, sealed terms ─▶ keygen.create, tickets
-    join     fresh generation ─▶ signing key ─▶ card with its proof, policy with its salt, envelope ─▶ keygen.join
+    join     fresh generation ─▶ signing key (or one brought) ─▶ card, policy with its salt, envelope ─▶ keygen.join
 
 No socket and no waiting here: values in, a signed statement out.
 """
@@ -15,14 +15,14 @@ from os import urandom
 from keymeld_protocol import contents
 from keymeld_protocol.contents import Card, Terms
 from keymeld_protocol.envelope import EnvelopeContext, seal_envelope
-from keymeld_protocol.errors import Reason, Refused
+from keymeld_protocol.errors import InvalidCrypto, Reason, Refused, bad_field
 from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.keys import prove_possession, slot_secret
 from keymeld_protocol.payloads import KeygenCreate, KeygenJoin
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.sealed_policy import Policy, policy_commitment
 from keymeld_protocol.sealing import NO_SESSION, GroupKey, new_group_secret
-from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.secp256k1 import Bytes, Secret
 from keymeld_protocol.shapes import Custody, Rule
 from keymeld_protocol.statements import Statement, make
 from keymeld_protocol.ticket import Ticket, TicketSecret, split_url
@@ -171,21 +171,49 @@ def check_choice(state: KeygenState, terms: Terms, choice: Choice) -> None:
         raise Refused(Reason.NOT_ALLOWED, why, field="rule.approval")
 
 
-def make_join(wallet: Wallet, entry: KeygenEntry, heard: Replay, group: GroupKey, choice: Choice) -> Statement:
-    """Make a fresh key for the slot, seal it if custody asks for it, and say ``keygen.join``.
+@dataclass(frozen=True)
+class Brought:
+    """A key that its owner brings along instead of a fresh one; ``again``: though this wallet has sealed it before."""
+
+    key: Secret
+    again: bool = False
+
+
+def bring(key: Bytes, again: bool, custody: Custody) -> Brought:
+    """Take a copy of a key (32 bytes); the caller wipes his.
+
+    Raises:
+        BadInput: it is no secret key, or it would not be sealed: the wallet keeps no copy of it.
+    """
+    if custody != "sealed":
+        raise bad_field(
+            "key", f"would be lost with custody {custody}: this wallet keeps no copy of a key brought along"
+        )
+    try:
+        return Brought(Secret(key), again)
+    except InvalidCrypto:
+        raise bad_field("key", "must be 32 bytes, not zero and below the order of secp256k1") from None
+
+
+def make_join(
+    wallet: Wallet, entry: KeygenEntry, heard: Replay, group: GroupKey, choice: Choice, brought: Brought | None = None
+) -> Statement:
+    """Make a fresh key for the slot, or take the one ``brought``; seal it if custody asks for it, say ``keygen.join``.
 
     The generation is on disk before the key is used, and higher than any in the log: no two envelopes ever carry the
     same key, not even those of a wallet that was restored from an old copy.
 
     Raises:
-        WalletError: no ticket for this slot, or the generation could not be stored.
+        WalletError: no ticket for this slot, a key brought along was sealed before, or the disk failed.
         InvalidCrypto: the enclave's identity is no key.
     """
+    if brought is not None:
+        wallet.bring(brought.key.point, brought.again)
     generation = wallet.next_generation(entry.id, choice.slot, _used(wallet, heard, choice.slot))
     with (
         entry.invite(choice.slot) as invite,
         wallet.identity.auth(entry.id, choice.slot) as auth,
-        wallet.identity.signing(entry.id, choice.slot, generation) as signing,
+        brought.key if brought else wallet.identity.signing(entry.id, choice.slot, generation) as signing,
     ):
         by = XOnlyKey(auth.key)
         card = group.seal("keygen.join", "card", entry.id, by, _card(entry.id, choice, by, signing))

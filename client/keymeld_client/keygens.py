@@ -18,6 +18,7 @@ from keymeld_protocol.payloads import KeygenConfirm, KeygenRelease
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster, Safety, read_terms
+from keymeld_protocol.secp256k1 import Bytes
 from keymeld_protocol.shapes import Custody, Rule
 from keymeld_protocol.statements import Statement, make
 from keymeld_protocol.ticket import Ticket
@@ -27,7 +28,7 @@ from keymeld_protocol.wording import slots_told
 from .asking import Unsigned, make_body, make_request, requester
 from .entries import KeygenEntry
 from .errors import KeygenEnded, WalletError
-from .joining import NOTHING, Allow, Choice, check_choice, make_join, tickets_of
+from .joining import NOTHING, Allow, Choice, bring, check_choice, make_join, tickets_of
 from .ledger import now_ms
 from .seats import is_seated, safety_for
 
@@ -231,19 +232,24 @@ class Keygen:
     # What is said -----------------------------------------------------------------------------------------------
 
     async def join(self, slot: int | None = None, *, custody: Custody = "sealed", rule: Rule | None = None,
-                   enclave: XOnlyKey | None = None, label: str = "", allow: Allow = NOTHING) -> int:  # fmt: skip
+                   enclave: XOnlyKey | None = None, label: str = "", allow: Allow = NOTHING,
+                   key: Bytes | None = None, again: bool = False) -> int:  # fmt: skip
         """Join ``slot`` (None: the first free one that a ticket of this wallet is for); gives the slot.
 
         The default rule is ``self``: this participant's own yes. A slot that was refused is joined anew with this too;
-        every join makes a fresh key.
+        every join makes a fresh key, or takes ``key`` (32 secret bytes, which the caller wipes) instead. A key brought
+        along is sealed once, unless ``again`` insists; the wallet remembers that it was, and not the key.
 
         Raises:
+            BadInput: ``key`` is no secret key, or custody would lose it.
+            WalletError: ``key`` was sealed before, or no ticket for the slot is held.
             NotTrusted: no trusted enclave is there; nothing was sealed.
             Refused: the slot is taken, the keygen no longer collects, or the choice would be unsafe.
             ReadOnly: the log broke.
         """
         heard = self.client.ledger.require(self.id)
         chosen = self._free_slot(slot)
+        brought = None if key is None else bring(key, again, custody)
         wish = Choice(chosen, custody, rule or Rule(approval="self"), None, label, allow)
         check_choice(self.state, self.terms, wish)  # terms that do not open are refused before a key is made
         if custody == "sealed":
@@ -251,7 +257,7 @@ class Keygen:
             wish = Choice(chosen, custody, wish.rule, key, label, allow)
         with self.client.wallet.identity.auth(self.id, chosen) as auth:
             await self.client.courier.prove([auth])
-        statement = make_join(self.client.wallet, self.entry, heard, self.client.group(self.id), wish)
+        statement = make_join(self.client.wallet, self.entry, heard, self.client.group(self.id), wish, brought)
         await self.client.say(statement)
         return chosen
 
@@ -324,13 +330,13 @@ class Keygen:
         await self.client.say(statement)
 
     async def request(self, *, transactions: Sequence[Unsigned] = (), psbts: Sequence[bytes] = (),
-                      messages: Sequence[bytes] = (), memo: str = "", subset: int | None = None,
-                      body: Body | None = None, expires_in_ms: int = DAY_MS,
+                      messages: Sequence[bytes] = (), ecdsa: Sequence[bytes] = (), memo: str = "",
+                      subset: int | None = None, body: Body | None = None, expires_in_ms: int = DAY_MS,
                       grace_ms: int = 3000) -> Signing:  # fmt: skip
         """Ask for signatures: every input of ``transactions`` that spends this group's script, every blind message.
 
-        Of ``psbts`` (raw or base64) every input that the group or one of its subsets can sign. ``body`` replaces the
-        first five for whoever builds items himself.
+        Of ``psbts`` (raw or base64) every input that the group or one of its subsets can sign. ``ecdsa`` are messages
+        that a key list of one signs with ECDSA. ``body`` replaces the first six for whoever builds items himself.
 
         Raises:
             BadInput: there is nothing to sign, a PSBT contradicts itself, or an item breaks its rule.
@@ -340,7 +346,7 @@ class Keygen:
         """
         heard = self.client.ledger.require(self.id)
         roster = self.roster
-        body = body or make_body(roster, transactions, messages, memo, subset, psbts)
+        body = body or make_body(roster, transactions, messages, memo, subset, psbts, ecdsa)
         slot, needed = requester(roster, body, self.slots)
         with self.client.wallet.identity.auth(self.id, slot) as auth:
             statement = make_request(

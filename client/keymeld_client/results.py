@@ -23,7 +23,6 @@ from keymeld_protocol.psbt import Signature as PsbtSignature
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster
-from keymeld_protocol.schnorr import verify
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.signing import SigningState
 from keymeld_protocol.values import Signature
@@ -104,15 +103,10 @@ def _from_confirm(record: Record, plan: Plan, group: GroupKey) -> tuple[ItemResu
         if isinstance(entry, Failed):
             found.append(_failed(entry, item))
             continue
-        if not (isinstance(entry, Finished) and isinstance(item, Item) and _holds(entry, item)):
+        if not (isinstance(entry, Finished) and isinstance(item, Item) and item.verifies(entry.signature)):
             raise Blamed("bad_signature", (), f"item {index}: the confirmed signature does not verify")
         found.append(Signature(entry.signature))
     return tuple(found)
-
-
-def _holds(entry: Finished, item: Item) -> bool:
-    """Whether the signature verifies."""
-    return verify(entry.signature, item.message, item.keyagg.output)
 
 
 def open_values(record: Record, field: str, items: int, group: GroupKey, slots: tuple[int, ...]) -> tuple[Entry, ...]:

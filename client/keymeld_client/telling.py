@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from keymeld_protocol.body import SignMessage
+from keymeld_protocol.body import SignEcdsa, SignMessage
 from keymeld_protocol.plan import Impossible, Plan
 from keymeld_protocol.printable import printable
 from keymeld_protocol.roster import Roster
@@ -33,6 +33,11 @@ def name_of(roster: Roster, slot: int) -> str:
     return f"slot {slot} ({printable(label)})" if label else f"slot {slot}"
 
 
+def told_kind(asked: SignMessage | SignEcdsa) -> str:
+    """What kind of signature a message asks for, where it is not the usual one."""
+    return " (ECDSA)" if isinstance(asked, SignEcdsa) else ""
+
+
 def tell(state: SigningState, plan: Plan, roster: Roster) -> Iterator[str]:
     """The lines of one request."""
     yield f"Asked by {name_of(roster, state.consent.requester)} for {printable(roster.terms.label) or 'this group'}"
@@ -44,8 +49,8 @@ def tell(state: SigningState, plan: Plan, roster: Roster) -> Iterator[str]:
         for line in roster.summary(spend, plan.payers).lines():
             yield f"  {line}"
     for index, (asked, item) in enumerate(zip(plan.body.items, plan.items, strict=True)):
-        if isinstance(asked, SignMessage):
-            yield f"Message {index + 1} of {len(plan.items)}  {asked.message.hex()}"
+        if isinstance(asked, (SignMessage, SignEcdsa)):
+            yield f"Message {index + 1} of {len(plan.items)}{told_kind(asked)}  {asked.message.hex()}"
             yield f"  {BLIND}"
         if isinstance(item, Impossible):
             yield f"Item {index + 1} of {len(plan.items)} CANNOT BE SIGNED: {item.code}, {item.why}"

@@ -5,6 +5,7 @@
       identity                    32 secret bytes, hex: the root of every key (CRYPTO §1); back it up
       trusted-enclaves            the enclave identities that its owner believes, hex, one a line
       keygens/KEYGEN.json         the secrets of one keygen, and the generations used
+      brought-keys                hashes of the keys that its owner brought along and sealed; the keys are not kept
       outbox.jsonl                statements that were said and not answered yet, in order, byte for byte
       streams/STREAM.jsonl        the verified records of one stream, one a line, and signed heads; the last record is
                                   the position from which the stream is resumed
@@ -34,6 +35,7 @@ from keymeld_protocol.secp256k1 import wipe
 from keymeld_protocol.statements import Statement
 from keymeld_protocol.values import Id, decode_sized
 
+from .brought import Brought
 from .entries import KeygenEntry, dump_entry, load_entry
 from .errors import WalletError
 from .files import AppendFile, FolderLock, private_folder, read_lines, read_private, remove_file, replace_file
@@ -67,6 +69,7 @@ class Wallet:
         self._keygens = {entry.id: entry for entry in self._load_keygens()}
         self._journal = Journal(folder / "outbox.jsonl")
         self._files: dict[Id, AppendFile] = {}
+        self._brought = Brought(folder / "brought-keys")
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, create: bool = True) -> Self:
@@ -151,6 +154,14 @@ class Wallet:
         entry.generations[slot] = generation
         self.remember(entry)
         return generation
+
+    def bring(self, point: bytes, again: bool = False) -> None:
+        """Remember, on disk, that the key of ``point`` (33 bytes) is sealed now; ``again``: a second time, wittingly.
+
+        Raises:
+            WalletError: it was sealed before, or the disk failed.
+        """
+        self._brought.note(point, again)
 
     def forget(self, ident: Id) -> None:
         """Drop what is remembered of a keygen that never came to be."""

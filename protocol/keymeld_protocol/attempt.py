@@ -19,7 +19,6 @@ from .errors import Blamed, InvalidCrypto
 from .musig import Session
 from .plan import Impossible, Item, Planned, signable
 from .roster import Roster
-from .schnorr import verify
 from .shapes import Signer
 from .values import Signature, XOnlyKey
 
@@ -185,7 +184,7 @@ class Attempt:
             signature = musig.aggregate_psigs(session, present)
         except InvalidCrypto:
             raise self._bad_psig(index, session) from None
-        if not verify(signature, item.message, item.keyagg.output):
+        if not item.verifies(signature):
             raise self._bad_psig(index, session)
         return Signature(signature)
 
@@ -193,7 +192,7 @@ class Attempt:
         """The signature that an enclave alone on this item has sent."""
         item, (only,) = self.item(index), self.signers_of(index)
         signature = self.finished.get(index, b"")
-        if not verify(signature, item.message, item.keyagg.output):
+        if not item.verifies(signature):
             raise Blamed("bad_signature", only.slots, f"item {index}")
         return Signature(signature)
 

@@ -1,14 +1,15 @@
 """What a request asks to have signed: transactions, and items of which each is exactly one signature.
 
     Body ─┬─ Transaction (unsigned) ─── Spent, one for each input
-          └─ SignInput │ SignMessage ── subset?, tweaks? (TermsStep │ Bip86 │ Child │ BareRoot │ Scalar │ XOnlyScalar)
+          ├─ SignInput │ SignMessage ── subset?, tweaks? (TermsStep │ Bip86 │ Child │ BareRoot │ Scalar │ XOnlyScalar)
+          └─ SignEcdsa ── subset?
 
 It is the sealed body of ``signing.request``, in the one spelling of `contents`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, ClassVar, Final, TypeAlias
 
 from msgspec import Meta
 
@@ -101,7 +102,15 @@ class SignMessage(Shape, frozen=True, kw_only=True, tag_field="sign", tag="messa
     tweaks: Tweaks | None = None
 
 
-Asked: TypeAlias = SignInput | SignMessage
+class SignEcdsa(Shape, frozen=True, kw_only=True, tag_field="sign", tag="ecdsa"):
+    """Sign 32 bytes, a blind message, with ECDSA: for a key list of one, whose key is used as it is, untweaked."""
+
+    message: Message
+    subset: Subset | None = None
+    tweaks: ClassVar[Tweaks] = ()
+
+
+Asked: TypeAlias = SignInput | SignMessage | SignEcdsa
 
 
 class Body(Content, frozen=True, kw_only=True):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from . import contents
-from .body import Asked, Body, SignInput
+from . import contents, ecdsa, schnorr
+from .body import Asked, Body, SignEcdsa, SignInput
 from .errors import BadInput, Blamed, InvalidCrypto, bad_field
 from .keyagg import KeyAgg
 from .roster import Roster
@@ -27,7 +27,8 @@ from .values import Message
 class Item:
     """Exactly one signature: the slots of its key list, their keyagg, and the 32 bytes to sign.
 
-    ``blind``: the 32 bytes say nothing about themselves. ``opaque``: a tweak hides what it commits to.
+    ``blind``: the 32 bytes say nothing about themselves. ``opaque``: a tweak hides what it commits to. ``ecdsa``: the
+    signature is ECDSA by the one key of the list.
     """
 
     slots: tuple[int, ...]
@@ -35,6 +36,13 @@ class Item:
     message: Message
     blind: bool = False
     opaque: bool = False
+    ecdsa: bool = False
+
+    def verifies(self, signature: bytes) -> bool:
+        """Whether ``signature`` (64 bytes) is the one that the item asks for."""
+        if self.ecdsa:
+            return ecdsa.verify(signature, self.message, self.keyagg.point)
+        return schnorr.verify(signature, self.message, self.keyagg.output)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,8 +199,12 @@ def _planned(index: int, item: Asked, spends: tuple[Spend, ...], lists: _Lists) 
     except InvalidCrypto as error:
         return Impossible(slots, "bad_tweak", str(error))
     opaque = is_opaque(lists.roster.terms, item.tweaks)
+    if isinstance(item, SignEcdsa) and len(slots) > 1:
+        return Impossible(
+            slots, "ecdsa_needs_one_key", f"only a key list of one signs ECDSA; this one has {len(slots)}"
+        )
     if not isinstance(item, SignInput):
-        return Item(slots, keyagg, Message(item.message), blind=True, opaque=opaque)
+        return Item(slots, keyagg, Message(item.message), blind=True, opaque=opaque, ecdsa=isinstance(item, SignEcdsa))
     spend = spends[item.transaction]
     if spend.inputs[item.input].script != taproot_script(keyagg.output):
         return Impossible(slots, "foreign_script", "does not spend the script of this key list and its tweaks")

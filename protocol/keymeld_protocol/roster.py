@@ -21,7 +21,7 @@ from .keys import possession_is_proven
 from .replay import Replay
 from .sealing import GroupKey
 from .summary import Summary
-from .transaction import Spend, taproot_address, taproot_script
+from .transaction import Spend, key_hash_script, taproot_address, taproot_script
 from .tweaks import Steps, child_steps, is_opaque, tweaked
 from .values import Hash, Id
 from .wording import slots_told
@@ -106,9 +106,12 @@ class Roster:
 
     @cached_property
     def _lists(self) -> dict[bytes, frozenset[int]]:
-        """The slots of every key list, by its script."""
+        """The slots of every key list, by its script; a key list of one has a P2WPKH script too."""
         subsets = (None, *range(len(self.subsets)))
-        return {self.script(subset): frozenset(self.slots_of(subset)) for subset in subsets}
+        slots = {subset: frozenset(self.slots_of(subset)) for subset in subsets}
+        singles = {next(iter(each)): each for each in slots.values() if len(each) == 1}
+        hashed = {key_hash_script(self.cards[slot].pubkey): each for slot, each in singles.items()}
+        return hashed | {self.script(subset): each for subset, each in slots.items()}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@
 
 Everything comes from this one triple (transaction, spent outputs, input), so that nobody can be shown one payment and
 sign another. BIP-341 hashes the amounts and scripts of all spent outputs: one that was misreported spoils the
-signature instead of hiding a fee. Only taproot's key path is signed, with SIGHASH_DEFAULT and no annex.
+signature instead of hiding a fee. Only taproot's key path is signed, with SIGHASH_DEFAULT and no annex. For a single
+key's P2WPKH coins there are `Spend.key_hash_sighash` (BIP-143), which a group signs blindly, and their witness: BIP-143
+hashes the amount of its own input alone, so a fee can be hidden from whoever signs several.
 
 Parsing, hashing and addresses are btclib's. No other file but psbt.py may import it, and it never sees a secret: its
 curve arithmetic takes varying time.
@@ -19,10 +21,11 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from btclib.exceptions import BTClibException
+from btclib.hashes import hash160
 from btclib.script import Witness, script_pub_key, sig_hash
 from btclib.tx import Tx, TxOut
 
-from . import schnorr
+from . import ecdsa, schnorr
 from .body import MAX_MONEY
 from .contents import Network
 from .errors import bad_field
@@ -102,20 +105,47 @@ class Spend:
         locked = any(tx_in.sequence != _FINAL for tx_in in self._tx.vin)
         return Summary(coins(self.inputs, known), coins(self.outputs, back), self._tx.lock_time if locked else 0)
 
-    def finalize(self, signatures: Mapping[int, bytes]) -> bytes:
-        """Serialize the transaction with one key-path signature (64 bytes) as the witness of each input named.
-
-        Inputs that are not named keep an empty witness: they are somebody else's to sign.
+    def key_hash_sighash(self, index: int) -> Message:
+        """Hash what an ECDSA signature for input ``index`` signs (BIP-143, SIGHASH_ALL): 32 bytes.
 
         Raises:
-            BadInput: no such input, not taproot, or a signature that does not verify under the spent output's key.
+            BadInput: there is no such input, or it spends something other than P2WPKH.
+        """
+        amount, script = self._input(index)
+        if not script_pub_key.is_p2wpkh(script):
+            raise bad_field(f"{self._field}.spent[{index}].script", "must be P2WPKH to be signed with ECDSA")
+        code = b"\x76\xa9\x14" + script[2:] + b"\x88\xac"
+        return Message(sig_hash.segwit_v0(code, self._tx, index, sig_hash.ALL, amount, self._common))
+
+    def finalize(self, signatures: Mapping[int, bytes], keys: Mapping[int, bytes] | None = None) -> bytes:
+        """Serialize the transaction with one signature (64 bytes) as the witness of each input named.
+
+        It is a key-path signature; or ECDSA for an input whose plain key (33 bytes) is among ``keys``: P2WPKH. Inputs
+        that are not named keep an empty witness: they are somebody else's to sign.
+
+        Raises:
+            BadInput: no such input, an output of another kind, or a signature that does not verify under its key.
         """
         signed = Tx.parse_without_witness(self.unsigned)
         for index, signature in signatures.items():
-            if not schnorr.verify(signature, self.sighash(index), self._output_key(index)):
-                raise bad_field(f"signatures[{index}]", "does not verify under the key of the output it spends")
-            signed.vin[index].script_witness = Witness([bytes(signature)])
+            key = (keys or {}).get(index)
+            signed.vin[index].script_witness = Witness(
+                self._key_path(index, signature) if key is None else self._key_hash(index, signature, key)
+            )
         return signed.serialize(include_witness=True)
+
+    def _key_path(self, index: int, signature: bytes) -> list[bytes]:
+        """The witness of a key-path spend."""
+        if not schnorr.verify(signature, self.sighash(index), self._output_key(index)):
+            raise bad_field(f"signatures[{index}]", "does not verify under the key of the output it spends")
+        return [bytes(signature)]
+
+    def _key_hash(self, index: int, signature: bytes, key: bytes) -> list[bytes]:
+        """The witness of a P2WPKH spend: the signature in DER with its sighash type, and the key."""
+        message = self.key_hash_sighash(index)
+        if self.inputs[index].script != key_hash_script(key) or not ecdsa.verify(signature, message, key):
+            raise bad_field(f"signatures[{index}]", "does not verify under the key of the output it spends")
+        return [ecdsa.der(signature) + b"\x01", key]
 
     def _output_key(self, index: int) -> bytes:
         """Give the x-only key (32 bytes) that guards what input ``index`` spends.
@@ -123,12 +153,20 @@ class Spend:
         Raises:
             BadInput: there is no such input, or it spends something other than taproot.
         """
-        if not 0 <= index < len(self.inputs):
-            raise bad_field("input", "the transaction has no such input")
-        script = self.inputs[index].script
+        script = self._input(index).script
         if not script_pub_key.is_p2tr(script):
             raise bad_field(f"{self._field}.spent[{index}].script", "must be taproot to be signed")
         return script[2:]
+
+    def _input(self, index: int) -> Output:
+        """What input ``index`` spends.
+
+        Raises:
+            BadInput: there is no such input.
+        """
+        if not 0 <= index < len(self.inputs):
+            raise bad_field("input", "the transaction has no such input")
+        return self.inputs[index]
 
 
 def taproot_script(output_key: bytes) -> bytes:
@@ -140,6 +178,17 @@ def taproot_script(output_key: bytes) -> bytes:
     if len(output_key) != 32:
         raise bad_field("output_key", "must be 32 bytes")
     return b"\x51\x20" + output_key
+
+
+def key_hash_script(key: bytes) -> bytes:
+    """Give the scriptPubKey (22 bytes) that a plain ``key`` (33 bytes) guards with ECDSA: P2WPKH (BIP-141).
+
+    Raises:
+        BadInput: the key is not 33 bytes.
+    """
+    if len(key) != 33:
+        raise bad_field("key", "must be 33 bytes")
+    return b"\x00\x14" + hash160(key)
 
 
 def taproot_address(output_key: bytes, network: Network) -> str:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from keymeld_client.asking import make_body, requester
-from keymeld_protocol.body import SignInput, SignMessage
+from keymeld_protocol.body import SignEcdsa, SignInput, SignMessage
 from keymeld_protocol.errors import BadInput, Refused
 from keymeld_protocol.roster import Roster
+from keymeld_protocol.values import Message
 from tests.client.coins import FOREIGN, payment, psbt
 from tests.client.paper import Tale
 
@@ -52,10 +53,24 @@ def test_messages_follow_inputs(roster: Roster) -> None:
     assert [type(item) for item in body.items] == [SignInput, SignMessage]
 
 
+def test_ecdsa_is_asked_of_a_key_list_of_one(roster: Roster) -> None:
+    group = replace(roster, subsets=((1,),))
+    body = make_body(group, [], [MESSAGE], "", 0, ecdsa=[MESSAGE])
+    assert body.items == (
+        SignMessage(message=Message(MESSAGE), subset=0),
+        SignEcdsa(message=Message(MESSAGE), subset=0),
+    )
+
+
 @pytest.mark.parametrize(
     ("ask", "told"),
     [
         (lambda roster: make_body(roster, [], [], "", None), "nothing to sign"),
+        (lambda roster: make_body(roster, [], [], "", None, ecdsa=[MESSAGE]), "only a key of one slot signs ECDSA"),
+        (
+            lambda roster: make_body(replace(roster, subsets=((1,),)), [], [], "", 0, ecdsa=[b""]),
+            "ecdsa\\[0\\]: must be",
+        ),
         (lambda roster: make_body(roster, [], [b"short"], "", None), "messages\\[0\\]: must be 32 bytes"),
         (lambda roster: make_body(roster, [payment([(1, FOREIGN)], 1)], [], "", None), "spends nothing of this group"),
         (lambda roster: make_body(roster, [], [MESSAGE], "", 7), "has 0"),

@@ -18,12 +18,15 @@ from examples.house import House
 from examples.regtest import COIN, Regtest, transaction
 from keymeld_client.cli import main
 from keymeld_client.wallet import Wallet
+from keymeld_protocol import ecdsa
 from keymeld_protocol.psbt import Psbt
+from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.ticket import Ticket, TicketSecret
 from keymeld_protocol.transaction import Spend
 from keymeld_protocol.values import Id
 
 KEY = "ab" * 32
+OTHER = "cd" * 32
 
 
 def keymeld(*arguments: str, input: str = "") -> Result:
@@ -109,6 +112,8 @@ def test_the_wallet_is_named_by_the_environment_too(tmp_path: Path, monkeypatch:
         (["join", "x", "--enclave", "ab"], "64 hex digits"),
         (["request", "ab"], "nothing to sign"),
         (["request", "ab", "--message", "00"], "must be 64 hex digits (32 bytes)"),
+        (["request", "ab", "--ecdsa", "00"], "must be 64 hex digits (32 bytes)"),
+        (["join", ticket(), "--key", "/nowhere"], "no such file"),
         (["request", "ab", "--tx", "/nowhere", "--spent", "1"], "neither hex nor a file"),
         (["request", "ab", "--tx", "00", "--spent", "0.5"], "whole number of satoshi"),
         (["request", "ab", "--psbt", "/nowhere"], "neither base64 nor a file"),
@@ -240,6 +245,31 @@ async def test_ctrl_c_ends_a_watch_and_says_how_to_go_on() -> None:
         _, err = await process.communicate()
         told = f"Interrupted; nothing is lost.\nGo on with: keymeld watch {made['session'][:8]}\n"
         assert (process.returncode, err.decode()) == (130, told)
+
+
+@pytest.mark.processes
+@pytest.mark.asyncio
+async def test_a_key_from_before_signs_ecdsa_for_somebody_who_types(tmp_path: Path) -> None:
+    key = Secret.generate()
+    _write(tmp_path / "key", key.buffer.hex().encode())
+    (tmp_path / "key").chmod(0o600)
+    async with House() as house:
+        alice = Person("alice", house)
+        made = await alice.asks("create", "--slots", "1", "--network", "regtest", "--server", house.url)
+        ticket = made["tickets"][0]["ticket"]
+        joining = ("join", ticket, "--yes", "--trust-enclave", house.enclaves[0].identity, "--key")
+        assert "either the TICKET or the --key" in await alice.types("join", "-", "--key", "-", code=2)
+        assert "You sit in slot 0" in await alice.types(*joining, "-", input=key.buffer.hex())
+        asked = await alice.asks("request", made["session"], "--ecdsa", OTHER, "--yes")
+        result = await alice.asks("result", asked["signing"], "--wait")
+        assert ecdsa.verify(bytes.fromhex(result["signatures"][0]), bytes.fromhex(OTHER), key.point)
+        assert result["der"] == [ecdsa.der(bytes.fromhex(result["signatures"][0])).hex()]
+        told = await alice.types("result", asked["signing"])
+        assert f"in DER    0  {result['der'][0]}" in told
+        again = (await alice.asks("create", "--slots", "1", "--server", house.url))["tickets"][0]["ticket"]
+        refused = await alice.types("join", again, *joining[2:], str(tmp_path / "key"), code=1)
+        assert "sealed before" in refused and "--seal-again" in refused
+        await alice.types("join", again, *joining[2:], str(tmp_path / "key"), "--seal-again")
 
 
 async def _create(alice: Person) -> tuple[str, list[str]]:

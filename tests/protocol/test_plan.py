@@ -14,6 +14,7 @@ from keymeld_protocol.body import (
     Body,
     RawTransaction,
     Scalar,
+    SignEcdsa,
     SignInput,
     SignMessage,
     Spent,
@@ -111,6 +112,18 @@ def test_attack_16_another_amount_is_another_message(house: House) -> None:
     item = SignInput(transaction=0, input=0)
     one, two = (plan.plan(body(item, transactions=(t,)), house.roster) for t in (honest, lying))
     assert one.item(0).message != two.item(0).message
+
+
+def test_ecdsa_is_a_blind_message_for_the_one_key_of_a_list_untweaked(house: House) -> None:
+    item = plan.plan(body(SignEcdsa(message=Message(MESSAGE), subset=1)), house.roster).item(0)
+    assert (item.slots, item.message, item.ecdsa, item.blind, item.opaque) == ((2,), MESSAGE, True, True, False)
+    assert item.keyagg.point == house.roster.cards[2].pubkey
+
+
+@pytest.mark.parametrize("subset", [None, 0])
+def test_ecdsa_for_several_keys_is_impossible(house: House, subset: int | None) -> None:
+    (item,) = plan.plan(body(SignEcdsa(message=Message(MESSAGE), subset=subset)), house.roster).items
+    assert isinstance(item, plan.Impossible) and item.code == "ecdsa_needs_one_key"
 
 
 def test_a_message_is_signed_as_it_is(house: House) -> None:

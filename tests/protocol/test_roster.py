@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from btclib_wallet.descriptors import parse
 
+from examples.regtest import Coin, transaction
 from keymeld_protocol import contents
 from keymeld_protocol.contents import Card
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, WireError
@@ -16,7 +17,7 @@ from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import read_card, read_roster, read_terms, safety
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.transaction import taproot_script
+from keymeld_protocol.transaction import Spend, key_hash_script, taproot_script
 from keymeld_protocol.values import Id, PlainKey, XOnlyKey
 from tests.support.build import say, xonly
 from tests.support.machines import VAULT, completed
@@ -243,6 +244,19 @@ def test_terms_that_the_creator_did_not_seal_blame_nobody_by_slot() -> None:
     with pytest.raises(Blamed) as caught:
         read_roster(heard, group)
     assert (caught.value.code, caught.value.slots) == ("bad_seal", ())
+
+
+# Own scripts ------------------------------------------------------------------------------------------------------
+
+
+def test_the_key_hash_of_a_key_list_of_one_is_its_own_and_of_others_is_not() -> None:
+    group = Group(subsets=((1,),))
+    roster = group.alice.roster(group.keygen)
+    coins = [Coin(bytes([i]) * 32, 0, 1_000, key_hash_script(card.pubkey)) for i, card in enumerate(roster.cards)]
+    spend = Spend(transaction(coins, [(900, coins[1].script)]), [(coin.amount, coin.script) for coin in coins])
+    summary = roster.summary(spend, {})
+    assert [coin.own for coin in summary.inputs] == [False, True]
+    assert [coin.own for coin in summary.outputs] == [True]
 
 
 # Safe to fund -----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from keymeld_protocol import contents, frames, keygen, payloads, shapes, signing, statements
-from keymeld_protocol.body import Body, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.body import Body, SignEcdsa, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.connection import Close, Goodbye, Heard, Hello, Presence, SessionInfo, Subscribed
 from keymeld_protocol.errors import Reason
 from keymeld_protocol.sealed_policy import Policy
@@ -121,7 +121,7 @@ def test_the_examples_are_those_of_the_vectors() -> None:
 
 SHAPES: list[Any] = [
     shapes.Rule, shapes.Signer, contents.Terms, contents.Card, Policy, Body, Transaction,
-    Spent, contents.Leaf, SignInput, SignMessage, contents.Detail, frames.Proof,
+    Spent, contents.Leaf, SignInput, SignMessage, SignEcdsa, contents.Detail, frames.Proof,
     frames.Since,
 ]  # fmt: skip
 

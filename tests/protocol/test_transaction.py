@@ -8,16 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples.regtest import Coin, transaction, verify_input
+from keymeld_protocol import ecdsa
 from keymeld_protocol.body import MAX_MONEY
 from keymeld_protocol.contents import Network
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.schnorr import SigningKey
+from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.transaction import (
     MAX_SCRIPT,
     MAX_UNSIGNED,
     Output,
     Spend,
     address_of,
+    key_hash_script,
     taproot_address,
     taproot_script,
 )
@@ -236,6 +239,80 @@ def test_inputs_that_were_not_named_stay_unsigned() -> None:
         spend = Spend(transaction([own, OTHER], [(1, P2TR)]), spends(own, OTHER))
         signed = spend.finalize({0: key.sign(spend.sighash(0))})
     assert signed[4:6] == b"\x00\x01" and signed.endswith(b"\x00" + bytes(4))
+
+
+# P2WPKH ------------------------------------------------------------------------------------------------------------
+
+# BIP-143's example of a native P2WPKH input, the second one; the first is P2PK.
+BIP143 = Spend(
+    bytes.fromhex(
+        "0100000002fff7f7881a8099afa6940d42d1e7f6362bec38171ea3edf433541db4e4ad969f0000000000eeffffffef51e1b804cc89d182"
+        "d279655c3aa89e815b1b309fe287d9b2b55d57b90ec68a0100000000ffffffff02202cb206000000001976a9148280b37df378db99f66f"
+        "85c95a783a76ac7a6d5988ac9093510d000000001976a9143bde42dbee7e4dbe6a21b2d50ce2f0167faa815988ac11000000"
+    ),
+    [
+        (625_000_000, bytes.fromhex("2103c9f4836b9a4f77fc0d81f7bcb01b7f1b35916864b9476c241ce9fc198bd25432ac")),
+        (600_000_000, bytes.fromhex("00141d0f172a0ecb48aee1be1f2687d2963ae33f71a1")),
+    ],
+)
+BIP143_KEY = Secret(bytes.fromhex("619c335025c7f4012e556c2a58b2506e30b8511b53ade95ea316fd8c3286feb9"))
+
+
+def test_the_sighash_of_p2wpkh_is_bip_143s() -> None:
+    expected = "c37af31116d1b27caf68aae9e3ac82f1477929014d5b917657d0eb49478cb670"
+    assert BIP143.key_hash_sighash(1).hex() == expected
+    assert BIP143.inputs[1].script == key_hash_script(BIP143_KEY.point)
+
+
+def test_the_signature_and_witness_of_p2wpkh_are_bip_143s() -> None:
+    signature = ecdsa.sign(BIP143.key_hash_sighash(1), BIP143_KEY, b"")
+    expected = (
+        "0002" "47304402203609e17b84f6a7d30c80bfa610b5b4542f32a8a0d5447a12fb1366d7f01cc44a"
+        "0220573a954c4518331561406f90300e8f3358f51928d43c212a8caed02de67eebee01"
+        "21025476c2e83188368da1ff3e292e7acafcdb3566bb0ad253f62fc70f07aeee635711000000"
+    )  # fmt: skip
+    signed = BIP143.finalize({1: signature}, {1: BIP143_KEY.point})
+    assert signed.hex().endswith(expected)
+    assert verify_input(signed, 1, BIP143.inputs)
+
+
+@settings(max_examples=30)
+@given(payments())
+def test_consensus_accepts_p2wpkh_beside_taproot_and_no_other_amount(
+    payment: tuple[list[int], list[tuple[int, bytes]], int, int],
+) -> None:
+    amounts, outputs, lock, sequence = payment
+    secret, key = Secret.generate(), SigningKey.generate()
+    scripts = [key_hash_script(secret.point), *[taproot_script(key.key)] * (len(amounts) - 1)]
+    coins = [Coin(bytes([i]) * 32, i, a, scripts[i]) for i, a in enumerate(amounts)]
+    spend = Spend(transaction(coins, outputs, lock=lock, sequence=sequence), spends(*coins))
+    made = {0: ecdsa.sign(spend.key_hash_sighash(0), secret)}
+    made |= {i: key.sign(spend.sighash(i)) for i in range(1, len(coins))}
+    signed = spend.finalize(made, {0: secret.point})
+    lie = [(spend.inputs[0].amount + 1, spend.inputs[0].script), *spend.inputs[1:]]
+    assert all(verify_input(signed, i, spend.inputs) for i in range(len(coins)))
+    assert not verify_input(signed, 0, lie)
+
+
+def test_only_p2wpkh_inputs_have_a_key_hash_sighash() -> None:
+    with pytest.raises(BadInput, match=r"transaction\.spent\[0\]\.script: must be P2WPKH"):
+        BIP143.key_hash_sighash(0)
+    with pytest.raises(BadInput, match="no such input"):
+        BIP143.key_hash_sighash(2)
+
+
+@pytest.mark.parametrize(
+    ("signer", "key"), [(Secret.generate(), BIP143_KEY.point), (BIP143_KEY, Secret.generate().point)]
+)
+def test_an_ecdsa_signature_by_another_key_is_not_finalized(signer: Secret, key: bytes) -> None:
+    signature = ecdsa.sign(BIP143.key_hash_sighash(1), signer)
+    with pytest.raises(BadInput, match=r"signatures\[1\]: does not verify"):
+        BIP143.finalize({1: signature}, {1: key})
+
+
+def test_a_key_hash_needs_a_plain_key() -> None:
+    with pytest.raises(BadInput, match="key: must be 33 bytes"):
+        key_hash_script(BIP143_KEY.point[1:])
 
 
 # Addresses ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from keymeld_protocol import contents
-from keymeld_protocol.body import BareRoot, Bip86, Body, Child, Scalar, SignMessage, TermsStep, XOnlyScalar
+from keymeld_protocol.body import BareRoot, Bip86, Body, Child, Scalar, SignEcdsa, SignMessage, TermsStep, XOnlyScalar
 from keymeld_protocol.contents import Card, Content, Detail, Leaf, Script, Terms
 from keymeld_protocol.keyagg import bip86_tweak
 from keymeld_protocol.keygen import KeygenState
@@ -75,6 +75,10 @@ def _good() -> list[dict[str, Any]]:
                 ),
             ),
         ),
+        (
+            "a body that asks for ECDSA",
+            Body(v=1, transactions=(), items=(SignEcdsa(message=HELLO, subset=0),), memo=""),
+        ),
         ("a detail", Detail(v=1, message="the envelope does not open")),
         ("a detail with every kind of escape", Detail(v=1, message=odd)),
     ]
@@ -121,6 +125,7 @@ def _bad() -> list[tuple[str, str, str, str, str]]:
         ("a tree without its word", "Terms", tree.replace('"tweak":"tree"', '"tweak":"none"'), "bad_field", "tree"),
         ("a tree with a leaf too few", "Terms", tree.replace(',{"depth":2,"version":192,"script":"5287"}]', "]"),
          "bad_field", "tree"),
+        ("ECDSA takes no tweaks", "Body", tweaked.replace('"message"', '"ecdsa"', 1), "bad_field", "items[0].tweaks"),
         ("a hardened child", "Body", tweaked.replace("[0]}", "[2147483648]}"), "bad_field",
          "items[0].tweaks[0].path[0]"),
         ("a child that is not the first step", "Body", tweaked.replace(steps, steps.replace(

@@ -10,6 +10,7 @@ from . import words
 from .words import Words
 
 KEY: Final = Words("KEY", words.key)
+SECRET: Final = Words("FILE", words.secret)
 RULE: Final = Words("RULE", words.rule)
 SPAN: Final = Words("DURATION", words.span)
 SUBSET: Final = Words("SLOTS", words.subset)

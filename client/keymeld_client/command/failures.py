@@ -77,6 +77,8 @@ def _about_trust(text: str) -> str:
 
 def _about_wallet(text: str) -> str:
     """Hints for what a wallet lacks."""
+    if "sealed before" in text:
+        return "Seal a key once and move the coins to a new one; if you know what you do: --seal-again."
     if "in use" in text:
         return "Another keymeld command uses this wallet, perhaps a `keymeld watch`: end it first."
     if "holds no wallet" in text:

@@ -17,6 +17,7 @@ import click
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.keygen import Phase
 from keymeld_protocol.printable import printable
+from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.shapes import Custody, Rule
 from keymeld_protocol.ticket import Ticket
 from keymeld_protocol.values import Id, XOnlyKey
@@ -30,7 +31,7 @@ from ..link import origin_of
 from ..wallet import Wallet
 from . import words
 from .app import SHORT, App
-from .arguments import KEY, LABEL, RULE
+from .arguments import KEY, LABEL, RULE, SECRET
 from .reading import names_of
 from .screen import Line, table
 from .verbs import Verb
@@ -48,6 +49,8 @@ class Wish:
     slot: int | None
     label: str
     allow: Allow
+    key: Secret | None
+    again: bool
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Offer:
     keymeld join keymeld:keymeld.example#AQ… --trust-enclave 3f9a…      your approval is needed for each signature
     keymeld join keymeld:… --approve 2of3 --label Alice                 two of slots 0, 1, 2 approve
     keymeld join - < ticket.txt                                         the ticket stays out of the shell's history
+    keymeld join keymeld:… --key key.hex                                a key that you have already, from a file
     """,
 )
 @click.argument("ticket")
@@ -94,22 +98,27 @@ class Offer:
     help="Your key may also sign for a subset of you alone: transactions only, or blind messages too.",
 )
 @click.option("--accept-opaque-tweak", is_flag=True, help="Sign with tweaks although nobody can see what they hide.")
+@click.option("--key", metavar="FILE", help="Bring this key: a file (mode 0600) of 64 hex digits, or - to read them.")
+@click.option("--seal-again", "again", is_flag=True, help="Bring a key although this wallet has sealed it before.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def join(app: App, /, ticket: str, slot: int | None, yes: bool, alone: str | None, accept_opaque_tweak: bool,
-         **wish: Any) -> None:  # fmt: skip
+         key: str | None, **wish: Any) -> None:  # fmt: skip
     """Take part with a TICKET: make a key and seal it.
 
     TICKET is a text, a link, or - to read it from standard input.
 
     A fresh key is made here and sealed, with its rule, to an enclave that you trust.  The rule cannot be tightened or
-    taken back later, so it is shown in words first.
+    taken back later, so it is shown in words first.  With --key it is yours that is sealed: the wallet keeps no copy,
+    and whoever has one signs without any rule.
     """
-    read = _ticket(ticket)
+    if key == ticket == "-":
+        raise click.UsageError("standard input is either the TICKET or the --key")
+    read, brought = _ticket(ticket), None if key is None else SECRET(key)
     if app.server is not None and app.server != origin_of(read.url):
         raise click.UsageError(f"this ticket is for {origin_of(read.url)}, not for {app.server}: leave --server out")
     allow = Allow(alone is not None, alone == "blind", accept_opaque_tweak)
-    wished = Wish(ticket=read, slot=read.slot if slot is None else slot, allow=allow, **wish)
+    wished = Wish(ticket=read, slot=read.slot if slot is None else slot, allow=allow, key=brought, **wish)
     with app.wallet(create=True) as wallet:
         offer = asyncio.run(_look(app, wallet, wished))
         if not offer.seated and not app.screen.ask(
@@ -140,7 +149,7 @@ async def _act(app: App, wallet: Wallet, wish: Wish, offer: Offer) -> int:
         watch, since = Watch(client, app.chatter), keygen.heard.chain.offset
         taken = await keygen.join(
             offer.slot, custody=wish.custody, rule=wish.rule, enclave=offer.enclave, label=wish.label,
-            allow=wish.allow,
+            allow=wish.allow, key=wish.key.buffer if wish.key else None, again=wish.again,
         )  # fmt: skip
         async with watch.shown():
             watch.follow(keygen, since)
@@ -155,12 +164,14 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey |
     seated = slot in keygen.slots and slot not in state.holdouts()
     names = names_of(client, keygen.id)
     taken = [names.slot(i) for i, seat in enumerate(state.seats) if seat is not None]
+    brought = () if wish.key is None else (wish.key,)
     until = words.moment(state.create.expires_at)
     rows = [
         ("Session", f"{keygen.id.hex()[:SHORT]}  {printable(terms.label) or '(no label)'}"),
         ("Network", terms.network),
         ("Slots", f"{len(state.seats)}; taken: {', '.join(taken) or 'none'}; joining until {until}"),
         ("Slot", "the first free one" if slot is None else str(slot)),
+        *(("Yours", f"{key.point.hex()}: whoever has a copy of this key signs without any rule") for key in brought),
         ("Key", f"sealed to enclave {enclave.hex()}" if enclave else "stays on this device, which cannot sign yet"),
         ("Rule", words.rule_explained(wish.rule)),
         *(("Also", line) for line in words.allowed(wish.allow)),

@@ -9,7 +9,8 @@ from typing import Any
 import click
 from rich.text import Text
 
-from keymeld_protocol.body import Body, SignMessage
+from keymeld_protocol.body import Body, SignEcdsa, SignMessage
+from keymeld_protocol.ecdsa import der as to_der
 from keymeld_protocol.errors import KeymeldError, Reason, Refused
 from keymeld_protocol.plan import Impossible, Planned, plan
 from keymeld_protocol.printable import printable
@@ -23,7 +24,7 @@ from ..keygens import Keygen
 from ..ledger import now_ms
 from ..results import ItemError
 from ..signings import Signing
-from ..telling import BLIND
+from ..telling import BLIND, told_kind
 from . import words
 from .app import SHORT, App
 from .arguments import MEMO, MESSAGE, PSBT, SPAN, SPENT, TRANSACTION
@@ -45,6 +46,7 @@ Told = tuple[list[Line], dict[str, Any]]
     keymeld request 3f9a01 --tx 0200… --spent 0.5btc --spent 20000:5120ab…   two inputs, in their order
     keymeld request 3f9a01 --psbt spend.psbt                                 every input that the group can sign
     keymeld request 3f9a01 --message HEX --memo 'login'                      32 bytes that nobody can see through
+    keymeld request 3f9a01 --ecdsa HEX                                       the same, with ECDSA, by a single key
     """,
 )
 @click.argument("session")
@@ -70,6 +72,9 @@ Told = tuple[list[Line], dict[str, Any]]
     help="A PSBT; each input that the group or one of its subsets can sign is signed (- reads it, with --yes).",
 )
 @click.option("--message", "messages", type=MESSAGE, multiple=True, help="32 bytes to sign blindly.")
+@click.option(
+    "--ecdsa", type=MESSAGE, multiple=True, help="32 bytes to sign blindly with ECDSA; a key of one slot can."
+)
 @click.option("--subset", type=click.IntRange(0, 199), help="Sign with this subset's key.")
 @click.option("--memo", type=MEMO, default="", help="Why; members see it, the coordinator does not.")
 @click.option(
@@ -78,19 +83,19 @@ Told = tuple[list[Line], dict[str, Any]]
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None]],
-            psbts: Sequence[bytes], messages: Sequence[Message], subset: int | None, memo: str, expires: int,
-            yes: bool) -> None:  # fmt: skip
+            psbts: Sequence[bytes], messages: Sequence[Message], ecdsa: Sequence[Message], subset: int | None,
+            memo: str, expires: int, yes: bool) -> None:  # fmt: skip
     """Ask the members of a SESSION for signatures.
 
     What would be signed is computed and shown here first.  A request is also your own approval.  With --quiet only the
     name of the signing is printed.
     """
-    if not (transactions or psbts or messages):
-        raise click.UsageError("nothing to sign: give --psbt, --tx with its --spent, or --message")
+    if not (transactions or psbts or messages or ecdsa):
+        raise click.UsageError("nothing to sign: give --psbt, --tx with its --spent, --message or --ecdsa")
 
     async def look(keygen: Keygen) -> tuple[Body, list[Line]]:
         pairs = _pair(transactions, spent, keygen.roster.script(subset))
-        body = make_body(keygen.roster, pairs, messages, memo, subset, psbts)
+        body = make_body(keygen.roster, pairs, messages, memo, subset, psbts, ecdsa)
         return body, _preview(body, keygen.roster)
 
     async def act(keygen: Keygen) -> tuple[str, str]:
@@ -132,8 +137,8 @@ def _preview(body: Body, roster: Roster) -> list[Line]:
         lines += [f"Transaction {spend.txid}"]
         lines += [f"  {line}" for line in roster.summary(spend, made.payers).lines()]
     for asked in body.items:
-        if isinstance(asked, SignMessage):
-            lines += [f"Message {asked.message.hex()}", Text(f"  {BLIND}", "bold red")]
+        if isinstance(asked, (SignMessage, SignEcdsa)):
+            lines += [f"Message{told_kind(asked)} {asked.message.hex()}", Text(f"  {BLIND}", "bold red")]
     return lines
 
 
@@ -197,7 +202,7 @@ def _item_told(item: Planned) -> dict[str, Any]:
     """One item for scripts; one that nobody can sign has an ``error`` instead of a message."""
     if isinstance(item, Impossible):
         return {"slots": list(item.slots), "error": item.code, "why": printable(item.why)}
-    return {"slots": list(item.slots), "message": item.message.hex(), "opaque": item.opaque}
+    return {"slots": list(item.slots), "message": item.message.hex(), "opaque": item.opaque, "ecdsa": item.ecdsa}
 
 
 @click.command(cls=Verb, examples="keymeld approve 77ab12\nkeymeld approve 77ab12 --until 2h --yes")
@@ -314,7 +319,8 @@ def _end(app: App, found: Signing) -> str:
 def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes]) -> None:
     """Print the signatures and transactions of a SIGNING.
 
-    The transactions are ready for the network; every signature was verified here.
+    The transactions are ready for the network; every signature was verified here. One by ECDSA is printed in DER too,
+    which scripts take.
     With --quiet only the transactions are printed, or the signatures where there is no transaction; with --psbt only
     the PSBTs, in the order of the request, all else in them as it was.
     """
@@ -335,13 +341,15 @@ def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes]) -> None:
         hexes = [r.code if isinstance(r, ItemError) else r.hex() for r in results]
         raws = [raw.hex() for raw in transactions]
         data: dict[str, Any] = {"signing": found.id.hex(), "signatures": hexes, "failed": failed, "transactions": raws}
-        data |= _psbt_data(filled)
+        ders = {i: to_der(r) for i, r in enumerate(results) if isinstance(r, bytes) and found.plan.item(i).ecdsa}
+        data |= {"der": [ders[i].hex() if i in ders else None for i in range(len(hexes))]} | _psbt_data(filled)
         if psbts:
             return _numbered("psbt", data["psbts"], app.quiet), data
         if app.quiet:
             return _numbered("", raws or hexes, True), data
         heads = ["FAILED   " if i in failed else "signature" for i in range(len(hexes))]
         lines: list[Line] = [f"{head} {i}  {text}" for i, (head, text) in enumerate(zip(heads, hexes, strict=True))]
+        lines += [f"in DER    {i}  {encoded.hex()}" for i, encoded in ders.items()]
         return lines + _numbered("transaction", raws, False), data
 
     with app.wallet() as wallet:

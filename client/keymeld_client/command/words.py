@@ -19,18 +19,22 @@ import click
 
 from keymeld_protocol.body import MAX_MONEY
 from keymeld_protocol.contents import Terms
-from keymeld_protocol.errors import WireError
+from keymeld_protocol.errors import InvalidCrypto, WireError
 from keymeld_protocol.psbt import MAX_PSBT
+from keymeld_protocol.secp256k1 import Secret, wipe
 from keymeld_protocol.shapes import Rule
 from keymeld_protocol.tweaks import told_leaf
 from keymeld_protocol.values import Message, XOnlyKey
 from keymeld_protocol.wording import slots_told
 
+from ..errors import WalletError
+from ..files import read_private
 from ..joining import Allow
 
 _QUORUM: Final = re.compile(r"([0-9]{1,4})of([0-9]{1,4})(?::([0-9,]+))?", re.ASCII)
 _SPAN: Final = re.compile(r"(?:[0-9]{1,9}(?:ms|s|m|h|d|w))+", re.ASCII)
 _UNITS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_KEY_BYTES: Final = 128
 _FILE_BYTES: Final = 1024 * 1024
 _PSBT: Final = (b"psbt\xff", b"cHNidP")
 
@@ -188,6 +192,29 @@ def key(text: str) -> XOnlyKey:
         return XOnlyKey.from_hex(text.strip().lower())
     except ValueError:
         raise ValueError("an enclave's identity is 64 hex digits; `keymeld-enclave identity` prints it") from None
+
+
+def secret(text: str) -> Secret:
+    """Read a secret key, 64 hex digits, from a file of mode 0600 or (``-``) standard input; nothing of it is repeated.
+
+    Raises:
+        ValueError: no such file, one that others may read, or no secret key.
+    """
+    try:
+        raw = bytearray(sys.stdin.buffer.read(_KEY_BYTES)) if text == "-" else read_private(Path(text).expanduser())
+    except FileNotFoundError:
+        raise ValueError("no such file; a key is read from a file or from -, never typed as an argument") from None
+    except WalletError as error:
+        raise ValueError(str(error)) from None
+    digits = bytearray()
+    try:
+        digits += bytearray.fromhex(raw.decode("ascii").strip())
+        return Secret(digits)
+    except (ValueError, InvalidCrypto):
+        raise ValueError("must hold 64 hex digits: 32 bytes, not zero and below the order of secp256k1") from None
+    finally:
+        wipe(raw)
+        wipe(digits)
 
 
 def transaction(text: str) -> bytes:

@@ -153,3 +153,36 @@ def test_what_is_no_psbt_is_told_so(tmp_path: Path) -> None:
     for text, told in ((str(tmp_path / "hex"), "is no PSBT"), ("/nowhere", "neither base64 nor a file")):
         with pytest.raises(ValueError, match=told):
             words.psbt(text)
+
+
+# Keys that are brought along --------------------------------------------------------------------------------------
+
+
+def written(folder: Path, text: str, mode: int = 0o600) -> str:
+    """A key file."""
+    path = folder / "key.hex"
+    path.write_text(text)
+    path.chmod(mode)
+    return str(path)
+
+
+def test_a_key_is_read_from_its_owners_file(tmp_path: Path) -> None:
+    assert words.secret(written(tmp_path, f"{'0F' * 32}\n")).buffer == b"\x0f" * 32
+
+
+@pytest.mark.parametrize("text", ["", "00" * 32, "ff" * 32, "0f" * 31, "0f" * 33, "x" * 64, "é" * 32])
+def test_a_file_without_a_key_is_refused_and_not_quoted(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValueError, match="must hold 64 hex digits") as refused:
+        words.secret(written(tmp_path, text))
+    assert not text or text not in str(refused.value)
+
+
+def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="chmod 600"):
+        words.secret(written(tmp_path, "0f" * 32, 0o644))
+
+
+def test_a_key_that_is_typed_as_an_argument_is_refused_and_not_quoted() -> None:
+    with pytest.raises(ValueError, match="never typed") as refused:
+        words.secret("0f" * 32)
+    assert "0f" not in str(refused.value)
