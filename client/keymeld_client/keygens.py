@@ -347,11 +347,11 @@ class Keygen:
         heard = self.client.ledger.require(self.id)
         roster = self.roster
         body = body or make_body(roster, transactions, messages, memo, subset, psbts, ecdsa)
-        slot, needed = requester(roster, body, self.slots)
+        slot, made = requester(roster, body, self.slots)
         with self.client.wallet.identity.auth(self.id, slot) as auth:
             statement = make_request(
-                heard, roster, self.client.group(self.id), auth, body, needed,
+                heard, roster, self.client.group(self.id), auth, made,
                 expires_at=now_ms() + expires_in_ms, grace_ms=grace_ms,
             )  # fmt: skip
         await self.client.say(statement)
-        return self.client.signing(statement.id)
+        return self.client.signing(statement.id, made)

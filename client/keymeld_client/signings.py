@@ -40,11 +40,11 @@ BIG_BATCH = 64
 class Signing:
     """One signing of a keygen that this wallet takes part in; compare by ``id``."""
 
-    def __init__(self, client: Client, stream: Id) -> None:
+    def __init__(self, client: Client, stream: Id, plan: Plan | None = None) -> None:
         """Use `Client.signing`, `Client.signings` or `Keygen.request`."""
         self.client = client
         self.id = stream
-        self._plan: Plan | None = None
+        self._plan = plan
 
     def __repr__(self) -> str:
         """Its name and where it stands."""
@@ -275,9 +275,13 @@ class Signing:
         Raises:
             Blamed: something is missing or does not verify.
         """
-        keygen = self.state.request.keygen
-        work = partial(results_of, self.heard, self.plan, self.client.roster(keygen), self.client.group(keygen))
-        return await asyncio.to_thread(work) if len(self.plan.items) > BIG_BATCH else work()
+        request = self.state.request
+        roster, group = self.client.roster(request.keygen), self.client.group(request.keygen)
+
+        def work() -> tuple[ItemResult, ...]:
+            return results_of(self.heard, self.plan, roster, group)
+
+        return await asyncio.to_thread(work) if request.items > BIG_BATCH else work()
 
     def _why_ended(self) -> SigningEnded:
         """How it ended, in words."""

@@ -9,6 +9,7 @@ import pytest
 from keymeld_client.asking import make_body, requester
 from keymeld_protocol.body import SignEcdsa, SignInput, SignMessage
 from keymeld_protocol.errors import BadInput, Refused
+from keymeld_protocol.plan import needed_slots
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.values import Message
 from tests.client.coins import FOREIGN, payment, psbt
@@ -85,6 +86,7 @@ def test_what_cannot_be_signed_is_refused(roster: Roster, ask: Callable[[Roster]
 
 def test_only_a_member_that_is_needed_asks(roster: Roster) -> None:
     body = make_body(roster, [], [MESSAGE], "", None)
-    assert requester(roster, body, [1]) == (1, (0, 1))
+    slot, made = requester(roster, body, [1])
+    assert (slot, needed_slots(made)) == (1, (0, 1))
     with pytest.raises(Refused, match="whose slot is needed"):
         requester(roster, body, [])
