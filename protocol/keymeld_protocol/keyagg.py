@@ -125,11 +125,10 @@ class KeyAgg:
         Raises:
             InvalidCrypto: a key is not of this list, or the list is of one.
         """
-        for key in keys:
-            self.require(key)
         if self.cache is None:
             raise InvalidCrypto("key list: a list of one signs without MuSig2")
         if len(keys) == 1:
+            self.require(keys[0])
             return Collapsed(keys[0], self.cache)
         total = _weighted_sum(self.keys, keys)
         return None if total is None else Collapsed(total, _counted_once(total, self.negated))
@@ -207,9 +206,13 @@ def _coefficients(keys: tuple[bytes, ...]) -> Mapping[bytes, bytes]:
 
 @lru_cache(1024)
 def _weighted_sum(keys: tuple[bytes, ...], some: tuple[bytes, ...]) -> bytes | None:
-    """Compute Σ aⱼ·Pⱼ (33 bytes) over ``some`` of a list's keys; None is infinity."""
-    weights = _coefficients(keys)
-    total = combine([multiply(parse_point(key), weights[key]) for key in some])
+    """Compute Σ aⱼ·Pⱼ (33 bytes) over ``some`` of a list's keys; None is infinity.
+
+    Raises:
+        InvalidCrypto: a key is not of this list.
+    """
+    made = _untweaked(keys)
+    total = combine([multiply(parse_point(key), made.coefficient(key)) for key in some])
     return None if total is None else serialize_point(total)
 
 
