@@ -20,14 +20,17 @@ CODE     := $(foreach member,$(MEMBERS),$(member)/keymeld_$(member)) \
             $(sort $(dir $(wildcard tests/*.py examples/*.py benchmarks/*.py)))
 
 # A Python given by name is used or refused; the default may be replaced by another one that fits.
-PYTHONS := $(if $(filter file default,$(origin PYTHON)),python3 python3.11 python3.12 python3.13,$(PYTHON))
+NAMED   := $(if $(filter file default,$(origin PYTHON)),,$(PYTHON))
+PYTHONS := $(or $(NAMED),python3 python3.11 python3.12 python3.13)
 FITS    := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 
-# An environment that was moved, or whose interpreter has gone, is built anew.
+# An environment that was moved, whose interpreter has gone, or is not of the version named, is built anew.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 else ifneq ($(shell $(BIN)/python -c 'import pip; print("runs")' 2>/dev/null),runs)
+.PHONY: $(STAMP)
+else ifneq ($(and $(NAMED),$(shell $(BIN)/python -c '$(VERSION)' 2>/dev/null)),$(and $(NAMED),$(shell "$(NAMED)" -c '$(VERSION)' 2>/dev/null)))
 .PHONY: $(STAMP)
 endif
 
@@ -60,7 +63,8 @@ $(STAMP): constraints.txt $(METADATA)
 	    exit 1; \
 	  fi; \
 	fi; \
-	if [ "$$(cat $(STAMP) 2>/dev/null)" != "$(CURDIR)" ] || ! $(BIN)/python -c 'import pip' 2>/dev/null; then \
+	if [ "$$(cat $(STAMP) 2>/dev/null)" != "$(CURDIR)" ] || ! $(BIN)/python -c 'import pip' 2>/dev/null \
+	  || { [ -n "$(NAMED)" ] && [ "$$($(BIN)/python -c '$(VERSION)')" != "$$version" ]; }; then \
 	  echo "building $(VENV) with Python $$version ..."; \
 	  "$$python" -m venv --clear $(VENV); \
 	fi

@@ -93,6 +93,9 @@ async def everybody_confirms(story: Story) -> None:
         await keygen.completed()
         await keygen.confirm()
     keygen = story.alice.keygen(story.keygen)
+    async for _ in keygen:  # until Alice's log has everybody's own word, and not his enclave's alone
+        if len(keygen.safety.by_participant) == len(story.people):
+            break
     safety, story.script = await keygen.safe(), keygen.roster.script()
     story.minutes.says("All three", f"read the same roster digits to one another: {keygen.roster_digits}")
     story.minutes.says("All three", f"see the group's taproot address, {safety}")

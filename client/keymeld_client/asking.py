@@ -7,8 +7,8 @@ No socket and no waiting here: values in, a signed statement out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from keymeld_protocol import contents
 from keymeld_protocol.body import Asked, Body, RawTransaction, SignEcdsa, SignInput, SignMessage, Spent, Transaction
@@ -21,9 +21,13 @@ from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.schnorr import SigningKey
 from keymeld_protocol.sealing import GroupKey
+from keymeld_protocol.shapes import REQUEST_LIFE_MS, Rule
 from keymeld_protocol.statements import Statement, make
 from keymeld_protocol.values import Message, XOnlyKey, digest
 
+from .telling import moment
+
+DAY_MS: Final = 24 * 3600 * 1000
 Unsigned: TypeAlias = tuple[bytes, Sequence[tuple[int, bytes]]]
 """An unsigned transaction, and for each of its inputs what it spends: satoshi and scriptPubKey."""
 
@@ -111,6 +115,22 @@ def requester(roster: Roster, body: Body, slots: Sequence[int]) -> tuple[int, Pl
     if not own:
         raise Refused(Reason.NOT_ALLOWED, "only a member whose slot is needed can ask for these signatures", field="by")
     return own[0], made
+
+
+def life_of(rules: Mapping[int, Rule], wanted: int | None, now: int) -> int:
+    """How long (ms) a request lives: ``wanted``, else a day longer than the rules of its slots wait, and 7 at most.
+
+    Raises:
+        Refused: it would end before a slot's delay is over, or its window opens.
+    """
+    waits = {slot: max(0, rule.delay_ms or 0, (rule.not_before or 0) - now) for slot, rule in rules.items()}
+    last = max(waits, key=lambda slot: waits[slot])
+    life = min(waits[last] + DAY_MS, REQUEST_LIFE_MS) if wanted is None else wanted
+    if life <= waits[last]:
+        ends = f"the request would end at {moment(now + life)}"
+        why = f"slot {last} signs nothing before {moment(now + waits[last])}, and {ends}"
+        raise Refused(Reason.EXPIRED, why, field="expires_at")
+    return life
 
 
 def make_request(

@@ -240,4 +240,4 @@ class Audit:
 
 
 def _moment(at: int) -> str:
-    return moment(at, "%Y-%m-%d %H:%M:%S")
+    return moment(at, "%Y-%m-%d %H:%M:%S UTC")

@@ -33,11 +33,12 @@ from keymeld_protocol.statements import Statement
 from keymeld_protocol.ticket import Ticket
 from keymeld_protocol.values import Hash, Id, XOnlyKey
 
+from .asking import DAY_MS
 from .backoff import Backoff
 from .courier import Courier, EnclaveInfo, EnclavePage
 from .errors import NotConnected
 from .joining import NOTHING, Allow, Proposal, entry_of, make_create
-from .keygens import DAY_MS, Keygen
+from .keygens import Keygen
 from .ledger import Ledger, now_ms
 from .link import origin_of
 from .signings import Signing

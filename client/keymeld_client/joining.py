@@ -154,8 +154,8 @@ def check_choice(state: KeygenState, terms: Terms, choice: Choice) -> None:
 
     Raises:
         BadInput: the rule contradicts itself.
-        Refused: hybrid custody, a delay, a key that whoever finds an open ticket could use, or terms with a tweak that
-            hides what it commits to.
+        Refused: hybrid custody, a key that whoever finds an open ticket could use, or terms with a tweak that hides
+            what it commits to.
     """
     choice.rule.check()
     _policy(choice).check()
@@ -164,8 +164,6 @@ def check_choice(state: KeygenState, terms: Terms, choice: Choice) -> None:
         raise Refused(Reason.NOT_ALLOWED, why, field="terms.root")
     if choice.custody == "hybrid":
         raise Refused(Reason.NOT_ALLOWED, "custody hybrid: devices cannot sign yet", field="custody")
-    if choice.rule.delay_ms is not None:
-        raise Refused(Reason.NOT_ALLOWED, "no enclave can enforce a delay yet", field="rule.delay_ms")
     if choice.custody == "sealed" and choice.rule.approval == "none" and state.create.open:
         why = "with open tickets anybody may sit in the other slots; rule none would let him sign with this key alone"
         raise Refused(Reason.NOT_ALLOWED, why, field="rule.approval")

@@ -15,6 +15,7 @@ from keymeld_protocol.contents import Terms
 from keymeld_protocol.errors import InvalidCrypto, KeymeldError, Reason, Refused, WireError
 from keymeld_protocol.keygen import KeygenState, Phase
 from keymeld_protocol.payloads import KeygenConfirm, KeygenRelease
+from keymeld_protocol.plan import needed_slots
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster, Safety, read_terms
@@ -25,7 +26,7 @@ from keymeld_protocol.ticket import Ticket
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wording import slots_told
 
-from .asking import Unsigned, make_body, make_request, requester
+from .asking import Unsigned, life_of, make_body, make_request, requester
 from .entries import KeygenEntry
 from .errors import KeygenEnded, WalletError
 from .joining import NOTHING, Allow, Choice, bring, check_choice, make_join, tickets_of
@@ -35,8 +36,6 @@ from .seats import is_seated, safety_for
 if TYPE_CHECKING:
     from .client import Client
     from .signings import Signing
-
-DAY_MS = 24 * 3600 * 1000
 
 
 class Keygen:
@@ -331,16 +330,17 @@ class Keygen:
 
     async def request(self, *, transactions: Sequence[Unsigned] = (), psbts: Sequence[bytes] = (),
                       messages: Sequence[bytes] = (), ecdsa: Sequence[bytes] = (), memo: str = "",
-                      subset: int | None = None, body: Body | None = None, expires_in_ms: int = DAY_MS,
+                      subset: int | None = None, body: Body | None = None, expires_in_ms: int | None = None,
                       grace_ms: int = 3000) -> Signing:  # fmt: skip
         """Ask for signatures: every input of ``transactions`` that spends this group's script, every blind message.
 
         Of ``psbts`` (raw or base64) every input that the group or one of its subsets can sign. ``ecdsa`` are messages
-        that a key list of one signs with ECDSA. ``body`` replaces the first six for whoever builds items himself.
+        that a key list of one signs with ECDSA. ``body`` replaces the first six for whoever builds items himself. The
+        request lives a day, or so much longer as rules make it wait.
 
         Raises:
             BadInput: there is nothing to sign, a PSBT contradicts itself, or an item breaks its rule.
-            Refused: the keygen is not completed, or no own slot takes part.
+            Refused: the keygen is not completed, no own slot takes part, or it would end before it may be signed.
             Blamed: the roster does not hold.
             ReadOnly: the log broke.
         """
@@ -348,10 +348,11 @@ class Keygen:
         roster = self.roster
         body = body or make_body(roster, transactions, messages, memo, subset, psbts, ecdsa)
         slot, made = requester(roster, body, self.slots)
+        now, joins = now_ms(), self.state.joins
+        life = life_of({each: joins[each].rule for each in needed_slots(made)}, expires_in_ms, now)
         with self.client.wallet.identity.auth(self.id, slot) as auth:
             statement = make_request(
-                heard, roster, self.client.group(self.id), auth, made,
-                expires_at=now_ms() + expires_in_ms, grace_ms=grace_ms,
+                heard, roster, self.client.group(self.id), auth, made, expires_at=now + life, grace_ms=grace_ms
             )  # fmt: skip
         await self.client.say(statement)
         return self.client.signing(statement.id, made)

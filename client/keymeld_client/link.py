@@ -214,7 +214,7 @@ async def dial(url: str, hear: Callable[[Heard | Presence], None]) -> AsyncItera
             url,
             subprotocols=[Subprotocol(frames.SUBPROTOCOL)],
             compression=None,
-            max_size=2 * frames.FRAME_BYTES,
+            max_size=frames.PEER_FRAME_BYTES,
             open_timeout=ANSWER_S,
             close_timeout=1,
             ping_interval=None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Final
 
 from keymeld_protocol.body import SignEcdsa, SignMessage
 from keymeld_protocol.plan import Impossible, Plan
@@ -19,10 +20,22 @@ BLIND = "BLIND: nobody can see what this signs; it may spend every coin of this 
 OPAQUE = "OPAQUE TWEAK: nobody can see what it commits to; its address is not provably this group's alone"
 
 
-def moment(at: int, form: str = "%Y-%m-%d %H:%M") -> str:
+_UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
+
+
+def span(ms: int) -> str:
+    """A span of time as it is typed, in its largest units: ``1d``, ``1h30m``."""
+    told = ""
+    for unit, size in _UNITS:
+        count, ms = divmod(ms, size)
+        told += f"{count}{unit}" if count else ""
+    return told or "0s"
+
+
+def moment(at: int, form: str = "%Y-%m-%d %H:%M UTC") -> str:
     """A time (ms since the Unix epoch) in UTC; a stranger's impossible one is shown as its number."""
     try:
-        return f"{datetime.fromtimestamp(at / 1000, UTC):{form}} UTC"
+        return datetime.fromtimestamp(at / 1000, UTC).strftime(form)
     except (ValueError, OverflowError, OSError):
         return f"{at} ms after 1970, which no calendar holds"
 

@@ -18,10 +18,11 @@ from typing import Any
 from keymeld_protocol.errors import KeymeldError
 
 from .agent import Agent
+from .clock import now_ms
 from .config import BadSetting, Config, load
 from .hardening import harden
 from .keymanagement import EnclaveIdentity, KeyFile
-from .link import Link, now_ms
+from .link import Link
 from .logs import named, setup, tell
 
 
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         action, config = load(argv)
         setup(config.log_format, config.log_level)
         missing = harden()
-        identity = KeyFile(config.key_file).load()
+        identity = KeyFile(config.key_file, alone=action != "identity").load()
         if action == "identity":
             print(identity.key.hex())
             identity.wipe()

@@ -139,7 +139,7 @@ class Custody:
             raise Unacceptable("foreign_group_secret", str(error)) from None
 
     def _policy(self, raw: bytes, seat: Seat) -> Policy:
-        """The sealed policy: committed to in the join, equal to its public rule, and one that this version enforces."""
+        """The sealed policy: committed to in the join, and equal to its public rule."""
         try:
             policy = contents.parse(Policy, raw)
         except BadInput as error:
@@ -148,8 +148,6 @@ class Custody:
             raise Unacceptable("foreign_policy", "the sealed policy is not the one that the join commits to")
         if policy.rule != seat.join.rule:
             raise Unacceptable("foreign_rule", "the sealed rule is not the public one")
-        if policy.rule.delay_ms is not None:
-            raise Unacceptable("unsupported_rule", "this enclave cannot enforce a delay")
         return policy
 
     def drop(self, slot: int) -> None:

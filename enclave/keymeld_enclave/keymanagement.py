@@ -7,6 +7,7 @@ envelope: it is for development and for machines whose operator the participants
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from contextlib import suppress
@@ -61,23 +62,50 @@ class KeyManagement(Protocol):
 
 
 class KeyFile:
-    """Development: 32 bytes as hex in a file that only its owner can read (mode 0600)."""
+    """Development: 32 bytes as hex in a file that only its owner can read (mode 0600).
 
-    def __init__(self, path: Path) -> None:
+    With ``alone`` no other process that says so loads it, until this one ends: two enclaves with one identity spend
+    each other's attempts.
+    """
+
+    def __init__(self, path: Path, *, alone: bool = False) -> None:
         self._path = path
+        self._alone = alone
+        self._claim: int | None = None
 
     def load(self) -> EnclaveIdentity:
         """Read the file, or make it.
 
         Raises:
-            IdentityUnavailable: the file cannot be read or made, is readable by others, or holds no key.
+            IdentityUnavailable: the file cannot be read or made, is readable by others, holds no key, or is in use.
         """
         try:
             if not self._path.exists():
                 self._make()
+            if self._alone and self._claim is None:
+                self._claim = self._claimed()
             return self._read()
         except OSError as error:
             raise IdentityUnavailable(f"key file {self._path}: {error.strerror}") from None
+
+    def release(self) -> None:
+        """Let others load it; the end of the process does the same, however it comes."""
+        if self._claim is not None:
+            os.close(self._claim)
+            self._claim = None
+
+    def _claimed(self) -> int:
+        """An open handle with the lock."""
+        handle = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(handle)
+            if not isinstance(error, BlockingIOError):
+                raise
+            rule = "another enclave runs with it; stop that one, or give this one a key file of its own (--key-file)"
+            raise IdentityUnavailable(f"key file {self._path}: {rule}") from None
+        return handle
 
     def _read(self) -> EnclaveIdentity:
         """Read from the handle whose mode was checked; what was read is wiped."""

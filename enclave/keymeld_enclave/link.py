@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -30,10 +29,11 @@ from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
-from keymeld_protocol.frames import FRAME_BYTES, SUBPROTOCOL
+from keymeld_protocol.frames import PEER_FRAME_BYTES, SUBPROTOCOL
 
 from .agent import Agent
 from .beside import beside
+from .clock import now_ms
 from .config import Address
 from .conversation import Conversation, Ended
 from .logs import named, tell
@@ -43,7 +43,6 @@ TICK_S: Final = 0.5
 PACE_S: Final = 0.01
 OPEN_S: Final = 10.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
-MAX_FRAME: Final = 2 * FRAME_BYTES
 FRAMES_WAITING: Final = 128
 """Frames that are read while a batch is handled; beyond them nothing is read from the socket, pings neither."""
 _CHANCE: Final = SystemRandom()
@@ -114,7 +113,7 @@ class Link:
         settings: Final[dict[str, Any]] = {
             "subprotocols": [Subprotocol(SUBPROTOCOL)],
             "compression": None,
-            "max_size": MAX_FRAME,
+            "max_size": PEER_FRAME_BYTES,
             "max_queue": FRAMES_WAITING,
             "open_timeout": OPEN_S,
             "close_timeout": 1,
@@ -185,11 +184,6 @@ class Waits:
             return asked
         most = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(self._failures - 1, 16))
         return asked + most * self._random()
-
-
-def now_ms() -> int:
-    """The host's time (ms)."""
-    return time.time_ns() // 1_000_000
 
 
 def _why(error: Exception) -> str:

@@ -5,6 +5,7 @@ that its sealed body is what its public numbers say, and, for every item and eve
 rule that was sealed with that slot's key.  A request that cannot be signed is refused with a code and a sealed detail.
 
     owed ─▶ plan impossible ─────────────────────────▶ signing.refuse
+         ─▶ a needed slot of ours has a delay ───────▶ signing.heard, once, by our own clock
          ─▶ a step is ours, live, the rules are met ─▶ signing.contribute, and signing.confirm if that completes the set
          ─▶ a step is ours, from another life ───────▶ signing.retry
          ─▶ the set is complete, nobody confirms ────▶ signing.confirm, after a second
@@ -13,6 +14,7 @@ rule that was sealed with that slot's key.  A request that cannot be signed is r
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from dataclasses import replace
 from functools import cached_property
 
 from keymeld_protocol import contributions, policy
@@ -25,15 +27,16 @@ from keymeld_protocol.payloads import (
     AttemptOpened,
     SigningConfirm,
     SigningContribute,
+    SigningHeard,
     SigningRefuse,
     SigningRetry,
 )
 from keymeld_protocol.plan import Impossible, Item, Planned, plan_of
-from keymeld_protocol.policy import Verdict
+from keymeld_protocol.policy import Consent, Verdict
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.sealing import GroupKey
-from keymeld_protocol.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS, Rule
+from keymeld_protocol.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS
 from keymeld_protocol.signing_state import Phase, SigningState, expected, nonces_hash
 from keymeld_protocol.statements import Statement
 
@@ -57,6 +60,7 @@ class SigningWork:
         self._attempt: Attempt | None = None
         self._nonces: Nonces | None = None
         self._live = False
+        self._heard_at: int | None = None
         self._said: set[Hashable] = set()
         self._set_complete_at: int | None = None
         self._blamed: Blamed | None = None
@@ -76,13 +80,15 @@ class SigningWork:
         return self._custody.group
 
     def note(self, record: Record) -> None:
-        """Take what a verified record brings: a new attempt, or a contribution to read."""
+        """Take what a verified record brings: when our delays began, a new attempt, or a contribution to read."""
         said = record.statement.payload
         if isinstance(said, AttemptOpened):
             self.wipe()
             self._live = record.offset > self._began
             self._attempt = None
             self._blamed = None
+        elif isinstance(said, SigningHeard) and said.by == self._voice.key:
+            self._heard_at = said.at
         elif isinstance(said, SigningContribute):
             self._read(said, record.statement)
             self._let_go(record, "values")
@@ -140,7 +146,7 @@ class SigningWork:
     @cached_property
     def _forbidden(self) -> dict[int, Failed]:
         """The items that the policies sealed with our keys forbid; each fails alone."""
-        items, ours = self._planned(), set(self._custody.state.slots_at(self._voice.key))
+        items, ours = self._planned(), self._ours
         judged = [(index, self._judged(item, ours)) for index, item in enumerate(items) if isinstance(item, Item)]
         return {index: reason for index, reason in judged if reason is not None}
 
@@ -183,9 +189,11 @@ class SigningWork:
             raise Blamed("expires_too_late", (), "the request would live longer than 7 days")
 
     def _owed(self, state: SigningState, now: int) -> Iterable[Statement]:
-        """The step that is ours now, or the confirmation that somebody owes."""
+        """The step that is ours now, or the word with which a delay begins, or the confirmation that somebody owes."""
         step = expected(state).get(self._voice.key)
-        if state.phase == Phase.CONFIRMING:
+        if state.phase == Phase.APPROVING:
+            yield from self._hearing(state, now)
+        elif state.phase == Phase.CONFIRMING:
             yield from self._confirmation(state, now)
         elif step is None or state.retry or (state.attempt, step) in self._said:
             return
@@ -196,6 +204,16 @@ class SigningWork:
                 raise self._blamed
             self._said.add((state.attempt, step))
             yield from self._contribute(step)
+
+    def _hearing(self, state: SigningState, now: int) -> Iterable[Statement]:
+        """Our delays begin now, unless the log holds our own word for when they did, in this life or another one."""
+        if not self._ours.isdisjoint(state.unheard()) and self._once(state.attempt, "heard"):
+            yield self._voice.say(self.heard, SigningHeard, at=now)
+
+    @property
+    def _ours(self) -> set[int]:
+        """The slots that are sealed to us."""
+        return set(self._custody.state.slots_at(self._voice.key))
 
     def _once(self, attempt: int, what: str) -> bool:
         """Whether this has not been said yet by this process."""
@@ -217,20 +235,25 @@ class SigningWork:
         Raises:
             Blamed: a rule is not met, and time alone will not change that; the session is refused.
         """
-        state, waiting = self.state, False
+        state, consent, ours, waiting = self.state, self._consent(), self._ours, False
         if state.request.expires_at <= now:
             raise Blamed("expired", (), "the request has expired by this enclave's clock")
-        ours = set(self._custody.state.slots_at(self._voice.key))
         for key_list in {policy.as_key_list(item.slots) for item in self._planned()}:
             for slot in sorted(ours & key_list):
                 rule = self._custody.take(slot).policy.rule
-                verdict = policy.evaluate(rule, slot, key_list, state.consent, now)
-                early = verdict is Verdict.WAITING and _waits_for_time(rule, now)
+                verdict = policy.evaluate(rule, slot, key_list, consent, now)
+                ripe = policy.ripe_at(rule, slot, consent)
+                early = verdict is Verdict.WAITING and ripe is not None and now < ripe
                 if verdict is not Verdict.MET and not early:
                     raise Blamed("rule_not_met", (slot,), f"the rule sealed with slot {slot} is not met")
                 waiting = waiting or early
         self.waits_for_time = waiting
         return not waiting
+
+    def _consent(self) -> Consent:
+        """What was said, our delays as we began them ourselves: nobody else's word or clock shortens them."""
+        heard = {} if self._heard_at is None else dict.fromkeys(self._ours, self._heard_at)
+        return replace(self.state.consent, heard=heard)
 
     def _contribute(self, step: str) -> Iterable[Statement]:
         """Compute this step; when it completes the set, confirm in the same breath."""
@@ -325,8 +348,3 @@ def refusal(voice: Voice, heard: Replay, group: GroupKey | None, code: str, mess
 def _needed(voice: Voice, state: SigningState, keygen: KeygenState) -> tuple[int, ...]:
     """The slots that the request needs and that are sealed to us, rising."""
     return tuple(sorted(set(keygen.slots_at(voice.key)) & set(state.request.slots)))
-
-
-def _waits_for_time(rule: Rule, now: int) -> bool:
-    """Whether the rule's clock, not a member, is what is missing."""
-    return rule.not_before is not None and now < rule.not_before

@@ -25,6 +25,8 @@ from .values import Epoch, Hash, Id, Salt, Signature, XOnlyKey, decode_sized
 
 SUBPROTOCOL: Final = "keymeld.v1"
 FRAME_BYTES: Final = 1024 * 1024
+PEER_FRAME_BYTES: Final = 2 * FRAME_BYTES
+"""What peers accept, whatever their coordinator's limit: a record is longer than the frame that submitted it."""
 MAX_PROOFS: Final = 64
 
 JsonId = int | str

@@ -24,11 +24,15 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Consent:
-    """Who said what about one request: the requester's slot, each yes with its end (ms), and who said no."""
+    """Who said what about one request: the requester's slot, each yes with its end (ms), and who said no.
+
+    ``heard``: when (ms) the delay of each slot that has one began, once its enclave has said so.
+    """
 
     requester: int
     approvals: Mapping[int, int]
     rejected: frozenset[int]
+    heard: Mapping[int, int] = field(default_factory=dict)
     _yes: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def counts(self, slot: int, at: int) -> bool:
@@ -49,25 +53,32 @@ def as_key_list(slots: tuple[int, ...]) -> frozenset[int]:
     return frozenset(slots)
 
 
+def ripe_at(rule: Rule, slot: int, consent: Consent) -> int | None:
+    """From when on (ms) the clock of ``rule`` lets the key of ``slot`` be used; None: its delay has not begun."""
+    begun = consent.heard.get(slot) if rule.delay_ms is not None else 0
+    return None if begun is None else max(begun + (rule.delay_ms or 0), rule.not_before or 0)
+
+
 def evaluate(rule: Rule, slot: int, key_list: frozenset[int], consent: Consent, at: int) -> Verdict:
     """Evaluate ``rule`` of ``slot`` for an item signed by the slots of ``key_list``, at time ``at`` (ms).
 
     Whoever is named by a slot counts only if that slot's key is in the item's key list: with this rule a forged or
-    forked roster has no power.  A request is its requester's approval.
+    forked roster has no power.  A request is its requester's approval.  A delay is there to say no in: behind
+    ``none`` the slot's own no counts too.
     """
-    if rule.delay_ms is not None:
-        return Verdict.HOPELESS
     if consent.requester not in key_list or consent.requester in consent.rejected:
         return Verdict.HOPELESS
-    if rule.not_after is not None and at > rule.not_after:
+    if rule.delay_ms is not None and rule.approval == "none" and slot in consent.rejected:
+        return Verdict.HOPELESS
+    ripe = ripe_at(rule, slot, consent)
+    if rule.not_after is not None and max(at, ripe or 0) > rule.not_after:
         return Verdict.HOPELESS
     voters, threshold = _voters(rule, slot, consent)
     eligible = voters & _set(key_list)
     if (eligible & ~_set(consent.rejected)).bit_count() < threshold:
         return Verdict.HOPELESS
-    early = rule.not_before is not None and at < rule.not_before
     enough = (eligible & consent.yes(at)).bit_count() >= threshold
-    return Verdict.MET if enough and not early else Verdict.WAITING
+    return Verdict.MET if enough and ripe is not None and at >= ripe else Verdict.WAITING
 
 
 def missing(rule: Rule, slot: int, key_list: frozenset[int], consent: Consent, at: int) -> frozenset[int]:

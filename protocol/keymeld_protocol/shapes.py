@@ -33,6 +33,8 @@ MAX_WALLET_NOTES: Final = 10_000
 """Notes of one wallet."""
 MAX_PAYLOAD: Final = 256 * 1024
 REQUEST_LIFE_MS: Final = 7 * 24 * 3600 * 1000
+MAX_DELAY_MS: Final = 6 * 24 * 3600 * 1000
+"""A delay leaves a day of the longest request: behind a longer one a key would never sign."""
 CLOCKS_APART_MS: Final = 600_000
 """How far the coordinator's clock may be ahead of a hearer's, when it lets a request live for its full seven days."""
 MIN_GRACE_MS: Final = 500
@@ -61,7 +63,7 @@ class Rule(Shape, frozen=True, kw_only=True, dict=True):
     approval: Literal["none", "self", "quorum"]
     threshold: Annotated[int, Meta(ge=1, le=MAX_SLOTS)] | None = None
     of: Slots | None = None
-    delay_ms: Annotated[int, Meta(ge=1, le=2**53 - 1)] | None = None
+    delay_ms: Annotated[int, Meta(ge=1, le=MAX_DELAY_MS)] | None = None
     not_before: Millis | None = None
     not_after: Millis | None = None
 
@@ -71,7 +73,7 @@ class Rule(Shape, frozen=True, kw_only=True, dict=True):
         return as_bits(self.of or ())
 
     def check(self) -> None:
-        """A quorum has ``threshold`` of distinct, rising slots; the other rules have neither field.
+        """A quorum has ``threshold`` of distinct, rising slots, other rules have neither field; windows do open.
 
         Raises:
             BadInput: the rule contradicts itself.
@@ -84,6 +86,8 @@ class Rule(Shape, frozen=True, kw_only=True, dict=True):
                 raise bad_field("rule.threshold", f"at most {len(self.of)}, the number of slots in rule.of")
         elif self.threshold is not None:
             raise bad_field("rule.threshold", "belongs to approval quorum")
+        if self.not_before is not None and self.not_after is not None and self.not_before > self.not_after:
+            raise bad_field("rule.not_before", "must not lie after rule.not_after")
 
 
 class Signer(Shape, frozen=True, kw_only=True):

@@ -6,6 +6,8 @@
         ├─ signing.reject, a rule can no longer be met ▶ REJECTED      ├─ signing.refuse ▶ FAILED(code)
         └─ signing.cancel, before the first attempt ▶ CANCELLED        └─ signing.expired ▶ EXPIRED
 
+A rule with a delay waits in APPROVING, from when its enclave says ``signing.heard``.
+
 The steps of an attempt (PROTOCOL §4): all signers but the last send ``nonces``; the last hears them and sends ``both``,
 keeping nothing; the others answer with ``psigs``.  Who signs alone sends ``signatures``.
 
@@ -30,6 +32,7 @@ from .payloads import (
     SigningConfirm,
     SigningContribute,
     SigningExpired,
+    SigningHeard,
     SigningRefuse,
     SigningReject,
     SigningRequest,
@@ -180,6 +183,22 @@ def _cancel(state: SigningState, said: SigningCancel, record: Record) -> Signing
     return replace(state, phase=Phase.CANCELLED)
 
 
+def _heard(state: SigningState, said: SigningHeard, record: Record) -> SigningState:
+    """The delays that an enclave keeps begin, once: publicly at the later of its own time and its record's.
+
+    So nobody opens an attempt too early for an enclave whose clock is behind.  The enclave itself asks its clock alone.
+    """
+    joins = state.keygen.joins
+    held = [s for s in state.request.slots if joins[s].enclave == said.by and joins[s].rule.delay_ms is not None]
+    if not held:
+        message = "by: only an enclave that holds a needed slot whose rule has a delay"
+        raise Refused(Reason.NOT_ALLOWED, message, field="by")
+    if held[0] in state.consent.heard:
+        raise Refused(Reason.ALREADY_SAID, "this enclave's delay has begun already", field="by")
+    heard = {**state.consent.heard, **dict.fromkeys(held, max(said.at, record.at))}
+    return _rejected_if_hopeless(replace(state, consent=replace(state.consent, heard=heard)), record.at)
+
+
 def _open_attempt(state: SigningState, said: AttemptOpened, record: Record) -> SigningState:
     """The coordinator may choose the moment and who goes last, nothing else."""
     _only_coordinator(state, said)
@@ -274,6 +293,7 @@ TRANSITIONS: Mapping[tuple[Phase, type], Handler] = {
     (Phase.APPROVING, SigningApprove): _approve,
     (Phase.APPROVING, SigningReject): _reject,
     (Phase.APPROVING, SigningCancel): _cancel,
+    (Phase.APPROVING, SigningHeard): _heard,
     (Phase.APPROVING, SigningRefuse): _refuse,
     (Phase.APPROVING, AttemptOpened): _open_attempt,
     (Phase.APPROVING, SigningExpired): _expired,

@@ -2,6 +2,7 @@
 
     contributions ─▶ expected ─▶ holdouts                 who owes what now
     rules, consent ─▶ verdict ─▶ may_open ─▶ due          what the coordinator may say now
+                   └▶ ripe_at ─▶ deadline                 when time alone will have changed that
     request ─▶ signers_of                                 who will sign, for which slots
 
 Nothing here moves: ``signing.apply`` does.  Coordinator, enclaves and clients ask the same questions of the same state.
@@ -103,6 +104,15 @@ class SigningState:
         verdicts = (policy.missing(joins[s].rule, s, needed, self.consent, self.step_since) for s in needed)
         return {slot for verdict in verdicts for slot in verdict}
 
+    def ripe_at(self) -> dict[int, int | None]:
+        """For each needed slot, from when on (ms) its rule's clock allows an attempt; None: its delay has not begun."""
+        joins = self.keygen.joins
+        return {slot: policy.ripe_at(joins[slot].rule, slot, self.consent) for slot in self.request.slots}
+
+    def unheard(self) -> tuple[int, ...]:
+        """The needed slots whose delay has not begun: their enclaves have not said that they verified the request."""
+        return tuple(slot for slot, time in self.ripe_at().items() if time is None)
+
     def deadline(self, up_since: int = 0, after: int = -1) -> int | None:
         """When the clock next has something to say (ms), later than ``after``; graces run anew from ``up_since``."""
         if not self.open:
@@ -111,9 +121,7 @@ class SigningState:
         if self.phase in (Phase.NONCES, Phase.PSIGS):
             times.append(max(self.step_since, up_since) + self.request.grace_ms)
         if self.phase == Phase.APPROVING:
-            joins = self.keygen.joins
-            rules = [joins[slot].rule for slot in self.request.slots]
-            times.extend(r.not_before for r in rules if r.not_before is not None and r.not_before > self.step_since)
+            times.extend(time for time in self.ripe_at().values() if time is not None and time > self.step_since)
         return min((time for time in times if time > after), default=None)
 
 

@@ -19,7 +19,6 @@ from keymeld_protocol.payloads import (
     KeygenJoin,
     KeygenLeave,
     SigningDispute,
-    SigningHeard,
     SigningRequest,
 )
 from keymeld_protocol.statements import Statement
@@ -30,7 +29,7 @@ from .config import Config
 from .secretfiles import AccessTokens
 from .session import Session
 
-NOT_YET: Final = (CustodyReseal, KeygenLeave, CustodyWiped, SigningHeard, SigningDispute)
+NOT_YET: Final = (CustodyReseal, KeygenLeave, CustodyWiped, SigningDispute)
 """Kinds whose payloads are fixed, but which no machine of this version takes."""
 _UNITS: Final = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second"))
 

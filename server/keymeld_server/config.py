@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from keymeld_protocol.frames import PEER_FRAME_BYTES
 from keymeld_protocol.shapes import (
     MAX_ATTEMPTS,
     MAX_GRACE_MS,
@@ -56,6 +57,8 @@ CONNECTIONS: Final = "limits of connections"
 SESSIONS: Final = "limits of sessions"
 LOGGING: Final = "logging"
 
+FRAME_BYTES_MAX: Final = PEER_FRAME_BYTES - 64 * 1024
+"""The longest frame that may be taken: as a record it is somewhat longer, and still one that peers take."""
 SOCKET_PATH_BYTES: Final = 107
 """The longest path that a Unix socket's address holds."""
 
@@ -122,7 +125,7 @@ class Config:
         100, whole(1, 1_000_000), CONNECTIONS, "connections from one address", told=True
     )
     frame_bytes: int = setting(
-        1_048_576, whole(65_536, 16_777_216), CONNECTIONS, "longest frame, either way", told=True
+        1_048_576, whole(65_536, FRAME_BYTES_MAX), CONNECTIONS, "longest frame, either way", told=True
     )
     requests_per_second: int = setting(
         100, whole(1, 100_000), CONNECTIONS, "requests on one connection, each second", told=True

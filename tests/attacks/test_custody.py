@@ -11,12 +11,12 @@ from keymeld_client.errors import NotTrusted
 from keymeld_client.trust import Trust
 from keymeld_protocol.errors import BrokenLog, Reason, WireError
 from keymeld_protocol.keygen import REPLACE_AFTER_MS
-from keymeld_protocol.payloads import KeygenLeave, KeygenRelease
+from keymeld_protocol.payloads import KeygenLeave, KeygenRelease, SigningHeard
 from keymeld_protocol.roster import safety
 from keymeld_protocol.shapes import Rule
 from keymeld_protocol.values import Id
 from tests.support.machines import completed, key_of, refused, xonly
-from tests.support.world import HOUR, MESSAGE, MINUTE, NONE, SECOND, SELF, Enclave, Invitation, Member, World
+from tests.support.world import HOUR, MESSAGE, MINUTE, NONE, NOON, SECOND, SELF, Enclave, Invitation, Member, World
 
 from .mischief import signed
 
@@ -212,13 +212,106 @@ def test_attack_42_what_must_wait_waits_by_the_enclaves_clock_and_a_restart_shor
     assert isinstance(alice.signatures(signing)[0], bytes)
 
 
-def test_attack_42_a_delay_that_no_enclave_can_enforce_yet_is_refused_when_it_is_sealed() -> None:
+DELAYED = Rule(approval="none", delay_ms=MINUTE)
+
+
+def test_attack_42_records_that_are_dated_ahead_shorten_no_delay() -> None:
     """42: a back-dated `at`, a clock set back, a restart during a delay."""
-    world, vault, invitation, _, bob = waiting()
-    delayed = Rule(approval="none", delay_ms=HOUR)
-    world.submit(bob.draft(invitation, 1, vault.key, delayed).statement(), bob)
+    world, vault, alice, _, group = pair(DELAYED)
+    signing = alice.request(group, MESSAGE, grace_ms=60_000)
     world.run()
-    assert [freed.code for freed in world.state(invitation.keygen).freed] == ["unsupported_rule"]
+    vault.skew = -MINUTE  # the coordinator's clock jumps ahead by a minute; the enclave's stays
+    world.wait(MINUTE)
+    assert world.state(signing).phase == "nonces" and not signed(vault), "an attempt, and nothing for it"
+    vault.skew = 0
+    world.wait(0)
+    assert signed(vault)
+
+
+def test_attack_42_records_that_are_dated_back_shorten_no_delay() -> None:
+    """42: a back-dated `at`, a clock set back, a restart during a delay."""
+    world, vault, alice, _, group = pair(DELAYED)
+    world.now -= HOUR  # requested and heard an hour ago, by the log
+    vault.skew = HOUR
+    signing = alice.request(group, MESSAGE, life=2 * HOUR)
+    world.run()
+    world.wait(MINUTE - 1)
+    assert world.state(signing).phase == "approving" and not signed(vault)
+    world.attempt(signing)
+    world.run()
+    assert not signed(vault) and vault.concerns
+
+
+def test_attack_42_an_attempt_that_opens_before_the_delay_is_over_gets_nothing() -> None:
+    """42: a back-dated `at`, a clock set back, a restart during a delay."""
+    for begun in (False, True):
+        world, vault, alice, bob, group = pair(DELAYED)
+        signing = alice.request(group, MESSAGE)
+        if begun:
+            world.run()
+        world.attempt(signing)
+        world.wait(MINUTE)
+        assert not signed(vault) and any("before the rules were met" in said for said in vault.concerns)
+        with pytest.raises(BrokenLog, match="before the rules were met"):
+            bob.heard(signing).hear(world.logs[signing].records[2 if begun else 1])
+
+
+def test_attack_42_nobody_else_begins_an_enclaves_delay() -> None:
+    """42: a back-dated `at`, a clock set back, a restart during a delay."""
+    world, vault, alice, bob, group = pair(DELAYED)
+    signing = alice.request(group, MESSAGE)
+    while alice.step():
+        """Only she hears it yet."""
+    for who in (alice.auth(group), bob.auth(group), world.coordinator, key_of("stranger")):
+        with pytest.raises(WireError, match="only an enclave"):
+            alice.say(signing, SigningHeard, who, at=world.now - HOUR)
+    world.force(alice.saying(signing, SigningHeard, world.coordinator, at=world.now - HOUR))
+    world.run()
+    world.wait(HOUR - 1)
+    assert not signed(vault) and vault.concerns, "the log that held it is not believed"
+
+
+def test_attack_42_an_enclaves_word_about_another_request_begins_nothing() -> None:
+    """42: a back-dated `at`, a clock set back, a restart during a delay."""
+    world, vault, alice, _, group = pair(DELAYED)
+    alice.request(group, MESSAGE)
+    world.run()
+    (old,) = [said for said in vault.said if isinstance(said.payload, SigningHeard)]
+    world.wait(MINUTE - 1)
+    signing = alice.request(group, MESSAGE)
+    world.inject(world.logs[signing], old)
+    world.run()
+    world.wait(MINUTE - 1)
+    assert world.state(signing).phase == "approving" and vault.concerns
+
+
+def test_attack_42_a_clock_set_back_between_two_lives_shortens_no_delay() -> None:
+    """42: a back-dated `at`, a clock set back, a restart during a delay."""
+    world, vault, alice, _, group = pair(DELAYED)
+    signing = alice.request(group, MESSAGE, grace_ms=60_000)
+    world.run()
+    vault.skew = -HOUR
+    vault.restart()
+    world.wait(MINUTE)
+    assert world.state(signing).phase == "nonces" and not signed(vault)
+
+
+def test_attack_42_an_enclave_whose_word_is_withheld_waits_anew_in_full() -> None:
+    """42: a back-dated `at`, a clock set back, a restart during a delay."""
+    world, vault, alice, _, group = pair(DELAYED)
+    signing = alice.request(group, MESSAGE)
+    without = world.logs[signing].branch()
+    world.run()
+    world.wait(MINUTE - 1)
+    vault.crash()
+    world.branches[vault.name, signing] = without
+    vault.come_back()
+    world.run()
+    assert [s.payload.at for s in vault.said if isinstance(s.payload, SigningHeard)] == [NOON, NOON + MINUTE - 1]
+    world.now += 2 * MINUTE - 1
+    world.clock(without)
+    world.run()
+    assert signed(vault) and without.records[-1].at == NOON + 3 * MINUTE - 2
 
 
 def test_attack_42_a_log_whose_clock_goes_back_is_not_believed() -> None:

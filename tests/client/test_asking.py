@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from keymeld_client.asking import make_body, requester
+from keymeld_client.asking import life_of, make_body, requester
 from keymeld_protocol.body import SignEcdsa, SignInput, SignMessage
 from keymeld_protocol.errors import BadInput, Refused
 from keymeld_protocol.plan import needed_slots
 from keymeld_protocol.roster import Roster
+from keymeld_protocol.shapes import MAX_DELAY_MS, REQUEST_LIFE_MS, Rule
 from keymeld_protocol.values import Message
 from tests.client.coins import FOREIGN, payment, psbt
 from tests.client.paper import Tale
@@ -90,3 +91,23 @@ def test_only_a_member_that_is_needed_asks(roster: Roster) -> None:
     assert (slot, needed_slots(made)) == (1, (0, 1))
     with pytest.raises(Refused, match="whose slot is needed"):
         requester(roster, body, [])
+
+
+DAY = 86_400_000
+
+
+def test_a_request_lives_a_day_longer_than_its_rules_wait_and_a_week_at_most() -> None:
+    none, delayed = Rule(approval="none"), Rule(approval="none", delay_ms=DAY)
+    assert life_of({0: none, 1: none}, None, 0) == DAY
+    assert life_of({0: none, 1: delayed}, None, 0) == 2 * DAY
+    assert life_of({0: Rule(approval="none", not_before=9 * DAY), 1: delayed}, None, 5 * DAY) == 5 * DAY
+    assert life_of({0: Rule(approval="none", delay_ms=MAX_DELAY_MS)}, None, 0) == REQUEST_LIFE_MS
+    assert life_of({1: delayed}, DAY + 1, 0) == DAY + 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"), [(Rule(approval="none", delay_ms=DAY), DAY), (Rule(approval="none", not_before=7 * DAY), None)]
+)
+def test_a_request_that_would_end_before_a_rule_lets_it_be_signed_is_not_made(rule: Rule, wanted: int | None) -> None:
+    with pytest.raises(Refused, match=r"slot 1 signs nothing before 1970-01-0[28] .*, and the request would end"):
+        life_of({0: Rule(approval="none"), 1: rule}, wanted, 0)

@@ -110,6 +110,13 @@ def test_the_wallet_is_named_by_the_environment_too(tmp_path: Path, monkeypatch:
         (["join", "keymeld:host#AAAA"], "ticket"),
         (["join", "x", "--approve", "most"], "use none, self, or a quorum"),
         (["join", "x", "--enclave", "ab"], "64 hex digits"),
+        (["join", "x", "--delay", "7d"], "at most 6d"),
+        (["join", "x", "--not-before", "tomorrow"], "use a day such as 2026-12-01"),
+        (
+            ["join", ticket(), "--not-before", "2126-12-02", "--not-after", "2126-12-01"],
+            "must not lie after --not-after",
+        ),
+        (["join", ticket(), "--not-after", "2020-12-01"], "has passed"),
         (["request", "ab"], "nothing to sign"),
         (["request", "ab", "--message", "00"], "must be 64 hex digits (32 bytes)"),
         (["request", "ab", "--ecdsa", "00"], "must be 64 hex digits (32 bytes)"),

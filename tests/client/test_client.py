@@ -259,6 +259,23 @@ async def test_a_big_batch_is_planned_once_by_who_asks_and_beside_the_event_loop
     assert len(threads) == 1 and threads != [threading.main_thread()]
 
 
+async def test_a_delay_is_heard_waited_for_and_over(home: House) -> None:
+    async with home.person("alice") as alice, home.person("bob") as bob:
+        mine, _ = await gather(alice, bob, rules=(NONE, Rule(approval="none", delay_ms=300)))
+        signing = await mine.request(messages=[MESSAGE])
+        assert len(await signing.signatures()) == 1 and signing.state.attempt == 1
+        said = {record.statement.payload.kind: record async for record in signing}
+        assert list(said)[1:3] == ["signing.heard", "attempt.opened"]
+        assert said["attempt.opened"].at >= said["signing.heard"].at + 300
+
+
+async def test_a_request_that_would_end_within_a_delay_is_not_made(home: House) -> None:
+    async with home.person("alice") as alice, home.person("bob") as bob:
+        mine, _ = await gather(alice, bob, rules=(NONE, Rule(approval="none", delay_ms=60_000)))
+        with pytest.raises(Refused, match="slot 1 signs nothing before"):
+            await mine.request(messages=[MESSAGE], expires_in_ms=60_000)
+
+
 async def test_two_enclaves_sign_together(home: House) -> None:
     second = await home.enclave("second")
     async with home.person("alice") as alice, home.person("bob", trust=Trust(frozenset({second.key}))) as bob:

@@ -146,8 +146,19 @@ def test_a_policy_that_the_join_does_not_commit_to_is_refused(table: Table) -> N
     assert said.code == "foreign_policy"
 
 
-def test_a_delay_is_refused_because_this_version_cannot_keep_it(table: Table) -> None:
-    assert table.code_for(table.draft(Rule(approval="self", delay_ms=MINUTE))) == "unsupported_rule"
+def test_a_rule_with_a_delay_is_held_like_any_other(table: Table) -> None:
+    assert table.code_for(table.draft(Rule(approval="self", delay_ms=MINUTE))) == "accepted"
+
+
+def test_a_public_delay_that_is_not_the_sealed_one_is_refused(table: Table) -> None:
+    shorter = table.draft(Rule(approval="self", delay_ms=2 * MINUTE)).statement(
+        rule=Rule(approval="self", delay_ms=MINUTE)
+    )
+    table.alice.submit(shorter)
+    table.world.run()
+    said = table.vault.said[-1].payload
+    assert isinstance(said, CustodyRefuse)
+    assert said.code == "foreign_rule"
 
 
 def test_an_envelope_that_is_not_delivered_is_refused(table: Table) -> None:

@@ -96,6 +96,28 @@ def test_of_many_first_starts_at_once_one_identity_comes_out(tmp_path: Path) -> 
     assert len(set(keys)) == 1
 
 
+def test_a_second_enclave_with_the_same_key_file_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    first = KeyFile(tmp_path / "enclave.key", alone=True)
+    key = first.load().key
+    with pytest.raises(IdentityUnavailable, match="another enclave runs with it; stop that one"):
+        KeyFile(tmp_path / "enclave.key", alone=True).load()
+    assert KeyFile(tmp_path / "enclave.key").load().key == key, "whoever only looks is not in its way"
+    first.release()
+    second = KeyFile(tmp_path / "enclave.key", alone=True)
+    assert second.load().key == key
+    second.release()
+
+
+def test_who_is_refused_keeps_nothing_of_the_file_open(tmp_path: Path) -> None:
+    first = KeyFile(tmp_path / "enclave.key", alone=True)
+    first.load()
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(IdentityUnavailable):
+        KeyFile(tmp_path / "enclave.key", alone=True).load()
+    assert os.listdir("/proc/self/fd") == before
+    first.release()
+
+
 def test_a_draft_that_a_crash_left_behind_is_in_nobodys_way(tmp_path: Path) -> None:
     written(tmp_path / f".enclave.key.{os.getpid()}", "half a k")
     KeyFile(tmp_path / "enclave.key").load()

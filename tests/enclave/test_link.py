@@ -10,10 +10,11 @@ import pytest
 from websockets.asyncio.server import ServerConnection, unix_serve
 
 from keymeld_enclave.agent import Agent
+from keymeld_enclave.clock import now_ms
 from keymeld_enclave.config import Address
 from keymeld_enclave.conversation import Ended
 from keymeld_enclave.keymanagement import EnclaveIdentity
-from keymeld_enclave.link import Link, Waits, now_ms
+from keymeld_enclave.link import Link, Waits
 from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_server.app import running

@@ -11,6 +11,7 @@ from websockets.asyncio.server import ServerConnection, unix_serve
 
 from keymeld_enclave import link
 from keymeld_enclave.agent import Agent
+from keymeld_enclave.clock import now_ms
 from keymeld_enclave.config import Address
 from keymeld_enclave.keymanagement import EnclaveIdentity
 from keymeld_protocol.secp256k1 import Secret
@@ -68,7 +69,7 @@ async def test_pings_are_answered_while_a_batch_is_handled_and_other_frames_wait
         answered.set()
         await socket.wait_closed()
 
-    agent = Agent(EnclaveIdentity(Secret.generate()), link.now_ms)
+    agent = Agent(EnclaveIdentity(Secret.generate()), now_ms)
     async with unix_serve(coordinate, path, compression=None):
         running = asyncio.create_task(link.Link(agent, Address(path=path), 10).run())
         try:

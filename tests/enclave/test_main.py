@@ -36,6 +36,12 @@ def line(running: subprocess.Popen[str]) -> str:
     return running.stdout.readline().strip()
 
 
+def complains(running: subprocess.Popen[str], word: str) -> bool:
+    """Whether a process says ``word`` on stderr; waits until it does, or ends."""
+    assert running.stderr is not None
+    return any(word in text for text in iter(running.stderr.readline, ""))
+
+
 def ended(running: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str, str]:
     """Send a signal; gives exit code, stdout and stderr."""
     running.send_signal(number)
@@ -90,13 +96,25 @@ def test_it_comes_to_the_coordinator_and_ends_with_0_when_told_to(tmp_path: Path
 
 def test_it_waits_for_a_coordinator_that_is_not_there_yet(tmp_path: Path) -> None:
     with process([*ENCLAVE, "--log-level", "warning"], tmp_path) as enclave:
-        assert enclave.stderr is not None
-        while "not connected" not in enclave.stderr.readline():
-            pass
+        assert complains(enclave, "not connected")
         server = [sys.executable, "-m", "keymeld_server", "--listen-port", "0"]
         with process(server, tmp_path) as coordinator:
             assert line(coordinator).startswith("keymeld-server ready")
             assert line(enclave).startswith("keymeld-enclave ready")
+
+
+def test_two_processes_never_serve_one_key_file_not_even_after_a_crash_of_one(tmp_path: Path) -> None:
+    quiet = [*ENCLAVE, "--log-level", "warning"]
+    with process(quiet, tmp_path) as first:
+        assert complains(first, "not connected")
+        with process(quiet, tmp_path) as second:
+            assert complains(second, "another enclave runs with it")
+            assert second.wait(timeout=30) == 1
+        assert identity(tmp_path).returncode == 0
+        first.kill()
+        first.wait()
+        with process(quiet, tmp_path) as third:
+            assert complains(third, "not connected")
 
 
 def test_a_coordinator_that_listens_for_participants_only_is_given_up_with_1(tmp_path: Path) -> None:

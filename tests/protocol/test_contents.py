@@ -16,7 +16,7 @@ from keymeld_protocol.contents import MAX_LABEL, MAX_PLAINTEXT, MAX_TEXT, Card, 
 from keymeld_protocol.errors import BadInput, Reason
 from keymeld_protocol.schnorr import tagged_hash
 from keymeld_protocol.sealed_policy import Policy, policy_commitment
-from keymeld_protocol.shapes import MAX_ITEMS, Rule
+from keymeld_protocol.shapes import MAX_DELAY_MS, MAX_ITEMS, Rule
 from keymeld_protocol.values import Message, PlainKey, Salt, Signature
 
 TERMS = Terms(v=1, label="treasury", network="regtest", tweak="bip86")
@@ -89,7 +89,7 @@ BODIES = st.builds(
     TEXTS.map(lambda text: text[:MAX_TEXT]),
 )
 RULES = st.builds(lambda of: Rule(approval="quorum", threshold=len(of), of=of), SLOTS) | st.builds(
-    Rule, approval=st.sampled_from(["none", "self"]), delay_ms=st.none() | st.integers(1, 2**53 - 1)
+    Rule, approval=st.sampled_from(["none", "self"]), delay_ms=st.none() | st.integers(1, MAX_DELAY_MS)
 )
 CONTENTS = st.one_of(
     BODIES,
@@ -196,7 +196,7 @@ CASES = [
     *broken(POLICY, "rule.of", [], [0, 0], [1, 0], "012"),
     *broken(POLICY, "rule.of", ..., named="rule.threshold"),
     *broken(POLICY, "rule.of.0", -1, 1000),
-    *broken(POLICY, "rule.delay_ms", 0, -1, 2**53),
+    *broken(POLICY, "rule.delay_ms", 0, -1, MAX_DELAY_MS + 1),
     *broken(BODY, "transactions", ..., None, {}, 0),
     *broken(BODY, "transactions.0.unsigned", ..., "0", "0G", "AA", "00" * 200_001),
     *broken(BODY, "transactions.0.spent", ..., []),

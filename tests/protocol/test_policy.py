@@ -1,10 +1,12 @@
 """Who must say yes before a key is used, and who counts."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keymeld_protocol.policy import Consent, Verdict, evaluate, missing
+from keymeld_protocol.policy import Consent, Verdict, evaluate, missing, ripe_at
 from keymeld_protocol.shapes import Rule
 
 NONE, SELF = Rule(approval="none"), Rule(approval="self")
@@ -96,8 +98,38 @@ def test_a_time_does_not_replace_a_yes() -> None:
     assert judged(Rule(approval="self", not_before=NOW), said(), at=NOW) is WAITING
 
 
-def test_a_delay_is_refused_until_there_is_code_for_it() -> None:
-    assert judged(Rule(approval="none", delay_ms=1), said()) is HOPELESS
+def test_a_delay_waits_until_it_has_begun_and_is_over() -> None:
+    rule = Rule(approval="none", delay_ms=60)
+    assert judged(rule, said(), at=LATER - 1) is WAITING, "nobody has said when it began"
+    begun = replace(said(), heard={1: NOW})
+    assert judged(rule, begun, at=NOW + 59) is WAITING
+    assert judged(rule, begun, at=NOW + 60) is MET
+    assert judged(rule, replace(begun, heard={2: NOW}), at=LATER - 1) is WAITING, "another slot's"
+
+
+def test_a_delay_does_not_replace_a_yes_nor_a_window() -> None:
+    begun = replace(said(), heard={1: NOW})
+    assert judged(Rule(approval="self", delay_ms=60), begun, at=LATER - 1) is WAITING
+    assert judged(Rule(approval="none", delay_ms=60, not_before=NOW + 70), begun, at=NOW + 69) is WAITING
+    assert ripe_at(Rule(approval="none", delay_ms=60, not_before=NOW + 50), 1, begun) == NOW + 60
+
+
+def test_a_delay_that_ends_after_the_window_has_closed_is_hopeless_as_soon_as_it_begins() -> None:
+    rule = Rule(approval="none", delay_ms=60, not_after=NOW + 59)
+    assert judged(rule, said()) is WAITING
+    assert judged(rule, replace(said(), heard={1: NOW})) is HOPELESS
+
+
+def test_during_a_delay_the_slots_own_no_counts_also_behind_rule_none() -> None:
+    rule = Rule(approval="none", delay_ms=60)
+    assert judged(rule, said(no=(1,))) is HOPELESS
+    assert judged(rule, said(no=(2,))) is WAITING
+    vote = Rule(approval="quorum", threshold=1, of=(0, 2), delay_ms=60)
+    assert judged(vote, said(2, no=(1,))) is WAITING, "a quorum has said whose no counts"
+
+
+def test_a_delay_is_no_holdouts_fault() -> None:
+    assert missing(Rule(approval="none", delay_ms=60), 1, ALL, said(), NOW) == frozenset()
 
 
 def test_the_missing_are_those_whose_yes_would_help() -> None:

@@ -50,6 +50,11 @@ def test_the_slots_of_a_quorum_rise_and_none_counts_twice(of: tuple[int, ...]) -
     assert broken(Rule(approval="quorum", threshold=1, of=of)) == "rule.of"
 
 
+def test_a_window_opens_before_it_closes() -> None:
+    Rule(approval="self", not_before=9, not_after=9).check()
+    assert broken(Rule(approval="self", not_before=10, not_after=9)) == "rule.not_before"
+
+
 @pytest.mark.parametrize("slots", [(), (0,), (0, 1), (3, 7, 900)])
 def test_rising_slots_pass(slots: tuple[int, ...]) -> None:
     check_rising("slots", slots)

@@ -208,6 +208,7 @@ def test_the_protocols_own_limits_are_those_of_the_code() -> None:
         "approvals and notes of one slot in one signing": shapes.MAX_WORDS,
         "notes of a wallet": shapes.MAX_WALLET_NOTES,
         "life of a request": shapes.REQUEST_LIFE_MS,
+        "delay of a rule": shapes.MAX_DELAY_MS,
         "proofs of one `authenticate`": frames.MAX_PROOFS,
     }
     assert told["grace of a request"] == f"{shapes.MIN_GRACE_MS}…{shapes.MAX_GRACE_MS:,}"

@@ -230,6 +230,7 @@ def test_a_body_comes_to_its_messages(one: Any) -> None:
 
 @each("roster", "quorum_rules")
 def test_a_rule_is_judged(one: Any) -> None:
-    consent = Consent(one["requester"], dict.fromkeys(one["approved"], 10), frozenset(one["rejected"]))
+    heard = {int(slot): at for slot, at in one.get("heard", {}).items()}
+    consent = Consent(one["requester"], dict.fromkeys(one["approved"], 10), frozenset(one["rejected"]), heard)
     rule = Rule(**one["rule"] | ({"of": tuple(one["rule"]["of"])} if "of" in one["rule"] else {}))
     assert policy.evaluate(rule, one["slot"], frozenset(one["key_list"]), consent, 5).value == one["verdict"]

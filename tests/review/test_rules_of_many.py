@@ -22,7 +22,7 @@ TIMES = st.integers(0, 20)
 @st.composite
 def rules(draw: st.DrawFn) -> Rule:
     """Any rule that contradicts itself in nothing."""
-    times = {name: draw(st.none() | TIMES) for name in ("not_before", "not_after")}
+    times = {name: draw(st.none() | TIMES) for name in ("delay_ms", "not_before", "not_after")}
     kind = draw(st.sampled_from(["none", "self", "quorum"]))
     if kind != "quorum":
         return Rule(approval=kind, **times)  # type: ignore[arg-type]
@@ -30,7 +30,9 @@ def rules(draw: st.DrawFn) -> Rule:
     return Rule(approval="quorum", threshold=draw(st.integers(1, len(of))), of=of, **times)
 
 
-CONSENTS = st.builds(Consent, SLOTS, st.dictionaries(SLOTS, TIMES), st.frozensets(SLOTS))
+CONSENTS = st.builds(
+    Consent, SLOTS, st.dictionaries(SLOTS, TIMES), st.frozensets(SLOTS), heard=st.dictionaries(SLOTS, TIMES)
+)
 
 
 def voters(rule: Rule, slot: int, consent: Consent) -> tuple[tuple[int, ...], int]:
@@ -45,11 +47,15 @@ def one_by_one(rule: Rule, slot: int, key_list: frozenset[int], consent: Consent
     who, needed = voters(rule, slot, consent)
     who = tuple(voter for voter in who if voter in key_list)
     hopeless = consent.requester not in key_list or consent.requester in consent.rejected
-    late = rule.not_after is not None and at > rule.not_after
+    hopeless |= rule.delay_ms is not None and rule.approval == "none" and slot in consent.rejected
+    begun = rule.delay_ms is None or slot in consent.heard
+    over = consent.heard.get(slot, 0) + rule.delay_ms if rule.delay_ms is not None else 0
+    late = rule.not_after is not None and (at > rule.not_after or (begun and over > rule.not_after))
     if hopeless or late or len([voter for voter in who if voter not in consent.rejected]) < needed:
         return Verdict.HOPELESS
     met = len([voter for voter in who if consent.counts(voter, at)]) >= needed
-    return Verdict.MET if met and not (rule.not_before is not None and at < rule.not_before) else Verdict.WAITING
+    early = not begun or at < over or (rule.not_before is not None and at < rule.not_before)
+    return Verdict.MET if met and not early else Verdict.WAITING
 
 
 @given(rules(), SLOTS, SETS, CONSENTS, TIMES)

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from keymeld_protocol.frames import PEER_FRAME_BYTES, notification, record_frame, statement_json
+from keymeld_protocol.records import Record
 from keymeld_protocol.shapes import MAX_ATTEMPTS, REQUEST_LIFE_MS
-from keymeld_server.config import PREFIX, Config, is_endpoint, is_origin, load
+from keymeld_protocol.values import Epoch, Hash
+from keymeld_server.config import FRAME_BYTES_MAX, PREFIX, Config, is_endpoint, is_origin, load
 from keymeld_server.settings import BadSetting
+from tests.support.phases import asked
 
 
 def test_a_start_without_anything_is_local_and_beside_itself() -> None:
@@ -67,6 +71,16 @@ def test_peers_are_told_the_limits_they_can_meet() -> None:
     assert (limits["attempts_max"], limits["request_life_ms"]) == (MAX_ATTEMPTS, REQUEST_LIFE_MS)
     assert limits["frame_bytes"] == 1_048_576
     assert "connections_max" not in limits and "listen_port" not in limits
+
+
+def test_no_frame_is_taken_that_peers_would_not_take_as_a_record() -> None:
+    assert load(["--frame-bytes", str(FRAME_BYTES_MAX)], {}).frame_bytes == FRAME_BYTES_MAX
+    with pytest.raises(BadSetting, match=f"frame_bytes: must be 65536…{FRAME_BYTES_MAX}"):
+        load(["--frame-bytes", str(FRAME_BYTES_MAX + 1)], {})
+    statement = asked().records[0].statement
+    record = Record(Epoch(bytes(16)), 2**53 - 1, 2**53 - 1, Hash(bytes(32)), statement)
+    submitted = notification("submit", {"statement": statement_json(statement.wire)})
+    assert FRAME_BYTES_MAX + len(record_frame(statement.id, record)) - len(submitted) <= PEER_FRAME_BYTES
 
 
 # Origins --------------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from keymeld_protocol.payloads import (
     SigningConfirm,
     SigningContribute,
     SigningExpired,
+    SigningHeard,
     SigningOpened,
     SigningRefuse,
     SigningReject,
@@ -199,6 +200,10 @@ class Signing(Stream):
     def cancel(self, slot: int = 0) -> Statement:
         """The requester takes it back."""
         return self.said(self.keygen.auth(slot), SigningCancel)
+
+    def hears(self, who: SigningKey, at: int = NOON) -> Statement:
+        """An enclave with a delay has verified the request, at its own time ``at`` (ms)."""
+        return self.said(who, SigningHeard, at=at)
 
     def opening(self, by: SigningKey = COORDINATOR, **fields: Any) -> Statement:
         """``attempt.opened``, as the log allows it now."""

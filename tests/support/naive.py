@@ -1,7 +1,7 @@
 """May this enclave sign?  Answered from the raw log, by somebody who shares no code with the machines or the policy.
 
     keygen's records  ─▶ who sits where, sealed to whom          (json, a loop, nothing else)
-    signing's records ─▶ who asked, who said yes until when, who said no
+    signing's records ─▶ who asked, who said yes until when, who said no, which enclave heard it when
     rules as the test sealed them, key lists as the test opened them ─▶ a reason why not, or None
 
 Slow and plain on purpose: it is read once, and then every signature of every test is held against it.
@@ -96,6 +96,7 @@ class Votes:
     expires_at: int
     until: dict[int, int] = field(default_factory=dict)
     rejected: set[int] = field(default_factory=set)
+    heard: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, signing: Sequence[Record], seats: Seats) -> Votes:
@@ -112,6 +113,8 @@ class Votes:
                 votes.until[slot] = min(said.get("until") or votes.expires_at, votes.expires_at)
             elif slot is not None and said["kind"] == "signing.reject":
                 votes.rejected.add(slot)
+            elif said["kind"] == "signing.heard":
+                votes.heard.setdefault(said["by"], said["at"])
         return votes
 
     def yes(self, slot: int, now: int) -> bool:
@@ -136,7 +139,12 @@ def why_not(
         return "the request has expired"
     for key_list in key_lists:
         for slot in key_list:
-            if seats.enclave[slot] == enclave and (why := _rule(rules[seats.join[slot]], slot, key_list, votes, now)):
+            if seats.enclave[slot] != enclave:
+                continue
+            rule = rules[seats.join[slot]]
+            if why := _rule(rule, slot, key_list, votes, now) or _delay(
+                rule, slot, votes, votes.heard.get(enclave), now
+            ):
                 return f"slot {slot}: {why}"
     return None
 
@@ -156,3 +164,12 @@ def _rule(rule: Rule, slot: int, key_list: tuple[int, ...], votes: Votes, now: i
         if sum(voter in key_list and votes.yes(voter, now) for voter in rule.of) < rule.threshold:
             return "the quorum is not reached"
     return None
+
+
+def _delay(rule: Rule, slot: int, votes: Votes, heard: int | None, now: int) -> str | None:
+    """Why a delay stands in the way, which began when this enclave says that it ``heard`` the request (ms)."""
+    if rule.delay_ms is None:
+        return None
+    if heard is None or now < heard + rule.delay_ms:
+        return "its delay is not over"
+    return "its participant has said no in time" if rule.approval == "none" and slot in votes.rejected else None

@@ -27,6 +27,9 @@ from tests.support.machines import (
 )
 
 SELF = Rule(approval="self")
+DELAY = 60_000
+"""A minute (ms)."""
+DELAYED = Rule(approval="none", delay_ms=DELAY)
 
 
 def quorum(threshold: int, *of: int) -> Rule:

@@ -24,7 +24,7 @@ from keymeld_protocol.errors import Blamed, Fork
 from keymeld_protocol.frames import WireRecord
 from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.musig_secret import Secnonce
-from keymeld_protocol.payloads import CustodyAccept, SigningConfirm, SigningContribute
+from keymeld_protocol.payloads import CustodyAccept, SigningConfirm, SigningContribute, SigningHeard
 from keymeld_protocol.records import Record, first_hash, sign_head
 from keymeld_protocol.replay import Replay, State
 from keymeld_protocol.roster import read_roster
@@ -115,11 +115,13 @@ class Watched(World):
     # What an enclave says
 
     def judge(self, enclave: Enclave, statement: Statement) -> None:
-        """What is accepted was sealed well; what is contributed, or confirmed, is allowed and holds."""
+        """What is accepted was sealed well, delays begin now, and what is contributed or confirmed is allowed."""
         said: Any = statement.payload
         heard = enclave.agent.hearing.streams[said.stream]
         if isinstance(said, CustodyAccept):
             assert said.join.hex() not in self.flawed, f"{enclave.name} takes an envelope that does not hold"
+        elif isinstance(said, SigningHeard):
+            assert said.at == self.now + enclave.skew, f"{enclave.name} dates its word by another clock"
         elif isinstance(said, SigningContribute):
             self._judge_contribution(enclave, heard, statement)
         elif isinstance(said, SigningConfirm):

@@ -88,6 +88,7 @@ def _rules(every: Mapping[str, Statement]) -> list[Case]:
     over = contribute.partition('"over":"')[2][:64]
     nameless = contribute.replace(f'"over":"{over}",', "")
     none = '"rule":{"approval":"none"}'
+    shut = '"rule":{"approval":"none","not_before":2,"not_after":1}'
     return [
         ("no slots", create.replace(invites, ""), "bad_field", "slots"),
         ("an invite key twice", create.replace(invites, f"{first},{first}"), "bad_field", "slots"),
@@ -108,6 +109,9 @@ def _rules(every: Mapping[str, Statement]) -> list[Case]:
          "rule.threshold"),
         ("a quorum that falls", join.replace(none, '"rule":{"approval":"quorum","threshold":1,"of":[1,0]}'),
          "bad_field", "rule.of"),
+        ("a window that closes before it opens", join.replace(none, shut), "bad_field", "rule.not_before"),
+        ("a delay that outlives every request", join.replace(none, '"rule":{"approval":"none","delay_ms":518400001}'),
+         "bad_field", "rule.delay_ms"),
         ("a rule that nobody knows", join.replace(none, '"rule":{"approval":"none","veto":true}'), "bad_field",
          "rule.veto"),
         ("by is also the enclave", join.replace(enclave, every["keygen.join"].payload.by.hex()), "bad_field", "by"),

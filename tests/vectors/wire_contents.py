@@ -203,7 +203,10 @@ def _planned(number: int) -> dict[str, Any]:
 
 
 def _rules() -> list[dict[str, Any]]:
-    """Who counts: a rule of a slot, the key list, who asked and who said what; met, waiting or hopeless."""
+    """Who counts: a rule of a slot, the key list, who asked and who said what; met, waiting or hopeless.
+
+    At time 5; every yes ends at 10.  ``heard``: when the delay of a slot began.
+    """
     quorum = {"approval": "quorum", "threshold": 2, "of": [0, 1, 2]}
     none, own = {"approval": "none"}, {"approval": "self"}
     cases: list[tuple[str, dict[str, Any], int, list[int], int, list[int], list[int], str]] = [
@@ -220,5 +223,22 @@ def _rules() -> list[dict[str, Any]]:
         ("quorum: too many said no", quorum, 2, [0, 1, 2], 0, [0], [1, 2], "hopeless"),
         ("quorum: slots outside the key list do not count", quorum, 0, [0], 0, [0, 1, 2], [], "hopeless"),
     ]
+    late = {"approval": "none", "delay_ms": 3}
+    timed: list[tuple[str, dict[str, Any], dict[str, int], list[int], str]] = [
+        ("a delay that has not begun", late, {}, [], "waiting"),
+        ("a delay that is not over", late, {"2": 3}, [], "waiting"),
+        ("a delay that is over", late, {"2": 2}, [], "met"),
+        ("another slot's delay", late, {"1": 2}, [], "waiting"),
+        ("none with a delay: the slot's own no", late, {"2": 2}, [2], "hopeless"),
+        ("none with a delay: another slot's no", late, {"2": 2}, [1], "met"),
+        ("a delay that outlives its window", late | {"not_after": 6}, {"2": 4}, [], "hopeless"),
+        ("a window that opens after the delay", late | {"not_before": 6}, {"2": 1}, [], "waiting"),
+        ("self with a delay: over, and not said", late | {"approval": "self"}, {"2": 2}, [], "waiting"),
+    ]
     names = ("rule", "slot", "key_list", "requester", "approved", "rejected", "verdict")
-    return [commented(why, **dict(zip(names, rest, strict=True))) for why, *rest in cases]
+    said = [commented(why, **dict(zip(names, rest, strict=True))) for why, *rest in cases]
+    return said + [
+        commented(why, rule=rule, slot=2, key_list=[0, 1, 2], requester=0, approved=[0], heard=heard, rejected=no,
+                  verdict=verdict)
+        for why, rule, heard, no, verdict in timed
+    ]  # fmt: skip

@@ -46,6 +46,7 @@ slots = st.integers(0, 2)
 rules = st.sampled_from([
     NONE, SELF, quorum(1, 0, 1), quorum(2, 0, 1, 2), quorum(1, 2), Rule(approval="none", not_before=NOON + 2 * SECOND),
     Rule(approval="self", not_after=NOON + 2 * MINUTE), Rule(approval="none", delay_ms=SECOND),
+    Rule(approval="self", delay_ms=MINUTE),
 ])  # fmt: skip
 limits = st.sampled_from([None, None, 1, 2 * SECOND, HOUR])
 """For how long (ms) a yes counts."""
@@ -176,7 +177,7 @@ class Sessions(RuleBasedStateMachine):
         spoil(draft, flaw)
         statement = draft.statement()
         self.world.rules[statement.id.hex()] = draft.sealed_rule
-        if flaw is not None or approval.delay_ms is not None:
+        if flaw is not None:
             self.world.flawed.add(statement.id.hex())
         return member.submit(statement)
 

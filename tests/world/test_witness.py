@@ -69,6 +69,12 @@ def test_a_yes_that_has_run_out_does_not_count(sessions: Sessions, monkeypatch: 
     caught(sessions, "its participant has not approved")
 
 
+def test_a_delay_that_is_not_over_is_seen(sessions: Sessions, monkeypatch: Spoil) -> None:
+    monkeypatch.setattr(policy, "ripe_at", lambda rule, slot, consent: 0)
+    asked(sessions, Rule(approval="none", delay_ms=MINUTE))
+    caught(sessions, "its delay is not over")
+
+
 def test_a_yes_that_was_taken_back_does_not_count(sessions: Sessions, monkeypatch: Spoil) -> None:
     def whatever_followed(self: Consent, slot: int, at: int) -> bool:
         return self.approvals.get(slot, -1) > at

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+from msgspec import structs
 
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.keygen import Phase
@@ -27,11 +28,13 @@ from ..client import Client
 from ..errors import KeygenEnded
 from ..joining import Allow
 from ..keygens import Keygen
+from ..ledger import now_ms
 from ..link import origin_of
+from ..telling import moment
 from ..wallet import Wallet
 from . import words
 from .app import SHORT, App
-from .arguments import KEY, LABEL, RULE, SECRET
+from .arguments import DELAY, KEY, LABEL, RULE, SECRET, WHEN
 from .reading import names_of
 from .screen import Line, table
 from .verbs import Verb
@@ -69,6 +72,7 @@ class Offer:
     examples="""
     keymeld join keymeld:keymeld.example#AQ… --trust-enclave 3f9a…      your approval is needed for each signature
     keymeld join keymeld:… --approve 2of3 --label Alice                 two of slots 0, 1, 2 approve
+    keymeld join keymeld:… --approve none --delay 24h                   a day to say no
     keymeld join - < ticket.txt                                         the ticket stays out of the shell's history
     keymeld join keymeld:… --key key.hex                                a key that you have already, from a file
     """,
@@ -89,6 +93,9 @@ class Offer:
     show_default=True,
     help="Whose yes your key waits for: none, self, 2of3, or 2of3:0,2,4.",
 )
+@click.option("--delay", type=DELAY, help="Your key signs so long after its enclave heard the request (at most 6d).")
+@click.option("--not-before", type=WHEN, help="Your key signs nothing before this time, in UTC.")
+@click.option("--not-after", type=WHEN, help="Your key signs nothing after this time, in UTC, for good.")
 @click.option("--enclave", type=KEY, help="Seal to this one of the enclaves you trust.")
 @click.option("--slot", type=click.IntRange(0, 999), help="With an open ticket: this slot.")
 @click.option("--label", type=LABEL, default="", help="Your name; members see it, the coordinator does not.")
@@ -103,7 +110,8 @@ class Offer:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def join(app: App, /, ticket: str, slot: int | None, yes: bool, alone: str | None, accept_opaque_tweak: bool,
-         key: str | None, **wish: Any) -> None:  # fmt: skip
+         rule: Rule, delay: int | None, not_before: int | None, not_after: int | None, key: str | None,
+         **wish: Any) -> None:  # fmt: skip
     """Take part with a TICKET: make a key and seal it.
 
     TICKET is a text, a link, or - to read it from standard input.
@@ -118,7 +126,10 @@ def join(app: App, /, ticket: str, slot: int | None, yes: bool, alone: str | Non
     if app.server is not None and app.server != origin_of(read.url):
         raise click.UsageError(f"this ticket is for {origin_of(read.url)}, not for {app.server}: leave --server out")
     allow = Allow(alone is not None, alone == "blind", accept_opaque_tweak)
-    wished = Wish(ticket=read, slot=read.slot if slot is None else slot, allow=allow, key=brought, **wish)
+    wished = Wish(
+        ticket=read, slot=read.slot if slot is None else slot, allow=allow, key=brought,
+        rule=_timed(rule, delay, not_before, not_after), **wish,
+    )  # fmt: skip
     with app.wallet(create=True) as wallet:
         offer = asyncio.run(_look(app, wallet, wished))
         if not offer.seated and not app.screen.ask(
@@ -165,7 +176,7 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey |
     names = names_of(client, keygen.id)
     taken = [names.slot(i) for i, seat in enumerate(state.seats) if seat is not None]
     brought = () if wish.key is None else (wish.key,)
-    until = words.moment(state.create.expires_at)
+    until = moment(state.create.expires_at)
     rows = [
         ("Session", f"{keygen.id.hex()[:SHORT]}  {printable(terms.label) or '(no label)'}"),
         ("Network", terms.network),
@@ -174,6 +185,7 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey |
         *(("Yours", f"{key.point.hex()}: whoever has a copy of this key signs without any rule") for key in brought),
         ("Key", f"sealed to enclave {enclave.hex()}" if enclave else "stays on this device, which cannot sign yet"),
         ("Rule", words.rule_explained(wish.rule)),
+        *(("Time", line) for line in words.times_explained(wish.rule)),
         *(("Also", line) for line in words.allowed(wish.allow)),
         *(("Script", line) for line in words.scripts(terms)),
     ]
@@ -184,6 +196,20 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey |
     if enclave is not None:
         lines.append("The rule is sealed with the key: it cannot be tightened or taken back afterwards.")
     return Offer(keygen.id, slot, seated, enclave, tuple(lines))
+
+
+def _timed(rule: Rule, delay: int | None, not_before: int | None, not_after: int | None) -> Rule:
+    """The rule with its times.
+
+    Raises:
+        click.UsageError: they contradict each other.
+    """
+    timed = structs.replace(rule, delay_ms=delay, not_before=not_before, not_after=not_after)
+    if not_before is not None and not_after is not None and not_before > not_after:
+        raise click.UsageError("--not-before must not lie after --not-after")
+    if not_after is not None and not_after <= now_ms():
+        raise click.UsageError(f"--not-after {moment(not_after)} has passed: your key would never sign")
+    return timed
 
 
 def _ticket(text: str) -> Ticket:

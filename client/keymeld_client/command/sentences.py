@@ -39,8 +39,9 @@ from keymeld_protocol.payloads import (
 from keymeld_protocol.records import Record
 from keymeld_protocol.wording import counted, slots_told
 
+from ..telling import moment
 from .names import Names
-from .words import moment, rule_told
+from .words import rule_told
 
 STEPS: Final = {
     "nonces": "sends nonces",

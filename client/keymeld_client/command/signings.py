@@ -24,7 +24,7 @@ from ..keygens import Keygen
 from ..ledger import now_ms
 from ..results import ItemError
 from ..signings import Signing
-from ..telling import BLIND, told_kind
+from ..telling import BLIND, moment, told_kind
 from . import words
 from .app import SHORT, App
 from .arguments import MEMO, MESSAGE, PSBT, SPAN, SPENT, TRANSACTION
@@ -78,13 +78,15 @@ Told = tuple[list[Line], dict[str, Any]]
 @click.option("--subset", type=click.IntRange(0, 199), help="Sign with this subset's key.")
 @click.option("--memo", type=MEMO, default="", help="Why; members see it, the coordinator does not.")
 @click.option(
-    "--expires", type=SPAN, default="24h", show_default=True, help="How long approvals may take (at most 7d)."
+    "--expires",
+    type=SPAN,
+    help="How long approvals may take (at most 7d).  [default: 24h, and so much longer as delays take]",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None]],
             psbts: Sequence[bytes], messages: Sequence[Message], ecdsa: Sequence[Message], subset: int | None,
-            memo: str, expires: int, yes: bool) -> None:  # fmt: skip
+            memo: str, expires: int | None, yes: bool) -> None:  # fmt: skip
     """Ask the members of a SESSION for signatures.
 
     What would be signed is computed and shown here first.  A request is also your own approval.  With --quiet only the
@@ -195,6 +197,7 @@ def tell_signing(app: App, signing: Signing) -> Told:
         "holdouts": list(state.holdouts()),
         "awaits_me": signing.awaits_me(),
         "expires_at": state.request.expires_at,
+        "ripe_at": state.ripe_at(),
     }
 
 
@@ -291,7 +294,7 @@ def _said_before(found: Signing, verb: str) -> str:
             raise _Over("you have rejected this signing, for good")
         return f"You have rejected signing {found.id.hex()[:SHORT]} already"
     if verb == "Approve" and left and all(consent.counts(slot, now_ms()) for slot in left):
-        until = words.moment(min(consent.approvals[slot] for slot in left))
+        until = moment(min(consent.approvals[slot] for slot in left))
         return f"You have approved signing {found.id.hex()[:SHORT]} already, until {until}"
     return ""
 

@@ -21,14 +21,16 @@ from keymeld_protocol.keygen import Phase as KeygenPhase
 from keymeld_protocol.payloads import SigningOpened
 from keymeld_protocol.printable import printable
 from keymeld_protocol.records import Record
-from keymeld_protocol.signing import Phase
-from keymeld_protocol.values import Id
+from keymeld_protocol.signing import Phase, SigningState
+from keymeld_protocol.values import Id, XOnlyKey
 
 from ..client import Client
 from ..errors import ReadOnly, WalletError
 from ..keygens import Keygen
+from ..ledger import now_ms
 from ..signings import Signing
 from ..status import Bell
+from ..telling import moment
 from .app import SHORT, trouble
 from .names import Names
 from .reading import detail_of, names_of
@@ -125,12 +127,7 @@ class Watch:
         """Who is waited for, in words; "" if nobody is."""
         if isinstance(handle, Keygen):
             return missing_in_keygen(handle.state, self.names(handle.id))
-        state = handle.state
-        names, holdouts = self.names(state.request.keygen), state.holdouts()
-        rules = [join.rule for join in state.keygen.joins]
-        if len(holdouts) > 1 and state.phase == Phase.APPROVING and any(r.approval == "quorum" for r in rules):
-            return f"waiting for approvals from among {names.all(holdouts)}"
-        return f"waiting for {_WANTED[state.phase.value]}{names.all(holdouts)}" if holdouts else ""
+        return missing_in_signing(handle.state, self.names(handle.state.request.keygen), now_ms())
 
     # A terminal's status line -----------------------------------------------------------------------------------
 
@@ -176,6 +173,32 @@ class Watch:
 
 _WANTED: Final = {"approving": "the approval of ", "nonces": "nonces for ", "psigs": "partial signatures for "}
 """What a signing waits for, by phase; other phases wait for nobody."""
+
+
+def missing_in_signing(state: SigningState, names: Names, now: int) -> str:
+    """Whose approval or contribution a signing waits for, and at ``now`` (ms) until when."""
+    holdouts, rules = state.holdouts(), [join.rule for join in state.keygen.joins]
+    people = f"waiting for {_WANTED[state.phase.value]}{names.all(holdouts)}" if holdouts else ""
+    if len(holdouts) > 1 and state.phase == Phase.APPROVING and any(r.approval == "quorum" for r in rules):
+        people = f"waiting for approvals from among {names.all(holdouts)}"
+    return "; ".join(filter(None, (people, waits_told(state, names, now))))
+
+
+def waits_told(state: SigningState, names: Names, now: int) -> str:
+    """Until when (ms) rules make a signing wait, whoever has approved; "" if they do not at ``now``."""
+    if state.phase != Phase.APPROVING:
+        return ""
+    begun = {slot: time for slot, time in state.ripe_at().items() if time is not None and time > now}
+    waits = [f"for {names.who(key)} to begin a delay" for key in _beginners(state)]
+    if begun:
+        waits.append(f"until {moment(max(begun.values()))}, as the rule of {names.all(tuple(begun))} wants it")
+    return f"waiting {', and '.join(waits)}" if waits else ""
+
+
+def _beginners(state: SigningState) -> list[XOnlyKey]:
+    """The enclaves whose delays have not begun: they are away, or have not said so yet."""
+    homes = (state.keygen.joins[slot].enclave for slot in state.unheard())
+    return list(dict.fromkeys(key for key in homes if key is not None))
 
 
 def missing_in_keygen(state: KeygenState, names: Names) -> str:

@@ -1,7 +1,8 @@
 """What a person types on the command line, and the values that it means; and rules back in words.
 
     self · none · 2of3 · 2of3:0,2,4        Rule            2d · 90m · 1h30m     milliseconds
-    10000 · 10000sat · 0.0001btc           satoshi         file or hex          bytes of a transaction
+    2026-12-01 · '2026-12-01 14:00'        ms, UTC         file or hex          bytes of a transaction
+    10000 · 10000sat · 0.0001btc           satoshi
 
 Every function raises ValueError with a sentence that says what would be right; `Words` makes click print it.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from keymeld_protocol.contents import Terms
 from keymeld_protocol.errors import InvalidCrypto, WireError
 from keymeld_protocol.psbt import MAX_PSBT
 from keymeld_protocol.secp256k1 import Secret, wipe
-from keymeld_protocol.shapes import Rule
+from keymeld_protocol.shapes import MAX_DELAY_MS, Rule
 from keymeld_protocol.tweaks import told_leaf
 from keymeld_protocol.values import Message, XOnlyKey
 from keymeld_protocol.wording import slots_told
@@ -30,9 +31,12 @@ from keymeld_protocol.wording import slots_told
 from ..errors import WalletError
 from ..files import read_private
 from ..joining import Allow
+from ..telling import moment
+from ..telling import span as span_told
 
 _QUORUM: Final = re.compile(r"([0-9]{1,4})of([0-9]{1,4})(?::([0-9,]+))?", re.ASCII)
 _SPAN: Final = re.compile(r"(?:[0-9]{1,9}(?:ms|s|m|h|d|w))+", re.ASCII)
+_WHEN: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[ T]([0-9]{2}:[0-9]{2})(?:Z| ?UTC)?)?", re.ASCII)
 _UNITS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _KEY_BYTES: Final = 128
 _FILE_BYTES: Final = 1024 * 1024
@@ -82,7 +86,12 @@ def rule(text: str) -> Rule:
 
 
 def rule_told(rule: Rule) -> str:
-    """Say a rule as a few words: whose yes the key waits for."""
+    """Say a rule as a few words: whose yes the key waits for, and what else."""
+    return ", ".join([_yes_told(rule), *_times_told(rule)])
+
+
+def _yes_told(rule: Rule) -> str:
+    """Whose yes the key waits for."""
     match rule.approval:
         case "none":
             return "any member's request is enough"
@@ -90,6 +99,15 @@ def rule_told(rule: Rule) -> str:
             return "own approval"
         case _:
             return f"approval by {rule.threshold} of {slots_told(rule.of or ())}"
+
+
+def _times_told(rule: Rule) -> list[str]:
+    """What time must do."""
+    return [
+        *([f"{span_told(rule.delay_ms)} after it was heard"] if rule.delay_ms is not None else []),
+        *([f"not before {moment(rule.not_before)}"] if rule.not_before is not None else []),
+        *([f"not after {moment(rule.not_after)}"] if rule.not_after is not None else []),
+    ]
 
 
 def rule_explained(rule: Rule) -> str:
@@ -100,8 +118,21 @@ def rule_explained(rule: Rule) -> str:
         case "self":
             return "self: your key signs nothing that you have not approved."
         case _:
-            told = rule_told(rule).removeprefix("approval by ")
+            told = _yes_told(rule).removeprefix("approval by ")
             return f"{rule_short(rule)}: your key signs what {told} approve, with or without you."
+
+
+def times_explained(rule: Rule) -> list[str]:
+    """Say when a key signs, a line each."""
+    lines = []
+    if rule.delay_ms is not None:
+        no = "your no (keymeld reject) stops it until then" if rule.approval == "none" else "a no counts until then"
+        lines.append(f"signs {span_told(rule.delay_ms)} after its enclave heard the request, no sooner; {no}")
+    if rule.not_before is not None:
+        lines.append(f"signs nothing before {moment(rule.not_before)}")
+    if rule.not_after is not None:
+        lines.append(f"signs nothing after {moment(rule.not_after)}, for good: coins left here then are lost")
+    return lines
 
 
 def rule_short(rule: Rule) -> str:
@@ -123,6 +154,34 @@ def span(text: str) -> int:
     if not 0 < total < 2**53:
         raise ValueError("must be longer than nothing and shorter than forever")
     return total
+
+
+def delay(text: str) -> int:
+    """Read a delay, in milliseconds: a time span of at most 6 days.
+
+    Raises:
+        ValueError: it is longer, or no time span.
+    """
+    ms = span(text)
+    if ms > MAX_DELAY_MS:
+        raise ValueError(f"at most {span_told(MAX_DELAY_MS)}: a request lives for a week")
+    return ms
+
+
+def when(text: str) -> int:
+    """Read a time in UTC such as ``2026-12-01`` (its first minute) or ``2026-12-01 14:00``, in ms since the Unix epoch.
+
+    Raises:
+        ValueError: none of these, or no day of the calendar.
+    """
+    found = _WHEN.fullmatch(text)
+    if found is None:
+        raise ValueError("use a day such as 2026-12-01 (from its first minute) or '2026-12-01 14:00', in UTC")
+    try:
+        parsed = datetime.fromisoformat(f"{found[1]}T{found[2] or '00:00'}+00:00")
+        return int(parsed.timestamp()) * 1000
+    except ValueError:
+        raise ValueError("no calendar holds this day and time") from None
 
 
 def amount(text: str) -> int:
@@ -255,14 +314,6 @@ def inputs_of(raw: bytes) -> int:
     """How many inputs a serialized transaction announces; 0 for what is too short to be one."""
     first = raw[4] if len(raw) > 4 else 0
     return int.from_bytes(raw[5:7], "little") if first == 0xFD else first if first < 0xFD else 0
-
-
-def moment(at: int, form: str = "%Y-%m-%d %H:%M UTC") -> str:
-    """A time (ms since the Unix epoch), in UTC; a stranger's impossible one is shown as its number."""
-    try:
-        return datetime.fromtimestamp(at / 1000, UTC).strftime(form)
-    except (ValueError, OverflowError, OSError):
-        return f"{at} ms"
 
 
 def allowed(allow: Allow) -> list[str]:

@@ -1,8 +1,9 @@
 """command/watching.py: whoever is waited for is named, and with what."""
 
 from keymeld_client.command.names import Names
-from keymeld_client.command.watching import missing_in_keygen
-from tests.support.machines import HOUR, NOON, VAULT, Keygen
+from keymeld_client.command.watching import missing_in_keygen, missing_in_signing
+from tests.support.machines import HOUR, NONE, NOON, TOWER, VAULT, Keygen, Signing
+from tests.support.phases import DELAY, DELAYED, SELF, asked
 
 ENCLAVE = f"enclave {VAULT.key.hex()[:6]}"
 
@@ -38,3 +39,29 @@ def test_an_expired_keygen_waits_for_nobody() -> None:
     stream.hear(stream.device(0))
     stream.hear(stream.expired(), at=NOON + HOUR)
     assert missing(stream) == "missing: slot 1"
+
+
+def awaited(stream: Signing, now: int = NOON) -> str:
+    """What is said of a signing in which nobody has a label."""
+    return missing_in_signing(stream.state, Names.of(stream.state.keygen), now)
+
+
+def test_a_delay_waits_for_its_enclave_and_then_for_its_time_and_blames_nobody() -> None:
+    stream = asked(NONE, NONE, DELAYED)
+    assert awaited(stream) == f"waiting for enclave {TOWER.key.hex()[:6]} to begin a delay"
+    stream.hear(stream.hears(TOWER))
+    assert awaited(stream) == "waiting until 2023-11-14 22:14 UTC, as the rule of slot 2 wants it"
+    assert awaited(stream, NOON + DELAY) == ""
+
+
+def test_who_has_not_approved_is_named_beside_a_delay() -> None:
+    stream = asked(NONE, SELF, DELAYED)
+    stream.hear(stream.hears(TOWER))
+    assert awaited(stream).startswith("waiting for the approval of slot 1; waiting until 2023-11-14")
+
+
+def test_an_attempt_under_way_waits_for_no_clock() -> None:
+    stream = asked(NONE, NONE, DELAYED)
+    stream.hear(stream.hears(TOWER))
+    stream.hear(stream.opening(), at=NOON + DELAY)
+    assert awaited(stream) == "waiting for nonces for slot 2"

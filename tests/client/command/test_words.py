@@ -6,7 +6,7 @@ import pytest
 
 from keymeld_client.command import words
 from keymeld_protocol.body import MAX_MONEY
-from keymeld_protocol.shapes import Rule
+from keymeld_protocol.shapes import MAX_DELAY_MS, Rule
 
 QUORUM = Rule(approval="quorum", threshold=2, of=(0, 2, 4))
 
@@ -116,9 +116,39 @@ def test_a_transaction_announces_its_inputs() -> None:
     assert words.inputs_of(b"") == 0
 
 
-def test_an_impossible_time_of_a_stranger_is_a_number() -> None:
-    assert words.moment(0) == "1970-01-01 00:00 UTC"
-    assert words.moment(2**53 - 1) == "9007199254740991 ms"
+@pytest.mark.parametrize("text", ["2023-11-14", "2023-11-14 00:00", "2023-11-14T00:00Z", "2023-11-14 00:00 UTC"])
+def test_a_time_is_read_in_utc_and_a_day_means_its_first_minute(text: str) -> None:
+    assert words.when(text) == 1_699_920_000_000
+
+
+@pytest.mark.parametrize("text", ["", "tomorrow", "2023-11-31", "2023-11-14 24:01", "14.11.2023", "1699920000", "2d"])
+def test_a_time_that_could_be_misread_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"2026-12-01|calendar"):
+        words.when(text)
+
+
+def test_a_delay_is_a_span_of_at_most_six_days() -> None:
+    assert words.delay("24h") == 86_400_000 and words.delay("6d") == MAX_DELAY_MS
+    with pytest.raises(ValueError, match="at most 6d"):
+        words.delay("7d")
+
+
+TIMED = Rule(approval="none", delay_ms=5_400_000, not_before=0, not_after=86_400_000)
+
+
+def test_a_rule_with_times_is_told_with_them() -> None:
+    assert words.rule_told(TIMED) == (
+        "any member's request is enough, 1h30m after it was heard, not before 1970-01-01 00:00 UTC, "
+        "not after 1970-01-02 00:00 UTC"
+    )
+
+
+def test_the_times_of_a_rule_are_explained_before_they_are_sealed() -> None:
+    delay, before, after = words.times_explained(TIMED)
+    assert "1h30m after its enclave heard the request" in delay and "your no (keymeld reject) stops it" in delay
+    assert before.endswith("before 1970-01-01 00:00 UTC") and "for good" in after
+    assert "a no counts until then" in words.times_explained(Rule(approval="self", delay_ms=1))[0]
+    assert words.times_explained(QUORUM) == []
 
 
 def test_a_key_in_either_case_is_read_and_anything_else_refused() -> None:
