@@ -4,24 +4,38 @@ It verifies every record it hears, recomputes whatever it can instead of believi
 it stood when the connection was lost.
 """
 
+from keymeld_protocol.body import Adaptor
 from keymeld_protocol.shapes import Rule
 from keymeld_protocol.ticket import Ticket
 
 from .client import Client, connect
-from .errors import JoinRefused, KeygenEnded, NotConnected, NotTrusted, ReadOnly, SigningEnded, WalletError
+from .errors import (
+    JoinRefused,
+    KeygenEnded,
+    NeedsSecret,
+    NotConnected,
+    NotTrusted,
+    ReadOnly,
+    SigningEnded,
+    WalletError,
+)
 from .keygens import Keygen
+from .presigned import Presigned
 from .signings import Signing
 from .status import Status
 from .trust import Trust
 from .wallet import Wallet
 
 __all__ = [
+    "Adaptor",
     "Client",
     "JoinRefused",
     "Keygen",
     "KeygenEnded",
+    "NeedsSecret",
     "NotConnected",
     "NotTrusted",
+    "Presigned",
     "ReadOnly",
     "Rule",
     "Signing",

@@ -10,8 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from msgspec.structs import replace
+
 from keymeld_protocol import contents
-from keymeld_protocol.body import Asked, Body, RawTransaction, SignEcdsa, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.body import (
+    Adaptor,
+    Asked,
+    Body,
+    RawTransaction,
+    SignEcdsa,
+    SignInput,
+    SignMessage,
+    Spent,
+    Transaction,
+)
 from keymeld_protocol.contents import Script
 from keymeld_protocol.errors import Reason, Refused, bad_field
 from keymeld_protocol.payloads import SigningRequest
@@ -34,16 +46,17 @@ Unsigned: TypeAlias = tuple[bytes, Sequence[tuple[int, bytes]]]
 
 def make_body(
     roster: Roster, transactions: Sequence[Unsigned], messages: Sequence[bytes], memo: str, subset: int | None,
-    psbts: Sequence[bytes] = (), ecdsa: Sequence[bytes] = (),
+    psbts: Sequence[bytes] = (), ecdsa: Sequence[bytes] = (), adaptor: Adaptor | None = None,
 ) -> Body:  # fmt: skip
     """Ask for every input that spends the script of the group (or of ``subset``), and for every blind message.
 
     An input of a PSBT may also spend the script of any subset, unless ``subset`` names one. Raw or base64. ``ecdsa``
-    are blind messages too, each of 32 bytes, for a key list of one.
+    are blind messages too, each of 32 bytes, for a key list of one. With an ``adaptor`` pre-signatures are asked for,
+    each item's for the same points.
 
     Raises:
         BadInput: there is nothing to sign, a transaction spends nothing of ours, a message is not 32 bytes or asks
-            several slots for ECDSA, or a PSBT cannot be reduced to a transaction and what it spends.
+            several slots, or an adaptor, for ECDSA, or a PSBT cannot be reduced to a transaction and what it spends.
     """
     own = roster.script(subset)
     items: list[Asked] = []
@@ -56,6 +69,9 @@ def make_body(
     for index, psbt in enumerate(reduced):
         items += _psbt_items(psbt, roster, subset, index, len(transactions) + index)
     items += [SignMessage(message=message, subset=subset) for message in _messages("messages", messages)]
+    items = [replace(item, adaptor=adaptor) for item in items]
+    if ecdsa and adaptor is not None:
+        raise bad_field("adaptor", "ECDSA signatures have no adaptor points")
     if ecdsa and (count := len(roster.slots_of(subset))) > 1:
         raise bad_field("ecdsa", f"only a key of one slot signs ECDSA; this one has {count}")
     items += [SignEcdsa(message=message, subset=subset) for message in _messages("ecdsa", ecdsa)]

@@ -27,7 +27,7 @@ from keymeld_protocol.signing import SigningState
 from keymeld_protocol.values import Id, Signature, XOnlyKey
 from keymeld_protocol.wording import counted
 
-from .results import signatures_of
+from .results import ItemResult, require_all, results_of
 from .telling import moment, tell
 
 T = TypeVar("T")
@@ -225,10 +225,18 @@ class Audit:
             self._signatures(heard, plan, roster, group)
 
     def _signatures(self, heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> None:
-        found = self._try("signatures", lambda: signatures_of(heard, plan, roster, group))
-        if found is not None:
-            self.report.signatures = found
-            self.report.add("holds", f"{counted(len(found), 'signature')}, under the key and message computed here")
+        found = self._try("signatures", lambda: self._complete(results_of(heard, plan, roster, group)))
+        if found is None:
+            return
+        self.report.signatures = tuple(result for result in found if isinstance(result, Signature))
+        made = [each for result in found if isinstance(result, tuple) for each in result]
+        for count, word in ((len(self.report.signatures), "signature"), (len(made), "pre-signature")):
+            if count:
+                self.report.add("holds", f"{counted(count, word)}, under the key and message computed here")
+
+    def _complete(self, results: tuple[ItemResult, ...]) -> tuple[ItemResult, ...]:
+        require_all(results)
+        return results
 
     def _try(self, what: str, check: Callable[[], T]) -> T | None:
         """A check of something sealed; what it raises is a failure."""

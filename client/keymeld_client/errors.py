@@ -7,12 +7,15 @@
     ├── ReadOnly         the session's log does not hold; nothing is said in it any more
     ├── JoinRefused      an enclave refused the join; the slot is free again
     ├── KeygenEnded      the keygen ended without a group
-    └── SigningEnded     the signing ended without signatures: its code, and the slots it names
+    ├── SigningEnded     the signing ended without signatures: its code, and the slots it names
+    └── NeedsSecret      what was signed is completed by a secret that was not given: the points it belongs to
 
 What the coordinator answers is the protocol's ``WireError``, what a member sealed and does not hold is its ``Blamed``.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from keymeld_protocol.errors import KeymeldError
 from keymeld_protocol.printable import printable
@@ -73,6 +76,16 @@ class SigningEnded(KeymeldError):
         self.slots = slots
         self.detail = detail
         self.may_be_signed = may_be_signed
+
+
+class NeedsSecret(KeymeldError):
+    """An item has adaptor points: what was made is a pre-signature, and the secrets of ``points`` are missing."""
+
+    def __init__(self, points: Sequence[bytes], item: int | None = None, others: int = 0) -> None:
+        which = "the pre-signature" if item is None else f"item {item} has a pre-signature, which"
+        told = " and ".join(point.hex() for point in points) + (f" (or of one of {others} others)" if others else "")
+        super().__init__(f"{which} is completed by the secret of {told}: give it as secrets=, or take `results()`")
+        self.points = tuple(points)
 
 
 _ENDED = {"failed": "failed", "rejected": "was rejected", "cancelled": "was cancelled by who asked for it",

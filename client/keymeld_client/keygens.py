@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
-from keymeld_protocol.body import Body
+from keymeld_protocol.body import Adaptor, Body
 from keymeld_protocol.contents import Terms
 from keymeld_protocol.errors import InvalidCrypto, KeymeldError, Reason, Refused, WireError
 from keymeld_protocol.keygen import KeygenState, Phase
@@ -330,13 +330,14 @@ class Keygen:
 
     async def request(self, *, transactions: Sequence[Unsigned] = (), psbts: Sequence[bytes] = (),
                       messages: Sequence[bytes] = (), ecdsa: Sequence[bytes] = (), memo: str = "",
-                      subset: int | None = None, body: Body | None = None, expires_in_ms: int | None = None,
-                      grace_ms: int = 3000) -> Signing:  # fmt: skip
+                      subset: int | None = None, adaptor: Adaptor | None = None, body: Body | None = None,
+                      expires_in_ms: int | None = None, grace_ms: int = 3000) -> Signing:  # fmt: skip
         """Ask for signatures: every input of ``transactions`` that spends this group's script, every blind message.
 
         Of ``psbts`` (raw or base64) every input that the group or one of its subsets can sign. ``ecdsa`` are messages
-        that a key list of one signs with ECDSA. ``body`` replaces the first six for whoever builds items himself. The
-        request lives a day, or so much longer as rules make it wait.
+        that a key list of one signs with ECDSA. With an ``adaptor`` all are pre-signatures that its secrets complete.
+        ``body`` replaces these seven for whoever builds items himself. The request lives a day, or so much longer as
+        rules make it wait.
 
         Raises:
             BadInput: there is nothing to sign, a PSBT contradicts itself, or an item breaks its rule.
@@ -346,7 +347,7 @@ class Keygen:
         """
         heard = self.client.ledger.require(self.id)
         roster = self.roster
-        body = body or make_body(roster, transactions, messages, memo, subset, psbts, ecdsa)
+        body = body or make_body(roster, transactions, messages, memo, subset, psbts, ecdsa, adaptor)
         slot, made = requester(roster, body, self.slots)
         now, joins = now_ms(), self.state.joins
         life = life_of({each: joins[each].rule for each in needed_slots(made)}, expires_in_ms, now)

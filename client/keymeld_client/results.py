@@ -1,9 +1,10 @@
 """Signatures, computed from a verified log: from the contributions if they are there, else from the sealed confirm.
 
-    contributions of the latest attempt ──▶ opened ──▶ added up, each item verified ──▶ signatures
+    contributions of the latest attempt ──▶ opened ──▶ added up, each item verified ──▶ signatures, pre-signatures
     signing.confirm (when a contribution's blob was deleted) ──▶ opened ──▶ each verified ─┘
 
-Nobody's word for a result is needed: every signature is checked against the plan's own message and key.
+Nobody's word for a result is needed: every signature and pre-signature is checked against the plan's own message, key
+and points.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from typing import TypeAlias
 from keymeld_protocol import contributions
 from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.body import SignInput
-from keymeld_protocol.contributions import Entry, Failed, Finished
+from keymeld_protocol.contributions import Entry, Failed, Finished, Prefinished
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, bad_field
-from keymeld_protocol.plan import Impossible, Item, Plan, Planned
+from keymeld_protocol.places import Made, Result, by_item, places
+from keymeld_protocol.plan import Impossible, Plan
 from keymeld_protocol.psbt import Psbt, Signed
 from keymeld_protocol.psbt import Signature as PsbtSignature
 from keymeld_protocol.records import Record
@@ -26,6 +28,9 @@ from keymeld_protocol.roster import Roster
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.signing import SigningState
 from keymeld_protocol.values import Signature
+
+from .errors import NeedsSecret
+from .presigned import Presigned, presigned
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,12 @@ class ItemError:
     why: str
 
 
-ItemResult: TypeAlias = Signature | ItemError
+ItemResult: TypeAlias = Signature | tuple[Presigned, ...] | ItemError
+"""Of an item with adaptor points the pre-signatures: one, or of an ``or`` one for each point."""
 
 
 def results_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> tuple[ItemResult, ...]:
-    """For every item of a signing whose contributions are complete: its verified signature, or why there is none.
+    """For every item of a signing whose contributions are complete what came of it, verified, or why nothing did.
 
     Raises:
         Blamed: something is missing or does not verify; names the slots.
@@ -49,15 +55,28 @@ def results_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> tu
     if not isinstance(heard.state, SigningState):
         raise Blamed("no_signing", (), "not a signing that was heard")
     try:
-        return _from_contributions(heard, heard.state, plan, roster, group)
+        found = _from_contributions(heard, heard.state, plan, roster, group)
     except Blamed:
         if heard.state.confirmed is None:
             raise
-        return _from_confirm(heard.records[heard.state.confirmed - 1], plan, group)
+        found = _from_confirm(heard.records[heard.state.confirmed - 1], plan, group)
+    return tuple(_told(result, plan, index) for index, result in enumerate(found))
 
 
-def all_signed(results: Sequence[ItemResult]) -> tuple[Signature, ...]:
-    """The signatures, if no item failed.
+def all_signed(results: Sequence[ItemResult], secrets: Sequence[bytes] = ()) -> tuple[Signature, ...]:
+    """The signatures, if no item failed; pre-signatures are completed with ``secrets`` (32 bytes each).
+
+    Raises:
+        Blamed: with the first failed item's code and slots.
+        NeedsSecret: no secret completes an item.
+        InvalidCrypto: one of ``secrets`` is none.
+    """
+    require_all(results)
+    return tuple(_signed(index, result, secrets) for index, result in enumerate(results))
+
+
+def require_all(results: Sequence[ItemResult]) -> None:
+    """Refuse results of which an item failed.
 
     Raises:
         Blamed: with the first failed item's code and slots.
@@ -65,51 +84,54 @@ def all_signed(results: Sequence[ItemResult]) -> tuple[Signature, ...]:
     for index, result in enumerate(results):
         if isinstance(result, ItemError):
             raise Blamed(result.code, result.slots, f"item {index} was not signed: {result.why}")
-    return tuple(result for result in results if isinstance(result, Signature))
 
 
-def signatures_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> tuple[Signature, ...]:
-    """The verified signature of every item.
-
-    Raises:
-        Blamed: as `results_of`, or an item failed.
-    """
-    return all_signed(results_of(heard, plan, roster, group))
+def _signed(index: int, result: ItemResult, secrets: Sequence[bytes]) -> Signature:
+    """One item's signature."""
+    if isinstance(result, Signature):
+        return result
+    assert not isinstance(result, ItemError), "require_all"
+    fitting = next((each for each in result if not each.missing(secrets)), None)
+    if fitting is None:
+        raise NeedsSecret(result[0].missing(secrets), index, others=len(result) - 1)
+    return fitting.adapt(secrets)
 
 
 def _from_contributions(
     heard: Replay, state: SigningState, plan: Plan, roster: Roster, group: GroupKey
-) -> tuple[ItemResult, ...]:
+) -> tuple[Result, ...]:
     """Add up what the signers of the latest attempt have said."""
-    attempt = Attempt(state.attempt, plan.items, state.signers, roster)
+    attempt = Attempt.of(state, plan.items, roster)
     for said in state.contributions:
-        entries = open_values(heard.records[said.offset - 1], "values", len(plan.items), group, said.slots)
+        entries = open_values(heard.records[said.offset - 1], "values", len(attempt.places), group, said.slots)
         attempt.hear(said.by, entries)
-    pairs = zip(attempt.results(), plan.items, strict=True)
-    return tuple(_failed(r, item) if isinstance(r, Failed) else r for r, item in pairs)
+    return attempt.results()
 
 
-def _failed(reason: Failed, item: Planned) -> ItemError:
-    """The error of an item, in words where this wallet has found it too."""
-    why = item.why if isinstance(item, Impossible) else "a signer's policy forbids it, or he could not sign it"
-    return ItemError(reason.code, item.slots, why)
+def _from_confirm(record: Record, plan: Plan, group: GroupKey) -> tuple[Result, ...]:
+    """Take what a signer has confirmed, and verify each; an item may have failed."""
+    made: list[Made] = []
+    every = places(plan.items)
+    for place, entry in zip(every, open_values(record, "signatures", len(every), group, ()), strict=True):
+        if isinstance(entry, Failed) or (isinstance(entry, Finished | Prefinished) and place.holds(entry)):
+            made.append(entry)
+        else:
+            raise Blamed("bad_signature", (), f"{place}: the confirmed signature does not verify")
+    return by_item(plan.items, made)
 
 
-def _from_confirm(record: Record, plan: Plan, group: GroupKey) -> tuple[ItemResult, ...]:
-    """Take the signatures that a signer has confirmed, and verify each; an item may have failed."""
-    entries = open_values(record, "signatures", len(plan.items), group, ())
-    found: list[ItemResult] = []
-    for index, (entry, item) in enumerate(zip(entries, plan.items, strict=True)):
-        if isinstance(entry, Failed):
-            found.append(_failed(entry, item))
-            continue
-        if not (isinstance(entry, Finished) and isinstance(item, Item) and item.verifies(entry.signature)):
-            raise Blamed("bad_signature", (), f"item {index}: the confirmed signature does not verify")
-        found.append(Signature(entry.signature))
-    return tuple(found)
+def _told(result: Result, plan: Plan, index: int) -> ItemResult:
+    """What came of an item, for its reader: of a failure why, in words where this wallet has found it too."""
+    item = plan.items[index]
+    if isinstance(result, Failed):
+        why = item.why if isinstance(item, Impossible) else "a signer's policy forbids it, or he could not sign it"
+        return ItemError(result.code, item.slots, why)
+    if isinstance(result, Signature):
+        return result
+    return presigned(result, plan.body.items[index].adaptor, plan.item(index))
 
 
-def open_values(record: Record, field: str, items: int, group: GroupKey, slots: tuple[int, ...]) -> tuple[Entry, ...]:
+def open_values(record: Record, field: str, places: int, group: GroupKey, slots: tuple[int, ...]) -> tuple[Entry, ...]:
     """Open the sealed values of a contribution or a confirm.
 
     Raises:
@@ -119,7 +141,7 @@ def open_values(record: Record, field: str, items: int, group: GroupKey, slots: 
     if sealed is None:
         raise Blamed("missing_blob", slots, f"the sealed {field} of offset {record.offset} are not here")
     try:
-        return contributions.decode(group.open_in(record.statement.payload, field, sealed), items)
+        return contributions.decode(group.open_in(record.statement.payload, field, sealed), places)
     except (InvalidCrypto, BadInput) as error:
         raise Blamed("bad_values", slots, f"offset {record.offset}: {error}") from None
 

@@ -237,6 +237,8 @@ class Signing:
     async def results(self) -> tuple[ItemResult, ...]:
         """For each item, in order, its signature or why there is none; verified here, not believed.
 
+        Of an item with adaptor points it is a tuple of `Presigned`: one, or of an ``or`` one for each point.
+
         Raises:
             SigningEnded: it ended without signatures; names code and slots, and warns if it may be signed.
             Blamed: what the signers sent does not verify; names the slots.
@@ -254,15 +256,19 @@ class Signing:
                 if done:
                     raise
 
-    async def signatures(self) -> tuple[Signature, ...]:
+    async def signatures(self, secrets: Sequence[bytes] = ()) -> tuple[Signature, ...]:
         """One signature for each item, in order; verified here, not believed.
 
+        Items with adaptor points are completed with those of ``secrets`` (32 bytes each) that fit.
+
         Raises:
+            NeedsSecret: an item has adaptor points, and none of ``secrets`` completes it.
+            InvalidCrypto: one of ``secrets`` is none.
             SigningEnded: it ended without signatures; names code and slots, and warns if it may be signed.
             Blamed: an item failed, or what the signers sent does not verify; names code and slots.
             ReadOnly: the log broke.
         """
-        return all_signed(await self.results())
+        return all_signed(await self.results(), secrets)
 
     def _moved(self, heard: Replay, past: int) -> int | None:
         """The offset at which the set is complete or it has ended, if that is beyond ``past``."""
@@ -294,20 +300,20 @@ class Signing:
         """The sealed reason of the refusal that ended it, if there is one and it opens."""
         return detail_of(self.heard.records[-1], self.client.group(self.state.request.keygen))
 
-    async def transactions(self) -> tuple[bytes, ...]:
+    async def transactions(self, secrets: Sequence[bytes] = ()) -> tuple[bytes, ...]:
         """The finished transactions with their witnesses, in the order of the request, ready for the network.
 
         Raises:
-            SigningEnded, Blamed, ReadOnly: as `signatures`.
+            SigningEnded, NeedsSecret, InvalidCrypto, Blamed, ReadOnly: as `signatures`.
         """
-        signatures, plan = await self.signatures(), self.plan
+        signatures, plan = await self.signatures(secrets), self.plan
         witnesses: list[dict[int, bytes]] = [{} for _ in plan.spends]
         for item, signature in zip(plan.body.items, signatures, strict=True):
             if isinstance(item, SignInput):
                 witnesses[item.transaction][item.input] = signature
         return tuple(spend.finalize(found) for spend, found in zip(plan.spends, witnesses, strict=True))
 
-    async def psbts(self, given: Sequence[bytes] = ()) -> tuple[Signed, ...]:
+    async def psbts(self, given: Sequence[bytes] = (), secrets: Sequence[bytes] = ()) -> tuple[Signed, ...]:
         """One PSBT for each transaction, in order, with the signatures in it; and the final transaction when complete.
 
         The signatures go into the PSBT among ``given`` (raw or base64) that is of the same transaction, all else in
@@ -315,6 +321,7 @@ class Signing:
 
         Raises:
             BadInput: one of ``given`` is no PSBT of this signing.
-            SigningEnded, Blamed, ReadOnly: as `signatures`.
+            SigningEnded, NeedsSecret, InvalidCrypto, Blamed, ReadOnly: as `signatures`.
         """
-        return await asyncio.to_thread(psbts_of, await self.signatures(), self.plan, given)  # a thousand take a second
+        signatures = await self.signatures(secrets)
+        return await asyncio.to_thread(psbts_of, signatures, self.plan, given)  # a thousand take a second

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from keymeld_protocol.body import SignEcdsa, SignMessage
+from keymeld_protocol.body import Adaptor, SignEcdsa, SignMessage
 from keymeld_protocol.plan import Impossible, Plan
 from keymeld_protocol.printable import printable
 from keymeld_protocol.roster import Roster
@@ -65,7 +65,19 @@ def tell(state: SigningState, plan: Plan, roster: Roster) -> Iterator[str]:
         if isinstance(asked, (SignMessage, SignEcdsa)):
             yield f"Message {index + 1} of {len(plan.items)}{told_kind(asked)}  {asked.message.hex()}"
             yield f"  {BLIND}"
+        named = f"Item {index + 1} of {len(plan.items)}"
+        if asked.adaptor is not None:
+            yield f"{named}: {_completed_by(asked.adaptor)}"
         if isinstance(item, Impossible):
-            yield f"Item {index + 1} of {len(plan.items)} CANNOT BE SIGNED: {item.code}, {item.why}"
+            yield f"{named} CANNOT BE SIGNED: {item.code}, {item.why}"
         elif item.opaque:
-            yield f"Item {index + 1} of {len(plan.items)}: {OPAQUE}"
+            yield f"{named}: {OPAQUE}"
+
+
+def _completed_by(adaptor: Adaptor) -> str:
+    """Whose secrets make a signature of what would be made."""
+    points = [point.hex() for point in adaptor.points]
+    if adaptor.mode == "single":
+        return f"a pre-signature: completes only with the secret of {points[0]}, which its use gives away"
+    which = "any one of the secrets of" if adaptor.mode == "or" else "all of the secrets of"
+    return f"a pre-signature: completes only with {which} {', '.join(points)}"

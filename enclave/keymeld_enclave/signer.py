@@ -1,8 +1,11 @@
 """The secret half: one signer for all the slots of a keygen that are sealed to this enclave.
 
-    alone on an item:    key sum ─────────────────────────────▶ signature
+    alone on a place:    key sum ─────────────────────────────▶ signature, or pre-signature for an adaptor point
     not the last:        nonces ▶ (kept, unspent) ▶ everybody's nonces ▶ psigs, nonces spent
     the last:            everybody else's nonces ▶ nonces and psigs in one step, nothing kept
+
+For an adaptor point every nonce proves itself, and no psig leaves before everybody else's proof was verified, and with
+it the psig of the last one (attack 29).
 
 A secnonce lives in ``Nonces`` only, for one attempt, and is popped before its psig is computed: a crash, a retry or a
 duplicate message finds it gone (attack 28).
@@ -10,21 +13,27 @@ duplicate message finds it gone (attack 28).
 
 from __future__ import annotations
 
-from keymeld_protocol import ecdsa, musig
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from keymeld_protocol import adaptor, ecdsa, musig
 from keymeld_protocol.attempt import Attempt
-from keymeld_protocol.contributions import Both, Entry, Finished, Nonce, Nothing, Psig
+from keymeld_protocol.contributions import Both, Entry, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.errors import KeymeldError
-from keymeld_protocol.musig_secret import Secnonce, partial_sign, summed_secret
+from keymeld_protocol.keyagg import KeyAgg
+from keymeld_protocol.musig_secret import Secnonce, partial_sign, summed_secret, summed_signer
 from keymeld_protocol.musig_secret import Signer as CollapsedSigner
 from keymeld_protocol.plan import Item
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.schnorr import SigningKey, tagged_hash
-from keymeld_protocol.values import Id
+from keymeld_protocol.secp256k1 import Secret
 
 from .custody import Custody
 
 MAX_SUMS = 1024
-"""Tweaked sums of keys that are kept; the oldest is wiped for the next."""
+"""Tweaked sums of keys that are kept, of either sort; the oldest is wiped for the next."""
+
+Sum = TypeVar("Sum", SigningKey, CollapsedSigner)
 
 
 class NoncesGone(KeymeldError):
@@ -32,14 +41,14 @@ class NoncesGone(KeymeldError):
 
 
 class Nonces:
-    """The unspent secnonces of one attempt, by item."""
+    """The unspent secnonces of one attempt, by place."""
 
     def __init__(self, attempt: int) -> None:
         self.attempt = attempt
         self._secnonces: dict[int, Secnonce] = {}
 
     def keep(self, index: int, secnonce: Secnonce) -> None:
-        """Keep an item's secnonce until its psig."""
+        """Keep a place's secnonce until its psig."""
         self._secnonces[index] = secnonce
 
     def pop(self, index: int) -> Secnonce:
@@ -50,7 +59,7 @@ class Nonces:
         """
         secnonce = self._secnonces.pop(index, None)
         if secnonce is None:
-            raise NoncesGone(f"item {index} of attempt {self.attempt}")
+            raise NoncesGone(f"place {index} of attempt {self.attempt}")
         return secnonce
 
     def wipe(self) -> None:
@@ -71,85 +80,106 @@ class Signer:
         self._key = custody.key
         self.roster = roster
         self._sums: dict[bytes, SigningKey] = {}
+        self._lone: dict[bytes, CollapsedSigner] = {}
         self._collapsed: dict[tuple[int, ...], CollapsedSigner] = {}
 
     def alone(self, attempt: Attempt) -> tuple[Entry, ...]:
-        """Finished signatures: every needed slot is held here."""
-        return tuple(attempt.known.get(i) or self._finished(attempt.item(i)) for i in range(len(attempt.items)))
+        """Finished signatures and pre-signatures: every needed slot is held here."""
+        return tuple(attempt.known.get(i) or self._finished(attempt, i) for i in range(len(attempt.places)))
 
-    def nonces(self, signing: Id, attempt: Attempt, kept: Nonces) -> tuple[Entry, ...]:
-        """A fresh nonce for every item that we sign with others; the secret halves go to ``kept``."""
-        return tuple(self._first(signing, attempt, i, kept) for i in range(len(attempt.items)))
+    def nonces(self, attempt: Attempt, kept: Nonces) -> tuple[Entry, ...]:
+        """A fresh nonce for every place that we sign with others; the secret halves go to ``kept``."""
+        return tuple(self._first(attempt, i, kept) for i in range(len(attempt.places)))
 
-    def both(self, signing: Id, attempt: Attempt) -> tuple[Entry, ...]:
+    def both(self, attempt: Attempt) -> tuple[Entry, ...]:
         """As the last signer: nonces and psigs in one step; no secret outlives the call.
 
         Raises:
-            Blamed: somebody else's nonce is missing or invalid.
+            Blamed: somebody else's nonce is missing or invalid, or does not prove itself.
         """
-        return tuple(self._last(signing, attempt, i) for i in range(len(attempt.items)))
+        return tuple(self._last(attempt, i) for i in range(len(attempt.places)))
 
     def psigs(self, attempt: Attempt, kept: Nonces) -> tuple[Entry, ...]:
         """Spend the kept nonces on everybody's.
 
         Raises:
             NoncesGone: some nonce is not here any more; nothing is said.
-            Blamed: somebody else's nonce is missing or invalid.
+            Blamed: somebody else's nonce is missing or invalid, or does not prove itself; or for an adaptor point the
+                last one's psig does not hold.
         """
-        return tuple(self._answer(attempt, i, kept) for i in range(len(attempt.items)))
+        return tuple(self._answer(attempt, i, kept) for i in range(len(attempt.places)))
 
     def wipe(self) -> None:
         """Wipe the sums of keys."""
-        for held in (*self._sums.values(), *self._collapsed.values()):
+        for held in (*self._sums.values(), *self._lone.values(), *self._collapsed.values()):
             held.wipe()
         self._sums.clear()
+        self._lone.clear()
         self._collapsed.clear()
 
-    def _finished(self, item: Item) -> Entry:
-        """The signature of an item whose slots are all held here."""
-        if item.ecdsa:
-            return Finished(signature=ecdsa.sign(item.message, self.custody.take(item.slots[0]).secret))
-        key = self._sums.get(item.keyagg.output)
-        if key is None:
-            if len(self._sums) >= MAX_SUMS:
-                self._sums.pop(next(iter(self._sums))).wipe()
-            secrets = [self.custody.take(slot).secret for slot in item.slots]
-            key = self._sums[item.keyagg.output] = summed_secret(secrets, item.keyagg)
-        return Finished(signature=key.sign(item.message))
+    def _finished(self, attempt: Attempt, index: int) -> Entry:
+        """What a place whose slots are all held here is for: its signature, or pre-signature."""
+        place = attempt.places[index]
+        if place.adaptor is not None:
+            return Prefinished(self._presigned(attempt, index, place.adaptor))
+        if place.item.ecdsa:
+            return Finished(ecdsa.sign(place.item.message, self.custody.take(place.item.slots[0]).secret))
+        return Finished(self._sum(self._sums, place.item, summed_secret).sign(place.item.message))
 
-    def _first(self, signing: Id, attempt: Attempt, index: int, kept: Nonces) -> Entry:
+    def _presigned(self, attempt: Attempt, index: int, bound: bytes) -> bytes:
+        """A pre-signature of ours alone: MuSig2 with one signer, who has seen nobody else's nonces."""
+        item = attempt.places[index].item
+        signer = self._sum(self._lone, item, summed_signer)
+        secnonce = signer.nonce_gen(signer.keyagg, item.message, self._extra(attempt, index, bytes(66)))
+        session = musig.Session(signer.keyagg, musig.nonce_agg([secnonce.pubnonce]), item.message, bound)
+        return adaptor.presignature(session, [partial_sign(session, signer, secnonce)])
+
+    def _sum(self, kept: dict[bytes, Sum], item: Item, make: Callable[[Sequence[Secret], KeyAgg], Sum]) -> Sum:
+        """The tweaked sum of the keys of an item of which we hold every slot."""
+        found = kept.get(item.keyagg.output)
+        if found is None:
+            if len(kept) >= MAX_SUMS:
+                kept.pop(next(iter(kept))).wipe()
+            secrets = [self.custody.take(slot).secret for slot in item.slots]
+            found = kept[item.keyagg.output] = make(secrets, item.keyagg)
+        return found
+
+    def _first(self, attempt: Attempt, index: int, kept: Nonces) -> Entry:
         if not self._takes_part(attempt, index):
             return Nothing()
         if index in attempt.known:
             return attempt.known[index]
         if self._is_alone(attempt, index):
             return Nothing()  # no signature leaves in a step that everybody calls nonces
-        secnonce = self._draw(signing, attempt, index, bytes(66))
+        secnonce = self._draw(attempt, index, bytes(66))
         kept.keep(index, secnonce)
-        return Nonce(pubnonce=secnonce.pubnonce)
+        return Nonce(secnonce.pubnonce, self._proof(attempt, index, secnonce))
 
-    def _last(self, signing: Id, attempt: Attempt, index: int) -> Entry:
+    def _last(self, attempt: Attempt, index: int) -> Entry:
         if not self._takes_part(attempt, index):
             return Nothing()
         if index in attempt.failed:
             return attempt.known.get(index, Nothing())
         if self._is_alone(attempt, index):
-            return self._finished(attempt.item(index))
-        secnonce = self._draw(signing, attempt, index, attempt.aggnonce_of_others(index, self._key))
-        pubnonce = secnonce.pubnonce
-        session = attempt.session(index, also=pubnonce)
-        return Both(pubnonce=pubnonce, psig=self._spend(attempt, index, session, secnonce))
+            return self._finished(attempt, index)
+        attempt.require_proofs(index, self._key)
+        secnonce = self._draw(attempt, index, attempt.aggnonce_of_others(index, self._key))
+        proof = self._proof(attempt, index, secnonce)
+        session = attempt.session(index, also=secnonce.pubnonce, by=self._key)
+        return Both(secnonce.pubnonce, self._spend(attempt, index, session, secnonce), proof)
 
     def _answer(self, attempt: Attempt, index: int, kept: Nonces) -> Entry:
         if not self._takes_part(attempt, index) or index in attempt.failed:
             return Nothing()
         if self._is_alone(attempt, index):
-            return self._finished(attempt.item(index))
+            return self._finished(attempt, index)
         secnonce = kept.pop(index)
         if self._said(attempt, index) != secnonce.pubnonce:
             secnonce.wipe()
-            raise NoncesGone(f"item {index} of attempt {attempt.number}: the log has another nonce of ours")
-        return Psig(psig=self._spend(attempt, index, attempt.session(index), secnonce))
+            raise NoncesGone(f"place {index} of attempt {attempt.number}: the log has another nonce of ours")
+        session = attempt.session(index)
+        attempt.require_proofs(index, self._key, session)
+        return Psig(self._spend(attempt, index, session, secnonce))
 
     def _said(self, attempt: Attempt, index: int) -> bytes | None:
         """Our nonce in the log; where two processes have one identity, the other one's may stand there."""
@@ -159,17 +189,28 @@ class Signer:
     def _spend(self, attempt: Attempt, index: int, session: musig.Session, secnonce: Secnonce) -> bytes:
         return partial_sign(session, self._signer(attempt, index), secnonce)
 
-    def _draw(self, signing: Id, attempt: Attempt, index: int, others: bytes) -> Secnonce:
+    def _draw(self, attempt: Attempt, index: int, others: bytes) -> Secnonce:
         """NonceGen with fresh randomness and everything that is known (CRYPTO §4)."""
-        item = attempt.item(index)
-        slots = b"".join(slot.to_bytes(2, "big") for slot in attempt.signer(self._key).slots)
-        place = attempt.number.to_bytes(4, "big") + index.to_bytes(4, "big") + bytes(4)
-        extra = tagged_hash("keymeld/nonce-extra/v1", signing + place + slots + others + bytes(33))
+        item, extra = attempt.places[index].item, self._extra(attempt, index, others)
         return self._signer(attempt, index).nonce_gen(item.keyagg, item.message, extra)
+
+    def _extra(self, attempt: Attempt, index: int, others: bytes) -> bytes:
+        """What binds a nonce to its place: 32 bytes; ``others`` is their aggregate nonce (66 bytes) or zeros."""
+        place, slots = attempt.places[index], attempt.signer(self._key).slots
+        numbers = b"".join(number.to_bytes(4, "big") for number in (attempt.number, place.index, place.point))
+        ours = b"".join(slot.to_bytes(2, "big") for slot in slots)
+        bound = place.adaptor or bytes(33)
+        return tagged_hash("keymeld/nonce-extra/v1", attempt.signing + numbers + ours + others + bound)
+
+    def _proof(self, attempt: Attempt, index: int, secnonce: Secnonce) -> bytes | None:
+        """For an adaptor point: that R1 of our nonce is ours."""
+        if attempt.places[index].adaptor is None:
+            return None
+        return secnonce.prove(attempt.proof_message(index, secnonce.pubnonce))
 
     def _signer(self, attempt: Attempt, index: int) -> CollapsedSigner:
         """The one signer for all our slots of the item's key list."""
-        item = attempt.item(index)
+        item = attempt.places[index].item
         ours = tuple(slot for slot in attempt.signer(self._key).slots if slot in set(item.slots))
         if item.slots not in self._collapsed:
             secrets = [self.custody.take(slot).secret for slot in ours]

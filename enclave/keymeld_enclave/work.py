@@ -19,7 +19,7 @@ from functools import cached_property
 
 from keymeld_protocol import contributions, policy
 from keymeld_protocol.attempt import Attempt
-from keymeld_protocol.contributions import Entry, Failed, Finished
+from keymeld_protocol.contributions import Entry, Failed
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
 from keymeld_protocol.item_policy import forbids
 from keymeld_protocol.keygen import KeygenState
@@ -109,7 +109,7 @@ class SigningWork:
         if sealed is None:
             raise Blamed("missing_blob", said.slots, "the sealed values were not delivered")
         try:
-            return contributions.decode(self._group.open_in(said, "values", sealed), self.state.request.items)
+            return contributions.decode(self._group.open_in(said, "values", sealed), len(self._reading().places))
         except (InvalidCrypto, BadInput) as error:
             raise Blamed("bad_values", said.slots, str(error)) from None
 
@@ -139,7 +139,7 @@ class SigningWork:
         if self._attempt is None:
             state = self.state
             forbidden = self._forbidden
-            self._attempt = Attempt(state.attempt, self._planned(), state.signers, self._signer.roster)
+            self._attempt = Attempt.of(state, self._planned(), self._signer.roster)
             self._attempt.refuse(forbidden)
         return self._attempt
 
@@ -276,11 +276,11 @@ class SigningWork:
         if step == "signatures":
             return self._signer.alone(attempt)
         if step == "both":
-            return self._signer.both(self.heard.stream, attempt)
+            return self._signer.both(attempt)
         if step == "nonces":
             self.wipe()
             self._nonces = Nonces(attempt.number)
-            return self._signer.nonces(self.heard.stream, attempt, self._nonces)
+            return self._signer.nonces(attempt, self._nonces)
         if self._nonces is None:
             raise NoncesGone(f"attempt {attempt.number}")
         nonces, self._nonces = self._nonces, None
@@ -290,15 +290,14 @@ class SigningWork:
             nonces.wipe()
 
     def _confirm(self, attempt: Attempt) -> Statement:
-        """The verified signatures, sealed to the group.
+        """The verified signatures and pre-signatures, sealed to the group.
 
         Raises:
             Blamed: they do not verify; names whose psig is at fault.
         """
-        found = attempt.results()
-        entries = tuple(Finished(signature=r) if isinstance(r, bytes) else r for r in found)
+        made = attempt.made()
         self._said.add((attempt.number, "confirm"))
-        sealed = self._sealed("signing.confirm", "signatures", entries)
+        sealed = self._sealed("signing.confirm", "signatures", made)
         return self._voice.say(self.heard, SigningConfirm, attempt=attempt.number, **sealed)
 
     def _confirmation(self, state: SigningState, now: int) -> Iterable[Statement]:

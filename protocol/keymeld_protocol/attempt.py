@@ -1,11 +1,14 @@
 """One attempt of a signing, as a hearer reads it: nonces and psigs by signer, verified, added up to signatures.
 
     signing.contribute (nonces) ──┐
-    signing.contribute (both)  ───┼──▶ for each item: aggnonce ▶ Session ▶ final signature, verified
-    signing.contribute (psigs) ──┘                              └ when that fails: each psig, and whom to blame
+    signing.contribute (both)  ───┼──▶ for each place: aggnonce ▶ Session ▶ final signature or pre-signature, verified
+    signing.contribute (psigs) ──┘                               └ when that fails: each psig, and whom to blame
 
 Final signatures are tried first, single psigs only when that fails.  Whoever hears an attempt computes the result
 itself; nobody's word for it is needed.
+
+A *place* is one signature, or one pre-signature for an adaptor point; an item is one place, or with ``or`` several.
+Where an adaptor is bound in, nobody signs before `require_proofs`: CRYPTO §5.
 """
 
 from __future__ import annotations
@@ -13,79 +16,67 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from . import musig
-from .contributions import Both, Entry, Failed, Finished, Nonce, Psig
+from . import adaptor, musig
+from .contributions import Both, Entry, Failed, Finished, Nonce, Prefinished, Psig
 from .errors import Blamed, InvalidCrypto
 from .musig import Session
-from .plan import Impossible, Item, Planned, signable
+from .places import Made, Result, by_item, places
+from .plan import Impossible, Planned
 from .roster import Roster
 from .shapes import Signer
-from .values import Signature, XOnlyKey
+from .signing_state import SigningState
+from .values import Id, XOnlyKey
 
-Result = Signature | Failed
+Heard = dict[XOnlyKey, list[bytes | None]]
+"""Values of one sort: for each signer, one for each place."""
 
 
 @dataclass
 class Attempt:
-    """The contributions of one attempt; ``pubnonces`` and ``psigs`` hold, for each signer, one place for each item.
+    """The contributions of one attempt; ``last`` is who sends nonces and psigs in one step, if anybody does.
 
-    ``known`` are the items that are not signed whatever is said: nobody can (`plan.Impossible`), or we will not.
+    ``known`` are the places that are not signed whatever is said: nobody can (`plan.Impossible`), or we will not.
     """
 
+    signing: Id
     number: int
     items: tuple[Planned, ...]
     signers: tuple[Signer, ...]
+    last: XOnlyKey | None
     roster: Roster
-    pubnonces: dict[XOnlyKey, list[bytes | None]] = field(default_factory=dict)
-    psigs: dict[XOnlyKey, list[bytes | None]] = field(default_factory=dict)
-    finished: dict[int, bytes] = field(default_factory=dict)
+    pubnonces: Heard = field(default_factory=dict)
+    proofs: Heard = field(default_factory=dict)
+    psigs: Heard = field(default_factory=dict)
+    finished: dict[int, Finished | Prefinished] = field(default_factory=dict)
     failed: dict[int, Failed] = field(default_factory=dict)
     known: dict[int, Failed] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Items that nobody can sign have failed before anybody spoke."""
-        impossible = {i: Failed(item.code) for i, item in enumerate(self.items) if isinstance(item, Impossible)}
-        self.refuse(impossible)
+        self.places = places(self.items)
+        self.refuse({i: Failed(item.code) for i, item in enumerate(self.items) if isinstance(item, Impossible)})
+
+    @classmethod
+    def of(cls, state: SigningState, items: tuple[Planned, ...], roster: Roster) -> Attempt:
+        """The latest attempt of a signing, in which nothing has been heard."""
+        return cls(state.stream, state.attempt, items, state.signers, state.last, roster)
 
     def refuse(self, known: dict[int, Failed]) -> None:
         """Let items fail before they are signed; each keeps its first reason."""
-        for index, reason in known.items():
-            self.known.setdefault(index, reason)
-            self.failed.setdefault(index, reason)
+        for item, reason in known.items():
+            for index in self._places_of[item]:
+                self.known.setdefault(index, reason)
+                self.failed.setdefault(index, reason)
 
-    def item(self, index: int) -> Item:
-        """An item that can be signed.
+    @cached_property
+    def _places_of(self) -> list[list[int]]:
+        """The places of each item."""
+        found: list[list[int]] = [[] for _ in self.items]
+        for index, place in enumerate(self.places):
+            found[place.index].append(index)
+        return found
 
-        Raises:
-            Blamed: nobody can sign it.
-        """
-        return signable(index, self.items[index])
-
-    def hear(self, by: XOnlyKey, entries: tuple[Entry, ...]) -> None:
-        """Take the opened values of a contribution, one entry for each item; the same value twice is fine.
-
-        Raises:
-            Blamed: ``foreign_signer``, or ``said_twice``: a second value where the signer has given one.
-        """
-        signer = self.signer(by)
-        for index, entry in enumerate(entries):
-            if signer not in self.signers_of(index):
-                continue  # nobody waits for it, and it spoils nobody's item
-            if isinstance(entry, Failed):
-                self.failed.setdefault(index, entry)
-            elif isinstance(entry, Finished) and self.signers_of(index) == (signer,):
-                self.finished[index] = entry.signature
-            if isinstance(entry, (Nonce, Both)):
-                self._once(self.pubnonces, signer, index, entry.pubnonce)
-            if isinstance(entry, (Psig, Both)):
-                self._once(self.psigs, signer, index, entry.psig)
-
-    def _once(self, heard: dict[XOnlyKey, list[bytes | None]], signer: Signer, index: int, value: bytes) -> None:
-        """Keep a value; another one for the same item is the signer's fault (attack 44)."""
-        values = heard.setdefault(signer.key, [None] * len(self.items))
-        if values[index] not in (None, value):
-            raise Blamed("said_twice", signer.slots, f"item {index}: two values of one kind in one attempt")
-        values[index] = value
+    # Who ----------------------------------------------------------------------------------------------------------
 
     def signer(self, key: XOnlyKey) -> Signer:
         """The signer with this key.
@@ -99,8 +90,8 @@ class Attempt:
         return found
 
     def signers_of(self, index: int) -> tuple[Signer, ...]:
-        """The signers that hold a slot of the item's key list."""
-        return self._signers_by_slots[self.items[index].slots]
+        """The signers that hold a slot of the place's key list."""
+        return self._signers_by_slots[self.places[index].planned.slots]
 
     @cached_property
     def _signers_by_slots(self) -> dict[tuple[int, ...], tuple[Signer, ...]]:
@@ -108,98 +99,187 @@ class Attempt:
         return {slots: tuple(s for s in self.signers if set(s.slots) & set(slots)) for slots in lists}
 
     def keys_of(self, signer: Signer, index: int) -> tuple[bytes, ...]:
-        """The signing keys of the item's key list for which ``signer`` stands."""
-        slots = set(self.items[index].slots)
+        """The signing keys of the place's key list for which ``signer`` stands."""
+        slots = set(self.places[index].planned.slots)
         return tuple(self.roster.cards[slot].pubkey for slot in signer.slots if slot in slots)
 
-    def session(self, index: int, also: bytes | None = None) -> Session:
-        """The item's MuSig2 session over all signers' nonces; ``also``: our own, not yet said.
+    # Hearing ------------------------------------------------------------------------------------------------------
+
+    def hear(self, by: XOnlyKey, entries: tuple[Entry, ...]) -> None:
+        """Take the opened values of a contribution, one entry for each place; the same value twice is fine.
+
+        Raises:
+            Blamed: ``foreign_signer``; ``bad_values``: an entry of a sort that its place does not take; or
+                ``said_twice``: a second value where the signer has given one.
+        """
+        signer = self.signer(by)
+        for index, entry in enumerate(entries):
+            if signer not in self.signers_of(index):
+                continue  # nobody waits for it, and it spoils nobody's item
+            if not self.places[index].takes(entry):
+                raise Blamed("bad_values", signer.slots, f"{self.places[index]}: of a sort that it does not take")
+            if isinstance(entry, Failed):
+                for each in self._places_of[self.places[index].index]:  # an item fails as a whole
+                    self.failed.setdefault(each, entry)
+            elif isinstance(entry, (Finished, Prefinished)) and self.signers_of(index) == (signer,):
+                self.finished[index] = entry
+            if isinstance(entry, (Nonce, Both)):
+                self._once(self.pubnonces, signer, index, entry.pubnonce)
+                self._once(self.proofs, signer, index, entry.proof)
+            if isinstance(entry, (Psig, Both)):
+                self._once(self.psigs, signer, index, entry.psig)
+
+    def _once(self, heard: Heard, signer: Signer, index: int, value: bytes | None) -> None:
+        """Keep a value; another one for the same place is the signer's fault (attack 44)."""
+        values = heard.setdefault(signer.key, [None] * len(self.places))
+        if values[index] not in (None, value):
+            raise Blamed("said_twice", signer.slots, f"{self.places[index]}: two values of one kind in one attempt")
+        values[index] = value
+
+    def _said(self, heard: Heard, index: int, *, but: XOnlyKey | None = None, code: str) -> list[bytes]:
+        """What every signer of a place has said, except for one.
+
+        Raises:
+            Blamed: ``code``, naming who has not.
+        """
+        signers = [signer for signer in self.signers_of(index) if signer.key != but]
+        values = [self._value(heard, signer, index) for signer in signers]
+        silent = [slot for signer, value in zip(signers, values, strict=True) if value is None for slot in signer.slots]
+        if silent:
+            raise Blamed(code, tuple(silent), str(self.places[index]))
+        return [value for value in values if value is not None]
+
+    def _value(self, heard: Heard, signer: Signer, index: int) -> bytes | None:
+        values = heard.get(signer.key)
+        return None if values is None else values[index]
+
+    # Sessions -----------------------------------------------------------------------------------------------------
+
+    def session(self, index: int, also: bytes | None = None, by: XOnlyKey | None = None) -> Session:
+        """The place's MuSig2 session over all signers' nonces; ``also``: that of ``by``, not yet said.
 
         Raises:
             Blamed: a signer's nonce is missing or is not two points.
         """
-        nonces = [] if also is None else [also]
-        for signer in self.signers_of(index):
-            nonce = self.pubnonces.get(signer.key, [None] * len(self.items))[index]
-            if nonce is not None:
-                nonces.append(nonce)
-        if len(nonces) != len(self.signers_of(index)):
-            raise Blamed("missing_nonce", self._without(index, self.pubnonces), f"item {index}")
-        item = self.item(index)
+        nonces = self._said(self.pubnonces, index, but=by, code="missing_nonce") + ([] if also is None else [also])
+        place = self.places[index]
         try:
-            return Session(item.keyagg, musig.nonce_agg(nonces), item.message)
+            return Session(place.item.keyagg, musig.nonce_agg(nonces), place.item.message, place.adaptor)
         except InvalidCrypto:
             raise self._bad_nonce(index) from None
 
     def aggnonce_of_others(self, index: int, key: XOnlyKey) -> bytes:
-        """The item's aggregate nonce (66 bytes) of every signer but ``key``.
+        """The place's aggregate nonce (66 bytes) of every signer but ``key``.
 
         Raises:
             Blamed: one is missing, or is not two points.
         """
-        others = [s for s in self.signers_of(index) if s.key != key]
-        nonces = [self.pubnonces.get(s.key, [None] * len(self.items))[index] for s in others]
-        present = [n for n in nonces if n is not None]
-        if len(present) != len(others):
-            missing = tuple(slot for s, n in zip(others, nonces, strict=True) if n is None for slot in s.slots)
-            raise Blamed("missing_nonce", missing, f"item {index}")
+        nonces = self._said(self.pubnonces, index, but=key, code="missing_nonce")
         try:
-            return musig.nonce_agg(present)
+            return musig.nonce_agg(nonces)
         except InvalidCrypto:
             raise self._bad_nonce(index) from None
 
     def _bad_nonce(self, index: int) -> Blamed:
         """Blame whose nonce is not two points."""
         for signer in self.signers_of(index):
-            nonce = self.pubnonces.get(signer.key, [None] * len(self.items))[index]
+            nonce = self._value(self.pubnonces, signer, index)
             try:
                 if nonce is not None:
                     musig.nonce_agg([nonce])
             except InvalidCrypto:
-                return Blamed("bad_nonce", signer.slots, f"item {index}")
-        return Blamed("bad_nonce", (), f"item {index}")
+                return Blamed("bad_nonce", signer.slots, str(self.places[index]))
+        return Blamed("bad_nonce", (), str(self.places[index]))
 
-    def _without(self, index: int, heard: dict[XOnlyKey, list[bytes | None]]) -> tuple[int, ...]:
-        absent = [None] * len(self.items)
-        return tuple(x for s in self.signers_of(index) if heard.get(s.key, absent)[index] is None for x in s.slots)
+    # Before a psig leaves -----------------------------------------------------------------------------------------
+
+    def require_proofs(self, index: int, ours: XOnlyKey, session: Session | None = None) -> None:
+        """What ``ours`` demands before its psig for an adaptor point leaves; for a signature nothing is demanded.
+
+        Every other signer has proven its nonce, and the last one's psig is here and verifies (attack 29).  ``session``
+        is that of the place, if it is at hand.
+
+        Raises:
+            Blamed: a nonce, a proof or the last one's psig is missing or does not hold; names the slots.
+        """
+        if self.places[index].adaptor is None:
+            return
+        for signer in (signer for signer in self.signers_of(index) if signer.key != ours):
+            if not self._proven(index, signer):
+                raise Blamed("bad_proof", signer.slots, f"{self.places[index]}: the nonce does not prove itself")
+            if signer.key == self.last:
+                self._require_psig(index, session or self.session(index), signer)
+
+    def proof_message(self, index: int, pubnonce: bytes) -> bytes:
+        """What R1 of a pubnonce signs for this place, which is one for an adaptor point."""
+        place = self.places[index]
+        bound = place.adaptor or b""
+        return adaptor.proof_message(self.signing, self.number, place.index, place.point, bound, pubnonce)
+
+    def _proven(self, index: int, signer: Signer) -> bool:
+        nonce, proof = (self._value(heard, signer, index) for heard in (self.pubnonces, self.proofs))
+        if nonce is None:
+            raise Blamed("missing_nonce", signer.slots, str(self.places[index]))
+        return proof is not None and adaptor.nonce_is_proven(proof, self.proof_message(index, nonce), nonce)
+
+    def _require_psig(self, index: int, session: Session, signer: Signer) -> None:
+        if self._value(self.psigs, signer, index) is None:
+            raise Blamed("missing_psig", signer.slots, str(self.places[index]))
+        if not self._psig_holds(index, session, signer):
+            raise Blamed("bad_psig", signer.slots, str(self.places[index]))
+
+    # What comes of it ---------------------------------------------------------------------------------------------
 
     def results(self) -> tuple[Result, ...]:
-        """The verified signature of every item, or the error its signer gave for it.
+        """The verified signature or pre-signatures of every item, or the error its signer gave for it.
 
         Raises:
             Blamed: something is missing, or does not verify; names the slots.
         """
-        return tuple(self.failed.get(i) or self._signature(i) for i in range(len(self.items)))
+        return by_item(self.items, self.made())
 
-    def _signature(self, index: int) -> Signature:
-        item = self.item(index)
+    def made(self) -> tuple[Made, ...]:
+        """The same place by place: what ``signing.confirm`` says.
+
+        Raises:
+            Blamed: as `results`.
+        """
+        return tuple(self.failed.get(i) or self._made(i) for i in range(len(self.places)))
+
+    def _made(self, index: int) -> Made:
         if len(self.signers_of(index)) == 1:
-            return self._finished(index)
+            return self._alone(index)
         session = self.session(index)
-        psigs = [self.psigs.get(s.key, [None] * len(self.items))[index] for s in self.signers_of(index)]
-        present = [p for p in psigs if p is not None]
-        if len(present) != len(psigs):
-            raise Blamed("missing_psig", self._without(index, self.psigs), f"item {index}")
+        psigs = self._said(self.psigs, index, code="missing_psig")
         try:
-            signature = musig.aggregate_psigs(session, present)
+            made = _added(session, psigs)
         except InvalidCrypto:
             raise self._bad_psig(index, session) from None
-        if not item.verifies(signature):
+        if not self.places[index].holds(made):
             raise self._bad_psig(index, session)
-        return Signature(signature)
+        return made
 
-    def _finished(self, index: int) -> Signature:
-        """The signature that an enclave alone on this item has sent."""
-        item, (only,) = self.item(index), self.signers_of(index)
-        signature = self.finished.get(index, b"")
-        if not item.verifies(signature):
-            raise Blamed("bad_signature", only.slots, f"item {index}")
-        return Signature(signature)
+    def _alone(self, index: int) -> Made:
+        """What an enclave alone on this place has sent."""
+        made, (only,) = self.finished.get(index), self.signers_of(index)
+        if made is None or not self.places[index].holds(made):
+            raise Blamed("bad_signature", only.slots, str(self.places[index]))
+        return made
 
     def _bad_psig(self, index: int, session: Session) -> Blamed:
         """Verify each psig and blame the first that does not hold."""
         for signer in self.signers_of(index):
-            psig, nonce = self.psigs[signer.key][index], self.pubnonces[signer.key][index]
-            if not musig.verify_collapsed_psig(session, psig or b"", nonce or b"", self.keys_of(signer, index)):
-                return Blamed("bad_psig", signer.slots, f"item {index}")
-        return Blamed("bad_psig", (), f"item {index}: no single psig is to blame")
+            if not self._psig_holds(index, session, signer):
+                return Blamed("bad_psig", signer.slots, str(self.places[index]))
+        return Blamed("bad_psig", (), f"{self.places[index]}: no single psig is to blame")
+
+    def _psig_holds(self, index: int, session: Session, signer: Signer) -> bool:
+        psig, nonce = (self._value(heard, signer, index) or b"" for heard in (self.psigs, self.pubnonces))
+        return musig.verify_collapsed_psig(session, psig, nonce, self.keys_of(signer, index))
+
+
+def _added(session: Session, psigs: list[bytes]) -> Finished | Prefinished:
+    """Add up the psigs of a session; nothing is verified."""
+    if session.adaptor is None:
+        return Finished(musig.aggregate_psigs(session, psigs))
+    return Prefinished(adaptor.presignature(session, psigs))

@@ -1,7 +1,8 @@
 """What a request asks to have signed: transactions, and items of which each is exactly one signature.
 
     Body ─┬─ Transaction (unsigned) ─── Spent, one for each input
-          ├─ SignInput │ SignMessage ── subset?, tweaks? (TermsStep │ Bip86 │ Child │ BareRoot │ Scalar │ XOnlyScalar)
+          ├─ SignInput │ SignMessage ─┬─ subset?, tweaks? (TermsStep │ Bip86 │ Child │ BareRoot │ Scalar │ XOnlyScalar)
+          │                           └─ adaptor?
           └─ SignEcdsa ── subset?
 
 It is the sealed body of ``signing.request``, in the one spelling of `contents`.
@@ -9,17 +10,19 @@ It is the sealed body of ``signing.request``, in the one spelling of `contents`.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from msgspec import Meta
 
 from .contents import Content, HexBytes, Script, Text
 from .errors import bad_field
 from .shapes import MAX_ITEMS, MAX_SUBSETS, Shape
-from .values import Hash, Message
+from .values import Hash, Message, PlainKey
 
 MAX_MONEY: Final = 21_000_000 * 100_000_000
 MAX_INPUTS: Final = 1000
+MAX_POINTS: Final = 64
+"""Adaptor points of one item; each of an ``or`` has nonces and a pre-signature of its own."""
 
 Amount: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_MONEY)]
 Index: TypeAlias = Annotated[int, Meta(ge=0, lt=MAX_INPUTS)]
@@ -82,16 +85,44 @@ Step: TypeAlias = TermsStep | Bip86 | Child | BareRoot | Scalar | XOnlyScalar
 Tweaks: TypeAlias = Annotated[tuple[Step, ...], Meta(max_length=8)]
 
 
+class Adaptor(Shape, frozen=True, kw_only=True):
+    """Points (33 bytes each) whose secrets complete the item: the secret of the one, of each, or of any.
+
+    What is made is no signature but, for ``single`` and ``and``, one pre-signature; for ``or`` one for each point.
+    """
+
+    mode: Literal["single", "and", "or"]
+    points: Annotated[tuple[PlainKey, ...], Meta(min_length=1, max_length=MAX_POINTS)]
+
+    @property
+    def places(self) -> int:
+        """How many pre-signatures are made."""
+        return len(self.points) if self.mode == "or" else 1
+
+    def check(self, field: str) -> None:
+        """One point for ``single``, several for the others, and none twice.
+
+        Raises:
+            BadInput: naming ``field``.
+        """
+        if (self.mode == "single") != (len(self.points) == 1):
+            raise bad_field(f"{field}.points", "single has one point, and and or have at least two")
+        if len(set(self.points)) != len(self.points):
+            raise bad_field(f"{field}.points", "a point stands there twice: one secret would be taken for two")
+
+
 class SignInput(Shape, frozen=True, kw_only=True, tag_field="sign", tag="input"):
     """Sign one input of a transaction; without ``subset`` with the key of all slots.
 
-    ``tweaks`` are all tweaks of the item, in order; absent: the terms' one.
+    ``tweaks`` are all tweaks of the item, in order; absent: the terms' one.  With an ``adaptor`` what is made is
+    completed by a secret.
     """
 
     transaction: Index
     input: Index
     subset: Subset | None = None
     tweaks: Tweaks | None = None
+    adaptor: Adaptor | None = None
 
 
 class SignMessage(Shape, frozen=True, kw_only=True, tag_field="sign", tag="message"):
@@ -100,6 +131,7 @@ class SignMessage(Shape, frozen=True, kw_only=True, tag_field="sign", tag="messa
     message: Message
     subset: Subset | None = None
     tweaks: Tweaks | None = None
+    adaptor: Adaptor | None = None
 
 
 class SignEcdsa(Shape, frozen=True, kw_only=True, tag_field="sign", tag="ecdsa"):
@@ -108,9 +140,15 @@ class SignEcdsa(Shape, frozen=True, kw_only=True, tag_field="sign", tag="ecdsa")
     message: Message
     subset: Subset | None = None
     tweaks: ClassVar[Tweaks] = ()
+    adaptor: ClassVar[None] = None
 
 
 Asked: TypeAlias = SignInput | SignMessage | SignEcdsa
+
+
+def places_of(item: Asked) -> int:
+    """How many signatures or pre-signatures the item is: one, or with ``or`` one for each point."""
+    return 1 if item.adaptor is None else item.adaptor.places
 
 
 class Body(Content, frozen=True, kw_only=True):
@@ -121,11 +159,13 @@ class Body(Content, frozen=True, kw_only=True):
     memo: Text
 
     def check(self) -> None:
-        """Items name inputs that are there, none twice with one key, and no transaction is idle."""
+        """Items name inputs that are there, none twice with one key, no transaction is idle, and places are bounded."""
         seen: set[tuple[int, int, int | None]] = set()
         for i, item in enumerate(self.items):
             if any(isinstance(step, Child) for step in (item.tweaks or ())[1:]):
                 raise bad_field(f"items[{i}].tweaks", "a child can only be the first step")
+            if item.adaptor is not None:
+                item.adaptor.check(f"items[{i}].adaptor")
             if isinstance(item, SignInput):
                 self._check_input(f"items[{i}]", item)
                 if (named := (item.transaction, item.input, item.subset)) in seen:
@@ -134,6 +174,9 @@ class Body(Content, frozen=True, kw_only=True):
         idle = set(range(len(self.transactions))) - {named[0] for named in seen}
         if idle:
             raise bad_field(f"transactions[{min(idle)}]", "no item signs an input of it")
+
+        if (places := sum(map(places_of, self.items))) > MAX_ITEMS:
+            raise bad_field("items", f"they come to {places} signatures and pre-signatures, at most {MAX_ITEMS}")
 
     def _check_input(self, field: str, item: SignInput) -> None:
         if item.transaction >= len(self.transactions):

@@ -1,9 +1,11 @@
 """What a signer contributes to each item: one tag byte and values of fixed length, item after item.
 
     0 nothing · 1 pubnonce(66) · 2 psig(32) · 3 pubnonce(66) ‖ psig(32) · 4 signature(64) · 255 u8 length ‖ code
+    for an adaptor point: 5 pubnonce(66) ‖ proof(64) · 6 pubnonce(66) ‖ proof(64) ‖ psig(32) · 7 pre-signature(65)
 
-This is the plaintext of ``signing.contribute``'s values and of ``signing.confirm``'s signatures: as many
-entries as the request has items, and not a byte more.  Whether points and scalars are any is said by who verifies them.
+This is the plaintext of ``signing.contribute``'s values and of ``signing.confirm``'s signatures: as many entries as the
+request has places (one for each item, of an ``or`` one for each point), and not a byte more.  Whether points and
+scalars are any is said by who verifies them.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from .values import Hash, Id
 PUBNONCE: Final = 66
 PSIG: Final = 32
 SIGNATURE: Final = 64
+PROOF: Final = 64
+PRESIGNATURE: Final = 65
 
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 
@@ -33,12 +37,18 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Nonce:
-    """A public nonce (66 bytes: two points); another length raises InvalidCrypto, here and below."""
+    """A public nonce (66 bytes: two points), for an adaptor point with its ``proof`` (64 bytes).
+
+    Another length raises InvalidCrypto, here and below.
+    """
 
     pubnonce: bytes
+    proof: bytes | None = None
 
     def __post_init__(self) -> None:
         sized(self.pubnonce, PUBNONCE, "pubnonce")
+        if self.proof is not None:
+            sized(self.proof, PROOF, "proof")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +63,17 @@ class Psig:
 
 @dataclass(frozen=True, slots=True)
 class Both:
-    """The last signer's public nonce (66 bytes) and partial signature (32 bytes) in one."""
+    """The last signer's public nonce, for an adaptor point with its ``proof``, and partial signature in one."""
 
     pubnonce: bytes
     psig: bytes
+    proof: bytes | None = None
 
     def __post_init__(self) -> None:
         sized(self.pubnonce, PUBNONCE, "pubnonce")
         sized(self.psig, PSIG, "psig")
+        if self.proof is not None:
+            sized(self.proof, PROOF, "proof")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +87,27 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Prefinished:
+    """The whole pre-signature for an adaptor point (65 bytes)."""
+
+    presignature: bytes
+
+    def __post_init__(self) -> None:
+        sized(self.presignature, PRESIGNATURE, "pre-signature")
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """This signer cannot sign the item; ``code`` is 1 to 32 characters of a–z, 0–9 and _, a letter first."""
 
     code: str
 
 
-Entry: TypeAlias = Nothing | Nonce | Psig | Both | Finished | Failed
+Entry: TypeAlias = Nothing | Nonce | Psig | Both | Finished | Prefinished | Failed
 
 
 def encode(entries: Sequence[Entry]) -> bytes:
-    """Write one entry per item, in order.
+    """Write one entry per place, in order.
 
     Raises:
         BadInput: no entry, more than 1,000, or a code that breaks its rule.
@@ -94,16 +117,16 @@ def encode(entries: Sequence[Entry]) -> bytes:
     return b"".join(_write(entry, f"values[{index}]") for index, entry in enumerate(entries))
 
 
-def decode(raw: bytes, items: int) -> tuple[Entry, ...]:
-    """Read exactly ``items`` entries.
+def decode(raw: bytes, places: int) -> tuple[Entry, ...]:
+    """Read exactly ``places`` entries.
 
     Raises:
         BadInput: an unknown tag, an entry that is cut off, a code that breaks its rule, or bytes after the last entry.
     """
     reader = _Reader(raw)
-    entries = tuple(reader.entry(f"values[{index}]") for index in range(items))
+    entries = tuple(reader.entry(f"values[{index}]") for index in range(places))
     if reader.left:
-        raise BadInput(Reason.TOO_BIG, f"{reader.left} bytes follow the last of {items} entries", field="values")
+        raise BadInput(Reason.TOO_BIG, f"{reader.left} bytes follow the last of {places} entries", field="values")
     return entries
 
 
@@ -120,14 +143,16 @@ def _write(entry: Entry, field: str) -> bytes:
     match entry:
         case Nothing():
             return b"\x00"
-        case Nonce(pubnonce):
-            return b"\x01" + pubnonce
+        case Nonce(pubnonce, proof):
+            return b"\x01" + pubnonce if proof is None else b"\x05" + pubnonce + proof
         case Psig(psig):
             return b"\x02" + psig
-        case Both(pubnonce, psig):
-            return b"\x03" + pubnonce + psig
+        case Both(pubnonce, psig, proof):
+            return b"\x03" + pubnonce + psig if proof is None else b"\x06" + pubnonce + proof + psig
         case Finished(signature):
             return b"\x04" + signature
+        case Prefinished(presignature):
+            return b"\x07" + presignature
         case Failed(code):
             return bytes([255, len(_checked(code, field))]) + code.encode()
 
@@ -163,6 +188,13 @@ class _Reader:
                 return Both(self.take(PUBNONCE, field), self.take(PSIG, field))
             case 4:
                 return Finished(self.take(SIGNATURE, field))
+            case 5:
+                return Nonce(self.take(PUBNONCE, field), self.take(PROOF, field))
+            case 6:
+                pubnonce, proof = self.take(PUBNONCE, field), self.take(PROOF, field)
+                return Both(pubnonce, self.take(PSIG, field), proof)
+            case 7:
+                return Prefinished(self.take(PRESIGNATURE, field))
             case 255:
                 return Failed(_checked(self.take(self.take(1, field)[0], field).decode("latin-1"), field))
             case tag:

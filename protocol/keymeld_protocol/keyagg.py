@@ -16,7 +16,10 @@ from . import libmusig
 from .errors import InvalidCrypto
 from .libsecp256k1 import CData, combine, multiply, parse_point, serialize_point, sized
 from .schnorr import tagged_hash
-from .secp256k1 import point_negate, point_tweak_add, xonly
+from .secp256k1 import point_negate, point_tweak_add, seckey_negate, xonly
+
+GENERATOR = bytes.fromhex("0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798")
+"""G, the plain key (33 bytes) whose secret is 1."""
 
 _ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 _ONE = bytes(31) + b"\x01"
@@ -189,6 +192,24 @@ def _tweaked(made: KeyAgg, tweak: Tweak) -> KeyAgg:
         cache = libmusig.tweak_add(made.cache, tweak.value, tweak.xonly)
         point = libmusig.aggregate_point(cache)
     return KeyAgg(made.keys, (*made.tweaks, tweak), made.aggregate, point, (*made.flips, flip), cache)
+
+
+@lru_cache(1024)
+def paired(key: bytes) -> KeyAgg:
+    """Write one key (33 bytes) as the key list (G, key) that comes to it: so MuSig2 can sign for a key alone.
+
+    The second distinct key counts once and G, whose secret everybody knows, a_G times: a plain tweak of −a_G takes it
+    away.
+
+    Raises:
+        InvalidCrypto: no point; or it is G or −G, whose secret everybody knows as well.
+    """
+    if xonly(key) == GENERATOR[1:]:
+        raise InvalidCrypto("key: it is the generator, whose secret everybody knows")
+    made = key_agg((GENERATOR, key))
+    minus = bytearray(made.coefficient(GENERATOR))
+    seckey_negate(minus)
+    return made.tweaked(Tweak(bytes(minus), xonly=False))
 
 
 # What depends on the keys alone, whatever their tweaks -----------------------------------------------------------

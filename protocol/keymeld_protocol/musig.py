@@ -15,6 +15,7 @@ from functools import cached_property
 from . import libmusig
 from .errors import InvalidCrypto
 from .keyagg import (
+    GENERATOR,
     KeyAgg,
     Tweak,
     aggregate,
@@ -46,7 +47,6 @@ __all__ = [
 ]
 
 _INFINITY = bytes(33)  # how BIP-327 writes a half of an aggregate nonce that is no point
-_GENERATOR = bytes.fromhex("0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798")
 
 
 def nonce_agg(pubnonces: Sequence[bytes]) -> bytes:
@@ -79,7 +79,7 @@ class Session:
     aggnonce with T in it, ``struct`` libsecp256k1's session.
 
     Raises:
-        InvalidCrypto: a length is wrong, a nonce or T is no point, or the key list is of one.
+        InvalidCrypto: a length is wrong, a nonce or T is no point, or the key list is of one (see `keyagg.paired`).
     """
 
     keyagg: KeyAgg
@@ -108,7 +108,12 @@ class Session:
         terms = [] if first == _INFINITY else [parse_point(first)]
         terms += [] if second == _INFINITY else [multiply(parse_point(second), self.coefficient)]
         total = combine(terms)
-        return _GENERATOR if total is None else serialize_point(total)
+        return GENERATOR if total is None else serialize_point(total)
+
+    @cached_property
+    def challenge(self) -> bytes:
+        """e (32 bytes): BIP-340's challenge over the final nonce, the output key and the message."""
+        return hash_to_scalar("BIP0340/challenge", self.nonce[1:] + self.keyagg.output + self.message)
 
 
 def verify_psig(session: Session, psig: bytes, pubnonce: bytes, key: bytes) -> bool:

@@ -4,6 +4,7 @@
     Signer (its slots) ──────┼──► partial_sign ──► psig
     Session ─────────────────┘
     every key of the list at hand:  summed_secret ──► SigningKey ──► signature, without MuSig2
+                                    summed_signer ──► Signer ──► a pre-signature, alone
 
 Only a device and an enclave's signer import this file. A nonce used for two messages, or two psigs from one nonce,
 give the signing key away to anybody who does one subtraction: a `Secnonce` is emptied before libsecp256k1 sees it,
@@ -14,10 +15,14 @@ from collections.abc import Sequence
 from os import getpid, urandom
 
 from .errors import InvalidCrypto
+from .keyagg import paired
 from .libsecp256k1 import CONTEXT, CData, ffi, lib, parse_point, sized
 from .musig import KeyAgg, Session, verify_collapsed_psig
 from .schnorr import SigningKey, verify
 from .secp256k1 import Holder, Secret, seckey_negate, seckey_tweak_add, seckey_tweak_mul, wipe
+
+_FIRST = 4
+"""Where k₁ begins in libsecp256k1's secnonce: magic(4) ‖ k₁(32) ‖ k₂(32) ‖ public key(64)."""
 
 
 class Secnonce(Holder):
@@ -43,6 +48,26 @@ class Secnonce(Holder):
             return self._held.pop()  # one step: of two threads, one gets it
         except IndexError:
             raise InvalidCrypto("secnonce: spent or wiped already") from None
+
+    def prove(self, message: bytes) -> bytes:
+        """Sign ``message`` (32 bytes) by k₁, which proves that R₁ is ours (64 bytes, BIP-340); the nonce stays unspent.
+
+        The message is `adaptor.proof_message`, and nothing else is ever signed by a nonce.
+
+        Raises:
+            InvalidCrypto: it was spent or wiped before, or the message is not 32 bytes.
+        """
+        first = bytearray(32)
+        try:
+            ffi.memmove(first, ffi.cast("unsigned char *", self._held[-1]) + _FIRST, 32)
+            with SigningKey.of(first) as key:
+                if key.point != self.pubnonce[:33]:
+                    raise InvalidCrypto("secnonce: libsecp256k1 keeps k₁ elsewhere than this file believes")
+                return key.sign(message)
+        except IndexError:
+            raise InvalidCrypto("secnonce: spent or wiped already") from None
+        finally:
+            wipe(first)
 
     def wipe(self) -> None:
         """Give the nonce up unspent."""
@@ -167,16 +192,20 @@ def summed_secret(secrets: Sequence[Secret], keyagg: KeyAgg) -> SigningKey:
     Raises:
         InvalidCrypto: the secrets are not exactly those of the key list, or one was wiped.
     """
-    with _weighted_sum(keyagg, secrets) as total:
-        for tweak, flip in zip(keyagg.tweaks, keyagg.flips, strict=True):
-            if flip:
-                seckey_negate(total.buffer)
-            seckey_tweak_add(total.buffer, tweak.value)
-        key = SigningKey(total)
-    if key.point != keyagg.point:
-        key.wipe()
-        raise InvalidCrypto("secrets: not exactly those of the key list")
-    return key
+    with _tweaked_sum(secrets, keyagg) as total:
+        return SigningKey(total)
+
+
+def summed_signer(secrets: Sequence[Secret], keyagg: KeyAgg) -> Signer:
+    """Make the same sum a MuSig2 signer that is alone, since only MuSig2 makes pre-signatures here.
+
+    Its ``keyagg`` is `paired`, the list (G, output key); it stands for both, G's secret being 1.
+
+    Raises:
+        InvalidCrypto: as `summed_secret`; or the output key is G or −G.
+    """
+    with _tweaked_sum(secrets, keyagg) as total, Secret(bytes(31) + b"\x01") as one:
+        return Signer(paired(keyagg.point), (total, one))
 
 
 def sign_alone(secrets: Sequence[Secret], keyagg: KeyAgg, message: bytes) -> bytes:
@@ -190,6 +219,23 @@ def sign_alone(secrets: Sequence[Secret], keyagg: KeyAgg, message: bytes) -> byt
     if not verify(signed, message, keyagg.output):
         raise InvalidCrypto("signature: our own does not verify")
     return signed
+
+
+def _tweaked_sum(secrets: Sequence[Secret], keyagg: KeyAgg) -> Secret:
+    """Compute the secret of a key list's output point.
+
+    Raises:
+        InvalidCrypto: the secrets are not exactly those of the key list, or one was wiped.
+    """
+    total = _weighted_sum(keyagg, secrets)
+    for tweak, flip in zip(keyagg.tweaks, keyagg.flips, strict=True):
+        if flip:
+            seckey_negate(total.buffer)
+        seckey_tweak_add(total.buffer, tweak.value)
+    if total.point != keyagg.point:
+        total.wipe()
+        raise InvalidCrypto("secrets: not exactly those of the key list")
+    return total
 
 
 def _weighted_sum(keyagg: KeyAgg, secrets: Sequence[Secret]) -> Secret:

@@ -1,4 +1,4 @@
-"""What a request asks for, as everybody computes it: for each item its key list, its keyagg and its message.
+"""What a request asks for, as everybody computes it: for each item its key list, its keyagg, its message, its points.
 
 The client that asks, the phone that approves and the enclave that signs all make this plan from the same sealed body,
 so that a yes covers exactly what is signed (attack 16): a transaction's message is its BIP-341 sighash, computed here.
@@ -11,11 +11,13 @@ from functools import cached_property
 from typing import TypeAlias
 
 from . import contents, ecdsa, schnorr
-from .body import Asked, Body, SignEcdsa, SignInput
+from .adaptor import combined_point
+from .body import Adaptor, Asked, Body, SignEcdsa, SignInput, places_of
 from .errors import BadInput, Blamed, InvalidCrypto, bad_field
-from .keyagg import KeyAgg
+from .keyagg import GENERATOR, KeyAgg
 from .roster import Roster
 from .sealing import GroupKey
+from .secp256k1 import parse_point
 from .signing import SigningState
 from .statements import Statement
 from .transaction import Spend, taproot_script
@@ -28,7 +30,8 @@ class Item:
     """Exactly one signature: the slots of its key list, their keyagg, and the 32 bytes to sign.
 
     ``blind``: the 32 bytes say nothing about themselves. ``opaque``: a tweak hides what it commits to. ``ecdsa``: the
-    signature is ECDSA by the one key of the list.
+    signature is ECDSA by the one key of the list. ``adaptors``: for each pre-signature the point T (33 bytes) that is
+    bound into it; the one None: a signature.
     """
 
     slots: tuple[int, ...]
@@ -37,6 +40,7 @@ class Item:
     blind: bool = False
     opaque: bool = False
     ecdsa: bool = False
+    adaptors: tuple[bytes | None, ...] = (None,)
 
     def verifies(self, signature: bytes) -> bool:
         """Whether ``signature`` (64 bytes) is the one that the item asks for."""
@@ -47,11 +51,15 @@ class Item:
 
 @dataclass(frozen=True, eq=False)
 class Impossible:
-    """An item that nobody can sign, whoever holds the keys; it spoils no other. ``why`` is for people."""
+    """An item that nobody can sign, whoever holds the keys; it spoils no other. ``why`` is for people.
+
+    ``adaptors`` has as many entries as those of an `Item` would have.
+    """
 
     slots: tuple[int, ...]
     code: str
     why: str
+    adaptors: tuple[bytes | None, ...] = (None,)
 
 
 Planned: TypeAlias = Item | Impossible
@@ -194,21 +202,48 @@ def _planned(index: int, item: Asked, spends: tuple[Spend, ...], lists: _Lists) 
     """One item, or why nobody can sign it."""
     slots = lists.roster.slots_of(item.subset)
     _check_input(f"items[{index}]", item, spends)
+    unsigned = (None,) * places_of(item)
     try:
         keyagg = lists.keyagg(item)
     except InvalidCrypto as error:
-        return Impossible(slots, "bad_tweak", str(error))
+        return Impossible(slots, "bad_tweak", str(error), unsigned)
+    try:
+        adaptors = _adaptors(item.adaptor, keyagg)
+    except InvalidCrypto as error:
+        return Impossible(slots, "bad_adaptor", str(error), unsigned)
     opaque = is_opaque(lists.roster.terms, item.tweaks)
     if isinstance(item, SignEcdsa) and len(slots) > 1:
         return Impossible(
             slots, "ecdsa_needs_one_key", f"only a key list of one signs ECDSA; this one has {len(slots)}"
         )
     if not isinstance(item, SignInput):
-        return Item(slots, keyagg, Message(item.message), blind=True, opaque=opaque, ecdsa=isinstance(item, SignEcdsa))
+        return Item(
+            slots, keyagg, Message(item.message), blind=True, opaque=opaque, ecdsa=isinstance(item, SignEcdsa),
+            adaptors=adaptors,
+        )  # fmt: skip
     spend = spends[item.transaction]
     if spend.inputs[item.input].script != taproot_script(keyagg.output):
-        return Impossible(slots, "foreign_script", "does not spend the script of this key list and its tweaks")
-    return Item(slots, keyagg, Message(spend.sighash(item.input)), opaque=opaque)
+        why = "does not spend the script of this key list and its tweaks"
+        return Impossible(slots, "foreign_script", why, unsigned)
+    return Item(slots, keyagg, Message(spend.sighash(item.input)), opaque=opaque, adaptors=adaptors)
+
+
+def _adaptors(adaptor: Adaptor | None, keyagg: KeyAgg) -> tuple[bytes | None, ...]:
+    """The T of each pre-signature that an item is, or the one None of a signature.
+
+    Raises:
+        InvalidCrypto: a point is none; or the output key is G or −G, for which an enclave alone makes no pre-signature.
+    """
+    if adaptor is None:
+        return (None,)
+    for index, point in enumerate(adaptor.points):
+        try:
+            parse_point(point)
+        except InvalidCrypto as error:
+            raise InvalidCrypto(f"points[{index}]: {error}") from None
+    if keyagg.output == GENERATOR[1:]:
+        raise InvalidCrypto("output key: it is the generator, whose secret everybody knows")
+    return (combined_point(adaptor.points),) if adaptor.mode == "and" else adaptor.points
 
 
 def _check_input(name: str, item: Asked, spends: tuple[Spend, ...]) -> None:

@@ -87,6 +87,12 @@ class Signature(Sized):
     size = 64
 
 
+class PreSignature(Sized):
+    """65 bytes: a pre-signature, the final nonce with its parity ‖ s'; a secret completes it (adaptor.py)."""
+
+    size = 65
+
+
 class Epoch(Sized):
     """16 bytes: the store's epoch; changes only when history was lost or a backup restored."""
 

@@ -27,6 +27,7 @@ SUBSETS = ((0, 1), (1, 2), (1,))
 ROSTER = Roster(Id(bytes(32)), Hash(bytes(32)), TERMS, CARDS, SUBSETS)
 ONE, TWO, THREE = ((0, 1, 2),), ((0, 1), (2,)), ((0,), (1,), (2,))
 BAD_POINT = b"\x02" + b"\xff" * 32 + b"\x03" * 33
+SIGNING = Id(secret_of("signing"))
 NAMES = ("vault", "tower", "castle")
 
 
@@ -46,7 +47,7 @@ class Table:
     def __post_init__(self) -> None:
         keys = [XOnlyKey(key_of(name).key) for name in NAMES]
         self.signers = tuple(Signer(key=k, slots=s) for k, s in zip(keys, self.held, strict=False))
-        self.attempt = Attempt(1, self.items, self.signers, ROSTER)
+        self.attempt = Attempt(SIGNING, 1, self.items, self.signers, keys[0], ROSTER)
 
     def musig(self, who: Signer, index: int) -> MusigSigner:
         slots = [slot for slot in who.slots if slot in self.items[index].slots]
@@ -78,7 +79,7 @@ class Table:
         said = []
         for index, entry in enumerate(self.nonces(who)):
             if isinstance(entry, Nonce):
-                session = self.attempt.session(index, also=entry.pubnonce)
+                session = self.attempt.session(index, also=entry.pubnonce, by=who.key)
                 psig = partial_sign(session, self.musig(who, index), self.drawn.pop((who.key, index)))
                 entry = Both(entry.pubnonce, psig)
             said.append(entry)
@@ -157,7 +158,7 @@ def test_an_item_that_failed_leaves_the_others() -> None:
     nonces = table.nonces(last)
     assert isinstance(nonces[1], Nonce)
     psig = partial_sign(
-        table.attempt.session(1, also=nonces[1].pubnonce), table.musig(last, 1), table.drawn[last.key, 1]
+        table.attempt.session(1, also=nonces[1].pubnonce, by=last.key), table.musig(last, 1), table.drawn[last.key, 1]
     )
     table.attempt.hear(last.key, (Nothing(), Both(nonces[1].pubnonce, psig)))
     table.finish()

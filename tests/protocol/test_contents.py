@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keymeld_protocol import contents
-from keymeld_protocol.body import MAX_MONEY, Asked, Body, RawTransaction, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.body import (
+    MAX_MONEY,
+    Adaptor,
+    Asked,
+    Body,
+    RawTransaction,
+    SignInput,
+    SignMessage,
+    Spent,
+    Transaction,
+)
 from keymeld_protocol.contents import MAX_LABEL, MAX_PLAINTEXT, MAX_TEXT, Card, Content, Detail, Script, Terms
 from keymeld_protocol.errors import BadInput, Reason
 from keymeld_protocol.schnorr import tagged_hash
@@ -280,6 +290,40 @@ def test_one_message_may_be_signed_twice() -> None:
 def test_a_transaction_that_no_item_signs_is_refused() -> None:
     with pytest.raises(BadInput, match=r"transactions\[1\]"):
         contents.encode(body(INPUT, transactions=2))
+
+
+LOCKS = tuple(PlainKey(b"\x02" + bytes([i + 1]) * 32) for i in range(3))
+
+
+def locked(mode: Any, *points: PlainKey) -> SignMessage:
+    return SignMessage(message=Message(bytes(32)), adaptor=Adaptor(mode=mode, points=points))
+
+
+@pytest.mark.parametrize("item", [locked("single", LOCKS[0]), locked("and", *LOCKS), locked("or", *LOCKS[:2])])
+def test_an_adaptor_has_one_point_or_several_different_ones(item: SignMessage) -> None:
+    made = body(item, transactions=0)
+    assert contents.parse(Body, contents.encode(made)) == made
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        (locked("single", *LOCKS), "single has one point"), (locked("and", LOCKS[0]), "at least two"),
+        (locked("or", LOCKS[0]), "at least two"), (locked("and", LOCKS[0], LOCKS[0]), "taken for two"),
+        (locked("or", LOCKS[1], LOCKS[0], LOCKS[1]), "taken for two"),
+    ],
+)  # fmt: skip
+def test_an_adaptor_whose_points_contradict_its_mode_is_refused(item: SignMessage, told: str) -> None:
+    with pytest.raises(BadInput, match=told) as caught:
+        contents.encode(body(MESSAGE, item, transactions=0))
+    assert caught.value.field == "items[1].adaptor.points"
+
+
+def test_a_thousand_places_are_the_most() -> None:
+    rest = [SignMessage(message=Message(bytes(32)))] * (MAX_ITEMS - 3)
+    contents.encode(body(locked("or", *LOCKS), *rest, transactions=0))
+    with pytest.raises(BadInput, match="come to 1001 signatures"):
+        contents.encode(body(locked("or", *LOCKS), *rest, rest[0], transactions=0))
 
 
 def test_a_thousand_items_are_the_most() -> None:

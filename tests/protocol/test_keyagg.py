@@ -8,10 +8,20 @@ from ecc.ecc import musig2 as oracle
 
 from keymeld_protocol import libmusig
 from keymeld_protocol.errors import InvalidCrypto
-from keymeld_protocol.keyagg import KeyAgg, Tweak, aggregate, bip86_tweak, key_agg, key_sort, taproot_tweak
+from keymeld_protocol.keyagg import (
+    GENERATOR,
+    KeyAgg,
+    Tweak,
+    aggregate,
+    bip86_tweak,
+    key_agg,
+    key_sort,
+    paired,
+    taproot_tweak,
+)
 from keymeld_protocol.libsecp256k1 import CONTEXT, ffi, lib, parse_point, serialize_point
 from keymeld_protocol.schnorr import tagged_hash
-from keymeld_protocol.secp256k1 import Secret, point_add, point_mul, seckey_negate
+from keymeld_protocol.secp256k1 import Secret, point_add, point_mul, point_negate, seckey_negate
 from tests.support.vectors import published_json
 
 ONE = bytes(31) + b"\x01"
@@ -244,3 +254,22 @@ def test_a_key_list_of_one_that_is_tweaked_to_infinity_is_refused() -> None:
     seckey_negate(secret.buffer)
     with pytest.raises(InvalidCrypto):
         aggregate([key], [Tweak(bytes(secret.buffer), xonly=False)])
+
+
+# -------------------------------------------------------------------------------------------------- one key as a pair
+
+
+def test_a_pair_comes_to_its_key_of_either_parity() -> None:
+    seen: set[int] = set()
+    while seen != {2, 3}:
+        (key,) = keys_of(1)
+        made = paired(key)
+        assert made.keys == (GENERATOR, key) and made.point == key and made.coefficient(key) == ONE
+        assert oracle_of(made).x_only_pub_key == made.output
+        seen.add(key[0])
+
+
+@pytest.mark.parametrize("key", [GENERATOR, point_negate(GENERATOR)], ids=["G", "-G"])
+def test_the_generator_has_no_pair(key: bytes) -> None:
+    with pytest.raises(InvalidCrypto, match="generator"):
+        paired(key)

@@ -141,6 +141,7 @@ def test_session_values_agree_with_another_implementation(with_adaptor: bool) ->
         theirs = context_of(signed.session)
         values = oracle.session_values(theirs)
         assert int.from_bytes(signed.session.coefficient, "big") == values.b
+        assert int.from_bytes(signed.session.challenge, "big") == values.e
         assert signed.session.nonce == oracle._cbytes(values.R)
         for psig, pubnonce, secret in zip(signed.psigs, signed.pubnonces, held, strict=True):
             assert oracle.partial_sig_verify_(psig, pubnonce, secret.point, theirs)

@@ -14,10 +14,18 @@ from ecc.ecc import musig2 as oracle
 
 from keymeld_protocol import libmusig, musig_secret
 from keymeld_protocol.errors import InvalidCrypto
-from keymeld_protocol.keyagg import KeyAgg, Tweak, aggregate, bip86_tweak, hash_to_scalar, key_agg
+from keymeld_protocol.keyagg import GENERATOR, KeyAgg, Tweak, aggregate, bip86_tweak, hash_to_scalar, key_agg
 from keymeld_protocol.libsecp256k1 import ffi
 from keymeld_protocol.musig import Session, nonce_agg, signature, verify_collapsed_psig
-from keymeld_protocol.musig_secret import Secnonce, Signer, nonce_gen, partial_sign, sign_alone, summed_secret
+from keymeld_protocol.musig_secret import (
+    Secnonce,
+    Signer,
+    nonce_gen,
+    partial_sign,
+    sign_alone,
+    summed_secret,
+    summed_signer,
+)
 from keymeld_protocol.schnorr import tagged_hash, verify
 from keymeld_protocol.secp256k1 import Secret
 from tests.support.ceremony import EXTRA, draw, sign_together
@@ -242,6 +250,28 @@ def test_a_forked_process_does_not_sign_with_its_parents_secnonce(monkeypatch: p
         secnonce.spend()
 
 
+def test_a_nonce_that_is_gone_proves_nothing() -> None:
+    secnonce = nonce_gen(Secret.generate().point)
+    secnonce.wipe()
+    with pytest.raises(InvalidCrypto, match="spent or wiped"):
+        secnonce.prove(MESSAGE)
+
+
+def test_a_proof_is_by_the_first_half_of_the_nonce_and_different_each_time() -> None:
+    for _ in range(8):
+        secnonce = nonce_gen(Secret.generate().point)
+        one, two = secnonce.prove(MESSAGE), secnonce.prove(MESSAGE)
+        assert one != two and all(verify(proof, MESSAGE, secnonce.pubnonce[1:33]) for proof in (one, two))
+        assert not verify(one, MESSAGE, secnonce.pubnonce[34:])
+
+
+def test_a_secnonce_of_another_layout_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    secnonce = nonce_gen(Secret.generate().point)
+    monkeypatch.setattr(musig_secret, "_FIRST", 36)
+    with pytest.raises(InvalidCrypto, match="elsewhere"):
+        secnonce.prove(MESSAGE)
+
+
 @pytest.mark.parametrize("spread", [copy.copy, copy.deepcopy, pickle.dumps, lambda it: copy.deepcopy({"nonce": it})])
 def test_secnonces_and_signers_are_neither_copied_nor_pickled(spread: Callable[[object], object]) -> None:
     secrets = people(2)
@@ -386,6 +416,15 @@ def test_the_summed_key_signs_many_messages() -> None:
     with summed_secret(secrets, keyagg) as key:
         for message in (MESSAGE, bytes(32)):
             assert verify(key.sign(message), message, keyagg.output)
+
+
+def test_the_summed_signer_stands_for_a_pair_that_comes_to_the_output_key() -> None:
+    secrets = people(3)
+    keyagg = group(secrets, *some_tweaks(random.Random(3)))
+    signer = summed_signer(secrets, keyagg)
+    assert signer.keyagg.point == keyagg.point and signer.keys == (keyagg.point, GENERATOR)
+    done = sign_together(signer.keyagg, [signer], MESSAGE)
+    assert verify(signature(done.session, done.psigs), MESSAGE, keyagg.output)
 
 
 def test_missing_superfluous_or_strange_secrets_do_not_sign_alone() -> None:

@@ -5,10 +5,13 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from msgspec import structs
 
 from examples.regtest import Coin, transaction
 from keymeld_protocol import contents, libmusig, plan
+from keymeld_protocol.adaptor import combined_point
 from keymeld_protocol.body import (
+    Adaptor,
     Asked,
     Bip86,
     Body,
@@ -23,11 +26,13 @@ from keymeld_protocol.body import (
 )
 from keymeld_protocol.contents import Script
 from keymeld_protocol.errors import BadInput, Blamed
+from keymeld_protocol.keyagg import GENERATOR
 from keymeld_protocol.plan import Plan, needed_slots, plan_of, read_body
 from keymeld_protocol.sealing import GroupKey
+from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.statements import make
 from keymeld_protocol.transaction import Spend
-from keymeld_protocol.values import Hash, Id, Message, XOnlyKey, digest
+from keymeld_protocol.values import Hash, Id, Message, PlainKey, XOnlyKey, digest
 from tests.support.people import Member
 from tests.support.world import MESSAGE, World, secret_of
 
@@ -273,3 +278,37 @@ def test_attack_21_endless_tweaks_never_aggregate_the_keys_again(house: House, m
     monkeypatch.setattr(libmusig, "tweak_add", tweaked)
     plan.plan(Body(v=1, transactions=(), items=items, memo=""), house.roster)
     assert (aggregated.call_count, tweaked.call_count) == (0, 30 * 8)
+
+
+# Adaptor points ---------------------------------------------------------------------------------------------------
+
+POINTS = tuple(PlainKey(Secret(secret_of(f"point {i}")).point) for i in range(3))
+NO_POINT = PlainKey(b"\x02" + b"\xff" * 32)
+
+
+def locked(mode: Any, *points: PlainKey, subset: int | None = None) -> SignMessage:
+    lock = Adaptor(mode=mode, points=points)
+    return SignMessage(message=Message(secret_of("locked")), subset=subset, adaptor=lock)
+
+
+def test_the_points_that_are_bound_follow_from_the_mode(house: House) -> None:
+    items = (message("plain"), locked("single", POINTS[0]), locked("and", *POINTS), locked("or", *POINTS))
+    made = plan.plan(body(*items), house.roster)
+    assert [item.adaptors for item in made.items] == [(None,), POINTS[:1], (combined_point(POINTS),), POINTS]
+
+
+@pytest.mark.parametrize("subset", [None, 1])
+def test_a_point_that_is_none_makes_its_item_impossible_and_keeps_its_places(house: House, subset: int | None) -> None:
+    made = plan.plan(body(locked("or", *POINTS, NO_POINT, subset=subset), message("fine")), house.roster)
+    bad, fine = made.items
+    assert isinstance(bad, plan.Impossible) and isinstance(fine, plan.Item)
+    assert (bad.code, len(bad.adaptors)) == ("bad_adaptor", 4) and "points[3]" in bad.why
+
+
+def test_a_key_whose_secret_everybody_knows_makes_no_pre_signatures(house: House) -> None:
+    cards = list(house.roster.cards)
+    cards[2] = structs.replace(cards[2], pubkey=PlainKey(GENERATOR))
+    roster = replace(house.roster, cards=tuple(cards))
+    bare = structs.replace(locked("single", POINTS[0], subset=1), tweaks=())
+    (found,) = plan.plan(body(bare), roster).items
+    assert isinstance(found, plan.Impossible) and found.code == "bad_adaptor"

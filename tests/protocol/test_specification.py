@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from keymeld_protocol import contents, frames, keygen, payloads, shapes, signing, statements
-from keymeld_protocol.body import Body, SignEcdsa, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.body import MAX_POINTS, Adaptor, Body, SignEcdsa, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.connection import Close, Goodbye, Heard, Hello, Presence, SessionInfo, Subscribed
 from keymeld_protocol.errors import Reason
 from keymeld_protocol.sealed_policy import Policy
@@ -121,7 +121,7 @@ def test_the_examples_are_those_of_the_vectors() -> None:
 
 SHAPES: list[Any] = [
     shapes.Rule, shapes.Signer, contents.Terms, contents.Card, Policy, Body, Transaction,
-    Spent, contents.Leaf, SignInput, SignMessage, SignEcdsa, contents.Detail, frames.Proof,
+    Spent, contents.Leaf, SignInput, SignMessage, SignEcdsa, Adaptor, contents.Detail, frames.Proof,
     frames.Since,
 ]  # fmt: skip
 
@@ -202,6 +202,8 @@ def test_the_protocols_own_limits_are_those_of_the_code() -> None:
         "slots of a keygen": shapes.MAX_SLOTS,
         "subsets of a keygen": shapes.MAX_SUBSETS,
         "items of a request": shapes.MAX_ITEMS,
+        "places of a request (§10.4)": shapes.MAX_ITEMS,
+        "adaptor points of an item": MAX_POINTS,
         "attempts of a request": shapes.MAX_ATTEMPTS,
         "joins that one slot sees": shapes.MAX_JOINS,
         "notes of one slot in one keygen": shapes.MAX_NOTES,

@@ -12,6 +12,7 @@ from keymeld_protocol.values import (
     Id,
     Message,
     PlainKey,
+    PreSignature,
     Salt,
     Signature,
     Sized,
@@ -24,7 +25,10 @@ from keymeld_protocol.values import (
 )
 
 ZEROS = "0" * 64
-SIZES = {Id: 32, Hash: 32, Digest: 32, XOnlyKey: 32, PlainKey: 33, Signature: 64, Epoch: 16, Salt: 32, Message: 32}
+SIZES = {
+    Id: 32, Hash: 32, Digest: 32, XOnlyKey: 32, PlainKey: 33, Signature: 64, PreSignature: 65, Epoch: 16, Salt: 32,
+    Message: 32,
+}  # fmt: skip
 
 
 def test_the_sizes_are_the_specifications() -> None:

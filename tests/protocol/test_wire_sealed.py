@@ -7,18 +7,19 @@ from typing import Any
 import pytest
 
 from keymeld_enclave import signer
-from keymeld_protocol import contents, contributions, policy
+from keymeld_protocol import adaptor, contents, contributions, policy
 from keymeld_protocol.body import Body, SignInput
 from keymeld_protocol.contents import Card, Detail, Terms
-from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Psig
+from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.envelope import EnvelopeContext, open_envelope
 from keymeld_protocol.errors import InvalidCrypto
 from keymeld_protocol.kdf import hkdf
-from keymeld_protocol.keyagg import aggregate, bip86_tweak
+from keymeld_protocol.keyagg import aggregate, bip86_tweak, key_agg, key_sort, paired
 from keymeld_protocol.keygen import roster_hash
 from keymeld_protocol.keys import possession_is_proven, possession_message
+from keymeld_protocol.musig import Session, nonce_agg, verify_collapsed_psig
 from keymeld_protocol.policy import Consent
-from keymeld_protocol.schnorr import SigningKey, tagged_hash
+from keymeld_protocol.schnorr import SigningKey, tagged_hash, verify
 from keymeld_protocol.sealed_policy import Policy, policy_commitment
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.secp256k1 import Secret
@@ -154,9 +155,10 @@ def test_a_plaintext_is_refused(one: Any) -> None:
 
 def told(entry: Entry) -> dict[str, Any]:
     """An entry as the vectors write it."""
-    tags = {Nothing: 0, Nonce: 1, Psig: 2, Both: 3, Finished: 4, Failed: 255}
-    values = {name: getattr(entry, name) for name in entry.__slots__}
-    return {"tag": tags[type(entry)]} | {n: v.hex() if isinstance(v, bytes) else v for n, v in values.items()}
+    tags = {Nothing: 0, Nonce: 1, Psig: 2, Both: 3, Finished: 4, Prefinished: 7, Failed: 255}
+    values = {name: value for name in entry.__slots__ if (value := getattr(entry, name)) is not None}
+    tag = tags[type(entry)] + (4 if isinstance(entry, Nonce) else 3) * ("proof" in values)
+    return {"tag": tag} | {n: v.hex() if isinstance(v, bytes) else v for n, v in values.items()}
 
 
 @each("contributions", "entries")
@@ -198,6 +200,59 @@ def test_the_enclaves_bind_their_nonces_like_that(monkeypatch: pytest.MonkeyPatc
     place = story.together.stream + b"\0\0\0\1" + bytes(4) + bytes(4)
     assert first == place + b"\0\2" + bytes(66) + bytes(33)
     assert last.startswith(place + b"\0\0\0\1") and last[-99:-33] != bytes(66) and len(last) == 44 + 4 + 99
+
+
+# adaptors.json --------------------------------------------------------------------------------------------------
+
+
+@each("adaptors", "combined")
+def test_the_points_of_an_and_come_to_one(one: Any) -> None:
+    points, secrets = [HEX(point) for point in one["points"]], [HEX(secret) for secret in one["secrets"]]
+    assert adaptor.combined_point(points).hex() == one["T"]
+    assert adaptor.combined_secret(points, secrets).hex() == one["t"]
+    assert [key_agg(key_sort(points)).coefficient(point).hex() for point in points] == one["coefficients"]
+    assert Secret(HEX(one["t"])).point.hex() == one["T"]
+
+
+@each("adaptors", "proofs")
+def test_a_nonce_proves_itself(one: Any) -> None:
+    place = (Id.from_hex(one["signing_id"]), one["attempt"], one["item"], one["point"], HEX(one["T"]))
+    message = adaptor.proof_message(*place, HEX(one["pubnonce"]))
+    assert message.hex() == one["message"]
+    assert adaptor.nonce_is_proven(HEX(one["proof"]), message, HEX(one["pubnonce"]))
+
+
+@each("adaptors", "presignatures")
+def test_a_pre_signature_holds_and_is_completed(one: Any) -> None:
+    made, message, output = HEX(one["presignature"]), HEX(one["message"]), HEX(one["output"])
+    assert adaptor.verify(made, HEX(one["T"]), message, output)
+    assert adaptor.adapt(made, HEX(one["t"])).hex() == one["signature"]
+    assert adaptor.extract(made, HEX(one["signature"]), HEX(one["T"])).hex() == one["t"]
+    assert verify(HEX(one["signature"]), message, output)
+
+
+def test_the_psigs_of_a_pre_signature_add_up() -> None:
+    parities = set()
+    for one in wire("adaptors")["presignatures"][:2]:
+        keys = [HEX(key) for key in one["keys"]]
+        keyagg, nonces = aggregate(keys, (bip86_tweak(keys),)), [HEX(nonce) for nonce in one["pubnonces"]]
+        session = Session(keyagg, nonce_agg(nonces), HEX(one["message"]), HEX(one["T"]))
+        assert (session.bound.hex(), session.coefficient.hex(), session.challenge.hex()) == (
+            one["bound"], one["b"], one["e"],
+        )  # fmt: skip
+        psigs = [HEX(psig) for psig in one["psigs"]]
+        for psig, nonce, held in zip(psigs, nonces, one["keys_of_signers"], strict=True):
+            assert verify_collapsed_psig(session, psig, nonce, [HEX(key) for key in held])
+        assert adaptor.presignature(session, psigs).hex() == one["presignature"]
+        parities.add(one["presignature"][:2])
+    assert parities == {"02", "03"}
+
+
+def test_a_signer_alone_is_the_second_of_two() -> None:
+    for one in wire("adaptors")["presignatures"][2:]:
+        made = paired(HEX(one["list"][1]))
+        assert [key.hex() for key in made.keys] == one["list"] and made.tweaks[0].value.hex() == one["tweak"]
+        assert made.output.hex() == one["output"]
 
 
 def test_the_roster_follows_from_the_joins() -> None:

@@ -12,7 +12,7 @@ from keymeld_enclave.agent import Agent
 from keymeld_enclave.keymanagement import EnclaveIdentity
 from keymeld_enclave.signer import Nonces, NoncesGone
 from keymeld_protocol.secp256k1 import Secret
-from tests.enclave.test_signer import SIGNING, Bench
+from tests.enclave.test_signer import Bench
 from tests.support.coordinator import secret_of
 from tests.support.party import Party
 from tests.support.world import MESSAGE, Enclave
@@ -30,7 +30,7 @@ class Twin(Enclave):
 def test_a_nonce_that_is_not_the_one_in_the_log_is_wiped_and_not_spent() -> None:
     bench = Bench()
     attempt, mine = bench.attempt(), Nonces(1)
-    bench.keep.nonces(SIGNING, attempt, mine)
+    bench.keep.nonces(attempt, mine)
     bench.up_to_psigs(attempt)
     with pytest.raises(NoncesGone):
         bench.keep.psigs(attempt, mine)

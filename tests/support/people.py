@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keymeld_protocol import contents, contributions, frames, plan, statements
-from keymeld_protocol.attempt import Attempt, Result
-from keymeld_protocol.body import Asked, Body, SignMessage, Transaction
+from keymeld_protocol.attempt import Attempt
+from keymeld_protocol.body import Asked, Body, SignMessage, Transaction, places_of
 from keymeld_protocol.contents import Card, Terms
 from keymeld_protocol.contributions import Entry
 from keymeld_protocol.envelope import EnvelopeContext, seal_envelope
@@ -34,6 +34,7 @@ from keymeld_protocol.payloads import (
     SigningReject,
     SigningRequest,
 )
+from keymeld_protocol.places import Result
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster, read_roster
 from keymeld_protocol.schnorr import SigningKey
@@ -291,20 +292,22 @@ class Member(Peer):
         heard, state = self.heard(signing), self.signing(signing)
         roster, group = self.roster(state.request.keygen), self.groups[state.request.keygen]
         items = plan.plan_of(state, heard.records[0].statement, roster, group).items
-        attempt = Attempt(state.attempt, items, state.signers, roster)
+        attempt = Attempt.of(state, items, roster)
         for record in heard.records:
             said = record.statement.payload
             if isinstance(said, SigningContribute) and said.attempt == state.attempt:
-                attempt.hear(said.by, self._opened(record.statement, "values", len(items), group))
+                attempt.hear(said.by, self._opened(record.statement, "values", len(attempt.places), group))
         return attempt.results()
 
     def told(self, signing: Id) -> tuple[Entry, ...]:
         """What ``signing.confirm`` says, believed by nobody."""
         state = self.signing(signing)
         record = next(r for r in self.heard(signing).records if isinstance(r.statement.payload, SigningConfirm))
-        return self._opened(record.statement, "signatures", state.request.items, self.groups[state.request.keygen])
+        group = self.groups[state.request.keygen]
+        body = plan.read_body(self.heard(signing).records[0].statement, group)
+        return self._opened(record.statement, "signatures", sum(map(places_of, body.items)), group)
 
-    def _opened(self, statement: Statement, field: str, items: int, group: GroupKey) -> tuple[Entry, ...]:
+    def _opened(self, statement: Statement, field: str, places: int, group: GroupKey) -> tuple[Entry, ...]:
         sealed = statement.blob(field)
         assert sealed is not None
-        return contributions.decode(group.open_in(statement.payload, field, sealed), items)
+        return contributions.decode(group.open_in(statement.payload, field, sealed), places)

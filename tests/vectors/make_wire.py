@@ -19,7 +19,15 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
-from tests.vectors import wire_contents, wire_frames, wire_log, wire_secrets, wire_statements, wire_tickets  # noqa: E402
+from tests.vectors import (  # noqa: E402
+    wire_adaptors,
+    wire_contents,
+    wire_frames,
+    wire_log,
+    wire_secrets,
+    wire_statements,
+    wire_tickets,
+)
 from tests.vectors.examples import filled  # noqa: E402
 
 FILES: Final[dict[str, Callable[[], Any]]] = {
@@ -31,6 +39,7 @@ FILES: Final[dict[str, Callable[[], Any]]] = {
     "envelopes": wire_secrets.envelopes_json,
     "tickets": wire_tickets.tickets_json,
     "contributions": wire_tickets.contributions_json,
+    "adaptors": wire_adaptors.adaptors_json,
     "contents": wire_contents.contents_json,
     "roster": wire_contents.roster_json,
     "log": wire_log.log_json,

@@ -6,7 +6,18 @@ import json
 from typing import Any
 
 from keymeld_protocol import contents
-from keymeld_protocol.body import BareRoot, Bip86, Body, Child, Scalar, SignEcdsa, SignMessage, TermsStep, XOnlyScalar
+from keymeld_protocol.body import (
+    Adaptor,
+    BareRoot,
+    Bip86,
+    Body,
+    Child,
+    Scalar,
+    SignEcdsa,
+    SignMessage,
+    TermsStep,
+    XOnlyScalar,
+)
 from keymeld_protocol.contents import Card, Content, Detail, Leaf, Script, Terms
 from keymeld_protocol.keyagg import bip86_tweak
 from keymeld_protocol.keygen import KeygenState
@@ -23,6 +34,7 @@ from . import cast
 from .cast import commented
 from .story import bodies, policy_of, tell
 
+POINTS = tuple(PlainKey(cast.key_of(f"adaptor point {i}").point) for i in range(3))
 ROOT, HELLO = Hash(cast.secret_of("a scalar or a root")), Message(cast.secret_of("hello"))
 
 
@@ -76,6 +88,19 @@ def _good() -> list[dict[str, Any]]:
             ),
         ),
         (
+            "a body with every mode of an adaptor",
+            Body(
+                v=1,
+                transactions=(),
+                memo="",
+                items=(
+                    SignMessage(message=HELLO, adaptor=Adaptor(mode="single", points=POINTS[:1])),
+                    SignMessage(message=HELLO, tweaks=(), adaptor=Adaptor(mode="and", points=POINTS[:2])),
+                    SignMessage(message=HELLO, subset=0, adaptor=Adaptor(mode="or", points=POINTS)),
+                ),
+            ),
+        ),
+        (
             "a body that asks for ECDSA",
             Body(v=1, transactions=(), items=(SignEcdsa(message=HELLO, subset=0),), memo=""),
         ),
@@ -109,6 +134,8 @@ def _bad() -> list[tuple[str, str, str, str, str]]:
     tweaked = contents.encode(Body(v=1, transactions=(), memo="", items=(
         SignMessage(message=HELLO, tweaks=(Child(path=(0,)),)),))).decode()  # fmt: skip
     plain = steps.replace('"child","path":[0]', f'"plain","scalar":"{ROOT.hex()}"')
+    locked = contents.encode(Body(v=1, transactions=(), memo="", items=(
+        SignMessage(message=HELLO, adaptor=Adaptor(mode="and", points=POINTS[:2])),))).decode()  # fmt: skip
     idle = body.replace('{"sign":"input","transaction":0,"input":0},', "")
     return [
         ("a space", "Terms", terms.replace(":1", ": 1", 1), "bad_field", "terms"),
@@ -135,6 +162,19 @@ def _bad() -> list[tuple[str, str, str, str, str]]:
         ("tweaks of null", "Body", tweaked.replace(steps, '"tweaks":null'), "bad_field", "body"),
         ("a scalar of 31 bytes", "Body", tweaked.replace(steps, plain.replace(ROOT.hex(), ROOT.hex()[2:])), "bad_field",
          "items[0].tweaks[0].scalar"),
+        ("a single adaptor with two points", "Body", locked.replace('"and"', '"single"'), "bad_field",
+         "items[0].adaptor.points"),
+        ("an and of one point", "Body", locked.replace(f',"{POINTS[1].hex()}"', ""), "bad_field",
+         "items[0].adaptor.points"),
+        ("a point twice", "Body", locked.replace(POINTS[1].hex(), POINTS[0].hex()), "bad_field",
+         "items[0].adaptor.points"),
+        ("65 points", "Body", locked.replace('"and"', '"or"').replace(
+            f'"{POINTS[0].hex()}"', ",".join(f'"02{i:064x}"' for i in range(64))), "bad_field",
+         "items[0].adaptor.points"),
+        ("an adaptor of another mode", "Body", locked.replace('"and"', '"xor"'), "bad_field", "items[0].adaptor.mode"),
+        ("an x-only point", "Body", locked.replace(POINTS[0].hex(), POINTS[0].hex()[2:]), "bad_field",
+         "items[0].adaptor.points[0]"),
+        ("an adaptor of null", "Body", tweaked.replace(steps, '"adaptor":null'), "bad_field", "body"),
         ("false where absent is the spelling", "Policy", policy[:-1] + ',"alone":false}', "bad_field", "policy"),
         ("blind alone without alone", "Policy", policy[:-1] + ',"alone_blind":true}', "bad_field", "alone_blind"),
         ("a label of 65 characters", "Terms", terms.replace('"x"', f'"{"x" * 65}"'), "bad_field", "label"),

@@ -82,27 +82,35 @@ def _refused_tickets(text: str, link: str) -> list[dict[str, Any]]:
 def contributions_json() -> Any:
     """Entries as bytes, bytes that are refused, what psigs answer, and what a nonce is bound to."""
     nonce, psig, sig = secret_of("a") * 2 + b"\x02\x03", secret_of("psig"), secret_of("r") + secret_of("s")
+    half = b"\x03" + sig
     good: list[tuple[str, str, list[dict[str, Any]]]] = [
         ("nothing", "00", [{"tag": 0}]),
         ("a pubnonce", "01" + nonce.hex(), [{"tag": 1, "pubnonce": nonce.hex()}]),
         ("a psig", "02" + psig.hex(), [{"tag": 2, "psig": psig.hex()}]),
         ("both", "03" + nonce.hex() + psig.hex(), [{"tag": 3, "pubnonce": nonce.hex(), "psig": psig.hex()}]),
         ("a finished signature", "04" + sig.hex(), [{"tag": 4, "signature": sig.hex()}]),
+        ("a pubnonce that proves itself", "05" + nonce.hex() + sig.hex(),
+         [{"tag": 5, "pubnonce": nonce.hex(), "proof": sig.hex()}]),
+        ("both, for an adaptor point", "06" + nonce.hex() + sig.hex() + psig.hex(),
+         [{"tag": 6, "pubnonce": nonce.hex(), "proof": sig.hex(), "psig": psig.hex()}]),
+        ("a finished pre-signature", "07" + half.hex(), [{"tag": 7, "presignature": half.hex()}]),
         ("an error", "ff09" + b"bad_nonce".hex(), [{"tag": 255, "code": "bad_nonce"}]),
-    ]
+    ]  # fmt: skip
     every = ("one of each", "".join(raw for _, raw, _ in good), [entry for _, _, told in good for entry in told])
     bad = [
         ("no entry for the second item", "00", 2, "bad_field", "values[1]"),
         ("a byte too many", "0000", 1, "too_big", "values"),
-        ("an unknown tag", "05", 1, "bad_field", "values[0]"),
+        ("an unknown tag", "08", 1, "bad_field", "values[0]"),
         ("a pubnonce that is cut off", "01" + nonce.hex()[:-2], 1, "bad_field", "values[0]"),
+        ("a proof that is cut off", "05" + nonce.hex() + sig.hex()[:-2], 1, "bad_field", "values[0]"),
+        ("a pre-signature without its parity", "07" + half.hex()[2:], 1, "bad_field", "values[0]"),
         ("an error without a code", "ff00", 1, "bad_field", "values[0]"),
         ("an error in upper case", "ff03" + b"Bad".hex(), 1, "bad_field", "values[0]"),
         ("a code that is cut off", "ff09" + b"bad".hex(), 1, "bad_field", "values[0]"),
     ]
     return commented(
-        "The plaintext of signing.contribute's values and signing.confirm's signatures: one entry per item. The values "
-        "here have the right lengths and mean nothing.",
+        "The plaintext of signing.contribute's values and signing.confirm's signatures: one entry per place. The "
+        "values here have the right lengths and mean nothing.",
         entries=[commented(why, items=len(told), bytes=raw, entries=told) for why, raw, told in [*good, every]],
         refused=[commented(why, items=n, bytes=raw, reason=r, field=f) for why, raw, n, r, f in bad],
         over=_over(), nonce_extra=_nonce_extra(),
@@ -121,12 +129,17 @@ def _over() -> list[dict[str, Any]]:
 def _nonce_extra() -> list[dict[str, Any]]:
     """What NonceGen's extra_in is: others is the aggregate of the others' nonces, or zeros where it is unknown."""
     others = Nonce(pubnonce=secret_of("others") * 2 + b"\x02\x03").pubnonce
-    cases = [("first: the others' nonces are unknown", 1, 0, (2,), bytes(66)), ("last", 2, 7, (0, 1, 999), others)]
+    none, lock = bytes(33), b"\x02" + secret_of("T")
+    cases = [
+        ("first: the others' nonces are unknown", 1, 0, 0, (2,), bytes(66), none),
+        ("last", 2, 7, 0, (0, 1, 999), others, none),
+        ("for the third point of an or", 2, 7, 2, (0, 1, 999), others, lock),
+    ]
     return [
-        commented(why, signing_id=SIGNING, attempt=attempt, item=item, point=0, slots=slots, others=aggregate,
-                  T=bytes(33), extra_in=tagged_hash(
+        commented(why, signing_id=SIGNING, attempt=attempt, item=item, point=point, slots=slots,
+                  others=aggregate, T=T, extra_in=tagged_hash(
                       "keymeld/nonce-extra/v1",
-                      SIGNING + attempt.to_bytes(4, "big") + item.to_bytes(4, "big") + bytes(4)
-                      + b"".join(map(u16, slots)) + aggregate + bytes(33)))
-        for why, attempt, item, slots, aggregate in cases
+                      SIGNING + attempt.to_bytes(4, "big") + item.to_bytes(4, "big")
+                      + point.to_bytes(4, "big") + b"".join(map(u16, slots)) + aggregate + T))
+        for why, attempt, item, point, slots, aggregate, T in cases
     ]  # fmt: skip

@@ -11,7 +11,16 @@ from typing import Final
 
 from keymeld_protocol.errors import BadInput, Blamed, BrokenLog, InvalidCrypto, KeymeldError, Reason, WireError
 
-from ..errors import JoinRefused, KeygenEnded, NotConnected, NotTrusted, ReadOnly, SigningEnded, WalletError
+from ..errors import (
+    JoinRefused,
+    KeygenEnded,
+    NeedsSecret,
+    NotConnected,
+    NotTrusted,
+    ReadOnly,
+    SigningEnded,
+    WalletError,
+)
 
 OK, FAILED, USAGE, UNREACHABLE, UNVERIFIED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -26,6 +35,7 @@ _HINTS: Final[dict[type[Exception], str]] = {
     BrokenLog: "The log was altered or does not come from this session; ask another member for theirs.",
     JoinRefused: "Run the same `keymeld join` again: it makes a fresh key. Another enclave: --enclave KEY.",
     KeygenEnded: "Whoever invited you can open a new one (keymeld create), with a longer --expires.",
+    NeedsSecret: "`keymeld result SIGNING` prints the pre-signature and its point.",
     SigningEnded: "Ask again with `keymeld request` once the reason is gone.",
 }
 _REASONS: Final[dict[Reason, str]] = {

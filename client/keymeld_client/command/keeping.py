@@ -17,6 +17,7 @@ from keymeld_protocol.values import Id, XOnlyKey
 from ..client import Client
 from ..errors import NotConnected, WalletError
 from ..log import export_log, verify_log
+from ..results import require_all
 from ..signings import Signing
 from ..trust import Trust
 from ..wallet import Wallet
@@ -84,7 +85,7 @@ async def _watch(app: App, client: Client, handles: list[Handle]) -> None:
         raise told.broken[0]
     for handle in handles:
         if isinstance(handle, Signing):
-            await handle.signatures()
+            require_all(await handle.results())
 
 
 @click.command(cls=Verb, examples="keymeld export 3f9a01 treasury.log\nkeymeld export 77ab12 - | keymeld verify -")

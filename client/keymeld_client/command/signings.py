@@ -22,7 +22,7 @@ from keymeld_protocol.values import Message
 from ..asking import Unsigned, make_body
 from ..keygens import Keygen
 from ..ledger import now_ms
-from ..results import ItemError
+from ..results import ItemError, ItemResult
 from ..signings import Signing
 from ..telling import BLIND, moment, told_kind
 from . import words
@@ -338,10 +338,11 @@ def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes]) -> None:
                 watch.follow(found)
             results = await found.results()
             failed = [i for i, result in enumerate(results) if isinstance(result, ItemError)]
-            transactions = () if failed else await found.transactions()
-            filled = await found.psbts(psbts) if psbts or not failed else ()
+            open_items = [i for i, result in enumerate(results) if isinstance(result, tuple)]
+            transactions = () if failed or open_items else await found.transactions()
+            filled = await found.psbts(psbts) if psbts or not (failed or open_items) else ()
             await watch.until_told(found)
-        hexes = [r.code if isinstance(r, ItemError) else r.hex() for r in results]
+        hexes = [_hex_of(result) for result in results]
         raws = [raw.hex() for raw in transactions]
         data: dict[str, Any] = {"signing": found.id.hex(), "signatures": hexes, "failed": failed, "transactions": raws}
         ders = {i: to_der(r) for i, r in enumerate(results) if isinstance(r, bytes) and found.plan.item(i).ecdsa}
@@ -350,7 +351,7 @@ def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes]) -> None:
             return _numbered("psbt", data["psbts"], app.quiet), data
         if app.quiet:
             return _numbered("", raws or hexes, True), data
-        heads = ["FAILED   " if i in failed else "signature" for i in range(len(hexes))]
+        heads = [_head_of(result) for result in results]
         lines: list[Line] = [f"{head} {i}  {text}" for i, (head, text) in enumerate(zip(heads, hexes, strict=True))]
         lines += [f"in DER    {i}  {encoded.hex()}" for i, encoded in ders.items()]
         return lines + _numbered("transaction", raws, False), data
@@ -358,6 +359,21 @@ def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes]) -> None:
     with app.wallet() as wallet:
         lines, data = app.with_signing(wallet, signing, look)
     app.screen.result(lines, data)
+
+
+def _hex_of(result: ItemResult) -> str:
+    """What came of an item: its signature, its pre-signatures with their points, or why it failed."""
+    if isinstance(result, ItemError):
+        return result.code
+    if isinstance(result, tuple):
+        return " ".join(f"{each.presignature.hex()} for {each.point.hex()}" for each in result)
+    return result.hex()
+
+
+def _head_of(result: ItemResult) -> str:
+    if isinstance(result, ItemError):
+        return "FAILED   "
+    return "pre-signature" if isinstance(result, tuple) else "signature"
 
 
 def _psbt_data(filled: Sequence[Signed]) -> dict[str, list[Any]]:

@@ -1,0 +1,151 @@
+"""Adaptor items among people: what is asked and shown, what comes of it, and the secret that a signature gives away."""
+
+from collections.abc import AsyncIterator
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from keymeld_client import Adaptor, NeedsSecret, Rule
+from keymeld_client.asking import make_body
+from keymeld_client.audit import Report
+from keymeld_client.log import export_log, verify_log
+from keymeld_client.results import results_of
+from keymeld_protocol import contributions
+from keymeld_protocol.errors import Blamed
+from keymeld_protocol.plan import plan_of
+from keymeld_protocol.replay import Replay
+from keymeld_protocol.schnorr import verify
+from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.signing_state import SigningState
+from keymeld_protocol.values import PlainKey
+from tests.client.coins import payment, psbt
+from tests.client.house import House, house
+from tests.client.paper import GROUP_SECRET, Reader, Tale, wire_head
+from tests.client.test_client import MESSAGE, gather, heard
+from tests.support.coordinator import secret_of
+
+NONE, SELF = Rule(approval="none"), Rule(approval="self")
+SECRETS = [secret_of(f"lock {i}") for i in range(3)]
+POINTS = tuple(PlainKey(Secret(secret).point) for secret in SECRETS)
+SINGLE, EITHER = Adaptor(mode="single", points=POINTS[:1]), Adaptor(mode="or", points=POINTS)
+
+
+@pytest_asyncio.fixture
+async def home(tmp_path: Path) -> AsyncIterator[House]:
+    """A coordinator with one enclave."""
+    async with house(tmp_path) as home:
+        await home.enclave("vault")
+        yield home
+
+
+@pytest.mark.asyncio
+async def test_a_locked_payment_is_completed_by_who_has_the_secret_and_tells_it_to_the_others(home: House) -> None:
+    async with home.person("alice") as alice, home.person("bob") as bob:
+        mine, _ = await gather(alice, bob)
+        coins = [(50_000, mine.roster.script()), (70_000, mine.roster.script())]
+        signing = await mine.request(transactions=[payment(coins, 100_000)], adaptor=SINGLE)
+        seen = await heard(bob, signing)
+        assert sum(f"completes only with the secret of {POINTS[0].hex()}" in line for line in seen.summary()) == 2
+        await seen.approve()
+        with pytest.raises(NeedsSecret, match=POINTS[0].hex()):
+            await signing.signatures()
+        with pytest.raises(NeedsSecret):
+            await signing.transactions(SECRETS[1:])
+        (raw,), (signed,) = await signing.transactions(SECRETS), await signing.psbts(secrets=SECRETS)
+        assert raw == signed.final
+        (published, _), (halves, _) = await signing.signatures(SECRETS), await seen.results()
+        assert isinstance(halves, tuple) and [half.extract(published) for half in halves] == SECRETS[:1]
+
+
+@pytest.mark.asyncio
+async def test_of_several_points_any_one_completes_its_own(home: House) -> None:
+    async with home.person("alice") as alice, home.person("bob") as bob:
+        mine, _ = await gather(alice, bob, rules=(NONE, NONE))
+        signing = await mine.request(messages=[MESSAGE], adaptor=EITHER)
+        (halves,) = await signing.results()
+        assert isinstance(halves, tuple) and [half.points for half in halves] == [(point,) for point in POINTS]
+        for secret in SECRETS:
+            (signature,) = await signing.signatures([secret])
+            assert verify(signature, MESSAGE, mine.roster.output)
+
+
+@pytest.mark.asyncio
+async def test_two_enclaves_presign_a_psbt_for_everybody(home: House) -> None:
+    await home.enclave("second")
+    async with home.person("alice") as alice, home.person("bob") as bob:
+        mine, _ = await gather(alice, bob, rules=(NONE, NONE))
+        both = Adaptor(mode="and", points=POINTS)
+        signing = await mine.request(psbts=[psbt([(50_000, mine.roster.script())], 40_000)], adaptor=both)
+        with pytest.raises(NeedsSecret) as missing:
+            await (await heard(bob, signing)).psbts(secrets=SECRETS[:2])
+        assert missing.value.points == (POINTS[2],)
+        (signed,) = await signing.psbts(secrets=SECRETS)
+        assert signed.final is not None
+
+
+# On paper ---------------------------------------------------------------------------------------------------------
+
+
+class Locked(Tale):
+    """Alice and Bob, and a signing of a message that is locked to any one of three points."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        body = make_body(self.alice.roster(self.keygen), [], [MESSAGE, MESSAGE], "", None, adaptor=EITHER)
+        self.signing = self.alice.request(self.keygen, *body.items)
+        self.world.run()
+        self.bob.approve(self.signing)
+        self.world.run()
+
+
+@pytest.fixture(scope="module")
+def tale() -> Locked:
+    return Locked()
+
+
+def results(tale: Locked, heard: Replay) -> tuple[object, ...]:
+    roster, group = tale.alice.roster(tale.keygen), tale.alice.groups[tale.keygen]
+    assert isinstance(heard.state, SigningState)
+    plan = plan_of(heard.state, tale.alice.heard(tale.signing).records[0].statement, roster, group)
+    return results_of(heard, plan, roster, group)
+
+
+def without_values(tale: Locked) -> Replay:
+    """The same log after the blobs of its contributions were deleted."""
+    heard = copy(tale.alice.heard(tale.signing))
+    heard.records = [record.without_blobs(("values",)) for record in heard.records]
+    return heard
+
+
+def test_pre_signatures_come_from_the_confirm_when_the_contributions_are_gone(tale: Locked) -> None:
+    whole = results(tale, tale.alice.heard(tale.signing))
+    assert results(tale, without_values(tale)) == whole
+    assert [len(each) for each in whole if isinstance(each, tuple)] == [3, 3]
+
+
+def test_confirmed_pre_signatures_of_another_place_are_not_shown(tale: Locked) -> None:
+    heard, group = without_values(tale), tale.alice.groups[tale.keygen]
+    confirm = heard.records[-1].statement
+    entries = tale.alice.told(tale.signing)
+    swapped = contributions.encode((entries[1], entries[0], *entries[2:]))
+    by = confirm.payload.by
+    sealed = group.seal("signing.confirm", "signatures", tale.signing, by, swapped)
+    heard.records[-1] = replace(heard.records[-1], statement=replace(confirm, blobs=(sealed,)))
+    with pytest.raises(Blamed, match="item 0, point 0: the confirmed signature does not verify"):
+        results(tale, heard)
+
+
+def test_an_exported_log_tells_of_pre_signatures(tale: Locked) -> None:
+    reader = Reader(tale)
+    for stream in (tale.keygen, tale.signing):
+        reader.subscribed(stream, head=wire_head(tale.head(stream)))
+        reader.hear(stream)
+    report: Report = verify_log(export_log(reader.wallet, tale.signing), GROUP_SECRET)
+    told = "\n".join(report.lines())
+    assert report.ok and report.signatures == () and "6 pre-signatures, under the key and message" in told
+    assert "completes only with any one of the secrets of" in told
+    reader.wallet._passing = True
+    reader.wallet.close()
