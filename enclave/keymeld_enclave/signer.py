@@ -14,6 +14,7 @@ duplicate message finds it gone (attack 28).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 from keymeld_protocol import adaptor, ecdsa, musig
@@ -196,9 +197,8 @@ class Signer:
 
     def _extra(self, attempt: Attempt, index: int, others: bytes) -> bytes:
         """What binds a nonce to its place: 32 bytes; ``others`` is their aggregate nonce (66 bytes) or zeros."""
-        place, slots = attempt.places[index], attempt.signer(self._key).slots
+        place, ours = attempt.places[index], _written(attempt.signer(self._key).slots)
         numbers = b"".join(number.to_bytes(4, "big") for number in (attempt.number, place.index, place.point))
-        ours = b"".join(slot.to_bytes(2, "big") for slot in slots)
         bound = place.adaptor or bytes(33)
         return tagged_hash("keymeld/nonce-extra/v1", attempt.signing + numbers + ours + others + bound)
 
@@ -211,11 +211,12 @@ class Signer:
     def _signer(self, attempt: Attempt, index: int) -> CollapsedSigner:
         """The one signer for all our slots of the item's key list."""
         item = attempt.places[index].item
-        ours = tuple(slot for slot in attempt.signer(self._key).slots if slot in set(item.slots))
-        if item.slots not in self._collapsed:
+        found = self._collapsed.get(item.slots)
+        if found is None:
+            ours = sorted(set(attempt.signer(self._key).slots).intersection(item.slots))
             secrets = [self.custody.take(slot).secret for slot in ours]
-            self._collapsed[item.slots] = CollapsedSigner(item.keyagg, secrets)
-        return self._collapsed[item.slots]
+            found = self._collapsed[item.slots] = CollapsedSigner(item.keyagg, secrets)
+        return found
 
     def _takes_part(self, attempt: Attempt, index: int) -> bool:
         return any(signer.key == self._key for signer in attempt.signers_of(index))
@@ -223,3 +224,9 @@ class Signer:
     def _is_alone(self, attempt: Attempt, index: int) -> bool:
         signers = attempt.signers_of(index)
         return len(signers) == 1 and signers[0].key == self._key
+
+
+@lru_cache(64)
+def _written(slots: tuple[int, ...]) -> bytes:
+    """Slots as nonces are bound to them: u16 each, the same for every place."""
+    return b"".join(slot.to_bytes(2, "big") for slot in slots)

@@ -145,10 +145,11 @@ class SigningWork:
 
     @cached_property
     def _forbidden(self) -> dict[int, Failed]:
-        """The items that the policies sealed with our keys forbid; each fails alone."""
-        items, ours = self._planned(), self._ours
-        judged = [(index, self._judged(item, ours)) for index, item in enumerate(items) if isinstance(item, Item)]
-        return {index: reason for index, reason in judged if reason is not None}
+        """The items that the policies sealed with our keys forbid; each fails alone. A kind of item is judged once."""
+        items = [(index, item) for index, item in enumerate(self._planned()) if isinstance(item, Item)]
+        kinds = {item.kind: item for _, item in items}
+        verdicts = {kind: self._judged(item, self._ours) for kind, item in kinds.items()}
+        return {index: reason for index, item in items if (reason := verdicts[item.kind]) is not None}
 
     def _judged(self, item: Item, ours: set[int]) -> Failed | None:
         """Why one of our keys does not serve an item."""

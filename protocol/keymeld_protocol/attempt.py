@@ -91,12 +91,13 @@ class Attempt:
 
     def signers_of(self, index: int) -> tuple[Signer, ...]:
         """The signers that hold a slot of the place's key list."""
-        return self._signers_by_slots[self.places[index].planned.slots]
+        return self._signers_of[index]
 
     @cached_property
-    def _signers_by_slots(self) -> dict[tuple[int, ...], tuple[Signer, ...]]:
+    def _signers_of(self) -> list[tuple[Signer, ...]]:
         lists = {item.slots for item in self.items}
-        return {slots: tuple(s for s in self.signers if set(s.slots) & set(slots)) for slots in lists}
+        found = {slots: tuple(s for s in self.signers if set(s.slots) & set(slots)) for slots in lists}
+        return [found[place.planned.slots] for place in self.places]
 
     def keys_of(self, signer: Signer, index: int) -> tuple[bytes, ...]:
         """The signing keys of the place's key list for which ``signer`` stands."""
