@@ -16,12 +16,17 @@ from time import perf_counter
 from typing import Final, TypeAlias
 
 from keymeld_client.keygens import Keygen
+from keymeld_client.results import require_all
+from keymeld_protocol.body import Adaptor
+from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.values import PlainKey
 
 from .people import Trio
 from .processors import processor_ms
 
 SLOTS: Final = (1, 3, 10, 50, 200)
 BATCHES: Final = (1, 10, 100, 1000)
+POINT: Final = PlainKey(Secret.generate().point)
 
 Sign: TypeAlias = Callable[[Keygen, int], Awaitable[None]]
 """Asks for so many signatures of one key, and waits until all are verified."""
@@ -33,7 +38,14 @@ async def signatures(keygen: Keygen, count: int) -> None:
     await signing.signatures()
 
 
-KINDS: Final[Mapping[str, Sign]] = {"signatures": signatures}
+async def presignatures(keygen: Keygen, count: int) -> None:
+    """Pre-signatures of fresh messages, all for one adaptor point."""
+    messages = [os.urandom(32) for _ in range(count)]
+    signing = await keygen.request(messages=messages, adaptor=Adaptor(mode="single", points=(POINT,)))
+    require_all(await signing.results())
+
+
+KINDS: Final[Mapping[str, Sign]] = {"signatures": signatures, "pre-signatures": presignatures}
 
 
 async def keygens(people: Trio, slots: Sequence[int]) -> dict[int, Keygen]:

@@ -21,6 +21,7 @@ from keymeld_protocol.replay import Replay
 from keymeld_protocol.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS, Said
 from keymeld_protocol.signing import ENDS, Phase, SigningState
 from keymeld_protocol.statements import make
+from keymeld_protocol.twofold import BIG_BATCH
 from keymeld_protocol.values import Hash, Id, Signature, XOnlyKey
 
 from .errors import SigningEnded, WalletError
@@ -32,9 +33,6 @@ from .telling import tell
 if TYPE_CHECKING:
     from .client import Client
     from .keygens import Keygen
-
-BIG_BATCH = 64
-"""Items from which on signatures are verified on a worker thread."""
 
 
 class Signing:
@@ -287,7 +285,7 @@ class Signing:
         def work() -> tuple[ItemResult, ...]:
             return results_of(self.heard, self.plan, roster, group)
 
-        return await asyncio.to_thread(work) if request.items > BIG_BATCH else work()
+        return await asyncio.to_thread(work) if request.items >= BIG_BATCH else work()
 
     def _why_ended(self) -> SigningEnded:
         """How it ended, in words."""

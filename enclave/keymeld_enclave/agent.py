@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
-from typing import Final
 
 from keymeld_protocol import keygen
 from keymeld_protocol.errors import Blamed, BrokenLog, KeymeldError
@@ -27,6 +26,7 @@ from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import read_roster
 from keymeld_protocol.signing_state import Phase, SigningState
 from keymeld_protocol.statements import Statement
+from keymeld_protocol.twofold import BIG_BATCH
 from keymeld_protocol.values import Id
 
 from .custody import Custody, Unacceptable
@@ -36,8 +36,6 @@ from .voice import Voice
 from .work import SigningWork, refusal
 
 Clock = Callable[[], int]
-BIG_BATCH: Final = 64
-"""Items from which on a signing is worth a worker thread."""
 
 
 class Group:
@@ -250,7 +248,7 @@ class Agent:
             return refusal(self._voice, replay, group.custody.group, error.code, error.message)
         work = SigningWork(self._voice, replay, signer, began=self._began.get(replay.stream, 0))
         self._works[replay.stream] = work
-        if state.request.items > BIG_BATCH:
+        if state.request.items >= BIG_BATCH:
             self._batches.add(replay.stream)
         for record in replay.records:
             work.note(record)

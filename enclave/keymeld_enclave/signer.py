@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from threading import Lock
 from typing import TypeVar
 
 from keymeld_protocol import adaptor, ecdsa, musig
@@ -28,6 +29,7 @@ from keymeld_protocol.plan import Item
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.schnorr import SigningKey, tagged_hash
 from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.twofold import each
 
 from .custody import Custody
 
@@ -83,14 +85,15 @@ class Signer:
         self._sums: dict[bytes, SigningKey] = {}
         self._lone: dict[bytes, CollapsedSigner] = {}
         self._collapsed: dict[tuple[int, ...], CollapsedSigner] = {}
+        self._summing = Lock()  # the places of a big batch are signed on two threads
 
     def alone(self, attempt: Attempt) -> tuple[Entry, ...]:
         """Finished signatures and pre-signatures: every needed slot is held here."""
-        return tuple(attempt.known.get(i) or self._finished(attempt, i) for i in range(len(attempt.places)))
+        return each(lambda i: attempt.known.get(i) or self._finished(attempt, i), len(attempt.places))
 
     def nonces(self, attempt: Attempt, kept: Nonces) -> tuple[Entry, ...]:
         """A fresh nonce for every place that we sign with others; the secret halves go to ``kept``."""
-        return tuple(self._first(attempt, i, kept) for i in range(len(attempt.places)))
+        return each(lambda i: self._first(attempt, i, kept), len(attempt.places))
 
     def both(self, attempt: Attempt) -> tuple[Entry, ...]:
         """As the last signer: nonces and psigs in one step; no secret outlives the call.
@@ -98,7 +101,7 @@ class Signer:
         Raises:
             Blamed: somebody else's nonce is missing or invalid, or does not prove itself.
         """
-        return tuple(self._last(attempt, i) for i in range(len(attempt.places)))
+        return each(lambda i: self._last(attempt, i), len(attempt.places))
 
     def psigs(self, attempt: Attempt, kept: Nonces) -> tuple[Entry, ...]:
         """Spend the kept nonces on everybody's.
@@ -108,7 +111,7 @@ class Signer:
             Blamed: somebody else's nonce is missing or invalid, or does not prove itself; or for an adaptor point the
                 last one's psig does not hold.
         """
-        return tuple(self._answer(attempt, i, kept) for i in range(len(attempt.places)))
+        return each(lambda i: self._answer(attempt, i, kept), len(attempt.places))
 
     def wipe(self) -> None:
         """Wipe the sums of keys."""
@@ -137,13 +140,14 @@ class Signer:
 
     def _sum(self, kept: dict[bytes, Sum], item: Item, make: Callable[[Sequence[Secret], KeyAgg], Sum]) -> Sum:
         """The tweaked sum of the keys of an item of which we hold every slot."""
-        found = kept.get(item.keyagg.output)
-        if found is None:
-            if len(kept) >= MAX_SUMS:
-                kept.pop(next(iter(kept))).wipe()
-            secrets = [self.custody.take(slot).secret for slot in item.slots]
-            found = kept[item.keyagg.output] = make(secrets, item.keyagg)
-        return found
+        with self._summing:
+            found = kept.get(item.keyagg.output)
+            if found is None:
+                if len(kept) >= MAX_SUMS:
+                    del kept[next(iter(kept))]  # wiped when nobody signs with it any more
+                secrets = [self.custody.take(slot).secret for slot in item.slots]
+                found = kept[item.keyagg.output] = make(secrets, item.keyagg)
+            return found
 
     def _first(self, attempt: Attempt, index: int, kept: Nonces) -> Entry:
         if not self._takes_part(attempt, index):
@@ -211,12 +215,13 @@ class Signer:
     def _signer(self, attempt: Attempt, index: int) -> CollapsedSigner:
         """The one signer for all our slots of the item's key list."""
         item = attempt.places[index].item
-        found = self._collapsed.get(item.slots)
-        if found is None:
-            ours = sorted(set(attempt.signer(self._key).slots).intersection(item.slots))
-            secrets = [self.custody.take(slot).secret for slot in ours]
-            found = self._collapsed[item.slots] = CollapsedSigner(item.keyagg, secrets)
-        return found
+        with self._summing:
+            found = self._collapsed.get(item.slots)
+            if found is None:
+                ours = sorted(set(attempt.signer(self._key).slots).intersection(item.slots))
+                secrets = [self.custody.take(slot).secret for slot in ours]
+                found = self._collapsed[item.slots] = CollapsedSigner(item.keyagg, secrets)
+            return found
 
     def _takes_part(self, attempt: Attempt, index: int) -> bool:
         return any(signer.key == self._key for signer in attempt.signers_of(index))

@@ -25,6 +25,7 @@ from .plan import Impossible, Planned
 from .roster import Roster
 from .shapes import Signer
 from .signing_state import SigningState
+from .twofold import each
 from .values import Id, XOnlyKey
 
 Heard = dict[XOnlyKey, list[bytes | None]]
@@ -54,6 +55,7 @@ class Attempt:
     def __post_init__(self) -> None:
         """Items that nobody can sign have failed before anybody spoke."""
         self.places = places(self.items)
+        self._sessions: dict[int, Session] = {}
         self.refuse({i: Failed(item.code) for i, item in enumerate(self.items) if isinstance(item, Impossible)})
 
     @classmethod
@@ -120,8 +122,8 @@ class Attempt:
             if not self.places[index].takes(entry):
                 raise Blamed("bad_values", signer.slots, f"{self.places[index]}: of a sort that it does not take")
             if isinstance(entry, Failed):
-                for each in self._places_of[self.places[index].index]:  # an item fails as a whole
-                    self.failed.setdefault(each, entry)
+                for place in self._places_of[self.places[index].index]:  # an item fails as a whole
+                    self.failed.setdefault(place, entry)
             elif isinstance(entry, (Finished, Prefinished)) and self.signers_of(index) == (signer,):
                 self.finished[index] = entry
             if isinstance(entry, (Nonce, Both)):
@@ -162,12 +164,17 @@ class Attempt:
         Raises:
             Blamed: a signer's nonce is missing or is not two points.
         """
+        if also is None and index in self._sessions:
+            return self._sessions[index]
         nonces = self._said(self.pubnonces, index, but=by, code="missing_nonce") + ([] if also is None else [also])
         place = self.places[index]
         try:
-            return Session(place.item.keyagg, musig.nonce_agg(nonces), place.item.message, place.adaptor)
+            made = Session(place.item.keyagg, musig.nonce_agg(nonces), place.item.message, place.adaptor)
         except InvalidCrypto:
             raise self._bad_nonce(index) from None
+        if also is None:
+            self._sessions[index] = made
+        return made
 
     def aggnonce_of_others(self, index: int, key: XOnlyKey) -> bytes:
         """The place's aggregate nonce (66 bytes) of every signer but ``key``.
@@ -245,7 +252,7 @@ class Attempt:
         Raises:
             Blamed: as `results`.
         """
-        return tuple(self.failed.get(i) or self._made(i) for i in range(len(self.places)))
+        return each(lambda i: self.failed.get(i) or self._made(i), len(self.places))
 
     def _made(self, index: int) -> Made:
         if len(self.signers_of(index)) == 1:

@@ -12,7 +12,6 @@ import pytest_asyncio
 from keymeld_client import Client, JoinRefused, Keygen, NotTrusted, Rule, Signing, SigningEnded, Trust, Wallet, connect
 from keymeld_client.ledger import now_ms
 from keymeld_client.results import open_values
-from keymeld_client.signings import BIG_BATCH
 from keymeld_protocol.body import Body, SignMessage
 from keymeld_protocol.contributions import Both, Nonce
 from keymeld_protocol.errors import BadInput, Blamed, Reason, Refused, WireError
@@ -22,6 +21,7 @@ from keymeld_protocol.plan import Plan, plan_of
 from keymeld_protocol.psbt import Psbt
 from keymeld_protocol.schnorr import verify
 from keymeld_protocol.ticket import Ticket, TicketSecret
+from keymeld_protocol.twofold import BIG_BATCH
 from keymeld_protocol.values import Message, XOnlyKey
 from tests.client.coins import FOREIGN, payment, psbt
 from tests.client.house import House, house
@@ -252,7 +252,7 @@ async def test_a_big_batch_is_planned_once_by_who_asks_and_beside_the_event_loop
     async with home.person("alice") as alice, home.person("bob") as bob:
         mine, _ = await gather(alice, bob, rules=(NONE, NONE))
         monkeypatch.setattr("keymeld_client.signings.plan_of", noted)
-        signing = await mine.request(messages=[MESSAGE] * (BIG_BATCH + 1))
+        signing = await mine.request(messages=[MESSAGE] * BIG_BATCH)
         await signing.signatures()
         assert threads == []
         await (await heard(bob, signing)).signatures()
