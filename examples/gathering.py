@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from examples.house import House
 from examples.people import Person
@@ -10,12 +11,15 @@ from keymeld_client.joining import NOTHING, Allow
 from keymeld_client.keygens import Keygen
 from keymeld_protocol.shapes import Rule
 
+NONE: Final = Rule(approval="none")
+SELF: Final = Rule(approval="self")
 
-def people_of(house: House, names: Sequence[str]) -> list[Person]:
-    """People by name, whose rule is ``none``; they take the enclaves of the house in turn."""
+
+def people_of(house: House, names: Sequence[str], rule: Rule = NONE) -> list[Person]:
+    """People by name, all under one rule; they take the enclaves of the house in turn."""
     enclaves = [house.enclaves[i % len(house.enclaves)].identity for i in range(len(names))]
     pairs = zip(names, enclaves, strict=True)
-    return [Person(name, house.folder / name, house.url, Rule(approval="none"), enclave) for name, enclave in pairs]
+    return [Person(name, house.folder / name, house.url, rule, enclave) for name, enclave in pairs]
 
 
 async def gather(

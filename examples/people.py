@@ -43,6 +43,13 @@ class Person:
         """A signing as this person sees it."""
         return self.client.signing(ident)
 
+    async def hears(self, ident: Id) -> Signing:
+        """A signing that somebody else asked for, as soon as its request has reached this phone."""
+        signing = self.signing(ident)
+        async for _ in signing:
+            break
+        return signing
+
     async def wake(self) -> Client:
         """Open the wallet, dial, and verify everything that was said meanwhile; an awake phone stays as it is."""
         if self._client is None:

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 import pbk
+from btclib.tx import Tx
 from pbk.script import PrecomputedTransactionData
 
 COIN: Final = 100_000_000
@@ -98,6 +99,20 @@ class Regtest:
         coinbase = _coinbase(self.height + 1, [(0, _ANYONE), (0, commitment)], witness=True)
         return self._connect(coinbase, transactions)
 
+    def signature_that_spent(self, coin: Coin) -> bytes:
+        """Read the key-path signature (64 bytes) by which the newest block spends ``coin``: everybody can.
+
+        Raises:
+            LookupError: the newest block does not spend it so.
+        """
+        tip = self._chain.get_active_chain().block_tree_entries[self.height]
+        for mined in self._chain.blocks[tip].transactions:
+            for spender in Tx.parse(bytes(mined)).vin:
+                spent = (spender.prev_out.tx_id[::-1], spender.prev_out.vout)
+                if spent == (coin.txid, coin.vout) and len(spender.script_witness.stack) == 1:
+                    return bytes(spender.script_witness.stack[0])
+        raise LookupError("the newest block does not spend this coin")
+
     def _connect(self, coinbase: bytes, transactions: Sequence[bytes]) -> bool:
         """Find a proof of work and offer the block; whether it connected is judged by the height."""
         before = self.height
@@ -126,6 +141,16 @@ def transaction(
     return b"".join(
         (struct.pack("<i", 2), _varint(len(coins)), inputs, _outputs(outputs), struct.pack("<I", lock)),
     )
+
+
+def made(unsigned: bytes, vout: int, amount: int, script: bytes) -> Coin:
+    """Name the coin that an unsigned transaction will make as output ``vout``: a txid covers no witness (BIP-141)."""
+    return Coin(_hash256(unsigned), vout, amount, script)
+
+
+def witnessed(unsigned: bytes, signature: bytes) -> bytes:
+    """Put a key-path signature (64 bytes) into a transaction of one input, and ask nobody whether it is one."""
+    return unsigned[:4] + b"\x00\x01" + unsigned[4:-4] + b"\x01\x40" + signature + unsigned[-4:]
 
 
 def verify_input(signed: bytes, index: int, spent: Sequence[tuple[int, bytes]]) -> bool:

@@ -1,7 +1,8 @@
 """Alice brings a key that she has, and spends what it holds: ``python examples/single_signer.py``.
 
     key from before ── sealed ──▶ keygen of one slot ── one request, three inputs ──▶ one transaction, one block
-                                     P2TR (BIP-86) · P2TR (the bare key) · P2WPKH (ECDSA)
+                                  │  P2TR (BIP-86) · P2TR (the bare key) · P2WPKH (ECDSA)
+                                  └── leave ──▶ the envelope is deleted, the enclave wipes the key
 
 One slot is a group like any other: the same statements, streams and rules.  Its P2WPKH coin is signed with ECDSA over
 BIP-143's hash, which an enclave cannot see through: for rules it is a blind message.
@@ -80,6 +81,9 @@ async def tell(minutes: Minutes) -> None:
                 if not chain.mine(signed):
                     raise AssertionError("the chain refused what the enclave signed")
                 minutes.says("The chain", f"accepts the transaction in block {chain.height}")
+            await keygen.leave()
+            await keygen.wiped()
+            minutes.says("Alice", "leaves: the enclave has wiped her key, and the coordinator deleted its envelope")
         finally:
             await alice.sleep()
     minutes.ends()

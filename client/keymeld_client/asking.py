@@ -35,8 +35,10 @@ from keymeld_protocol.schnorr import SigningKey
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.shapes import REQUEST_LIFE_MS, Rule
 from keymeld_protocol.statements import Statement, make
+from keymeld_protocol.tweaks import Steps
 from keymeld_protocol.values import Message, XOnlyKey, digest
 
+from .spending import Key, Keys
 from .telling import moment
 
 DAY_MS: Final = 24 * 3600 * 1000
@@ -46,56 +48,50 @@ Unsigned: TypeAlias = tuple[bytes, Sequence[tuple[int, bytes]]]
 
 def make_body(
     roster: Roster, transactions: Sequence[Unsigned], messages: Sequence[bytes], memo: str, subset: int | None,
-    psbts: Sequence[bytes] = (), ecdsa: Sequence[bytes] = (), adaptor: Adaptor | None = None,
+    psbts: Sequence[bytes] = (), ecdsa: Sequence[bytes] = (), tweaks: Steps | None = None,
+    adaptor: Adaptor | None = None,
 ) -> Body:  # fmt: skip
-    """Ask for every input that spends the script of the group (or of ``subset``), and for every blind message.
+    """Ask for every input that we can sign, and for every blind message; PSBTs are raw or base64.
 
-    An input of a PSBT may also spend the script of any subset, unless ``subset`` names one. Raw or base64. ``ecdsa``
-    are blind messages too, each of 32 bytes, for a key list of one. With an ``adaptor`` pre-signatures are asked for,
-    each item's for the same points.
+    An input may spend the script of the group, of any subset, or of a child of theirs (`OwnScripts`); ``subset`` asks
+    for that subset's alone, and ``tweaks`` for exactly the key that they lead to. Messages are signed by the key of
+    ``subset`` and ``tweaks``; ``ecdsa`` are messages too, for a key list of one. With an ``adaptor`` pre-signatures are
+    asked for, each item's for the same points.
 
     Raises:
         BadInput: there is nothing to sign, a transaction spends nothing of ours, a message is not 32 bytes or asks
-            several slots, or an adaptor, for ECDSA, or a PSBT cannot be reduced to a transaction and what it spends.
+            several slots (or a tweaked key, or an adaptor) for ECDSA, a tweak cannot be applied, or a PSBT cannot be
+            reduced to a transaction and what it spends.
     """
-    own = roster.script(subset)
+    keys = Keys(roster, subset, tweaks)
     items: list[Asked] = []
     for index, (_, spent) in enumerate(transactions):
-        inputs = [i for i, (_, script) in enumerate(spent) if script == own]
-        if not inputs:
-            raise bad_field(f"transactions[{index}]", "spends nothing of this group")
-        items += [SignInput(transaction=index, input=i, subset=subset) for i in inputs]
+        found = [keys.find(script) for _, script in spent]
+        items += _inputs(found, index, f"transactions[{index}]")
     reduced = [Psbt(raw, f"psbts[{index}]") for index, raw in enumerate(psbts)]
     for index, psbt in enumerate(reduced):
-        items += _psbt_items(psbt, roster, subset, index, len(transactions) + index)
-    items += [SignMessage(message=message, subset=subset) for message in _messages("messages", messages)]
+        items += _inputs(keys.of(psbt), len(transactions) + index, f"psbts[{index}]")
+    items += [SignMessage(message=each, subset=subset, tweaks=tweaks) for each in _messages("messages", messages)]
     items = [replace(item, adaptor=adaptor) for item in items]
     if ecdsa and adaptor is not None:
         raise bad_field("adaptor", "ECDSA signatures have no adaptor points")
-    if ecdsa and (count := len(roster.slots_of(subset))) > 1:
-        raise bad_field("ecdsa", f"only a key of one slot signs ECDSA; this one has {count}")
-    items += [SignEcdsa(message=message, subset=subset) for message in _messages("ecdsa", ecdsa)]
+    items += _ecdsa(ecdsa, roster, subset, tweaks)
     if not items:
         raise bad_field("items", "there is nothing to sign")
     pairs = [*transactions, *((psbt.spend.unsigned, psbt.spend.inputs) for psbt in reduced)]
     return Body(v=1, transactions=tuple(make_transaction(*pair) for pair in pairs), items=tuple(items), memo=memo)
 
 
-def _psbt_items(psbt: Psbt, roster: Roster, subset: int | None, index: int, transaction: int) -> list[SignInput]:
-    """One item for each input that we can sign; a script that two key lists share is signed by the first.
+def _inputs(found: Sequence[Key | None], transaction: int, field: str) -> list[SignInput]:
+    """One item for each input whose key was found.
 
     Raises:
-        BadInput: there is no such input, or one of ours cannot be signed as it stands.
+        BadInput: there is none.
     """
-    lists = (subset,) if subset is not None else (None, *range(len(roster.subsets)))
-    owners: dict[bytes, int | None] = {}
-    for each in lists:
-        owners.setdefault(roster.script(each), each)
-    inputs = psbt.inputs(owners.keys())
-    if not inputs:
-        raise bad_field(f"psbts[{index}]", "spends nothing of this group")
-    scripts = [output.script for output in psbt.spend.inputs]
-    return [SignInput(transaction=transaction, input=i, subset=owners[scripts[i]]) for i in inputs]
+    keys = [(index, key) for index, key in enumerate(found) if key is not None]
+    if not keys:
+        raise bad_field(field, "spends nothing of this group, or of the key that was asked for")
+    return [SignInput(transaction=transaction, input=i, subset=key[0], tweaks=key[1]) for i, key in keys]
 
 
 def _messages(field: str, given: Sequence[bytes]) -> Iterator[Message]:
@@ -108,6 +104,19 @@ def _messages(field: str, given: Sequence[bytes]) -> Iterator[Message]:
         if len(message) != Message.size:
             raise bad_field(f"{field}[{index}]", f"must be {Message.size} bytes, not {len(message)}")
         yield Message(message)
+
+
+def _ecdsa(given: Sequence[bytes], roster: Roster, subset: int | None, tweaks: Steps | None) -> list[SignEcdsa]:
+    """One item for each message that a single key signs with ECDSA.
+
+    Raises:
+        BadInput: the key list is longer, the key is to be tweaked, or a message is not 32 bytes.
+    """
+    if given and (count := len(roster.slots_of(subset))) > 1:
+        raise bad_field("ecdsa", f"only a key of one slot signs ECDSA; this one has {count}")
+    if given and tweaks:
+        raise bad_field("ecdsa", "is signed with the key as it is; no tweak, no child")
+    return [SignEcdsa(message=message, subset=subset) for message in _messages("ecdsa", given)]
 
 
 def make_transaction(raw: bytes, spent: Sequence[tuple[int, bytes]]) -> Transaction:

@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 
 from keymeld_protocol.errors import BrokenLog, InvalidCrypto, KeymeldError, WireError
 from keymeld_protocol.frames import WireHead, WireRecord, head_of, record_of
-from keymeld_protocol.keygen import KeygenState, Phase
+from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.payloads import SigningRequest
 from keymeld_protocol.plan import Plan, plan_of
 from keymeld_protocol.printable import printable
@@ -194,7 +194,7 @@ class Audit:
         terms = self._try("terms", lambda: read_terms(heard, group))
         if terms is not None:
             self.report.add("says", f"label {printable(terms.label) or '(none)'}, {terms.network}, tweak {terms.tweak}")
-        if state.phase == Phase.COMPLETED:
+        if state.roster is not None:
             self._roster(heard, state, group)
 
     def _roster(self, heard: Replay, state: KeygenState, group: GroupKey) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import click
 
-from .command import inviting, joining, keeping, keygens, signings
+from .command import adaptors, addresses, inviting, joining, keeping, keygens, requesting, results, signings
 from .command.verbs import Verbs
 
 
@@ -36,9 +36,9 @@ def main() -> None:
 
 for verb in (
     inviting.create, inviting.tickets, joining.join,
-    keygens.sessions, keygens.address, keygens.confirm, keygens.release,
-    signings.request, signings.show, signings.approve, signings.reject, signings.cancel, signings.result,
-    keeping.watch, keeping.export, keeping.verify, keeping.trust, keeping.identity,
+    keygens.sessions, addresses.address, keygens.confirm, keygens.release, keygens.leave,
+    requesting.request, signings.show, signings.approve, signings.reject, signings.cancel, results.result,
+    adaptors.adaptor, keeping.watch, keeping.export, keeping.verify, keeping.trust, keeping.identity,
 ):  # fmt: skip
     main.add_command(verb)
 

@@ -1,6 +1,6 @@
 """A keygen as its participant sees it: join, wait, confirm, show the address, ask for signatures.
 
-    client.create_keygen ─▶ tickets ─▶ join ─▶ joined ─▶ completed ─▶ confirm (by itself) ─▶ safe ─▶ request
+    client.create_keygen ─▶ tickets ─▶ join ─▶ joined ─▶ completed ─▶ confirm (by itself) ─▶ safe ─▶ request … leave
 
 A handle holds no state: all of it is in the client's verified log, and whatever is shown was computed from there.
 """
@@ -14,7 +14,7 @@ from keymeld_protocol.body import Adaptor, Body
 from keymeld_protocol.contents import Terms
 from keymeld_protocol.errors import InvalidCrypto, KeymeldError, Reason, Refused, WireError
 from keymeld_protocol.keygen import KeygenState, Phase
-from keymeld_protocol.payloads import KeygenConfirm, KeygenRelease
+from keymeld_protocol.payloads import KeygenConfirm, KeygenLeave, KeygenRelease
 from keymeld_protocol.plan import needed_slots
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
@@ -23,6 +23,7 @@ from keymeld_protocol.secp256k1 import Bytes
 from keymeld_protocol.shapes import Custody, Rule
 from keymeld_protocol.statements import Statement, make
 from keymeld_protocol.ticket import Ticket
+from keymeld_protocol.tweaks import Steps
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wording import slots_told
 
@@ -194,7 +195,7 @@ class Keygen:
 
         def look(_: Replay) -> bool | None:
             self._check_alive()
-            return self.state.phase == Phase.COMPLETED or None
+            return self.state.roster is not None or None
 
         await self.client.ledger.until(self.id, look)
         return self.roster
@@ -297,9 +298,10 @@ class Keygen:
             await self._say_once(statement)
 
     def unconfirmed(self) -> tuple[int, ...]:
-        """The own slots whose participant has not confirmed yet."""
+        """The own slots, of those that have not left, whose participant has not confirmed yet."""
         seats = self.state.seats
-        return tuple(s for s in self.slots if (seat := seats[s]) is not None and seat.confirmed != "participant")
+        here = [slot for slot in self.slots if slot not in self.state.left]
+        return tuple(s for s in here if (seat := seats[s]) is not None and seat.confirmed != "participant")
 
     async def _say_once(self, statement: Statement) -> None:
         """Say it; that it was said already is as good."""
@@ -328,27 +330,62 @@ class Keygen:
             statement = make(said, creator.sign)
         await self.client.say(statement)
 
+    async def leave(self, slot: int | None = None) -> tuple[int, ...]:
+        """Take back ``slot`` (None: every own one), for good; gives the slots. `wiped` then waits for their enclaves.
+
+        The envelope is deleted, the enclave wipes the key, and nothing that needs the slot is signed any more; the
+        other members stay. Coins that only the whole group can spend are then lost: move them first.
+
+        Raises:
+            Refused: the keygen is not completed, or there is no own slot that has not left.
+            ReadOnly: the log broke.
+        """
+        heard = self.client.ledger.require(self.id)
+        if self.state.roster is None:
+            raise Refused(Reason.WRONG_STATE, f"the keygen is {self.state.phase}; only a completed one can be left")
+        leaving = tuple(s for s in self.slots if slot in (None, s) and s not in self.state.left)
+        if not leaving:
+            raise Refused(Reason.WRONG_STATE, "this wallet has no slot here that could leave", field="slot")
+        for each in leaving:
+            with self.client.wallet.identity.auth(self.id, each) as auth:
+                said = KeygenLeave(v=1, by=XOnlyKey(auth.key), stream=self.id, after=heard.chain.hash, slot=each)
+                statement = make(said, auth.sign)
+            await self._say_once(statement)
+        return leaving
+
+    async def wiped(self) -> None:
+        """Until the enclaves have wiped the keys of all own slots that have left.
+
+        Raises:
+            ReadOnly: the log broke.
+        """
+        await self.client.ledger.until(self.id, lambda _: not set(self.slots) & set(self.state.unwiped()) or None)
+
     async def request(self, *, transactions: Sequence[Unsigned] = (), psbts: Sequence[bytes] = (),
                       messages: Sequence[bytes] = (), ecdsa: Sequence[bytes] = (), memo: str = "",
-                      subset: int | None = None, adaptor: Adaptor | None = None, body: Body | None = None,
-                      expires_in_ms: int | None = None, grace_ms: int = 3000) -> Signing:  # fmt: skip
-        """Ask for signatures: every input of ``transactions`` that spends this group's script, every blind message.
+                      subset: int | None = None, tweaks: Steps | None = None, adaptor: Adaptor | None = None,
+                      body: Body | None = None, expires_in_ms: int | None = None,
+                      grace_ms: int = 3000) -> Signing:  # fmt: skip
+        """Ask for signatures: every input of ``transactions`` and ``psbts`` that we can sign, every blind message.
 
-        Of ``psbts`` (raw or base64) every input that the group or one of its subsets can sign. ``ecdsa`` are messages
-        that a key list of one signs with ECDSA. With an ``adaptor`` all are pre-signatures that its secrets complete.
-        ``body`` replaces these seven for whoever builds items himself. The request lives a day, or so much longer as
-        rules make it wait.
+        Inputs are those of the group, its subsets and their children; ``subset`` asks for that subset's alone, and
+        ``tweaks`` for exactly one key (`child_steps`). PSBTs are raw or base64; they may hint at children beyond the
+        gap limit. ``ecdsa`` are messages that a key list of one signs with ECDSA. With an ``adaptor`` all are
+        pre-signatures that its secrets complete. ``body`` replaces all of that for whoever builds items himself. The
+        request lives a day, or so much longer as rules make it wait.
 
         Raises:
             BadInput: there is nothing to sign, a PSBT contradicts itself, or an item breaks its rule.
-            Refused: the keygen is not completed, no own slot takes part, or it would end before it may be signed.
+            Refused: the keygen is not completed, no own slot takes part, a slot that is needed has left, or the request
+                would end before it may be signed.
             Blamed: the roster does not hold.
             ReadOnly: the log broke.
         """
         heard = self.client.ledger.require(self.id)
         roster = self.roster
-        body = body or make_body(roster, transactions, messages, memo, subset, psbts, ecdsa, adaptor)
+        body = body or make_body(roster, transactions, messages, memo, subset, psbts, ecdsa, tweaks, adaptor)
         slot, made = requester(roster, body, self.slots)
+        self.state.require_present(needed_slots(made))
         now, joins = now_ms(), self.state.joins
         life = life_of({each: joins[each].rule for each in needed_slots(made)}, expires_in_ms, now)
         with self.client.wallet.identity.auth(self.id, slot) as auth:

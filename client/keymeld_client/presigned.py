@@ -14,7 +14,7 @@ from keymeld_protocol.body import Adaptor
 from keymeld_protocol.errors import Blamed, InvalidCrypto
 from keymeld_protocol.plan import Item
 from keymeld_protocol.schnorr import verify
-from keymeld_protocol.secp256k1 import pubkey_of, wipe
+from keymeld_protocol.secp256k1 import Bytes, pubkey_of, wipe
 from keymeld_protocol.values import Message, PlainKey, PreSignature, Signature, XOnlyKey
 
 from .errors import NeedsSecret
@@ -42,7 +42,7 @@ class Presigned:
         if not adaptor.verify(self.presignature, self.point, self.message, self.output):
             raise InvalidCrypto("pre-signature: it does not verify")
 
-    def missing(self, secrets: Iterable[bytes]) -> tuple[PlainKey, ...]:
+    def missing(self, secrets: Iterable[Bytes]) -> tuple[PlainKey, ...]:
         """The points whose secrets (32 bytes each) are not among these.
 
         Raises:
@@ -51,7 +51,7 @@ class Presigned:
         known = {pubkey_of(secret) for secret in secrets}
         return tuple(point for point in self.points if point not in known)
 
-    def adapt(self, secrets: Iterable[bytes]) -> Signature:
+    def adapt(self, secrets: Iterable[Bytes]) -> Signature:
         """The verified signature; ``secrets`` (32 bytes each) come in any order, and others among them do no harm.
 
         Whoever sees both learns the secret, of an ``and`` the combined one.
@@ -72,7 +72,7 @@ class Presigned:
             raise InvalidCrypto("signature: our own does not verify")
         return Signature(signature)
 
-    def _combined(self, secrets: list[bytes]) -> bytearray:
+    def _combined(self, secrets: list[Bytes]) -> bytearray:
         """The secret of ``point``."""
         return bytearray(secrets[0]) if len(secrets) == 1 else adaptor.combined_secret(self.points, secrets)
 

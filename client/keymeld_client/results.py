@@ -26,6 +26,7 @@ from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.sealing import GroupKey
+from keymeld_protocol.secp256k1 import Bytes
 from keymeld_protocol.signing import SigningState
 from keymeld_protocol.values import Signature
 
@@ -63,7 +64,7 @@ def results_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> tu
     return tuple(_told(result, plan, index) for index, result in enumerate(found))
 
 
-def all_signed(results: Sequence[ItemResult], secrets: Sequence[bytes] = ()) -> tuple[Signature, ...]:
+def all_signed(results: Sequence[ItemResult], secrets: Sequence[Bytes] = ()) -> tuple[Signature, ...]:
     """The signatures, if no item failed; pre-signatures are completed with ``secrets`` (32 bytes each).
 
     Raises:
@@ -71,8 +72,33 @@ def all_signed(results: Sequence[ItemResult], secrets: Sequence[bytes] = ()) -> 
         NeedsSecret: no secret completes an item.
         InvalidCrypto: one of ``secrets`` is none.
     """
+    signatures = signed_so_far(results, secrets)
+    for index, (result, signature) in enumerate(zip(results, signatures, strict=True)):
+        if signature is None and isinstance(result, tuple):
+            raise NeedsSecret(result[0].missing(secrets), index, others=len(result) - 1)
+    return tuple(signature for signature in signatures if signature is not None)
+
+
+def signed_so_far(results: Sequence[ItemResult], secrets: Sequence[Bytes] = ()) -> tuple[Signature | None, ...]:
+    """The signatures, with None for each item that waits for a secret which is not among ``secrets`` (32 bytes each).
+
+    Raises:
+        Blamed: an item failed; with the first one's code and slots.
+        InvalidCrypto: one of ``secrets`` is none.
+    """
     require_all(results)
-    return tuple(_signed(index, result, secrets) for index, result in enumerate(results))
+    done = (completed(result, secrets) for result in results)
+    return tuple(result if isinstance(result, Signature) else None for result in done)
+
+
+def completed(result: ItemResult, secrets: Sequence[Bytes]) -> ItemResult:
+    """The signature of an item, if ``secrets`` (32 bytes each) complete a pre-signature of it; else what came of it.
+
+    Raises:
+        InvalidCrypto: one of ``secrets`` is none.
+    """
+    made = result if isinstance(result, tuple) else ()
+    return next((each.adapt(secrets) for each in made if not each.missing(secrets)), result)
 
 
 def require_all(results: Sequence[ItemResult]) -> None:
@@ -84,17 +110,6 @@ def require_all(results: Sequence[ItemResult]) -> None:
     for index, result in enumerate(results):
         if isinstance(result, ItemError):
             raise Blamed(result.code, result.slots, f"item {index} was not signed: {result.why}")
-
-
-def _signed(index: int, result: ItemResult, secrets: Sequence[bytes]) -> Signature:
-    """One item's signature."""
-    if isinstance(result, Signature):
-        return result
-    assert not isinstance(result, ItemError), "require_all"
-    fitting = next((each for each in result if not each.missing(secrets)), None)
-    if fitting is None:
-        raise NeedsSecret(result[0].missing(secrets), index, others=len(result) - 1)
-    return fitting.adapt(secrets)
 
 
 def _from_contributions(
@@ -146,7 +161,7 @@ def open_values(record: Record, field: str, places: int, group: GroupKey, slots:
         raise Blamed("bad_values", slots, f"offset {record.offset}: {error}") from None
 
 
-def psbts_of(signatures: Sequence[Signature], plan: Plan, given: Sequence[bytes]) -> tuple[Signed, ...]:
+def psbts_of(signatures: Sequence[Signature | None], plan: Plan, given: Sequence[bytes]) -> tuple[Signed, ...]:
     """Put the signatures into a PSBT for each transaction of the plan: the one that was given, or a fresh one.
 
     Raises:
@@ -155,7 +170,7 @@ def psbts_of(signatures: Sequence[Signature], plan: Plan, given: Sequence[bytes]
     psbts = _matched(plan, given)
     found: list[dict[int, PsbtSignature]] = [{} for _ in plan.spends]
     for index, (asked, signature) in enumerate(zip(plan.body.items, signatures, strict=True)):
-        if isinstance(asked, SignInput):
+        if isinstance(asked, SignInput) and signature is not None:
             found[asked.transaction][asked.input] = PsbtSignature(signature, plan.item(index).keyagg)
     return tuple(psbt.sign(each) for psbt, each in zip(psbts, found, strict=True))
 

@@ -18,6 +18,7 @@ from keymeld_protocol.plan import Plan, plan_of
 from keymeld_protocol.psbt import Signed
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
+from keymeld_protocol.secp256k1 import Bytes
 from keymeld_protocol.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS, Said
 from keymeld_protocol.signing import ENDS, Phase, SigningState
 from keymeld_protocol.statements import make
@@ -26,7 +27,7 @@ from keymeld_protocol.values import Hash, Id, Signature, XOnlyKey
 
 from .errors import SigningEnded, WalletError
 from .ledger import now_ms
-from .results import ItemResult, all_signed, psbts_of, results_of
+from .results import ItemResult, all_signed, psbts_of, results_of, signed_so_far
 from .seats import detail_of
 from .telling import tell
 
@@ -254,7 +255,7 @@ class Signing:
                 if done:
                     raise
 
-    async def signatures(self, secrets: Sequence[bytes] = ()) -> tuple[Signature, ...]:
+    async def signatures(self, secrets: Sequence[Bytes] = ()) -> tuple[Signature, ...]:
         """One signature for each item, in order; verified here, not believed.
 
         Items with adaptor points are completed with those of ``secrets`` (32 bytes each) that fit.
@@ -279,13 +280,14 @@ class Signing:
         Raises:
             Blamed: something is missing or does not verify.
         """
-        request = self.state.request
-        roster, group = self.client.roster(request.keygen), self.client.group(request.keygen)
+        items, keygen = self.state.request.items, self.state.request.keygen
+        roster, group = self.client.roster(keygen), self.client.group(keygen)
 
         def work() -> tuple[ItemResult, ...]:
             return results_of(self.heard, self.plan, roster, group)
 
-        return await asyncio.to_thread(work) if request.items >= BIG_BATCH else work()
+        big = items > BIG_BATCH or sum(len(item.adaptors) for item in self.plan.items) > BIG_BATCH
+        return await asyncio.to_thread(work) if big else work()
 
     def _why_ended(self) -> SigningEnded:
         """How it ended, in words."""
@@ -298,7 +300,7 @@ class Signing:
         """The sealed reason of the refusal that ended it, if there is one and it opens."""
         return detail_of(self.heard.records[-1], self.client.group(self.state.request.keygen))
 
-    async def transactions(self, secrets: Sequence[bytes] = ()) -> tuple[bytes, ...]:
+    async def transactions(self, secrets: Sequence[Bytes] = ()) -> tuple[bytes, ...]:
         """The finished transactions with their witnesses, in the order of the request, ready for the network.
 
         Raises:
@@ -311,15 +313,16 @@ class Signing:
                 witnesses[item.transaction][item.input] = signature
         return tuple(spend.finalize(found) for spend, found in zip(plan.spends, witnesses, strict=True))
 
-    async def psbts(self, given: Sequence[bytes] = (), secrets: Sequence[bytes] = ()) -> tuple[Signed, ...]:
+    async def psbts(self, given: Sequence[bytes] = (), secrets: Sequence[Bytes] = ()) -> tuple[Signed, ...]:
         """One PSBT for each transaction, in order, with the signatures in it; and the final transaction when complete.
 
-        The signatures go into the PSBT among ``given`` (raw or base64) that is of the same transaction, all else in
-        it untouched; without one into a fresh PSBT, which a Combiner merges with others.
+        What none of ``secrets`` (32 bytes each) completes is left out, and its transaction is not final. The signatures
+        go into the PSBT among ``given`` (raw or base64) that is of the same transaction, all else in it untouched;
+        without one into a fresh PSBT, which a Combiner merges with others.
 
         Raises:
             BadInput: one of ``given`` is no PSBT of this signing.
-            SigningEnded, NeedsSecret, InvalidCrypto, Blamed, ReadOnly: as `signatures`.
+            SigningEnded, InvalidCrypto, Blamed, ReadOnly: as `signatures`.
         """
-        signatures = await self.signatures(secrets)
+        signatures = signed_so_far(await self.results(), secrets)
         return await asyncio.to_thread(psbts_of, signatures, self.plan, given)  # a thousand take a second

@@ -6,6 +6,7 @@ others goes through ``printable``, so that it moves no cursor and hides nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
@@ -15,6 +16,8 @@ from keymeld_protocol.plan import Impossible, Plan
 from keymeld_protocol.printable import printable
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.signing import SigningState
+from keymeld_protocol.tweaks import is_opaque, told_steps
+from keymeld_protocol.wording import counted, slots_told
 
 BLIND = "BLIND: nobody can see what this signs; it may spend every coin of this group"
 OPAQUE = "OPAQUE TWEAK: nobody can see what it commits to; its address is not provably this group's alone"
@@ -57,10 +60,16 @@ def tell(state: SigningState, plan: Plan, roster: Roster) -> Iterator[str]:
     if plan.body.memo:
         yield f"Memo    {printable(plan.body.memo)}"
     yield f"Until   {moment(state.request.expires_at)}"
+    yield from tell_plan(plan, roster)
+
+
+def tell_plan(plan: Plan, roster: Roster) -> Iterator[str]:
+    """What would be signed: the same lines for whoever asks and whoever approves."""
     for index, spend in enumerate(plan.spends):
         yield f"Transaction {index + 1} of {len(plan.spends)}  {spend.txid}"
         for line in roster.summary(spend, plan.payers).lines():
             yield f"  {line}"
+    yield from _signers(plan, roster)
     for index, (asked, item) in enumerate(zip(plan.body.items, plan.items, strict=True)):
         if isinstance(asked, (SignMessage, SignEcdsa)):
             yield f"Message {index + 1} of {len(plan.items)}{told_kind(asked)}  {asked.message.hex()}"
@@ -70,8 +79,6 @@ def tell(state: SigningState, plan: Plan, roster: Roster) -> Iterator[str]:
             yield f"{named}: {_completed_by(asked.adaptor)}"
         if isinstance(item, Impossible):
             yield f"{named} CANNOT BE SIGNED: {item.code}, {item.why}"
-        elif item.opaque:
-            yield f"{named}: {OPAQUE}"
 
 
 def _completed_by(adaptor: Adaptor) -> str:
@@ -81,3 +88,15 @@ def _completed_by(adaptor: Adaptor) -> str:
         return f"a pre-signature: completes only with the secret of {points[0]}, which its use gives away"
     which = "any one of the secrets of" if adaptor.mode == "or" else "all of the secrets of"
     return f"a pre-signature: completes only with {which} {', '.join(points)}"
+
+
+def _signers(plan: Plan, roster: Roster) -> Iterator[str]:
+    """With which keys how many items are signed, unless all are with the group's own; once for each what is opaque."""
+    counts = Counter((asked.subset, asked.tweaks) for asked in plan.body.items)
+    for (subset, tweaks), count in counts.items():
+        whose = "the whole group" if subset is None else f"subset {subset}, {slots_told(roster.slots_of(subset))}"
+        tweaked = "" if tweaks is None else f"; {told_steps(tweaks)}"
+        if len(counts) > 1 or (subset, tweaks) != (None, None):
+            yield f"Signs   {counted(count, 'item')} with the key of {whose}{tweaked}"
+        if is_opaque(roster.terms, tweaks):
+            yield f"  {OPAQUE}"

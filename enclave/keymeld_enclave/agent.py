@@ -2,6 +2,7 @@
 
     keygen:   join for us ▶ take the envelope ▶ custody.accept | custody.refuse
               COMPLETED ▶ read and verify the roster ▶ keygen.confirm
+              a slot left ▶ wipe its key ▶ custody.wiped, and signing.refuse wherever it is needed
     signing:  request ▶ make the plan ▶ signing.refuse when it is impossible
               attempt opened, we owe a step ▶ rules met for every item and slot? ▶ contribute (and confirm)
               attempt opened before this process began, or our nonces are gone ▶ signing.retry
@@ -20,7 +21,7 @@ from keymeld_protocol import keygen
 from keymeld_protocol.errors import Blamed, BrokenLog, KeymeldError
 from keymeld_protocol.hearing import Hearing
 from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.payloads import CustodyAccept, CustodyRefuse, KeygenConfirm, Note
+from keymeld_protocol.payloads import CustodyAccept, CustodyRefuse, CustodyWiped, KeygenConfirm, Note
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import read_roster
@@ -58,6 +59,12 @@ class Group:
             except Blamed as error:
                 raise Unacceptable(error.code, error.message) from None
         return self._signer
+
+    def leave(self, slot: int) -> None:
+        """Wipe the key of a slot that left, and the sums that hold it."""
+        self.custody.leave(slot)
+        if self._signer is not None:
+            self._signer.wipe()
 
     def wipe(self) -> None:
         """Wipe every key of this keygen."""
@@ -117,7 +124,7 @@ class Agent:
 
     @property
     def heavy(self) -> bool:
-        """Whether a signing of many items goes on: the next record may cost much more than a turn of an event loop."""
+        """Whether a signing of many signatures goes on: the next record may cost much more than a turn of a loop."""
         return bool(self._batches)
 
     @property
@@ -186,9 +193,16 @@ class Agent:
     def _owed_to_keygen(self, replay: Replay, state: KeygenState) -> Iterable[Statement]:
         group, ours = self._group(replay), state.slots_at(self.identity.key)
         group.custody.drop_superseded()
-        if state.phase == keygen.Phase.EXPIRED:
+        if not state.open:
             self._finish(replay.stream)
             return
+        for slot in state.unwiped():
+            if slot in ours and self._first_time(replay.stream, ("wiped", slot)):
+                group.leave(slot)
+                yield self._voice.say(replay, CustodyWiped, slot=slot)
+        if state.left and self._first_time(replay.stream, frozenset(state.left)):
+            works = [work for work in self._works.values() if work.heard.keygen is replay]
+            yield from chain.from_iterable(self._owed(work.heard) for work in works)
         for slot in ours:
             seat = state.seats[slot]
             if seat is not None and not seat.ready and self._first_time(replay.stream, seat.id):
@@ -248,11 +262,12 @@ class Agent:
             return refusal(self._voice, replay, group.custody.group, error.code, error.message)
         work = SigningWork(self._voice, replay, signer, began=self._began.get(replay.stream, 0))
         self._works[replay.stream] = work
-        if state.request.items >= BIG_BATCH:
-            self._batches.add(replay.stream)
         for record in replay.records:
             work.note(record)
-        return self._owed_by(work)
+        owed = self._owed_by(work)
+        if work.size > BIG_BATCH:
+            self._batches.add(replay.stream)
+        return owed
 
     # Ends
 

@@ -73,6 +73,8 @@ class Custody:
         """
         if self._wiped:
             raise Unacceptable("wiped", "the keys of this keygen were wiped")
+        if slot in self.state.left:
+            raise Unacceptable("left", f"the participant of slot {slot} has left")
         seat = self.state.seats[slot]
         if seat is None or seat.join.enclave != self.key:
             raise Unacceptable("not_ours", f"slot {slot} is not sealed to this enclave")
@@ -84,14 +86,18 @@ class Custody:
         return self._held[slot]
 
     def take_all(self) -> GroupKey:
-        """Hold every slot that is sealed to us; gives the group key that came with them.
+        """Hold every slot that is sealed to us and has not left; gives the group key that came with them.
 
         Raises:
-            Unacceptable: as `take`, or no slot is ours.
+            Unacceptable: as `take`, or no slot is ours, or all of ours have left.
         """
-        for slot in self.state.slots_at(self.key):
-            self.take(slot)
+        ours = self.state.slots_at(self.key)
+        for slot in ours:
+            if slot not in self.state.left:
+                self.take(slot)
         if self.group is None:
+            if ours:
+                raise Unacceptable("left", "every slot that was sealed to this enclave has left")
             raise Unacceptable("not_ours", "no slot of this keygen is sealed to this enclave")
         return self.group
 
@@ -101,6 +107,17 @@ class Custody:
             seat = self.state.seats[slot]
             if seat is None or seat.id != held.join:
                 self.drop(slot)
+
+    def leave(self, slot: int) -> None:
+        """Wipe the key of a slot that left, and let go of its envelope; after the last one of the group key, too."""
+        self.drop(slot)
+        seat = self.state.seats[slot]
+        if seat is not None:
+            place = self.heard.chain.ids[seat.id] - 1
+            self.heard.records[place] = self.heard.records[place].without_blobs(("envelope",))
+        if self.group is not None and set(self.state.slots_at(self.key)) <= set(self.state.left):
+            self.group.wipe()
+            self.group = None
 
     def _opened(self, slot: int, seat: Seat) -> Held:
         """Open, then check each thing that CRYPTO §3 names; what is refused is wiped."""

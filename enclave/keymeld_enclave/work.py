@@ -75,6 +75,11 @@ class SigningWork:
         return self.heard.state
 
     @property
+    def size(self) -> int:
+        """How many signatures and pre-signatures it takes, once the body was read."""
+        return sum(len(item.adaptors) for item in self._items) if isinstance(self._items, tuple) else 0
+
+    @property
     def _group(self) -> GroupKey:
         if self._custody.group is None:
             raise Blamed("not_ours", (), "no slot of this keygen is sealed to this enclave")
@@ -174,12 +179,23 @@ class SigningWork:
         self.waits_for_time = False
         try:
             self._check_life(now)
+            self._require_present()
             self._require_something()
             return list(self._owed(self.state, now))
         except (Blamed, Unacceptable) as error:
             return self._refuse(error.code, str(error))
         except InvalidCrypto as error:
             return self._refuse("cannot_sign", str(error))
+
+    def _require_present(self) -> None:
+        """Nothing that needs a slot that has left is signed any more, also where it was asked for before.
+
+        Raises:
+            Blamed: ``left``, with the slots.
+        """
+        gone = tuple(slot for slot in self.state.request.slots if slot in self._custody.state.left)
+        if gone and self.state.phase != Phase.CONFIRMING:
+            raise Blamed("left", gone, "a participant whose key is needed has left")
 
     def _check_life(self, now: int) -> None:
         """A request lives at most 7 days by our own clock too, whatever ``at`` the coordinator gave its records.
@@ -280,7 +296,7 @@ class SigningWork:
         Signatures are verified before they leave. The psigs of a big batch, each verified, need not wait for it: it
         follows when they are heard (`_confirmation`), while the others add them up as well.
         """
-        big = self.state.request.items >= BIG_BATCH
+        big = self.size > BIG_BATCH
         return len(expected(self.state)) == 1 and (step == "signatures" or (step == "psigs" and not big))
 
     def _entries(self, step: str, attempt: Attempt) -> tuple[Entry, ...]:
@@ -312,7 +328,12 @@ class SigningWork:
         return self._voice.say(self.heard, SigningConfirm, attempt=attempt.number, **sealed)
 
     def _confirmation(self, state: SigningState, now: int) -> Iterable[Statement]:
-        """Confirm at once if our words completed the set, else one second later for whoever did and does not."""
+        """Confirm at once if our words completed the set, else one second later for whoever did and does not.
+
+        Where all our slots have left since, the group key is gone: then it is for others.
+        """
+        if self._custody.group is None:
+            return
         if self._set_complete_at is None:
             self._set_complete_at = now
         ours = self._live and state.contributions[-1].by == self._voice.key

@@ -21,6 +21,8 @@ from .values import Hash, Message, PlainKey
 
 MAX_MONEY: Final = 21_000_000 * 100_000_000
 MAX_INPUTS: Final = 1000
+MAX_PATH: Final = 8
+MAX_STEPS: Final = 8
 MAX_POINTS: Final = 64
 """Adaptor points of one item; each of an ``or`` has nonces and a pre-signature of its own."""
 
@@ -60,7 +62,7 @@ class Bip86(Shape, frozen=True, kw_only=True, tag_field="tweak", tag="bip86"):
 class Child(Shape, frozen=True, kw_only=True, tag_field="tweak", tag="child"):
     """The child of the aggregate key along ``path`` (BIP-328); only as the first step."""
 
-    path: Annotated[tuple[Annotated[int, Meta(ge=0, lt=2**31)], ...], Meta(min_length=1, max_length=8)]
+    path: Annotated[tuple[Annotated[int, Meta(ge=0, lt=2**31)], ...], Meta(min_length=1, max_length=MAX_PATH)]
 
 
 class BareRoot(Shape, frozen=True, kw_only=True, tag_field="tweak", tag="root"):
@@ -82,7 +84,7 @@ class XOnlyScalar(Shape, frozen=True, kw_only=True, tag_field="tweak", tag="xonl
 
 
 Step: TypeAlias = TermsStep | Bip86 | Child | BareRoot | Scalar | XOnlyScalar
-Tweaks: TypeAlias = Annotated[tuple[Step, ...], Meta(max_length=8)]
+Tweaks: TypeAlias = Annotated[tuple[Step, ...], Meta(max_length=MAX_STEPS)]
 
 
 class Adaptor(Shape, frozen=True, kw_only=True):

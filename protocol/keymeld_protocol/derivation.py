@@ -47,12 +47,36 @@ def child_tweaks(aggregate: bytes, path: Sequence[int]) -> tuple[Tweak, ...]:
     """
     point, chain, tweaks = aggregate, CHAIN_CODE, []
     for index in path:
-        if not 0 <= index < HARDENED:
-            raise InvalidCrypto("path: an aggregate key has unhardened children only")
-        both = hmac.digest(chain, point + index.to_bytes(4, "big"), "sha512")
-        tweaks.append(Tweak(both[:32], xonly=False))
-        point, chain = point_tweak_add(point, both[:32]), both[32:]
+        tweak, point, chain = _child(point, chain, index)
+        tweaks.append(Tweak(tweak, xonly=False))
     return tuple(tweaks)
+
+
+def children(aggregate: bytes, branch: int, count: int) -> tuple[bytes, ...]:
+    """The first ``count`` children (33 bytes each) ``branch``/0, ``branch``/1 … of an aggregate key (33 bytes).
+
+    Raises:
+        InvalidCrypto: as `child_tweaks`.
+    """
+    _, point, chain = _child(aggregate, CHAIN_CODE, branch)
+    return tuple(_child(point, chain, index)[1] for index in range(count))
+
+
+def path_told(path: Sequence[int]) -> str:
+    """A path as descriptors write it: ``0/5``."""
+    return "/".join(map(str, path))
+
+
+def _child(point: bytes, chain: bytes, index: int) -> tuple[bytes, bytes, bytes]:
+    """One step of BIP-32's CKDpub: the tweak, and the child's point and chain code.
+
+    Raises:
+        InvalidCrypto: as `child_tweaks`.
+    """
+    if not 0 <= index < HARDENED:
+        raise InvalidCrypto("path: an aggregate key has unhardened children only")
+    both = hmac.digest(chain, point + index.to_bytes(4, "big"), "sha512")
+    return both[:32], point_tweak_add(point, both[:32]), both[32:]
 
 
 def _base58(raw: bytes) -> str:

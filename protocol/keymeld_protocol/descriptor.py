@@ -1,18 +1,24 @@
-"""Output descriptors for watch-only wallets: ``tr(musig(…))`` with its checksum (BIP-380, 386, 390).
+"""Output descriptors for watch-only wallets: ``tr(musig(…))`` with its checksum (BIP-380, 386, 389, 390).
 
-keys ─► musig(key0,key1,…) ─► tr(…): BIP-86, rawtr(…): no tweak ─► #checksum
-output key ─────────────────► rawtr(…): any other tweak ─────────────┘
+    keys ─► musig(key0,key1,…) ─┬─► tr(…): BIP-86, rawtr(…): no tweak ─► #checksum
+    xpub ─► xpub/<0;1>/*  ──────┘                                          │
+    output key ─► rawtr(…): any other tweak ───────────────────────────────┘
 
 Whoever imports one sees the coins of a group and can spend none. BIP-390 sorts the keys before it aggregates them, as
-the roster does; they are written in that order.
+the roster does; they are written in that order. Children are written with the synthetic xpub of BIP-328: a ``musig()``
+that derives takes xpubs, and the keys of a roster are none; besides, every wallet can follow an xpub.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from .contents import TermsTweak
 from .errors import bad_field
 from .keyagg import KeyAgg, aggregate, bip86_tweak
+
+BOTH_BRANCHES: Final = "<0;1>/*"
+"""The derivation of every receive and every change address (BIP-389)."""
 
 _INPUT: Final = (
     "0123456789()[],'/*abcdefgh@:$%{}"
@@ -34,6 +40,19 @@ def taproot_descriptor(keyagg: KeyAgg) -> str:
         return with_checksum(f"tr({key})")
     bare = keyagg.output == aggregate(keys).output
     return with_checksum(f"rawtr({key if bare else keyagg.output.hex()})")
+
+
+def child_descriptor(xpub: str, path: str, tweak: TermsTweak) -> str:
+    """Describe the child of a synthetic xpub along ``path``, or with `BOTH_BRANCHES` all its addresses.
+
+    Raises:
+        BadInput: the terms' tweak commits to scripts, which no descriptor can say by their bytes.
+    """
+    if tweak not in ("bip86", "none"):
+        raise bad_field(
+            "descriptor", "none says the scripts beside a key by their bytes; each child has one of its own"
+        )
+    return with_checksum(f"{'tr' if tweak == 'bip86' else 'rawtr'}({xpub}/{path})")
 
 
 def with_checksum(text: str) -> str:

@@ -3,136 +3,56 @@
     COLLECTING ── keygen.join ▶ COLLECTING ── custody.accept ▶ … every slot ready ▶ COMPLETED
                ── custody.refuse, keygen.release ▶ the slot is free again
                ── keygen.expired (the deadline) ▶ EXPIRED
+    COMPLETED  ── keygen.leave ▶ COMPLETED … all have left ▶ CLOSED      each left slot's enclave: custody.wiped
 
 A slot is ready when its join needs no enclave, or its enclave has accepted.  A join that is not ready may be replaced
 by the same auth key, and after 60 s by anybody who holds the slot's invite key.  The deadline bounds the collecting
-only: a completed key lives on.
+only: a completed key lives on.  A slot that left is never signed with again; the others stay.
 
 States are values.  ``TRANSITIONS`` says what may happen when; each handler checks and returns the next state in one
-go, so that what the coordinator decides and what a hearer allows can never differ.
+go, so that what the coordinator decides and what a hearer allows can never differ.  The state itself is in
+``keygen_state``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from .errors import BadInput, Reason, Refused, bad_field
+from .keygen_state import Freed, KeygenState, Phase, Seat, roster_hash
 from .payloads import (
     CustodyAccept,
     CustodyRefuse,
+    CustodyWiped,
     KeygenConfirm,
     KeygenCreate,
     KeygenExpired,
     KeygenJoin,
+    KeygenLeave,
     KeygenRelease,
     Note,
     SigningOpened,
 )
 from .records import Record
-from .schnorr import tagged_hash
 from .shapes import MAX_JOINS, MAX_NOTES, Payload
-from .values import Hash, Id, XOnlyKey
-from .wording import slots_told
+from .values import Id, XOnlyKey
+
+__all__ = [
+    "REPLACE_AFTER_MS",
+    "TRANSITIONS",
+    "Freed",
+    "KeygenState",
+    "Phase",
+    "Seat",
+    "apply",
+    "due",
+    "opened",
+    "roster_hash",
+]
 
 REPLACE_AFTER_MS = 60_000
-
-
-class Phase(StrEnum):
-    """Where a keygen stands."""
-
-    COLLECTING = "collecting"
-    COMPLETED = "completed"
-    EXPIRED = "expired"
-
-
-@dataclass(frozen=True)
-class Seat:
-    """A filled slot: its join, whether it is ready, and who has confirmed the roster for it."""
-
-    join: KeygenJoin
-    id: Id
-    at: int
-    ready: bool
-    confirmed: Literal["participant", "enclave"] | None = None
-
-
-@dataclass(frozen=True)
-class Freed:
-    """A slot that became free again, and why."""
-
-    slot: int
-    by: XOnlyKey
-    code: str
-
-
-@dataclass(frozen=True)
-class KeygenState:
-    """A keygen as its log tells it."""
-
-    stream: Id
-    create: KeygenCreate
-    phase: Phase
-    seats: tuple[Seat | None, ...]
-    roster: Hash | None = None
-    freed: tuple[Freed, ...] = ()
-    generations: Mapping[XOnlyKey, int] = field(default_factory=dict)
-    joined: Mapping[int, int] = field(default_factory=dict)
-    notes: Mapping[int, int] = field(default_factory=dict)
-
-    @property
-    def joins(self) -> tuple[KeygenJoin, ...]:
-        """The joins of a keygen whose slots are all filled, by slot.
-
-        Raises:
-            Refused: some slot is free.
-        """
-        joins = tuple(seat.join for seat in self.seats if seat is not None)
-        if len(joins) != len(self.seats):
-            raise Refused(Reason.WRONG_STATE, f"still free or not ready: {slots_told(self.holdouts())}")
-        return joins
-
-    def holdouts(self) -> tuple[int, ...]:
-        """The slots that are still missing: free, or not ready."""
-        return tuple(i for i, seat in enumerate(self.seats) if seat is None or not seat.ready)
-
-    def unconfirmed(self) -> tuple[int, ...]:
-        """The slots for which nobody has confirmed the roster."""
-        return tuple(i for i, seat in enumerate(self.seats) if seat is None or seat.confirmed is None)
-
-    def slot_of(self, key: XOnlyKey) -> int | None:
-        """The slot whose participant speaks with ``key``."""
-        return next((i for i, seat in enumerate(self.seats) if seat is not None and seat.join.by == key), None)
-
-    def slots_at(self, enclave: XOnlyKey) -> tuple[int, ...]:
-        """The slots sealed to ``enclave``, rising."""
-        return tuple(i for i, s in enumerate(self.seats) if s is not None and s.join.enclave == enclave)
-
-    def hearers(self) -> frozenset[XOnlyKey]:
-        """Who may hear more than the first record (PROTOCOL §1)."""
-        keys = {self.create.by}
-        for invite, seat in zip(self.create.slots, self.seats, strict=True):
-            if seat is None or not seat.ready:
-                keys.add(invite)
-            if seat is not None:
-                keys.update(k for k in (seat.join.by, seat.join.reader, seat.join.enclave) if k is not None)
-        return frozenset(keys)
-
-    @property
-    def open(self) -> bool:
-        """Whether anything can still happen; a completed key lives on."""
-        return self.phase != Phase.EXPIRED
-
-    def deadline(self) -> int | None:
-        """When the clock has something to say (ms), or None."""
-        return self.create.expires_at if self.phase == Phase.COLLECTING else None
-
-
-def roster_hash(keygen: Id, joins: tuple[Id, ...]) -> Hash:
-    """``TH("keymeld/roster/v1", keygen_id ‖ id(join 0) ‖ … ‖ id(join n−1))``."""
-    return Hash(tagged_hash("keymeld/roster/v1", keygen + b"".join(joins)))
 
 
 def opened(record: Record) -> KeygenState:
@@ -308,6 +228,29 @@ def _mark_confirmed(state: KeygenState, slots: list[int], how: Any) -> KeygenSta
     return replace(state, seats=seats)
 
 
+def _leave(state: KeygenState, said: KeygenLeave, record: Record) -> KeygenState:
+    """A participant takes his slot back; CLOSED once all have."""
+    seat = _seat(state, said.slot)
+    if seat is None or said.by != seat.join.by:
+        raise Refused(Reason.NOT_ALLOWED, "by: only the slot's own participant leaves it", field="by")
+    if said.slot in state.left:
+        raise Refused(Reason.ALREADY_SAID, f"slot {said.slot} has left already", field="slot")
+    left = {**state.left, said.slot: record.offset}
+    return replace(state, left=left, phase=Phase.CLOSED if len(left) == len(state.seats) else state.phase)
+
+
+def _wiped(state: KeygenState, said: CustodyWiped, record: Record) -> KeygenState:
+    """The enclave of a slot that left holds its key no longer."""
+    seat = _seat(state, said.slot)
+    if seat is None or said.by != seat.join.enclave:
+        raise Refused(Reason.NOT_ALLOWED, "by: only the slot's enclave can wipe its key", field="by")
+    if said.slot not in state.left:
+        raise Refused(Reason.WRONG_STATE, f"slot {said.slot} has not left", field="slot")
+    if said.slot in state.wiped:
+        raise Refused(Reason.ALREADY_SAID, f"the key of slot {said.slot} is wiped already", field="slot")
+    return replace(state, wiped=state.wiped | {said.slot})
+
+
 def _expired(state: KeygenState, said: KeygenExpired, record: Record) -> KeygenState:
     _only_coordinator(state, said)
     if record.at < state.create.expires_at:
@@ -342,4 +285,7 @@ TRANSITIONS: Mapping[tuple[Phase, type], Handler] = {
     (Phase.COLLECTING, KeygenExpired): _expired,
     (Phase.COMPLETED, KeygenConfirm): _confirm,
     (Phase.COMPLETED, SigningOpened): _signing_opened,
+    (Phase.COMPLETED, KeygenLeave): _leave,
+    (Phase.COMPLETED, CustodyWiped): _wiped,
+    (Phase.CLOSED, CustodyWiped): _wiped,
 }

@@ -2,11 +2,13 @@
 
     raw or base64, v0 or v2 ─► Psbt ─► spend            the triple of transaction.py, and nothing else of it is believed
                                     ├► inputs(own)      those that spend our scripts: what becomes items
+                                    ├► hint(i, keys)    where to look for one of ours that is far down the path
                                     └► sign(...)        the same PSBT with key-path signatures (BIP-371), participants
                                                         (BIP-373), and the final transaction when nothing is missing
 
 Only clients read PSBTs. What they seal is the reduction, and enclaves recompute everything from that. Own scripts come
-from the roster; internal keys and origins of a PSBT decide nothing here and leave it as they came.
+from the roster; internal keys and origins of a PSBT decide nothing here and leave it as they came. An origin is a hint
+at most: whoever follows it computes the child and compares the script.
 
 Parsing is btclib-wallet's. No other file may import it, and it never sees a secret.
 """
@@ -19,13 +21,17 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple, Self
 
 from btclib.exceptions import BTClibException
+from btclib.hashes import hash160
+from btclib.script import is_p2tr
 from btclib.tx import Tx, TxOut
 from btclib_wallet.psbt.psbt import Psbt as _Psbt
 from btclib_wallet.psbt.psbt_in import PsbtIn
 
-from .body import MAX_INPUTS
+from .body import MAX_INPUTS, MAX_PATH
+from .derivation import HARDENED
 from .errors import bad_field
 from .keyagg import KeyAgg
+from .schnorr import verify
 from .transaction import Output, Spend
 
 MAX_PSBT: Final = 4 * 1024 * 1024
@@ -86,6 +92,20 @@ class Psbt:
             _require_signable(self._psbt.inputs[index], f"{self._field}.inputs[{index}]")
         return found
 
+    def hint(self, index: int, keys: Collection[bytes]) -> tuple[bytes, tuple[int, ...]] | None:
+        """Say from which of ``keys`` (33 bytes each), and along which path, input ``index`` claims to be derived.
+
+        That is what BIP-373 has an updater write: BIP-371's origin of the internal key (without one: of the output
+        key), whose fingerprint is the aggregate key's. Nothing but a claim; None if there is none.
+        """
+        each = self._psbt.inputs[index]
+        internal = each.taproot_internal_key or self.spend.inputs[index].script[2:]
+        _, origin = each.taproot_hd_key_paths.get(internal, ((), None))
+        if origin is None or not 1 <= len(origin.der_path) <= MAX_PATH or max(origin.der_path) >= HARDENED:
+            return None
+        found = (key for key in keys if hash160(key)[:4] == origin.master_fingerprint)
+        return next(((key, tuple(origin.der_path)) for key in found), None)
+
     def sign(self, signatures: Mapping[int, Signature]) -> Signed:
         """Put in signatures by their inputs, each verified first; this PSBT itself stays as it is.
 
@@ -95,14 +115,25 @@ class Psbt:
         Raises:
             BadInput: no such input, not taproot, or a signature that does not verify.
         """
-        final = self.spend.finalize({i: signature.value for i, signature in signatures.items()})
+        values = self._signed_before() | {i: signature.value for i, signature in signatures.items()}
+        final = self.spend.finalize(values)
         signed = _parse(self._raw, self._field)
         for index, signature in signatures.items():
             _fill(signed.inputs[index], signature)
         if signed.tx_modifiable is not None and signatures:
             signed.tx_modifiable &= ~_MODIFIABLE
         raw = signed.serialize(check_validity=False)  # what came was checked, and what was added verifies
-        return Signed(raw, _complete(final, signed.inputs, signatures))
+        return Signed(raw, _complete(final, signed.inputs, values))
+
+    def _signed_before(self) -> dict[int, bytes]:
+        """Give the key-path signatures (64 bytes) that others have put in, where they verify."""
+        found = {i: each.taproot_key_spend_signature for i, each in enumerate(self._psbt.inputs)}
+        scripts = [output.script for output in self.spend.inputs]
+        return {
+            i: value
+            for i, value in found.items()
+            if len(value) == 64 and is_p2tr(scripts[i]) and verify(value, self.spend.sighash(i), scripts[i][2:])
+        }
 
 
 def _unpack(given: bytes, field: str) -> bytes:
@@ -179,11 +210,11 @@ def _fill(each: PsbtIn, signature: Signature) -> None:
         each.musig2_participant_pub_keys[signature.keyagg.aggregate] = list(keys)
 
 
-def _complete(signed: bytes, inputs: Iterable[PsbtIn], ours: Collection[int]) -> bytes | None:
-    """Add the final scripts of everybody else; None if one of them is missing."""
+def _complete(signed: bytes, inputs: Iterable[PsbtIn], done: Collection[int]) -> bytes | None:
+    """Add the final scripts of all inputs but those that are done; None if one of them is missing."""
     tx = Tx.parse(signed)
     for index, (each, tx_in) in enumerate(zip(inputs, tx.vin, strict=True)):
-        if index not in ours:
+        if index not in done:
             if not (each.final_script_sig or each.final_script_witness):
                 return None
             tx_in.script_sig, tx_in.script_witness = each.final_script_sig, each.final_script_witness

@@ -113,6 +113,7 @@ class Replay:
                 raise BrokenLog(f"{self.stream.hex()} belongs to a keygen that was not verified")
             if not self.keygen.chain.knows(said.after):
                 raise Fork(f"{self.stream.hex()} was requested in another history of its keygen")
+            self._check_present(said, self.keygen)
         elif isinstance(said, (KeygenCreate, WalletOpen)) and record.offset == 1:
             if self.coordinator is not None and getattr(said, "coordinator", self.coordinator) != self.coordinator:
                 raise BrokenLog(f"{self.stream.hex()} names another coordinator than this one")
@@ -122,6 +123,14 @@ class Replay:
                 raise BrokenLog(f"offset {record.offset} of {self.stream.hex()} was said for another stream")
             if after is None or not self.chain.knows(after):
                 raise Fork(f"offset {record.offset} of {self.stream.hex()} was said in another history")
+
+    def _check_present(self, said: SigningRequest, keygen: Replay) -> None:
+        """No slot that is needed had left where the requester stood; leaving later does not touch what was asked."""
+        if isinstance(keygen.state, KeygenState):
+            try:
+                keygen.state.require_present(said.slots, keygen.chain.offsets[said.after])
+            except Refused as error:
+                raise BrokenLog(f"{self.stream.hex()}: {error.message}") from None
 
     def _keygen_state(self) -> KeygenState | None:
         state = self.keygen.state if self.keygen is not None else None

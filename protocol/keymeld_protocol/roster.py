@@ -12,16 +12,17 @@ from functools import cached_property
 
 from . import contents
 from .contents import Card, Terms
-from .derivation import synthetic_xpub
-from .descriptor import taproot_descriptor
+from .derivation import path_told, synthetic_xpub
+from .descriptor import BOTH_BRANCHES, child_descriptor, taproot_descriptor
 from .errors import BadInput, Blamed, InvalidCrypto, Reason, Refused
 from .keyagg import KeyAgg
-from .keygen import KeygenState, Phase
+from .keygen import KeygenState
 from .keys import possession_is_proven
+from .own_scripts import OwnScripts
 from .replay import Replay
 from .sealing import GroupKey
 from .summary import Summary
-from .transaction import Spend, key_hash_script, taproot_address, taproot_script
+from .transaction import Spend, taproot_address, taproot_script
 from .tweaks import Steps, child_steps, is_opaque, tweaked
 from .values import Hash, Id
 from .wording import slots_told
@@ -81,9 +82,9 @@ class Roster:
         """The taproot address of a child."""
         return taproot_address(self.child(path, subset).output, self.terms.network)
 
-    def script(self, subset: int | None = None) -> bytes:
-        """The scriptPubKey that the group, or a subset, spends from."""
-        return taproot_script(self.keyagg(subset).output)
+    def script(self, subset: int | None = None, steps: Steps | None = None) -> bytes:
+        """The scriptPubKey that the group, or a subset, spends from; ``steps`` as for `keyagg`."""
+        return taproot_script(self.keyagg(subset, steps).output)
 
     def address(self, subset: int | None = None) -> str:
         """The taproot address of the group, or of a subset."""
@@ -93,25 +94,35 @@ class Roster:
         """The same address as a descriptor with its checksum (BIP-390), for watch-only wallets."""
         return taproot_descriptor(self.keyagg(subset))
 
+    def child_descriptor(self, path: tuple[int, ...] | None = None, subset: int | None = None) -> str:
+        """One child's address as a descriptor, or without ``path`` all receive and change addresses (BIP-389).
+
+        Raises:
+            BadInput: all of them, of a key with scripts beside it: no descriptor can say that.
+        """
+        if path is not None and self.terms.tweak in ("tree", "root"):
+            return taproot_descriptor(self.child(path, subset))
+        told = BOTH_BRANCHES if path is None else path_told(path)
+        return child_descriptor(self.xpub(subset), told, self.terms.tweak)
+
     def summary(self, spend: Spend, payers: Mapping[bytes, frozenset[int]]) -> Summary:
         """Who gets what from a transaction: an output comes back only to a key list that holds all those that pay.
 
         A subset is fewer people than the group: what goes from the group to a subset is paid out, and no change.
+        The children of a key list up to the gap limit are its own as its address is (`OwnScripts`).
         ``payers``: the slots by script of what items spend with tweaks of their own (`Plan.payers`); it pays too.
         """
-        own = {**payers, **self._lists}
+        scripts = {coin.script for coin in (*spend.inputs, *spend.outputs)}
+        lists = {script: found.slots for script in scripts if (found := self.own.find(script)) is not None}
+        own = {**payers, **lists}
         paying = {own[coin.script] for coin in spend.inputs if coin.script in own}
-        change = [script for script, slots in self._lists.items() if all(payers <= slots for payers in paying)]
+        change = [script for script, slots in lists.items() if all(payers <= slots for payers in paying)]
         return spend.summary(self.terms.network, own, change)
 
     @cached_property
-    def _lists(self) -> dict[bytes, frozenset[int]]:
-        """The slots of every key list, by its script; a key list of one has a P2WPKH script too."""
-        subsets = (None, *range(len(self.subsets)))
-        slots = {subset: frozenset(self.slots_of(subset)) for subset in subsets}
-        singles = {next(iter(each)): each for each in slots.values() if len(each) == 1}
-        hashed = {key_hash_script(self.cards[slot].pubkey): each for slot, each in singles.items()}
-        return hashed | {self.script(subset): each for subset, each in slots.items()}
+    def own(self) -> OwnScripts:
+        """Every script of ours: of the group, its subsets, their children up to the gap limit, and single keys."""
+        return OwnScripts(self)
 
 
 @dataclass(frozen=True)
@@ -150,7 +161,9 @@ def safety(state: KeygenState) -> Safety:
     slots = {word: tuple(i for i, said in enumerate(how) if said == word) for word in ("participant", "enclave", None)}
     device = tuple(i for i, seat in enumerate(state.seats) if seat is not None and seat.join.custody == "device")
     stuck = f"{slots_told(device)} would have to sign on a device, which none can yet: nothing could be spent"
-    return Safety(slots["participant"], slots["enclave"], slots[None], stuck if device else None)
+    gone = f"{slots_told(tuple(sorted(state.left)))} left: nothing that needs all slots is signed any more"
+    trouble = gone if state.left else stuck if device else None
+    return Safety(slots["participant"], slots["enclave"], slots[None], trouble)
 
 
 def read_terms(heard: Replay, group: GroupKey) -> Terms:
@@ -194,7 +207,7 @@ def read_roster(heard: Replay, group: GroupKey) -> Roster:
         Blamed: a card does not hold, or two slots share a signing key; names the slots.
     """
     state = _keygen(heard)
-    if state.phase != Phase.COMPLETED or state.roster is None:
+    if state.roster is None:
         missing = f"; missing: {slots_told(state.holdouts())}" if state.holdouts() else ""
         raise Refused(Reason.WRONG_STATE, f"the keygen is {state.phase}, not completed{missing}")
     terms = read_terms(heard, group)

@@ -23,7 +23,6 @@ from typing import Any
 
 from .errors import BadInput, Reason, Refused, bad_field
 from .keygen import KeygenState
-from .keygen import Phase as KeygenPhase
 from .payloads import (
     AttemptOpened,
     Note,
@@ -70,7 +69,7 @@ def opened(record: Record, keygen: KeygenState) -> SigningState:
     request = record.statement.payload
     if not isinstance(request, SigningRequest):
         raise BadInput(Reason.UNKNOWN_STREAM, "a signing begins with signing.request", field="kind")
-    if keygen.phase != KeygenPhase.COMPLETED:
+    if keygen.roster is None:  # one that its members have left since was completed, too
         raise Refused(Reason.WRONG_STATE, f"the keygen is {keygen.phase}; only a completed one signs", field="keygen")
     if request.roster != keygen.roster:
         raise Refused(Reason.NOT_ALLOWED, "roster: not the roster of this keygen", field="roster")

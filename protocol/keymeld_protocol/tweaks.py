@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from .body import BareRoot, Bip86, Child, Scalar, Step, TermsStep, XOnlyScalar
 from .contents import Leaf, Terms
-from .derivation import child_tweaks
+from .derivation import child_tweaks, path_told
 from .errors import InvalidCrypto
 from .keyagg import KeyAgg, Tweak, aggregate, taproot_tweak
 from .secp256k1 import xonly
@@ -41,6 +41,19 @@ def is_opaque(terms: Terms, steps: Steps | None = None) -> bool:
     return hidden or (terms.tweak == "root" and any(isinstance(step, TermsStep) for step in every))
 
 
+def terms_root(terms: Terms) -> bytes | None:
+    """The script root (32 bytes; none: empty) of the taproot tweak that the terms name; None: they name no tweak.
+
+    Raises:
+        BadInput: the terms' tree is none.
+    """
+    if terms.tweak == "none":
+        return None
+    if terms.tree is not None:
+        return tree_root(terms.tree)
+    return b"" if terms.root is None else bytes(terms.root)
+
+
 def child_steps(path: tuple[int, ...]) -> Steps:
     """The steps of a BIP-328 child's taproot output: the child, then the tweak of the terms."""
     return (Child(path=path), TermsStep())
@@ -49,6 +62,28 @@ def child_steps(path: tuple[int, ...]) -> Steps:
 def told_leaf(leaf: Leaf) -> str:
     """One leaf in a line, as it is shown before anybody joins."""
     return f"depth {leaf.depth}, version 0x{leaf.version:02x}, script {leaf.script.hex()}"
+
+
+def told_steps(steps: Steps) -> str:
+    """An item's tweaks in their order: ``child 0/5, then the tweak of the terms``."""
+    return ", then ".join(map(_told, steps)) or "no tweak"
+
+
+def _told(step: Step) -> str:
+    """One step; what is hidden is shown by what hides it."""
+    match step:
+        case TermsStep():
+            return "the tweak of the terms"
+        case Child(path=path):
+            return f"child {path_told(path)}"
+        case Bip86():
+            return "the tweak of BIP-86"
+        case BareRoot(root=root):
+            return f"script root {root.hex()}"
+        case Scalar(scalar=scalar):
+            return f"plain tweak {scalar.hex()}"
+        case XOnlyScalar(scalar=scalar):
+            return f"x-only tweak {scalar.hex()}"
 
 
 def _tweaks(made: KeyAgg, terms: Terms, step: Step) -> tuple[Tweak, ...]:
@@ -81,11 +116,5 @@ def _given(scalar: bytes, *, xonly: bool) -> Tweak:
 
 def _of_terms(made: KeyAgg, terms: Terms) -> tuple[Tweak, ...]:
     """The tweak that the keygen's terms name."""
-    if terms.tweak == "none":
-        return ()
-    root = b""
-    if terms.tree is not None:
-        root = tree_root(terms.tree)
-    elif terms.root is not None:
-        root = bytes(terms.root)
-    return (taproot_tweak(xonly(made.point), root),)
+    root = terms_root(terms)
+    return () if root is None else (taproot_tweak(xonly(made.point), root),)

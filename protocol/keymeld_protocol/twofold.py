@@ -14,7 +14,7 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 
 BIG_BATCH: Final = 64
-"""Items from which on a batch is worth threads."""
+"""Signatures beyond which a batch is worth threads."""
 
 
 def each(work: Callable[[int], T], count: int) -> tuple[T, ...]:
@@ -22,7 +22,7 @@ def each(work: Callable[[int], T], count: int) -> tuple[T, ...]:
 
     ``work`` must not mind where it runs. What it raises is raised here: for the lowest index, as on one thread.
     """
-    if count < BIG_BATCH:
+    if count <= BIG_BATCH:
         return tuple(map(work, range(count)))
     shared = _Shared(work, count)
     second = Thread(target=shared.take, name="twofold")

@@ -14,10 +14,8 @@ from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.payloads import (
     NOTICES,
     CustodyReseal,
-    CustodyWiped,
     KeygenCreate,
     KeygenJoin,
-    KeygenLeave,
     SigningDispute,
     SigningRequest,
 )
@@ -29,7 +27,7 @@ from .config import Config
 from .secretfiles import AccessTokens
 from .session import Session
 
-NOT_YET: Final = (CustodyReseal, KeygenLeave, CustodyWiped, SigningDispute)
+NOT_YET: Final = (CustodyReseal, SigningDispute)
 """Kinds whose payloads are fixed, but which no machine of this version takes."""
 _UNITS: Final = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second"))
 
@@ -119,6 +117,7 @@ class Admission:
             raise Refused(Reason.UNKNOWN_STREAM, "keygen: no such keygen here", field="keygen")
         if not home.chain.knows(payload.after):
             raise Refused(Reason.FORK, "after: no record of the keygen's stream has that hash", field="after")
+        home.state.require_present(payload.slots)
         _at_most("items", payload.items, config.items_max)
         _at_most_ahead("expires_at", payload.expires_at - now, config.request_life_ms)
         if not config.grace_min_ms <= payload.grace_ms <= config.grace_max_ms:

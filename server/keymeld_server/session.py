@@ -18,6 +18,7 @@ from typing import Any
 
 from keymeld_protocol import frames, replay
 from keymeld_protocol.keygen import KeygenState
+from keymeld_protocol.payloads import KeygenLeave
 from keymeld_protocol.records import Chain, Head, Record, sign_head
 from keymeld_protocol.replay import State
 from keymeld_protocol.signing import SigningState
@@ -74,7 +75,10 @@ def envelope_for(record: Record) -> XOnlyKey | None:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """What one decision adds to one stream, and what holds after it; ``come`` are keys that it begins to concern."""
+    """What one decision adds to one stream, and what holds after it; ``come`` are keys that it begins to concern.
+
+    ``left`` are the offsets of joins whose slots leave with it: their envelopes are deleted.
+    """
 
     session: Session
     records: tuple[Record, ...]
@@ -83,6 +87,7 @@ class Part:
     come: frozenset[XOnlyKey]
     changed: bool
     deadline: int | None
+    left: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -93,7 +98,8 @@ class Part:
         """This part as the store takes it."""
         expected = self.records[0].offset - 1
         row = session_row(self.state, self.records[-1].offset, self.deadline)
-        return Append(self.session.stream, expected, self.records, row, self.hearers if self.changed else None)
+        hearers = self.hearers if self.changed else None
+        return Append(self.session.stream, expected, self.records, row, hearers, self.left)
 
 
 def session_row(state: State, top: int, deadline: int | None) -> SessionRow:
@@ -156,10 +162,17 @@ class Session:
         if not (isinstance(state, SigningState) and hearers):  # a signing's never change
             hearers = state.hearers()
         come, changed = hearers - self._hearers, hearers != self._hearers
-        part = Part(self, tuple(self._said), state, hearers, come, changed, deadline)
+        part = Part(self, tuple(self._said), state, hearers, come, changed, deadline, self._joins_left())
         self._said.clear()
         self._hearers = hearers
         return part
+
+    def _joins_left(self) -> tuple[int, ...]:
+        """Where the joins stand whose slots have left with what was said since the last part."""
+        said = [record.statement.payload for record in self._said]
+        slots = [payload.slot for payload in said if isinstance(payload, KeygenLeave)]
+        seats = self.state.seats if slots and isinstance(self.state, KeygenState) else ()
+        return tuple(self.chain.ids[seat.id] for slot in slots if (seat := seats[slot]) is not None)
 
     # Apply ------------------------------------------------------------------------------------------------------
 
@@ -169,6 +182,8 @@ class Session:
         self.top, self.settled, self.hearers = part.records[-1].offset, part.state, part.hearers
         for record in part.records:
             self._remember(Told(self.stream, record))
+        for offset in part.left:
+            self._forget_envelope(offset)
 
     def load(self, record: Record, keygen: KeygenState | None = None) -> None:
         """Take a record that the store holds.
@@ -192,6 +207,13 @@ class Session:
         self._tail_bytes += told.size
         while len(self.tail) > TAIL_RECORDS or (self._tail_bytes > TAIL_BYTES and len(self.tail) > 1):
             self._tail_bytes -= self.tail.popleft().size
+
+    def _forget_envelope(self, offset: int) -> None:
+        """Whoever reads the join at ``offset`` from the tail finds no envelope any more."""
+        if (told := self.told(offset)) is not None:
+            bare = Told(self.stream, told.record.without_blobs(("envelope",)))
+            self.tail[offset - (self.top - len(self.tail)) - 1] = bare
+            self._tail_bytes -= told.size - bare.size
 
     @property
     def weight(self) -> int:

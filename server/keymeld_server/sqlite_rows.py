@@ -42,6 +42,8 @@ def write_append(connection: sqlite3.Connection, append: Append, epoch: tuple[in
     place = _write_session(connection, place, append.session)
     for record in append.records:
         _write_record(connection, place, record, epoch)
+    for offset in append.left:  # of a join the second blob is the envelope
+        connection.execute("UPDATE records SET blob_1 = NULL WHERE session = ? AND offset = ?", (place, offset))
     if append.hearers is not None:
         _write_hearers(connection, place, append.hearers, is_new=top == 0)
 

@@ -68,7 +68,7 @@ class Append:
     """Records that follow offset ``expected`` of one stream, and the projection that holds after them.
 
     ``hearers`` becomes exactly the set of keys that the stream concerns; None leaves the set as it is, so that the
-    hot path does not rewrite it.
+    hot path does not rewrite it. ``left`` are the offsets of joins whose slot has left: their envelopes are deleted.
     """
 
     stream: Id
@@ -76,6 +76,7 @@ class Append:
     records: tuple[Record, ...]
     session: SessionRow
     hearers: frozenset[XOnlyKey] | None = None
+    left: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """An append that contradicts itself never reaches a database.

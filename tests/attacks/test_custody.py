@@ -9,16 +9,19 @@ import pytest
 
 from keymeld_client.errors import NotTrusted
 from keymeld_client.trust import Trust
+from keymeld_enclave.custody import Unacceptable
 from keymeld_protocol.errors import BrokenLog, Reason, WireError
 from keymeld_protocol.keygen import REPLACE_AFTER_MS
 from keymeld_protocol.payloads import KeygenLeave, KeygenRelease, SigningHeard
 from keymeld_protocol.roster import safety
 from keymeld_protocol.shapes import Rule
 from keymeld_protocol.values import Id
-from tests.support.machines import completed, key_of, refused, xonly
+from tests.support.machines import key_of, xonly
 from tests.support.world import HOUR, MESSAGE, MINUTE, NONE, NOON, SECOND, SELF, Enclave, Invitation, Member, World
 
 from .mischief import signed
+
+JOIN = "keygen.join"
 
 
 def pair(rule: Rule = NONE) -> tuple[World, Enclave, Member, Member, Id]:
@@ -77,27 +80,63 @@ def test_attack_14_a_completed_key_outlives_the_deadline_of_its_keygen() -> None
 # 40: one member leaves: the other envelopes stay ---------------------------------------------------------------------
 
 
-def test_attack_40_leaving_is_refused_in_this_version_and_deletes_nothing() -> None:
+def test_attack_40_one_member_leaves_and_the_other_envelopes_stay() -> None:
     """40: one member leaves: the other envelopes stay."""
-    stream = completed(2)
-    refused(stream, stream.said(stream.auth(0), KeygenLeave, slot=0), Reason.WRONG_STATE, "kind")
     world, vault, alice, bob, group = pair()
-    with pytest.raises(WireError):
-        bob.say(group, KeygenLeave, slot=1)
-    world.force(bob.saying(group, KeygenLeave, slot=1))  # not even a hostile coordinator makes an enclave forget
+    bob.say(group, KeygenLeave, slot=1)
+    world.run()
+    assert vault.kinds()[-1] == "custody.wiped"
+    envelopes = [r.statement.blob("envelope") for r in world.logs[group].records if r.statement.payload.kind == JOIN]
+    assert envelopes[0] is not None and envelopes[1] is None
     vault.restart()
     world.run()
-    assert vault.concerns and safety(alice.keygen(group)).safe, "the log is not believed beyond that point"
+    custody = vault.agent._groups[group].custody
+    assert custody.take(0).secret.point == alice.roster(group).cards[0].pubkey
+    with pytest.raises(Unacceptable, match="left"):
+        custody.take(1)
 
 
-def test_attack_40_the_others_keys_still_sign_after_a_leave_was_tried() -> None:
+def test_attack_40_what_needs_the_member_who_left_is_refused_and_what_does_not_is_signed() -> None:
     """40: one member leaves: the other envelopes stay."""
-    world, _, alice, bob, group = pair()
-    with pytest.raises(WireError):
-        bob.say(group, KeygenLeave, slot=1)
-    signing = alice.request(group, MESSAGE)
+    world, alone = World(), {"alone": True, "alone_blind": True}
+    vault, alice, bob = world.enclave("vault"), world.member("alice"), world.member("bob")
+    group = world.gather([alice, bob], at=vault, subsets=((0,),), allow=(alone, {}))
+    before = alice.requesting(group, MESSAGE)
+    bob.say(group, KeygenLeave, slot=1)
     world.run()
-    assert isinstance(alice.signatures(signing)[0], bytes)
+    for late in (before, alice.requesting(group, MESSAGE)):
+        with pytest.raises(WireError, match="slot 1 left") as refusal:
+            alice.submit(late)
+        assert refusal.value.reason is Reason.WRONG_STATE
+    signing = alice.request(group, MESSAGE, subset=0)
+    world.run()
+    assert isinstance(bob.signatures(signing)[0], bytes)
+
+
+def test_attack_40_a_coordinator_that_opens_such_a_request_all_the_same_gets_no_signature() -> None:
+    """40: one member leaves: the other envelopes stay."""
+    world, vault, alice, bob, group = pair()
+    before, after = alice.requesting(group, MESSAGE), dict[str, bool]()
+    bob.say(group, KeygenLeave, slot=1)
+    world.run()
+    for name, request in (("before", before), ("after", alice.requesting(group, MESSAGE))):
+        world.force(request)
+        world.run()
+        after[name] = any(said.payload.kind == "signing.contribute" for said in vault.said)
+    assert after == {"before": False, "after": False}
+    assert world.state(before.id).code == "left"
+    assert vault.concerns, "the second contradicts what it was said after: its log is not believed"
+
+
+def test_attack_40_only_the_member_himself_leaves() -> None:
+    """40: one member leaves: the other envelopes stay."""
+    world, vault, alice, bob, group = pair()
+    with pytest.raises(WireError):
+        alice.say(group, KeygenLeave, slot=1)
+    world.force(alice.saying(group, KeygenLeave, slot=1))  # nor does a hostile coordinator make an enclave forget
+    vault.restart()
+    world.run()
+    assert vault.concerns and safety(bob.keygen(group)).safe, "the log is not believed beyond that point"
 
 
 # 41: a squatter, a dead enclave, an unopenable card: released, and the keygen completes ------------------------------

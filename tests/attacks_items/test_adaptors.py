@@ -13,7 +13,7 @@ import pytest
 from keymeld_protocol import adaptor, contents, contributions, plan, statements
 from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.body import MAX_POINTS, Adaptor, Asked, Body, SignInput, SignMessage
-from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Prefinished, Psig
+from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Prefinished
 from keymeld_protocol.errors import BadInput, Blamed
 from keymeld_protocol.musig_secret import Secnonce, Signer, partial_sign
 from keymeld_protocol.payloads import SigningContribute
@@ -239,8 +239,6 @@ def test_attack_5_equal_items_and_equal_requests_have_different_nonces() -> None
 
 # 29: a nonce that cancels the point -------------------------------------------------------------------------------
 
-KEYS = {name: secret_of(f"hostile {name}") for name in ("one", "two")}
-
 
 class Duel:
     """An honest vault and a tower that lies; ``last``: the tower sends its nonces and psigs last, else first."""
@@ -427,4 +425,3 @@ def test_a_psig_for_a_signature_needs_no_proof() -> None:
     plain = SignMessage(message=Message(MESSAGE))
     whole, half = group.results(group.ask(plain, message(locked("single"))))
     assert verify(whole, MESSAGE, group.roster.output) and len(half) == 1
-    assert isinstance(Psig(bytes(32)), Psig)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace as replaced
 
 from keymeld_client import Adaptor, NeedsSecret, Rule
 from keymeld_client.asking import make_body
@@ -79,11 +80,29 @@ async def test_two_enclaves_presign_a_psbt_for_everybody(home: House) -> None:
         mine, _ = await gather(alice, bob, rules=(NONE, NONE))
         both = Adaptor(mode="and", points=POINTS)
         signing = await mine.request(psbts=[psbt([(50_000, mine.roster.script())], 40_000)], adaptor=both)
+        seen = await heard(bob, signing)
         with pytest.raises(NeedsSecret) as missing:
-            await (await heard(bob, signing)).psbts(secrets=SECRETS[:2])
+            await seen.transactions(secrets=SECRETS[:2])
         assert missing.value.points == (POINTS[2],)
-        (signed,) = await signing.psbts(secrets=SECRETS)
-        assert signed.final is not None
+        for secrets, final in ((SECRETS[:2], False), (SECRETS, True)):
+            (signed,) = await seen.psbts(secrets=secrets)
+            assert (signed.final is not None) == final
+
+
+@pytest.mark.asyncio
+async def test_a_psbt_that_no_secret_completes_leaves_the_others_final(home: House) -> None:
+    locks = (None, *(Adaptor(mode="single", points=(point,)) for point in POINTS[:2]))
+    async with home.person("alice") as alice, home.person("bob") as bob:
+        mine, _ = await gather(alice, bob, rules=(NONE, NONE))
+        spends = [payment([(50_000, mine.roster.script())], amount) for amount in (40_000, 30_000, 20_000)]
+        body = make_body(mine.roster, spends, [], "", None)
+        items = tuple(replaced(item, adaptor=lock) for item, lock in zip(body.items, locks, strict=True))
+        signing = await mine.request(body=replaced(body, items=items))
+        for secrets, final in (([], [True, False, False]), (SECRETS[1:], [True, False, True])):
+            assert [psbt.final is not None for psbt in await signing.psbts(secrets=secrets)] == final
+        assert await signing.transactions(SECRETS) == tuple(
+            [psbt.final for psbt in await signing.psbts(secrets=SECRETS)]
+        )
 
 
 # On paper ---------------------------------------------------------------------------------------------------------

@@ -5,13 +5,12 @@ import json
 import signal
 import sys
 from base64 import b64encode
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
-from btclib_wallet.descriptors import parse
+from btclib_wallet.descriptors import multipath_descriptors, parse
 from click.testing import CliRunner, Result
 
 from examples.house import House
@@ -24,6 +23,7 @@ from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.ticket import Ticket, TicketSecret
 from keymeld_protocol.transaction import Spend
 from keymeld_protocol.values import Id
+from tests.client.terminal import Person
 
 KEY = "ab" * 32
 OTHER = "cd" * 32
@@ -106,6 +106,14 @@ def test_the_wallet_is_named_by_the_environment_too(tmp_path: Path, monkeypatch:
         (["create", "--slots", "2", "--expires", "7"], "use a number with a unit"),
         (["create", "--slots", "2", "--label", "x" * 65], "at most 64 characters"),
         (["create", "--slots", "2", "--server", "https://x"], "must begin with wss://"),
+        (["create", "--slots", "2", "--tweak", "tree"], "'tree' is not one of 'bip86', 'none'"),
+        (["create", "--slots", "2", "--leaf", "5"], "use SCRIPT or DEPTH:SCRIPT"),
+        (["create", "--slots", "2", "--leaf", "1:51"], "--leaf: the depths are not those of one tree"),
+        (["create", "--slots", "2", "--leaf", "51", "--root", KEY], "exclude one another"),
+        (["create", "--slots", "2", "--tree", "/nowhere"], "is no file that can be read"),
+        (["create", "--slots", "2", "--root", "ab"], "64 hex digits (32 bytes)"),
+        (["address", "ab", "--child", "0'"], "use a path such as 0/5"),
+        (["address", "ab", "--child", "0/1", "--xpub"], "leave --child out"),
         (["join", "nonsense"], "must begin with keymeld:"),
         (["join", "keymeld:host#AAAA"], "ticket"),
         (["join", "x", "--approve", "most"], "use none, self, or a quorum"),
@@ -124,6 +132,9 @@ def test_the_wallet_is_named_by_the_environment_too(tmp_path: Path, monkeypatch:
         (["request", "ab", "--tx", "/nowhere", "--spent", "1"], "neither hex nor a file"),
         (["request", "ab", "--tx", "00", "--spent", "0.5"], "whole number of satoshi"),
         (["request", "ab", "--psbt", "/nowhere"], "neither base64 nor a file"),
+        (["request", "ab", "--message", KEY, "--child", "0/1-2"], "name one child"),
+        (["request", "ab", "--message", KEY, "--tweak", "tree"], "use none, terms, bip86"),
+        (["request", "ab", "--message", KEY, "--tweak", "none", "--tweak", "bip86"], "give it alone"),
         (["request", "ab", "--psbt", "-"], "is no PSBT"),
         (["trust", "add", "zz"], "64 hex digits"),
         (["verify", "/nowhere"], "cannot be read"),
@@ -185,29 +196,6 @@ def test_a_name_that_fits_no_session_is_a_usage_error(tmp_path: Path) -> None:
 # The story ------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Person:
-    """Somebody at a terminal."""
-
-    name: str
-    house: House
-
-    async def types(self, *arguments: str, input: str = "", code: int = 0) -> str:
-        """Run the command in a process of its own; gives what it wrote to standard output."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "keymeld_client.cli", "--wallet", str(self.house.folder / self.name), *arguments,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await process.communicate(input.encode())
-        assert process.returncode == code, f"keymeld {' '.join(arguments)}: {process.returncode}\n{err.decode()}"
-        assert b"Traceback" not in err and b"\x1b" not in out + err
-        return (out if code == 0 else err).decode()
-
-    async def asks(self, *arguments: str, input: str = "") -> Any:
-        """The same, as a script would."""
-        return json.loads(await self.types(*arguments, "--json", input=input))
-
-
 @pytest.mark.processes
 @pytest.mark.asyncio
 async def test_three_people_make_a_key_and_spend_from_it_by_typing(tmp_path: Path) -> None:
@@ -256,7 +244,7 @@ async def test_ctrl_c_ends_a_watch_and_says_how_to_go_on() -> None:
 
 @pytest.mark.processes
 @pytest.mark.asyncio
-async def test_a_key_from_before_signs_ecdsa_for_somebody_who_types(tmp_path: Path) -> None:
+async def test_a_key_from_before_signs_ecdsa_and_leaves_for_somebody_who_types(tmp_path: Path) -> None:
     key = Secret.generate()
     _write(tmp_path / "key", key.buffer.hex().encode())
     (tmp_path / "key").chmod(0o600)
@@ -273,6 +261,11 @@ async def test_a_key_from_before_signs_ecdsa_for_somebody_who_types(tmp_path: Pa
         assert result["der"] == [ecdsa.der(bytes.fromhex(result["signatures"][0])).hex()]
         told = await alice.types("result", asked["signing"])
         assert f"in DER    0  {result['der'][0]}" in told
+        assert await alice.types("leave", made["session"], input="n\n", code=1)
+        assert await alice.asks("leave", made["session"], "--yes") == {"left": [0], "unwiped": []}
+        assert "left: 0" in await alice.types("sessions")
+        assert "slot 0 left" in await alice.types("address", made["session"])
+        assert "slot 0 left" in await alice.types("request", made["session"], "--ecdsa", OTHER, "--yes", code=1)
         again = (await alice.asks("create", "--slots", "1", "--server", house.url))["tickets"][0]["ticket"]
         refused = await alice.types("join", again, *joining[2:], str(tmp_path / "key"), code=1)
         assert "sealed before" in refused and "--seal-again" in refused
@@ -319,6 +312,10 @@ async def _spend(alice: Person, bob: Person, session: str, chain: Regtest, scrip
 async def _spend_psbt(alice: Person, bob: Person, session: str, chain: Regtest, found: Any, file: Path) -> bytes:
     """A watch-only wallet makes a PSBT; it goes out in a file, and comes back signed."""
     assert await bob.types("address", session[:8], "--descriptor", "-q") == found["descriptor"] + "\n"
+    followed = (await bob.types("address", session[:8], "--xpub", "--descriptor", "-q")).strip()
+    assert followed == found["child_descriptor"] and found["xpub"] in followed
+    change = parse(multipath_descriptors(followed, "regtest")[1], "regtest").address(3)
+    assert await bob.types("address", session[:8], "--child", "1/3", "-q") == change + "\n"
     script = parse(found["descriptor"]).script_pub_key().script
     coins = [chain.fund(script) for _ in range(2)]
     spent = [(coin.amount, coin.script) for coin in coins]

@@ -1,4 +1,4 @@
-"""Stories of one member with a key of one slot, his own from before, at a real coordinator."""
+"""Stories of one member with a key of one slot, brought along, who signs and leaves, at a real coordinator."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,8 +7,9 @@ import pytest
 import pytest_asyncio
 
 from keymeld_client import Rule, WalletError
+from keymeld_client.joining import Allow
 from keymeld_protocol import ecdsa
-from keymeld_protocol.errors import BadInput
+from keymeld_protocol.errors import BadInput, Refused
 from keymeld_protocol.schnorr import verify
 from keymeld_protocol.secp256k1 import Secret
 from tests.client.house import House, house
@@ -76,3 +77,54 @@ async def test_a_group_may_have_members_who_bring_their_keys(home: House, key: S
         assert keygen.roster.cards[1].pubkey == key.point
         with pytest.raises(BadInput, match="only a key of one slot signs ECDSA"):
             await keygen.request(ecdsa=[MESSAGE])
+
+
+# Leaving
+
+
+async def test_a_member_leaves_and_nothing_is_signed_any_more(home: House, key: Secret) -> None:
+    async with home.person("alice") as alice:
+        keygen = await alice.create_keygen(1, network="regtest")
+        await keygen.join(rule=NONE, key=key.buffer)
+        await keygen.safe()
+        waits = await alice.create_keygen(1, network="regtest")
+        with pytest.raises(Refused, match="only a completed one"):
+            await waits.leave()
+        assert await keygen.leave() == (0,)
+        await keygen.wiped()
+        assert keygen.state.phase == "closed" and not keygen.safety.safe
+        with pytest.raises(Refused, match="slot 0 left"):
+            await keygen.request(messages=[MESSAGE])
+        with pytest.raises(Refused, match="no slot here that could leave"):
+            await keygen.leave()
+
+
+async def test_one_of_two_leaves_and_the_other_signs_alone(home: House) -> None:
+    async with home.person("alice") as alice:
+        keygen = await alice.create_keygen(2, network="regtest", subsets=((0,),))
+        for slot in range(2):
+            await keygen.join(slot, rule=NONE, allow=Allow(alone=True, alone_blind=True))
+        await keygen.safe()
+        assert await keygen.leave(1) == (1,)
+        await keygen.wiped()
+        assert "slot 1 left" in str(keygen.safety) and keygen.unconfirmed() == ()
+        (signature,) = await (await keygen.request(messages=[MESSAGE], subset=0)).signatures()
+        assert verify(signature, MESSAGE, keygen.roster.keyagg(0).output)
+
+
+async def test_a_wallet_that_comes_later_reads_what_was_signed_before_all_left(home: House, key: Secret) -> None:
+    async with home.person("alice") as alice:
+        keygen = await alice.create_keygen(1, network="regtest")
+        await keygen.join(rule=NONE, key=key.buffer)
+        await keygen.completed()
+        signing = await keygen.request(messages=[MESSAGE])
+        signatures = await signing.signatures()
+        await signing.ended()
+        await keygen.leave()
+        await keygen.wiped()
+    for path in (home.folder / "alice" / "streams").iterdir():
+        path.unlink()
+    async with home.person("alice") as alice:
+        await alice.ledger.until(signing.id, lambda heard: heard.caught_up or None)
+        assert await alice.signing(signing.id).signatures() == signatures
+        assert alice.keygen(keygen.id).roster.hash == keygen.state.roster

@@ -1,8 +1,76 @@
-"""telling.py: times and spans in words."""
+"""telling.py: with which key a request is signed, what nobody can see through; times and spans in words."""
+
+from dataclasses import replace
+from typing import Literal
 
 import pytest
 
-from keymeld_client.telling import moment, span
+from keymeld_client.asking import make_body
+from keymeld_client.telling import BLIND, OPAQUE, moment, span, tell_plan
+from keymeld_protocol.body import Adaptor, Bip86, Scalar
+from keymeld_protocol.contents import Terms
+from keymeld_protocol.plan import plan
+from keymeld_protocol.roster import Roster
+from keymeld_protocol.secp256k1 import pubkey_of
+from keymeld_protocol.tweaks import Steps, child_steps
+from keymeld_protocol.values import Hash, PlainKey
+from tests.client.coins import payment
+from tests.client.paper import Tale
+
+HIDDEN = Scalar(scalar=Hash(bytes(31) + b"\1"))
+MESSAGES = [bytes([i]) * 32 for i in range(3)]
+
+
+@pytest.fixture(scope="module")
+def roster() -> Roster:
+    """A group of two, with subsets of one and of both."""
+    tale = Tale()
+    return replace(tale.alice.roster(tale.keygen), subsets=((1,), (0, 1)))
+
+
+def told(roster: Roster, subset: int | None = None, tweaks: Steps | None = None, count: int = 1) -> list[str]:
+    """The lines of a request for messages."""
+    return list(tell_plan(plan(make_body(roster, [], MESSAGES[:count], "", subset, tweaks=tweaks), roster), roster))
+
+
+def test_the_groups_own_key_needs_no_words(roster: Roster) -> None:
+    assert told(roster) == [f"Message 1 of 1  {MESSAGES[0].hex()}", f"  {BLIND}"]
+
+
+def test_a_subset_is_told_with_its_slots_and_a_child_with_its_path(roster: Roster) -> None:
+    assert told(roster, 0, child_steps((0, 5)), 3)[0] == (
+        "Signs   3 items with the key of subset 0, slot 1; child 0/5, then the tweak of the terms"
+    )
+    assert told(roster, tweaks=())[0] == "Signs   1 item with the key of the whole group; no tweak"
+
+
+def test_every_key_of_a_request_is_told_beside_the_groups_own(roster: Roster) -> None:
+    coins = [(9, roster.script()), (9, roster.script(0)), (9, roster.script(steps=child_steps((1, 2))))]
+    lines = list(tell_plan(plan(make_body(roster, [payment(coins, 1)], [], "", None), roster), roster))
+    assert [line for line in lines if line.startswith("Signs")] == [
+        "Signs   1 item with the key of the whole group",
+        "Signs   1 item with the key of subset 0, slot 1",
+        "Signs   1 item with the key of the whole group; child 1/2, then the tweak of the terms",
+    ]
+
+
+def test_what_hides_something_is_warned_of_once_for_all_items(roster: Roster) -> None:
+    lines = told(roster, None, (Bip86(), HIDDEN), 3)
+    assert lines[0].endswith(f"the tweak of BIP-86, then plain tweak {HIDDEN.scalar.hex()}")
+    assert lines[1] == f"  {OPAQUE}" and sum(OPAQUE in line for line in lines) == 1
+
+
+def test_terms_that_hide_something_are_warned_of_too(roster: Roster) -> None:
+    opaque = replace(roster, terms=Terms(v=1, label="", network="regtest", tweak="root", root=Hash(bytes(32))))
+    assert told(opaque)[0] == f"  {OPAQUE}"
+
+
+def test_change_to_a_child_of_those_who_pay_is_change(roster: Roster) -> None:
+    change, coins = child_steps((1, 0)), [(90, roster.script(steps=child_steps((0, 4))))]
+    paid = payment(coins, 80, roster.script(steps=change))
+    lines = list(tell_plan(plan(make_body(roster, [paid], [], "", None), roster), roster))
+    (line,) = [line for line in lines if "Change" in line]
+    assert roster.child_address((1, 0)) in line and "back to this group" in line
 
 
 def test_a_time_is_told_in_utc() -> None:
@@ -19,3 +87,18 @@ def test_an_impossible_time_of_a_stranger_is_a_number() -> None:
 )
 def test_a_span_is_told_as_it_is_typed(ms: int, told: str) -> None:
     assert span(ms) == told
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [("single", "the secret of {0}, which its use gives away"), ("and", "all of the secrets of {0}, {1}"),
+     ("or", "any one of the secrets of {0}, {1}")],
+)  # fmt: skip
+def test_who_approves_is_told_whose_secrets_complete_an_item(
+    roster: Roster, mode: Literal["single", "and", "or"], told: str
+) -> None:
+    points = tuple(PlainKey(pubkey_of(bytes(31) + bytes([i]))) for i in (1, 2))[: 1 if mode == "single" else 2]
+    adaptor, spend = Adaptor(mode=mode, points=points), payment([(9, roster.script())], 1)
+    last = list(tell_plan(plan(make_body(roster, [spend], [], "", None, adaptor=adaptor), roster), roster))[-1]
+    whose = told.format(*(point.hex() for point in points))
+    assert last == f"Item 1 of 1: a pre-signature: completes only with {whose}"

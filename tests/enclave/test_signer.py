@@ -2,6 +2,7 @@
 
 import pytest
 
+from keymeld_enclave import signer
 from keymeld_enclave.custody import Unacceptable
 from keymeld_enclave.signer import Nonces, NoncesGone, Signer
 from keymeld_protocol import adaptor
@@ -9,7 +10,7 @@ from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.contributions import Both, Failed, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.plan import Item
-from keymeld_protocol.schnorr import verify
+from keymeld_protocol.schnorr import tagged_hash, verify
 from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.shapes import Signer as Speaker
 from keymeld_protocol.values import Id, Message, Signature
@@ -297,6 +298,31 @@ def test_attack_28_who_refused_a_bad_last_one_has_no_nonce_left_for_a_better_one
         bench.keep.psigs(good, kept)
 
 
+def test_a_nonce_is_bound_to_its_point(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bound: list[bytes] = []
+
+    def listening(tag: str, data: bytes) -> bytes:
+        bound.append(data)
+        return tagged_hash(tag, data)
+
+    monkeypatch.setattr(signer, "tagged_hash", listening)
+    attempt = bench.attempt(bench.item(), bench.item(locks=LOCKS), number=3)
+    bench.keep.nonces(attempt, Nonces(3))
+    numbers = [tuple(int.from_bytes(data[i : i + 4], "big") for i in (32, 36, 40)) for data in bound]
+    assert numbers == [(3, 0, 0), (3, 1, 0), (3, 1, 1)]
+    assert [data[-33:] for data in bound] == [bytes(33), *LOCKS]
+
+
+def test_an_item_of_which_one_place_failed_gets_no_psig_anywhere(bench: Bench) -> None:
+    attempt, kept = bench.attempt(bench.item(locks=LOCKS)), Nonces(1)
+    first, _ = bench.keep.nonces(attempt, kept)
+    attempt.hear(bench.keep_key, (first, Failed(code="cannot")))
+    assert bench.vault.both(attempt) == (Nothing(), Nothing())
+    attempt.hear(bench.vault_key, (Nothing(), Nothing()))
+    assert bench.keep.psigs(attempt, kept) == (Nothing(), Nothing())
+    assert attempt.results() == (Failed(code="cannot"),)
+
+
 def test_an_adaptor_point_gives_one_psig_and_no_second(bench: Bench) -> None:
     attempt = bench.attempt(bench.item(locks=LOCKS))
     kept = bench.up_to_psigs(attempt)
@@ -307,12 +333,14 @@ def test_an_adaptor_point_gives_one_psig_and_no_second(bench: Bench) -> None:
 
 def test_a_wiped_signer_signs_nothing() -> None:
     bench = Bench(alone=True)
-    signer: Signer = bench.vault
-    signer.alone(bench.attempt())
-    signer.custody.wipe()
-    signer.wipe()
-    with pytest.raises(Unacceptable, match="wiped"):
-        signer.alone(bench.attempt())
+    vault: Signer = bench.vault
+    for locks in ((None,), LOCKS):
+        vault.alone(bench.attempt(bench.item(locks=locks)))
+    vault.custody.wipe()
+    vault.wipe()
+    for locks in ((None,), LOCKS):
+        with pytest.raises(Unacceptable, match="wiped"):
+            vault.alone(bench.attempt(bench.item(locks=locks)))
 
 
 def test_nonces_print_their_number_and_nothing_else(bench: Bench) -> None:

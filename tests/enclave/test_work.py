@@ -7,15 +7,16 @@ import pytest
 
 from keymeld_enclave import work
 from keymeld_protocol import statements
-from keymeld_protocol.body import SignMessage
+from keymeld_protocol.body import Adaptor, SignMessage
 from keymeld_protocol.payloads import SigningContribute, SigningRefuse, SigningRequest
 from keymeld_protocol.plan import plan_of
 from keymeld_protocol.schnorr import verify
+from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.shapes import Rule
 from keymeld_protocol.signing_state import Phase
 from keymeld_protocol.statements import Statement
 from keymeld_protocol.twofold import BIG_BATCH
-from keymeld_protocol.values import Message, digest
+from keymeld_protocol.values import Message, PlainKey, digest
 from tests.support.party import Party, party_of_one
 from tests.support.world import (
     HOUR,
@@ -25,6 +26,7 @@ from tests.support.world import (
     SECOND,
     SELF,
     quorum,
+    secret_of,
 )
 
 OTHER = b"another thirty-two bytes to sign"
@@ -222,7 +224,7 @@ def test_a_body_that_does_not_hold_is_read_once_and_not_kept(monkeypatch: pytest
 # Many items
 
 
-@pytest.mark.parametrize(("items", "together"), [(2, True), (BIG_BATCH, False)])
+@pytest.mark.parametrize(("items", "together"), [(2, True), (BIG_BATCH + 1, False)])
 def test_the_psigs_of_a_big_batch_do_not_wait_for_their_confirmation(items: int, together: bool) -> None:
     party = Party("vault", "keep")
     party.gather(at=(0, 1, 0))
@@ -241,6 +243,17 @@ def test_the_psigs_of_a_big_batch_do_not_wait_for_their_confirmation(items: int,
 
 def _is_psigs(statement: Statement) -> bool:
     return isinstance(statement.payload, SigningContribute) and statement.payload.step == "psigs"
+
+
+def test_an_item_of_many_pre_signatures_counts_as_heavy_too() -> None:
+    party = Party("vault")
+    party.gather(NONE, SELF, NONE)
+    points = tuple(PlainKey(Secret(secret_of(f"point {i}")).point) for i in range(64))
+    item = SignMessage(message=Message(MESSAGE), adaptor=Adaptor(mode="or", points=points))
+    for count, heavy in ((1, False), (2, True)):
+        party.alice.request(party.group, *[item] * count)
+        party.world.run()
+        assert party.vaults[0].agent.heavy is heavy
 
 
 def test_a_batch_of_a_thousand_items_is_signed_and_counts_as_heavy_until_it_ends() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from examples.regtest import COIN, Coin, Regtest, transaction, verify_input
+from examples.regtest import COIN, Coin, Regtest, made, transaction, verify_input, witnessed
 from keymeld_protocol.schnorr import SigningKey
 from keymeld_protocol.transaction import Spend, taproot_script
 
@@ -41,6 +41,34 @@ def test_a_key_path_spend_connects(chain: Regtest, key: SigningKey) -> None:
     coin = chain.fund(taproot_script(key.key), COIN)
     assert chain.mine(signed(coin, key, COIN - 1000))
     assert chain.height == 102
+
+
+def test_everybody_reads_the_signature_that_spent_a_coin(chain: Regtest, key: SigningKey) -> None:
+    coin, other = (chain.fund(taproot_script(key.key), COIN) for _ in range(2))
+    spend = signed(coin, key, COIN - 1000)
+    assert chain.mine(spend)
+    signature = chain.signature_that_spent(coin)
+    assert spend == witnessed(transaction([coin], [(COIN - 1000, ANYONE)]), signature)
+    with pytest.raises(LookupError, match="does not spend this coin"):
+        chain.signature_that_spent(other)
+
+
+def test_a_coin_can_be_spent_before_it_exists(chain: Regtest, key: SigningKey) -> None:
+    coin, script = chain.fund(taproot_script(key.key), COIN), taproot_script(SigningKey.generate().key)
+    parent = transaction([coin], [(COIN - 1000, taproot_script(key.key))])
+    child = transaction([made(parent, 0, COIN - 1000, taproot_script(key.key))], [(COIN - 2000, script)])
+    spends = (Spend(parent, [(COIN, coin.script)]), Spend(child, [(COIN - 1000, coin.script)]))
+    first, second = (spend.finalize({0: key.sign(spend.sighash(0))}) for spend in spends)
+    assert not chain.mine(second)
+    assert chain.mine(first, second)
+
+
+def test_a_lock_holds_until_its_block(chain: Regtest, key: SigningKey) -> None:
+    coin = chain.fund(ANYONE, COIN)
+    early = transaction([coin], [(COIN, ANYONE)], lock=chain.height + 1)
+    assert not chain.mine(early)
+    assert chain.mine()
+    assert chain.mine(early)
 
 
 def test_a_tampered_spend_does_not_connect(chain: Regtest, key: SigningKey) -> None:

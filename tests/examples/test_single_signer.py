@@ -15,6 +15,7 @@ STORY = [
     "Message 3 of 3 (ECDSA)",
     "two Schnorr signatures and one of ECDSA",
     "The chain accepts the transaction in block 304",
+    "leaves: the enclave has wiped her key",
 ]
 
 

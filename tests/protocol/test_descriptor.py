@@ -1,15 +1,18 @@
 """descriptor.py: what a watch-only wallet imports leads to the group's own script."""
 
 import pytest
-from btclib_wallet.descriptors import checksum, parse, strip_checksum
+from btclib_wallet.descriptors import checksum, multipath_descriptors, parse, strip_checksum
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keymeld_protocol.descriptor import taproot_descriptor, with_checksum
+from keymeld_protocol.contents import Terms, TermsTweak
+from keymeld_protocol.derivation import synthetic_xpub
+from keymeld_protocol.descriptor import BOTH_BRANCHES, child_descriptor, taproot_descriptor, with_checksum
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.keyagg import Tweak, aggregate, bip86_tweak
 from keymeld_protocol.schnorr import SigningKey
 from keymeld_protocol.transaction import taproot_script
+from keymeld_protocol.tweaks import child_steps, tweaked
 
 CHARACTERS = st.characters(min_codepoint=0x20, max_codepoint=0x7E)
 
@@ -41,6 +44,24 @@ def test_another_tweak_leaves_the_output_key_alone() -> None:
     told = taproot_descriptor(keyagg)
     assert strip_checksum(told) == f"rawtr({keyagg.output.hex()})"
     assert parse(told).script_pub_key().script == taproot_script(keyagg.output)
+
+
+@pytest.mark.parametrize("count", [1, 2, 20])
+@pytest.mark.parametrize("tweak", ["bip86", "none"])
+def test_another_wallet_follows_all_children(count: int, tweak: TermsTweak) -> None:
+    members = tuple(keys(count))
+    terms = Terms(v=1, label="", network="bitcoin", tweak=tweak)
+    told = child_descriptor(synthetic_xpub(aggregate(members).point, "bitcoin"), BOTH_BRANCHES, tweak)
+    for branch, followed in enumerate(map(parse, multipath_descriptors(told))):
+        for index in (0, 1, 19):
+            child = taproot_script(tweaked(members, terms, child_steps((branch, index))).output)
+            assert followed.script_pub_key(index).script == child
+
+
+def test_a_child_with_scripts_beside_its_key_has_no_descriptor() -> None:
+    xpub = synthetic_xpub(keys(1)[0], "bitcoin")
+    with pytest.raises(BadInput, match="scripts beside a key"):
+        child_descriptor(xpub, "0/5", "tree")
 
 
 def test_the_checksum_is_that_of_bip_380() -> None:

@@ -56,7 +56,22 @@ def expired() -> Keygen:
     return stream
 
 
-IN: dict[Phase, Callable[[], Keygen]] = {Phase.COLLECTING: joined, Phase.COMPLETED: completed, Phase.EXPIRED: expired}
+def closed() -> Keygen:
+    stream = completed()
+    stream.hear(*(stream.leave(slot) for slot in range(3)))
+    return stream
+
+
+def wiped(stream: Keygen) -> Statement:
+    """Slot 0 has left, where it can, and its enclave has wiped the key."""
+    if stream.state.phase is Phase.COMPLETED:
+        stream.hear(stream.leave(0))
+    return stream.wiped(0)
+
+
+IN: dict[Phase, Callable[[], Keygen]] = {
+    Phase.COLLECTING: joined, Phase.COMPLETED: completed, Phase.EXPIRED: expired, Phase.CLOSED: closed,
+}  # fmt: skip
 
 SAYS: dict[type[Payload], Make] = {
     KeygenJoin: lambda k: k.join(1, generation=7),
@@ -69,8 +84,8 @@ SAYS: dict[type[Payload], Make] = {
     CustodyReseal: lambda k: k.said(
         k.auth(0), CustodyReseal, b"new", slot=0, enclave=xonly(TOWER), envelope=digest(b"new")
     ),
-    KeygenLeave: lambda k: k.said(k.auth(0), KeygenLeave, slot=0),
-    CustodyWiped: lambda k: k.said(VAULT, CustodyWiped, slot=0),
+    KeygenLeave: lambda k: k.leave(0),
+    CustodyWiped: wiped,
 }
 """What the right speaker would say, for every kind that belongs to keygens; the others are samples."""
 
@@ -82,6 +97,9 @@ TABLE: dict[tuple[Phase, type[Payload]], Phase] = {
     (Phase.COLLECTING, KeygenExpired): Phase.EXPIRED,
     (Phase.COMPLETED, KeygenConfirm): Phase.COMPLETED,
     (Phase.COMPLETED, SigningOpened): Phase.COMPLETED,
+    (Phase.COMPLETED, KeygenLeave): Phase.COMPLETED,
+    (Phase.COMPLETED, CustodyWiped): Phase.COMPLETED,
+    (Phase.CLOSED, CustodyWiped): Phase.CLOSED,
 }
 """The specification's table: what may happen when, and where it leads."""
 

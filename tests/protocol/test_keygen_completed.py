@@ -5,9 +5,7 @@ from keymeld_protocol.errors import Reason
 from keymeld_protocol.keygen import Phase
 from keymeld_protocol.keys import Identity
 from keymeld_protocol.payloads import (
-    CustodyWiped,
     KeygenExpired,
-    KeygenLeave,
 )
 from keymeld_protocol.values import Hash, Id, Salt
 from tests.support.machines import (
@@ -129,12 +127,6 @@ def test_attack_13_the_order_of_keys_decides_nothing() -> None:
     smallest = [min(range(3), key=lambda slot, s=s: s.auth(slot).key) for s in streams]  # type: ignore[misc]
     assert len(set(smallest)) > 1
     assert {s.state.phase for s in streams} == {Phase.COMPLETED}
-
-
-def test_attack_40_leaving_is_refused_until_there_is_code_for_it() -> None:
-    stream = completed()
-    for who, kind in ((stream.auth(0), KeygenLeave), (VAULT, CustodyWiped)):
-        refused(stream, stream.said(who, kind, slot=0), Reason.WRONG_STATE, "kind")
 
 
 def test_an_invite_key_hears_until_its_slot_is_ready() -> None:

@@ -8,7 +8,7 @@ from btclib_wallet.descriptors import parse
 
 from examples.regtest import Coin, transaction
 from keymeld_protocol import contents
-from keymeld_protocol.contents import Card
+from keymeld_protocol.contents import Card, TermsTweak
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, WireError
 from keymeld_protocol.keyagg import aggregate, bip86_tweak
 from keymeld_protocol.keys import prove_possession
@@ -18,7 +18,7 @@ from keymeld_protocol.roster import read_card, read_roster, read_terms, safety
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.transaction import Spend, key_hash_script, taproot_script
-from keymeld_protocol.values import Id, PlainKey, XOnlyKey
+from keymeld_protocol.values import Hash, Id, PlainKey, XOnlyKey
 from tests.support.build import say, xonly
 from tests.support.machines import VAULT, completed
 from tests.support.people import Invitation, JoinDraft, Member
@@ -98,6 +98,21 @@ def test_the_descriptor_of_the_group_and_of_a_subset_leads_to_their_scripts() ->
     for subset in (None, 0, 1):
         assert parse(roster.descriptor(subset)).script_pub_key().script == roster.script(subset)
     assert roster.descriptor().startswith("tr(musig(") and roster.descriptor(0).startswith("tr(0")
+
+
+@pytest.mark.parametrize("tweak", ["bip86", "none", "tree", "root"])
+@pytest.mark.parametrize("subset", [None, 0])
+def test_the_descriptor_of_a_child_leads_to_its_script(tweak: TermsTweak, subset: int | None) -> None:
+    group = Group(subsets=((0,), (0, 1)))
+    extra = {
+        "tree": {"tree": (contents.Leaf(depth=0, version=0xC0, script=contents.Script(b"\x51")),)},
+        "root": {"root": Hash(bytes(32))},
+    }
+    terms = contents.Terms(v=1, label="", network="regtest", tweak=tweak, **extra.get(tweak, {}))  # type: ignore[arg-type]
+    roster = replace(group.alice.roster(group.keygen), terms=terms)
+    told, path = roster.child_descriptor((1, 25), subset), (1, 25)
+    assert parse(told, "regtest").script_pub_key().script == taproot_script(roster.child(path, subset).output)
+    assert ("tpub" in told) == (tweak in ("bip86", "none"))
 
 
 def test_terms_without_a_tweak_leave_the_aggregate_key() -> None:

@@ -11,7 +11,7 @@ from keymeld_protocol.errors import InvalidCrypto
 from keymeld_protocol.keyagg import Tweak, aggregate, bip86_tweak, taproot_tweak
 from keymeld_protocol.secp256k1 import pubkey_of, xonly
 from keymeld_protocol.taptree import tree_root
-from keymeld_protocol.tweaks import child_steps, is_opaque, tweaked
+from keymeld_protocol.tweaks import child_steps, is_opaque, told_steps, tweaked
 from keymeld_protocol.values import Hash
 from tests.support.vectors import published_json
 from tests.support.world import secret_of
@@ -94,3 +94,13 @@ def test_attack_10_a_scalar_that_cannot_be_applied_is_refused_and_never_dropped(
 )  # fmt: skip
 def test_what_hides_something_is_opaque(word: str, steps: tuple[Step, ...] | None, opaque: bool) -> None:
     assert is_opaque(TERMS[word], steps) is opaque
+
+
+def test_tweaks_are_told_in_their_order_and_what_is_hidden_by_its_bytes() -> None:
+    assert told_steps(child_steps((0, 5))) == "child 0/5, then the tweak of the terms"
+    assert told_steps(()) == "no tweak"
+    hidden = (BareRoot(root=ROOT), Scalar(scalar=ROOT), XOnlyScalar(scalar=ROOT))
+    assert told_steps((Bip86(), *hidden)) == (
+        f"the tweak of BIP-86, then script root {ROOT.hex()}, then plain tweak {ROOT.hex()}, "
+        f"then x-only tweak {ROOT.hex()}"
+    )

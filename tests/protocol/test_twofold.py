@@ -23,15 +23,15 @@ class Meeting:
 
 def test_a_big_batch_is_done_by_two_threads_in_order_and_once() -> None:
     meeting = Meeting()
-    assert each(meeting, BIG_BATCH) == tuple(-index for index in range(BIG_BATCH))
-    assert len(meeting.threads) == BIG_BATCH
+    assert each(meeting, BIG_BATCH + 1) == tuple(-index for index in range(BIG_BATCH + 1))
+    assert len(meeting.threads) == BIG_BATCH + 1
     assert len(set(meeting.threads.values())) == 2
     assert threading.current_thread() in meeting.threads.values()
 
 
 def test_a_small_batch_is_done_here() -> None:
-    threads = each(lambda _: threading.current_thread(), BIG_BATCH - 1)
-    assert threads == (threading.current_thread(),) * (BIG_BATCH - 1)
+    threads = each(lambda _: threading.current_thread(), BIG_BATCH)
+    assert threads == (threading.current_thread(),) * (BIG_BATCH)
 
 
 def test_nothing_is_nothing() -> None:
@@ -54,7 +54,7 @@ def test_the_error_is_that_of_the_lowest_index() -> None:
         raise ValueError(index)
 
     with pytest.raises(ValueError, match=r"^0$"):
-        each(fail, BIG_BATCH)
+        each(fail, BIG_BATCH + 1)
 
 
 def test_after_an_error_nothing_more_is_begun() -> None:

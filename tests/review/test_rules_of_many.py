@@ -23,6 +23,8 @@ TIMES = st.integers(0, 20)
 def rules(draw: st.DrawFn) -> Rule:
     """Any rule that contradicts itself in nothing."""
     times = {name: draw(st.none() | TIMES) for name in ("delay_ms", "not_before", "not_after")}
+    if times["not_before"] is not None and times["not_after"] is not None:
+        times |= dict(zip(("not_before", "not_after"), sorted((times["not_before"], times["not_after"])), strict=True))
     kind = draw(st.sampled_from(["none", "self", "quorum"]))
     if kind != "quorum":
         return Rule(approval=kind, **times)  # type: ignore[arg-type]

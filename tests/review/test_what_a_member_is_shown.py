@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pytest
 
 from keymeld_client.asking import make_body
-from keymeld_client.command.signings import _preview
+from keymeld_client.command.requesting import _preview
 from keymeld_client.telling import tell
 from keymeld_protocol.body import RawTransaction, SignInput, Spent, Transaction
 from keymeld_protocol.contents import Script
@@ -100,6 +100,30 @@ def test_what_comes_back_to_those_who_paid_is_change(paying: int | None, paid: i
     told = group.asked([paying], 99_000, group.roster.script(paid))
     assert "back to this group" in line(told, "Change")
     assert line(told, "Total") == "Total 0.00001000 BTC (1,000 sat) leaves this group"
+
+
+@pytest.mark.parametrize(("path", "back"), [((1, 0), True), ((0, 19), True), ((1, 20), False), ((2, 0), False)])
+def test_children_up_to_the_gap_limit_are_change_and_those_beyond_are_paid_out(
+    path: tuple[int, int], back: bool
+) -> None:
+    group = Group()
+    told = group.asked([None], 99_000, taproot_script(group.roster.child(path).output))
+    assert any("back to this group" in shown for shown in told) == back
+
+
+def test_a_child_of_a_subset_is_no_change_for_the_group() -> None:
+    group = Group()
+    told = group.asked([None], 99_000, taproot_script(group.roster.child((1, 0), 0).output))
+    assert not any("back to this group" in shown for shown in told)
+
+
+def test_an_input_that_spends_a_child_is_this_groups_although_no_item_signs_it() -> None:
+    group = Group()
+    child = taproot_script(group.roster.child((0, 7)).output)
+    raw, spent = payment([(100_000, group.roster.script()), (50_000, child)], 149_000, group.roster.script(1))
+    told = group.shown(raw, spent, SignInput(transaction=0, input=0))
+    assert not any("not this group's" in shown for shown in told)
+    assert line(told, "Total") == "Total 0.00150000 BTC (150,000 sat) leaves this group"
 
 
 def test_a_payment_to_a_stranger_reads_as_before() -> None:

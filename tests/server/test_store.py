@@ -3,16 +3,20 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
 from keymeld_protocol.errors import Reason, Unavailable
-from keymeld_protocol.records import Chain
+from keymeld_protocol.payloads import KeygenLeave
+from keymeld_protocol.records import Chain, Record
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_server.store import Append, Conflict, EnclaveRow, SessionRow, Store, StoreFailed
 from keymeld_server.store_sqlite import SqliteStore
+from tests.support.build import Cast, say, xonly
+from tests.support.coordinator import key_of
 from tests.support.logs import NOON, Scribe, with_row
 
 Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[Store]]
@@ -184,6 +188,25 @@ async def test_a_record_of_another_epoch_is_not_stored(opened: Opener) -> None:
         with pytest.raises(StoreFailed):
             await store.append(stranger.opened())
         assert await store.session(stranger.stream) is None
+
+
+@pytest.mark.asyncio
+async def test_the_envelopes_of_joins_that_left_are_deleted_and_nothing_else(opened: Opener) -> None:
+    async with opened() as store:
+        cast = Cast("treasury", xonly(key_of("coordinator")), 2)
+        create = cast.create(NOON)
+        joins = [cast.join(slot, bytes(32), xonly(key_of("vault"))) for slot in range(2)]
+        chain, records = Chain(create.id), list[Record]()
+        for said in (create, *joins):
+            records.append(chain.next(store.epoch, NOON, said))
+            chain.append(records[-1])
+        row = SessionRow(create.id, "keygen", "completed", 3)
+        await store.append(Append(create.id, 0, tuple(records), row))
+        said = say(cast.auth(0), KeygenLeave, create.id, chain.hash, slot=0)
+        leave = chain.next(store.epoch, NOON, said)
+        await store.append(Append(create.id, 3, (leave,), replace(row, top=4), left=(2,)))
+        kept = [records[0], records[1].without_blobs(("envelope",)), records[2], leave]
+        assert await store.read(create.id, 0, 100, PLENTY) == kept
 
 
 @pytest.mark.asyncio

@@ -6,9 +6,8 @@ import pytest
 
 from keymeld_protocol import ecdsa, schnorr
 from keymeld_protocol.body import Bip86, SignEcdsa, SignMessage
-from keymeld_protocol.contributions import Entry, Failed, Finished
+from keymeld_protocol.contributions import Failed, Finished
 from keymeld_protocol.errors import Blamed
-from keymeld_protocol.plan import Item
 from keymeld_protocol.schnorr import verify
 from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.signing_state import Phase
@@ -20,6 +19,7 @@ from tests.support.world import MESSAGE, World, secret_of
 OTHER = Message(secret_of("another message"))
 ECDSA = SignEcdsa(message=OTHER)
 ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
+HONEST = ecdsa.sign
 EVERYTHING = {"alone": True, "alone_blind": True}
 
 
@@ -85,7 +85,7 @@ def test_a_subset_of_one_signs_ecdsa_beside_what_all_sign() -> None:
 
 def high_s(message: bytes, secret: Secret) -> bytes:
     """A signature that verifies everywhere but here."""
-    made = ecdsa.sign(message, secret)
+    made = HONEST(message, secret)
     return made[:32] + (ORDER - int.from_bytes(made[32:], "big")).to_bytes(32, "big")
 
 
@@ -96,12 +96,7 @@ def test_whoever_hears_another_signature_than_was_asked_for_blames_its_enclave(
     world = World()
     alice, vault = world.member("alice"), world.enclave("vault")
     keygen = world.gather([alice], at=vault)
-    signer = vault.agent._groups[keygen].signer()
-
-    def spoilt(item: Item) -> Entry:
-        return Finished(signature=sign(item.message, signer.custody.take(0).secret))
-
-    monkeypatch.setattr(signer, "_finished", spoilt)
+    monkeypatch.setattr(ecdsa, "sign", sign)
     signing = alice.request(keygen, ECDSA)
     world.run()
     assert world.state(signing).code == "bad_signature"

@@ -25,6 +25,7 @@ from keymeld_protocol.payloads import (
     AttemptOpened,
     KeygenCreate,
     KeygenJoin,
+    KeygenLeave,
     SigningOpened,
     SigningRequest,
     WalletOpen,
@@ -178,7 +179,11 @@ class Coordinator:
         history = log.keygen if isinstance(said, SigningRequest) else log
         if isinstance(said, Said | SigningRequest) and (history is None or not history.chain.knows(said.after)):
             raise Refused(Reason.FORK, "after: in no history of this stream", field="after")
+        if isinstance(said, SigningRequest) and history is not None and isinstance(history.state, KeygenState):
+            history.state.require_present(said.slots)
         record = self._append(log, statement)
+        if isinstance(said, KeygenLeave) and isinstance(log.state, KeygenState):
+            self._delete_envelope(log, log.state, said.slot)
         if isinstance(said, SigningRequest) and log.keygen is not None:
             self.notice(log.keygen, SigningOpened, signing=stream)
         self.clock(log)
@@ -199,6 +204,12 @@ class Coordinator:
         self.logs.setdefault(log.stream, log)
         self.publish(log)
         return record
+
+    def _delete_envelope(self, log: Log, state: KeygenState, slot: int) -> None:
+        seat = state.seats[slot]
+        assert seat is not None
+        place = log.chain.ids[seat.id] - 1
+        log.records[place] = log.records[place].without_blobs(("envelope",))
 
     def notice(self, log: Log, kind: type[Said], *, forced: bool = False, **fields: Any) -> Record:
         """The coordinator says ``kind`` in a log."""

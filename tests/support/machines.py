@@ -23,9 +23,11 @@ from keymeld_protocol.payloads import (
     AttemptOpened,
     CustodyAccept,
     CustodyRefuse,
+    CustodyWiped,
     KeygenConfirm,
     KeygenExpired,
     KeygenJoin,
+    KeygenLeave,
     KeygenRelease,
     Note,
     SigningApprove,
@@ -133,6 +135,14 @@ class Keygen(Stream):
     def refuse(self, slot: int, by: SigningKey | None = None, join: Id | None = None) -> Statement:
         """The slot's enclave refuses."""
         return self.said(by or self.home(slot), CustodyRefuse, slot=slot, join=join or self._join(slot), code="bad")
+
+    def leave(self, slot: int, by: SigningKey | None = None) -> Statement:
+        """The slot's participant leaves."""
+        return self.said(by or self.auth(slot), KeygenLeave, slot=slot)
+
+    def wiped(self, slot: int, by: SigningKey | None = None) -> Statement:
+        """The slot's enclave has wiped its key."""
+        return self.said(by or self.home(slot), CustodyWiped, slot=slot)
 
     def release(self, slot: int, by: SigningKey | None = None, join: Id | None = None) -> Statement:
         """The creator frees the slot."""

@@ -45,6 +45,9 @@ class MemoryStore:
                 raise Conflict("the stream stands elsewhere")
         for append in appends:
             self.logs.setdefault(append.stream, []).extend(append.records)
+            for offset in append.left:
+                log = self.logs[append.stream]
+                log[offset - 1] = log[offset - 1].without_blobs(("envelope",))
             self.rows[append.stream] = append.session
             if append.hearers is not None:
                 self.hearers[append.stream] = append.hearers

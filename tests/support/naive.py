@@ -56,6 +56,7 @@ class Seats:
     auth: dict[int, str] = field(default_factory=dict)
     enclave: dict[int, str] = field(default_factory=dict)
     accepted: set[str] = field(default_factory=set)
+    left: set[int] = field(default_factory=set)
 
     @classmethod
     def of(cls, keygen: Iterable[Record]) -> Seats:
@@ -74,6 +75,8 @@ class Seats:
             self.join[slot], self.auth[slot], self.enclave[slot] = ident, said["by"], said["enclave"]
         elif said["kind"] == "custody.accept" and self.join.get(said["slot"]) == said["join"]:
             self.accepted.add(said["join"])
+        elif said["kind"] == "keygen.leave" and self.auth.get(said["slot"]) == said["by"]:
+            self.left.add(said["slot"])
         elif said["kind"] in ("custody.refuse", "keygen.release") and self.join.get(said["slot"]) == said["join"]:
             for table in (self.join, self.auth, self.enclave):
                 del table[said["slot"]]
@@ -139,6 +142,8 @@ def why_not(
         return "the request has expired"
     for key_list in key_lists:
         for slot in key_list:
+            if slot in seats.left:
+                return f"slot {slot} has left"
             if seats.enclave[slot] != enclave:
                 continue
             rule = rules[seats.join[slot]]

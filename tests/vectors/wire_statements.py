@@ -41,7 +41,7 @@ from .chance import Chance
 from .refused import bad_payloads
 from .story import Story, policy_of, tell
 
-NOT_TAKEN = ("custody.reseal", "custody.wiped", "keygen.leave", "signing.dispute")
+NOT_TAKEN = ("custody.reseal", "signing.dispute")
 """Kinds whose payloads are fixed, but which this version's coordinator answers with ``unknown_kind``."""
 
 

@@ -1,6 +1,6 @@
 """Everything that people, enclaves, the network and time can do to a session, as rules that hypothesis draws from.
 
-    people      create · join (also with bad envelopes) · release · confirm · request · approve · reject · cancel
+    people      create · join (also with bad envelopes) · release · confirm · leave · request · approve · reject · …
     the network deliver one record or all · let one stream overtake another · go away · come back · say the same again
     enclaves    restart with nothing but their identity
     time        a moment, a second, the grace, the minute after which a seat may be taken over, the deadlines
@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from keymeld_protocol.body import SignMessage
 from keymeld_protocol.errors import KeymeldError
 from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.payloads import KeygenRelease
+from keymeld_protocol.payloads import KeygenLeave, KeygenRelease
 from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.shapes import Rule
 from keymeld_protocol.signing_state import SigningState
@@ -200,6 +200,15 @@ class Sessions(RuleBasedStateMachine):
         invitation = self.one_of(self.keygens, where)
         if invitation is not None and (member := self.speaker(who, invitation.keygen)) is not None:
             self.move(lambda: member.confirm(invitation.keygen))
+
+    @rule(who=someone, where=which, slot=slots)
+    def leave(self, who: int, where: int, slot: int) -> None:
+        """A member leaves a slot, which may be another's."""
+        invitation = self.one_of(self.keygens, where)
+        if invitation is not None and (member := self.speaker(who, invitation.keygen)) is not None:
+            own = member.slots[invitation.keygen]
+            auth = member.auth(invitation.keygen, own[slot % len(own)])
+            self.move(lambda: member.say(invitation.keygen, KeygenLeave, auth, slot=slot))
 
     @rule(who=someone, where=which, subsets=wishes, life=st.sampled_from([MINUTE, HOUR]))
     def request(self, who: int, where: int, subsets: list[int | None], life: int) -> None:

@@ -104,6 +104,18 @@ def test_a_request_that_has_run_out_is_not_signed(sessions: Sessions, monkeypatc
     caught(sessions, "the request has expired")
 
 
+def test_a_key_that_is_used_although_its_owner_left_is_seen(sessions: Sessions, monkeypatch: Spoil) -> None:
+    monkeypatch.setattr(SigningWork, "_require_present", lambda self: None)
+    monkeypatch.setattr(Custody, "leave", lambda self, slot: None)
+    asked(sessions, SELF)
+    sessions.deliver_all()
+    monkeypatch.setattr(Custody, "take", lambda self, slot: self._held[slot])
+    sessions.leave(1, 0, 1)
+    sessions.deliver_all()
+    sessions.agree(0, None)
+    caught(sessions, "slot 1 has left")
+
+
 def test_an_envelope_whose_rule_is_not_the_public_one_is_not_taken(sessions: Sessions, monkeypatch: Spoil) -> None:
     monkeypatch.setattr(Custody, "_policy", lambda self, raw, seat: contents.parse(Policy, raw))
     sessions.gather(shape=PAIRS, approval=SELF, joined=0, asked=[], away=False)

@@ -32,7 +32,7 @@ from ..ledger import now_ms
 from ..link import origin_of
 from ..telling import moment
 from ..wallet import Wallet
-from . import words
+from . import times, words
 from .app import SHORT, App
 from .arguments import DELAY, KEY, LABEL, RULE, SECRET, WHEN
 from .reading import names_of
@@ -185,7 +185,7 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey |
         *(("Yours", f"{key.point.hex()}: whoever has a copy of this key signs without any rule") for key in brought),
         ("Key", f"sealed to enclave {enclave.hex()}" if enclave else "stays on this device, which cannot sign yet"),
         ("Rule", words.rule_explained(wish.rule)),
-        *(("Time", line) for line in words.times_explained(wish.rule)),
+        *(("Time", line) for line in times.explained(wish.rule)),
         *(("Also", line) for line in words.allowed(wish.allow)),
         *(("Script", line) for line in words.scripts(terms)),
     ]

@@ -1,30 +1,26 @@
-"""The commands that look after a keygen: sessions, address, confirm, release."""
+"""The commands that look after a keygen: sessions, confirm, release, leave."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import click
 from rich.text import Text
 
-from keymeld_protocol.errors import Reason, Refused
 from keymeld_protocol.keygen import Phase
 from keymeld_protocol.printable import printable
-from keymeld_protocol.wording import counted, listed
+from keymeld_protocol.wording import counted, listed, slots_told
 
 from ..client import Client
 from ..errors import NotConnected
 from ..keygens import Keygen
-from . import words
 from .app import SHORT, App
 from .failures import UNREACHABLE
-from .reading import names_of
 from .screen import Line
 from .verbs import Verb
 from .watching import Watch
-
-# sessions, address, confirm, release ----------------------------------------------------------------------------
 
 
 @click.command(cls=Verb, examples="keymeld sessions\nkeymeld sessions --json")
@@ -62,9 +58,10 @@ def _list(app: App, client: Client) -> None:
         label, phase = printable(keygen.label), keygen.state.phase
         trouble = f"  READ-ONLY: {printable(keygen.read_only)}" if keygen.read_only else ""
         own = listed(keygen.slots) if keygen.slots else "none"
+        left = f", left: {listed(tuple(keygen.state.left))}" if keygen.state.left else ""
         head = Text.assemble(
             (keygen.id.hex()[:SHORT], "bold cyan"), f"  {label or '(no label)'}  {phase}, ",
-            f"{counted(len(keygen.state.seats), 'slot')}, yours: {own}",
+            f"{counted(len(keygen.state.seats), 'slot')}, yours: {own}{left}",
             (_after(watch.missing(keygen)), "yellow"), (trouble, "bold red"),
         )  # fmt: skip
         app.screen.result([head], _keygen_data(keygen))
@@ -93,6 +90,7 @@ def _keygen_data(keygen: Keygen) -> dict[str, Any]:
         "mine": list(keygen.slots),
         "holdouts": list(state.holdouts()),
         "unconfirmed": list(state.unconfirmed()),
+        "left": sorted(state.left),
         "read_only": keygen.read_only,
     }
 
@@ -107,55 +105,6 @@ def _signing_data(keygen: Keygen, signing: Any) -> dict[str, Any]:
         "awaits_me": signing.awaits_me(),
         "read_only": signing.read_only,
     }
-
-
-@click.command(
-    cls=Verb, examples="keymeld address 3f9a01\nkeymeld address 3f9a01 --json\nkeymeld address 3f9a01 --descriptor -q"
-)
-@click.argument("session")
-@click.option("--subset", type=click.IntRange(0, 199), help="The address of a subset instead.")
-@click.option("--descriptor", is_flag=True, help="For watch-only wallets: tr(musig(…)) with its checksum (BIP-390).")
-@click.pass_obj
-def address(app: App, session: str, subset: int | None, descriptor: bool) -> None:
-    """Show the address of a SESSION, and whether it is safe to fund.
-
-    It is the taproot address of the aggregate key, computed here, safe once every slot has confirmed the same
-    roster; yours does so by this.  Compare the roster digits with the others, by telephone: they stand for the whole
-    roster.  With --quiet only the address (or the descriptor) is printed, and only if it is safe.
-    """
-
-    async def look(keygen: Keygen) -> tuple[list[Line], dict[str, Any]]:
-        if keygen.read_only is None:
-            await keygen.confirm()
-        roster, safety = keygen.roster, keygen.safety
-        names = names_of(keygen.client, keygen.id)
-        members = [names.slot(slot) for slot in range(len(roster.cards))]
-        lines: list[Line] = [
-            Text(roster.descriptor(subset) if descriptor else roster.address(subset), "bold"),
-            Text(str(safety), "green" if safety.safe else "bold red"),
-            *([Text(f"OPAQUE: {words.scripts(roster.terms)[0]}", "bold red")] if roster.opaque else []),
-            f"roster digits {keygen.roster_digits}: compare them with the others, by telephone",
-            f"network {roster.terms.network}; members {', '.join(members)}",
-        ]
-        if (age := keygen.head_age_ms) is not None and age > 60_000:
-            lines.append(Text(f"heard {age // 60_000} minutes ago", "yellow"))
-        data = {
-            "session": keygen.id.hex(),
-            "address": roster.address(subset),
-            "script": roster.script(subset).hex(),
-            "descriptor": roster.descriptor(subset),
-            "safe": safety.safe,
-            "safety": str(safety),
-            "roster_digits": keygen.roster_digits,
-            "network": roster.terms.network,
-        }
-        if app.quiet and not safety.safe:
-            raise Refused(Reason.WRONG_STATE, str(safety))
-        return lines[:1] if app.quiet else lines, data
-
-    with app.wallet() as wallet:
-        lines, data = app.with_keygen(wallet, session, look)
-    app.screen.result(lines, data)
 
 
 @click.command(cls=Verb, examples="keymeld confirm 3f9a01")
@@ -195,3 +144,37 @@ def release(app: App, session: str, slot: int) -> None:
         phase = app.with_keygen(wallet, session, act)
     still = " and the keygen collects joins" if phase == Phase.COLLECTING else ""
     app.screen.result([f"Slot {slot} is free again{still}."], {"released": slot})
+
+
+@click.command(cls=Verb, examples="keymeld leave 3f9a01\nkeymeld leave 3f9a01 --slot 2 --yes")
+@click.argument("session")
+@click.option("--slot", type=click.IntRange(0, 999), help="Only this one of your slots.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def leave(app: App, session: str, slot: int | None, yes: bool) -> None:
+    """Take your key out of a SESSION, for good.
+
+    Its envelope is deleted, its enclave wipes the key, and nothing that needs your slot is signed any more, whether it
+    is asked for already or later.  The other members stay.  Nobody can undo it.
+    """
+
+    async def look(keygen: Keygen) -> list[Line]:
+        own = [s for s in keygen.slots if slot in (None, s)]
+        name = f"{keygen.id.hex()[:SHORT]}  {printable(keygen.label) or '(no label)'}"
+        lines: list[Line] = [f"Leave with {slots_told(tuple(own))}: {name}"] if own else []
+        return [*lines, Text("Whatever only these keys can spend is lost: move those coins first.", "bold red")]
+
+    async def act(keygen: Keygen) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        left = await keygen.leave(slot)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(app.patience_ms / 1000):
+                await keygen.wiped()
+        return left, tuple(s for s in left if s in keygen.state.unwiped())
+
+    with app.wallet() as wallet:
+        if not app.screen.ask(app.with_keygen(wallet, session, look), "Leave?", yes):
+            raise click.exceptions.Exit(1)
+        left, unwiped = app.with_keygen(wallet, session, act)
+    app.screen.result([f"You have left: {slots_told(left)}."], {"left": list(left), "unwiped": list(unwiped)})
+    if unwiped:
+        app.screen.note("Its enclave is away: it wipes the key as soon as it hears of this.", style="yellow")

@@ -22,6 +22,8 @@ from rich.text import Text
 
 from keymeld_protocol.printable import printable
 
+from ..telling import BLIND, OPAQUE
+
 Line = str | Text
 
 
@@ -87,6 +89,11 @@ class Screen:
             if sys.stdin.isatty():
                 raise
             raise click.UsageError("nobody answered; scripts say --yes") from None
+
+
+def warned(lines: Iterable[str]) -> list[Line]:
+    """Lines of a request, red where they warn."""
+    return [Text(line, "bold red") if line.strip() in (BLIND, OPAQUE) else line for line in lines]
 
 
 def table(rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> list[Text]:

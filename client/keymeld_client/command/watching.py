@@ -9,7 +9,7 @@ A session whose log does not hold is said so loudly, and the others go on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -202,16 +202,23 @@ def _beginners(state: SigningState) -> list[XOnlyKey]:
 
 
 def missing_in_keygen(state: KeygenState, names: Names) -> str:
-    """Whose join, enclave or confirmation a keygen waits for."""
-    if state.phase == KeygenPhase.COMPLETED:
-        left = state.unconfirmed()
-        return f"waiting for the confirmation of {names.all(left)}" if left else ""
+    """Whose join, enclave, confirmation or wiping a keygen waits for."""
+    if state.roster is not None:
+        unconfirmed = state.unconfirmed()
+        waits = [f"for the confirmation of {names.all(unconfirmed)}"] if unconfirmed else []
+        waits += [f"for the key of {names.slot(slot)} to be wiped" for slot in state.unwiped()]
+        return _waiting(waits)
     if state.phase != KeygenPhase.COLLECTING:
         return f"missing: {names.all(state.holdouts())}"
     sealed = [(i, seat.join.enclave) for i, seat in enumerate(state.seats) if seat is not None and not seat.ready]
     waits = [f"for {names.who(enclave)} to hold the key of {names.slot(i)}" for i, enclave in sealed if enclave]
     if free := tuple(i for i, seat in enumerate(state.seats) if seat is None):
         waits.append(f"for {names.all(free)} to join")
+    return _waiting(waits)
+
+
+def _waiting(waits: Sequence[str]) -> str:
+    """What is waited for, in one clause."""
     return f"waiting {', and '.join(waits)}" if waits else ""
 
 

@@ -2,7 +2,7 @@
 
 from keymeld_client.command.names import Names
 from keymeld_client.command.watching import missing_in_keygen, missing_in_signing
-from tests.support.machines import HOUR, NONE, NOON, TOWER, VAULT, Keygen, Signing
+from tests.support.machines import HOUR, NONE, NOON, TOWER, VAULT, Keygen, Signing, completed
 from tests.support.phases import DELAY, DELAYED, SELF, asked
 
 ENCLAVE = f"enclave {VAULT.key.hex()[:6]}"
@@ -31,6 +31,14 @@ def test_a_complete_keygen_waits_for_confirmations() -> None:
     stream.hear(stream.accept(0))
     assert missing(stream) == "waiting for the confirmation of slot 0"
     stream.hear(stream.confirm(VAULT))
+    assert missing(stream) == ""
+
+
+def test_a_keygen_that_somebody_left_waits_for_his_enclave_and_not_for_his_confirmation() -> None:
+    stream = completed(2)
+    stream.hear(stream.leave(0))
+    assert missing(stream) == "waiting for the confirmation of slot 1, and for the key of slot 0 to be wiped"
+    stream.hear(stream.leave(1), stream.wiped(0), stream.wiped(1))
     assert missing(stream) == ""
 
 

@@ -1,0 +1,146 @@
+"""The command that asks for signatures: request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from keymeld_protocol.body import Adaptor, Body
+from keymeld_protocol.plan import plan
+from keymeld_protocol.roster import Roster
+from keymeld_protocol.tweaks import Steps
+from keymeld_protocol.values import Message
+
+from ..asking import Unsigned, make_body
+from ..keygens import Keygen
+from ..telling import tell_plan
+from . import given
+from .app import SHORT, App
+from .arguments import ADAPTOR, MEMO, MESSAGE, PATH, PSBT, SPAN, SPENT, STEPS, TRANSACTION
+from .screen import Line, warned
+from .tweaking import together
+from .verbs import Verb
+from .watching import Watch
+
+
+@click.command(
+    cls=Verb,
+    examples="""
+    keymeld request 3f9a01 --tx unsigned.hex --spent 5000000000              one input, paid to the group's address
+    keymeld request 3f9a01 --tx 0200… --spent 0.5btc --spent 20000:5120ab…   two inputs, in their order
+    keymeld request 3f9a01 --psbt spend.psbt                                 every input that the group can sign
+    keymeld request 3f9a01 --child 0/25 --tx 0200… --spent 0.5btc            one input, paid to that child's address
+    keymeld request 3f9a01 --psbt claim.psbt --adaptor 02ab…                 pre-signatures, for whoever has the secret
+    keymeld request 3f9a01 --message HEX --memo 'login'                      32 bytes that nobody can see through
+    keymeld request 3f9a01 --ecdsa HEX                                       the same, with ECDSA, by a single key
+    """,
+)
+@click.argument("session")
+@click.option(
+    "--tx",
+    "transactions",
+    type=TRANSACTION,
+    multiple=True,
+    help="An unsigned transaction; each input that is ours is signed.",
+)
+@click.option(
+    "--spent",
+    type=SPENT,
+    multiple=True,
+    help="What an input spends, in the order of the inputs: satoshi (or 0.5btc), and its scriptPubKey "
+    "unless it is that of the key that signs.",
+)
+@click.option(
+    "--psbt",
+    "psbts",
+    type=PSBT,
+    multiple=True,
+    help="A PSBT; each input that is ours is signed (- reads it, with --yes).",
+)
+@click.option("--message", "messages", type=MESSAGE, multiple=True, help="32 bytes to sign blindly.")
+@click.option(
+    "--ecdsa", type=MESSAGE, multiple=True, help="32 bytes to sign blindly with ECDSA; a key of one slot can."
+)
+@click.option("--subset", type=click.IntRange(0, 199), help="Sign with this subset's key.")
+@click.option("--child", type=PATH, help="Sign with this child of the key (BIP-328), such as 0/25, and with no other.")
+@click.option(
+    "--tweak",
+    "steps",
+    type=STEPS,
+    multiple=True,
+    help="Sign with the key so tweaked, instead of as the session's terms say: none, terms, bip86, plain:HEX, "
+    "xonly:HEX, root:HEX; several in their order, after --child.",
+)
+@click.option(
+    "--adaptor",
+    type=ADAPTOR,
+    help="Make no signatures but pre-signatures, which the secret of this point completes; and:POINT,POINT: all the "
+    "secrets; or:POINT,POINT: any of them. See keymeld adaptor.",
+)
+@click.option("--memo", type=MEMO, default="", help="Why; members see it, the coordinator does not.")
+@click.option(
+    "--expires",
+    type=SPAN,
+    help="How long approvals may take (at most 7d).  [default: 24h, and so much longer as delays take]",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None]],
+            psbts: Sequence[bytes], messages: Sequence[Message], ecdsa: Sequence[Message], subset: int | None,
+            child: tuple[int, ...] | None, steps: Sequence[Steps], adaptor: Adaptor | None, memo: str,
+            expires: int | None, yes: bool) -> None:  # fmt: skip
+    """Ask the members of a SESSION for signatures.
+
+    What would be signed is computed and shown here first.  A request is also your own approval.  With --quiet only the
+    name of the signing is printed.
+
+    Every input that spends from this group, from one of its subsets, or from one of their first 20 receive (0/n) and
+    change (1/n) addresses is signed; for those further on a PSBT says where they are.
+    """
+    if not (transactions or psbts or messages or ecdsa):
+        raise click.UsageError("nothing to sign: give --psbt, --tx with its --spent, --message or --ecdsa")
+    try:
+        tweaks = together(child, steps)
+    except ValueError as error:
+        raise click.UsageError(f"--tweak: {error}") from None
+
+    async def look(keygen: Keygen) -> tuple[Body, list[Line]]:
+        pairs = _pair(transactions, spent, keygen.roster.script(subset, tweaks))
+        body = make_body(keygen.roster, pairs, messages, memo, subset, psbts, ecdsa, tweaks, adaptor)
+        return body, _preview(body, keygen.roster)
+
+    async def act(keygen: Keygen) -> tuple[str, str]:
+        signing = await keygen.request(body=body, expires_in_ms=expires)
+        return signing.id.hex(), Watch(keygen.client, app.chatter).missing(signing)
+
+    with app.wallet() as wallet:
+        body, lines = app.with_keygen(wallet, session, look)
+        if not app.screen.ask(lines, "Ask for these signatures?", yes):
+            raise click.exceptions.Exit(1)
+        ident, missing = app.with_keygen(wallet, session, act)
+    app.screen.result([ident if app.quiet else f"Requested: signing {ident[:SHORT]}"], {"signing": ident})
+    app.screen.note(missing, style="yellow")
+    app.screen.note(f"Next: keymeld watch {ident[:SHORT]}, then keymeld result {ident[:SHORT]}", style="dim")
+
+
+def _pair(transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None]], own: bytes) -> list[Unsigned]:
+    """Give each transaction as many of the spent outputs as it has inputs, in order.
+
+    Raises:
+        click.UsageError: there are more or fewer.
+    """
+    outputs = [(amount, own if script is None else script) for amount, script in spent]
+    counts = [given.inputs_of(raw) for raw in transactions]
+    if sum(counts) != len(outputs):
+        raise click.UsageError(f"--spent: {sum(counts)} are needed, one for each input; {len(outputs)} were given")
+    pairs: list[Unsigned] = []
+    for raw, count in zip(transactions, counts, strict=True):
+        pairs.append((raw, outputs[:count]))
+        del outputs[:count]
+    return pairs
+
+
+def _preview(body: Body, roster: Roster) -> list[Line]:
+    """What would be signed, in words, from exactly what would be sealed."""
+    return warned(tell_plan(plan(body, roster), roster))

@@ -1,0 +1,143 @@
+"""agent.py, when participants leave: keys are wiped, what needs them is refused, and the others' go on."""
+
+import pytest
+
+from keymeld_enclave.custody import Unacceptable
+from keymeld_protocol.errors import InvalidCrypto
+from keymeld_protocol.keygen import Phase as KeygenPhase
+from keymeld_protocol.payloads import KeygenLeave
+from keymeld_protocol.signing_state import Phase
+from tests.support.party import Party
+from tests.support.world import MESSAGE, NONE, SELF, Member
+
+SUBSETS = ((0, 1), (0, 2))
+
+
+def gathered(*names: str) -> Party:
+    """Alice's and Carol's keys at the first enclave, Bob's at the last; Carol's waits for her own yes."""
+    party = Party(*names)
+    party.gather(NONE, NONE, SELF, at=(0, len(names) - 1, 0), subsets=SUBSETS)
+    return party
+
+
+def leaves(party: Party, member: Member) -> None:
+    slot = party.members.index(member)
+    member.say(party.group, KeygenLeave, slot=slot)
+
+
+def wiped(party: Party, vault: int = 0) -> list[str]:
+    """What an enclave has said of keys that it wiped."""
+    return [kind for kind in party.vaults[vault].kinds() if kind == "custody.wiped"]
+
+
+def test_the_key_of_whoever_leaves_is_wiped_and_said_so_once() -> None:
+    party = gathered("vault")
+    secret = party.vaults[0].agent._groups[party.group].custody.take(1).secret
+    leaves(party, party.bob)
+    party.world.run()
+    assert not any(secret.buffer)
+    assert len(wiped(party)) == 1 and party.undisturbed()
+    assert party.world.state(party.group).unwiped() == ()
+
+
+def test_an_enclave_that_was_away_wipes_when_it_hears_of_it_and_never_twice() -> None:
+    party = gathered("vault")
+    party.vaults[0].crash()
+    leaves(party, party.bob)
+    party.vaults[0].come_back()
+    party.world.run()
+    party.vaults[0].restart()
+    party.world.run()
+    assert len(wiped(party)) == 1 and party.undisturbed()
+
+
+def test_an_enclave_wipes_nothing_of_another_enclaves() -> None:
+    party = gathered("vault", "keep")
+    leaves(party, party.bob)
+    party.world.run()
+    assert (len(wiped(party, 0)), len(wiped(party, 1))) == (0, 1)
+
+
+def test_the_keys_of_the_others_go_on_signing() -> None:
+    party = gathered("vault")
+    before = party.alice.request(party.group, MESSAGE, subset=0)
+    party.world.run()
+    leaves(party, party.bob)
+    party.world.run()
+    signing = party.carol.request(party.group, MESSAGE, subset=1)
+    party.world.run()
+    assert party.signed(before, subset=0) and party.signed(signing, subset=1)
+
+
+def test_the_keys_of_the_others_go_on_signing_after_a_restart() -> None:
+    party = gathered("vault")
+    leaves(party, party.bob)
+    party.world.run()
+    party.vaults[0].restart()
+    signing = party.carol.request(party.group, MESSAGE, subset=1)
+    party.world.run()
+    assert party.signed(signing, subset=1)
+
+
+def test_no_sum_of_keys_that_holds_a_key_that_left_is_kept() -> None:
+    party = gathered("vault")
+    party.alice.request(party.group, MESSAGE, subset=0)
+    party.world.run()
+    (total,) = party.vaults[0].agent._groups[party.group].signer()._sums.values()
+    leaves(party, party.bob)
+    party.world.run()
+    with pytest.raises(InvalidCrypto, match="wiped"):
+        total.sign(MESSAGE)
+
+
+@pytest.mark.parametrize("enclaves", [("vault",), ("vault", "keep")])
+def test_what_was_asked_for_before_and_waits_is_refused(enclaves: tuple[str, ...]) -> None:
+    party = gathered(*enclaves)
+    signing = party.alice.request(party.group, MESSAGE)
+    party.world.run()
+    assert party.phase(signing) is Phase.APPROVING, "it waits for Carol"
+    leaves(party, party.bob)
+    party.world.run()
+    assert (party.phase(signing), party.code(signing)) == (Phase.FAILED, "left")
+
+
+def test_an_attempt_that_is_under_way_ends_with_nonces_wiped() -> None:
+    party = gathered("vault", "keep")
+    party.vaults[0].here = False
+    signing = party.carol.request(party.group, MESSAGE)
+    party.world.run()
+    party.vaults[0].come_back()
+    for _ in range(3):  # nobody has said psigs yet
+        party.vaults[1].step()
+    work = party.vaults[1].agent._works[signing]
+    assert work._nonces is not None
+    leaves(party, party.bob)
+    party.world.run()
+    assert (party.phase(signing), party.code(signing)) == (Phase.FAILED, "left")
+    assert work._nonces is None
+
+
+def test_an_enclave_whose_every_participant_left_refuses_after_a_restart_too() -> None:
+    party = gathered("vault", "keep")
+    signing = party.alice.request(party.group, MESSAGE)
+    party.world.run()
+    for vault in party.vaults:
+        vault.crash()
+    leaves(party, party.bob)
+    party.vaults[1].come_back()
+    party.world.run()
+    assert (party.phase(signing), party.code(signing)) == (Phase.FAILED, "left")
+
+
+def test_a_keygen_that_all_have_left_is_closed_and_forgotten() -> None:
+    party = gathered("vault")
+    agent = party.vaults[0].agent
+    group = agent._groups[party.group].custody
+    for member in party.members:
+        leaves(party, member)
+    party.world.run()
+    assert party.world.state(party.group).phase is KeygenPhase.CLOSED
+    assert len(wiped(party)) == 3 and party.undisturbed()
+    assert party.group in agent.take_finished() and party.group not in agent._groups
+    with pytest.raises(Unacceptable):
+        group.take(0)
