@@ -13,7 +13,7 @@ duplicate message finds it gone (attack 28).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from threading import Lock
 from typing import TypeVar
@@ -23,7 +23,7 @@ from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.contributions import Both, Entry, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.errors import KeymeldError
 from keymeld_protocol.keyagg import KeyAgg
-from keymeld_protocol.musig_secret import Secnonce, partial_sign, summed_secret, summed_signer
+from keymeld_protocol.musig_secret import Secnonce, partial_sign, summed_secret, summed_signer, weighted_secret
 from keymeld_protocol.musig_secret import Signer as CollapsedSigner
 from keymeld_protocol.plan import Item
 from keymeld_protocol.roster import Roster
@@ -82,6 +82,7 @@ class Signer:
         self.custody = custody
         self._key = custody.key
         self.roster = roster
+        self._totals: dict[tuple[int, ...], Secret] = {}
         self._sums: dict[bytes, SigningKey] = {}
         self._lone: dict[bytes, CollapsedSigner] = {}
         self._collapsed: dict[tuple[int, ...], CollapsedSigner] = {}
@@ -115,8 +116,9 @@ class Signer:
 
     def wipe(self) -> None:
         """Wipe the sums of keys."""
-        for held in (*self._sums.values(), *self._lone.values(), *self._collapsed.values()):
+        for held in (*self._totals.values(), *self._sums.values(), *self._lone.values(), *self._collapsed.values()):
             held.wipe()
+        self._totals.clear()
         self._sums.clear()
         self._lone.clear()
         self._collapsed.clear()
@@ -138,16 +140,22 @@ class Signer:
         session = musig.Session(signer.keyagg, musig.nonce_agg([secnonce.pubnonce]), item.message, bound)
         return adaptor.presignature(session, [partial_sign(session, signer, secnonce)])
 
-    def _sum(self, kept: dict[bytes, Sum], item: Item, make: Callable[[Sequence[Secret], KeyAgg], Sum]) -> Sum:
+    def _sum(self, kept: dict[bytes, Sum], item: Item, make: Callable[[Secret, KeyAgg], Sum]) -> Sum:
         """The tweaked sum of the keys of an item of which we hold every slot."""
         with self._summing:
             found = kept.get(item.keyagg.output)
             if found is None:
                 if len(kept) >= MAX_SUMS:
                     del kept[next(iter(kept))]  # wiped when nobody signs with it any more
-                secrets = [self.custody.take(slot).secret for slot in item.slots]
-                found = kept[item.keyagg.output] = make(secrets, item.keyagg)
+                found = kept[item.keyagg.output] = make(self._total(item), item.keyagg)
             return found
+
+    def _total(self, item: Item) -> Secret:
+        """The sum of the keys of a list of which we hold every slot, whatever the tweaks."""
+        if item.slots not in self._totals:
+            secrets = [self.custody.take(slot).secret for slot in item.slots]
+            self._totals[item.slots] = weighted_secret(secrets, item.keyagg)
+        return self._totals[item.slots]
 
     def _first(self, attempt: Attempt, index: int, kept: Nonces) -> Entry:
         if not self._takes_part(attempt, index):

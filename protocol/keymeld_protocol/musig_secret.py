@@ -3,8 +3,8 @@
     nonce_gen ──► Secnonce ──┐  spent: the second use raises
     Signer (its slots) ──────┼──► partial_sign ──► psig
     Session ─────────────────┘
-    every key of the list at hand:  summed_secret ──► SigningKey ──► signature, without MuSig2
-                                    summed_signer ──► Signer ──► a pre-signature, alone
+    every key of the list at hand:  weighted_secret ─┬► summed_secret ──► SigningKey ──► signature, without MuSig2
+                                                     └► summed_signer ──► Signer ──► a pre-signature, alone
 
 Only a device and an enclave's signer import this file. A nonce used for two messages, or two psigs from one nonce,
 give the signing key away to anybody who does one subtraction: a `Secnonce` is emptied before libsecp256k1 sees it,
@@ -95,7 +95,7 @@ class Signer(Holder):
         self.keys = tuple(secret.point for secret in secrets)
         for key in self.keys:
             keyagg.require(key)
-        self._secret = Secret(secrets[0].buffer) if len(secrets) == 1 else _weighted_sum(keyagg, secrets)
+        self._secret = Secret(secrets[0].buffer) if len(secrets) == 1 else weighted_secret(secrets, keyagg)
         self._key = SigningKey(self._secret)
 
     def nonce_gen(self, keyagg: KeyAgg, message: bytes, extra: bytes, secrand: bytearray | None = None) -> Secnonce:
@@ -184,62 +184,14 @@ def partial_sign(session: Session, signer: Signer, secnonce: Secnonce) -> bytes:
     return psig
 
 
-def summed_secret(secrets: Sequence[Secret], keyagg: KeyAgg) -> SigningKey:
-    """Sum every secret of a key list, tweaks included, to the key that signs for its output alone.
+def weighted_secret(secrets: Sequence[Secret], keyagg: KeyAgg) -> Secret:
+    """Sum Σ aⱼ·xⱼ of a key list in constant time; it is the same whatever the tweaks and the message.
 
-    Whoever holds all of the keys needs no MuSig2; the sum is worth as much as all of them, and as much care.
-
-    Raises:
-        InvalidCrypto: the secrets are not exactly those of the key list, or one was wiped.
-    """
-    with _tweaked_sum(secrets, keyagg) as total:
-        return SigningKey(total)
-
-
-def summed_signer(secrets: Sequence[Secret], keyagg: KeyAgg) -> Signer:
-    """Make the same sum a MuSig2 signer that is alone, since only MuSig2 makes pre-signatures here.
-
-    Its ``keyagg`` is `paired`, the list (G, output key); it stands for both, G's secret being 1.
+    Of a whole list it is worth as much as all of its keys, and as much care.
 
     Raises:
-        InvalidCrypto: as `summed_secret`; or the output key is G or −G.
+        InvalidCrypto: there are none, one is not of the list or was wiped, or they cancel out.
     """
-    with _tweaked_sum(secrets, keyagg) as total, Secret(bytes(31) + b"\x01") as one:
-        return Signer(paired(keyagg.point), (total, one))
-
-
-def sign_alone(secrets: Sequence[Secret], keyagg: KeyAgg, message: bytes) -> bytes:
-    """Sign ``message`` (32 bytes) with every secret of a key list; returns a BIP-340 signature (64 bytes), verified.
-
-    Raises:
-        InvalidCrypto: as `summed_secret`; or the message is not 32 bytes.
-    """
-    with summed_secret(secrets, keyagg) as key:
-        signed = key.sign(message)
-    if not verify(signed, message, keyagg.output):
-        raise InvalidCrypto("signature: our own does not verify")
-    return signed
-
-
-def _tweaked_sum(secrets: Sequence[Secret], keyagg: KeyAgg) -> Secret:
-    """Compute the secret of a key list's output point.
-
-    Raises:
-        InvalidCrypto: the secrets are not exactly those of the key list, or one was wiped.
-    """
-    total = _weighted_sum(keyagg, secrets)
-    for tweak, flip in zip(keyagg.tweaks, keyagg.flips, strict=True):
-        if flip:
-            seckey_negate(total.buffer)
-        seckey_tweak_add(total.buffer, tweak.value)
-    if total.point != keyagg.point:
-        total.wipe()
-        raise InvalidCrypto("secrets: not exactly those of the key list")
-    return total
-
-
-def _weighted_sum(keyagg: KeyAgg, secrets: Sequence[Secret]) -> Secret:
-    """Compute Σ aⱼ·xⱼ in constant time; it does not depend on the message."""
     total: Secret | None = None
     for secret in secrets:
         term = Secret(secret.buffer)
@@ -251,6 +203,60 @@ def _weighted_sum(keyagg: KeyAgg, secrets: Sequence[Secret]) -> Secret:
     if total is None:
         raise InvalidCrypto("secrets: there are none")
     return total
+
+
+def summed_secret(total: Secret, keyagg: KeyAgg) -> SigningKey:
+    """Tweak the `weighted_secret` of a whole key list to the key that signs for its output alone.
+
+    Whoever holds all of the keys needs no MuSig2. ``total`` stays as it is.
+
+    Raises:
+        InvalidCrypto: the sum is not of exactly this key list, or was wiped.
+    """
+    with _tweaked_secret(total, keyagg) as tweaked:
+        return SigningKey(tweaked)
+
+
+def summed_signer(total: Secret, keyagg: KeyAgg) -> Signer:
+    """Make the same key a MuSig2 signer that is alone, since only MuSig2 makes pre-signatures here.
+
+    Its ``keyagg`` is `paired`, the list (G, output key); it stands for both, G's secret being 1.
+
+    Raises:
+        InvalidCrypto: as `summed_secret`; or the output key is G or −G.
+    """
+    with _tweaked_secret(total, keyagg) as tweaked, Secret(bytes(31) + b"\x01") as one:
+        return Signer(paired(keyagg.point), (tweaked, one))
+
+
+def sign_alone(secrets: Sequence[Secret], keyagg: KeyAgg, message: bytes) -> bytes:
+    """Sign ``message`` (32 bytes) with every secret of a key list; returns a BIP-340 signature (64 bytes), verified.
+
+    Raises:
+        InvalidCrypto: the secrets are not exactly those of the key list, one was wiped, or the message is not 32 bytes.
+    """
+    with weighted_secret(secrets, keyagg) as total, summed_secret(total, keyagg) as key:
+        signed = key.sign(message)
+    if not verify(signed, message, keyagg.output):
+        raise InvalidCrypto("signature: our own does not verify")
+    return signed
+
+
+def _tweaked_secret(total: Secret, keyagg: KeyAgg) -> Secret:
+    """Compute the secret of a key list's output point.
+
+    Raises:
+        InvalidCrypto: the sum is not of exactly this key list, or was wiped.
+    """
+    tweaked = Secret(total.buffer)
+    for tweak, flip in zip(keyagg.tweaks, keyagg.flips, strict=True):
+        if flip:
+            seckey_negate(tweaked.buffer)
+        seckey_tweak_add(tweaked.buffer, tweak.value)
+    if tweaked.point != keyagg.point:
+        tweaked.wipe()
+        raise InvalidCrypto("secrets: not exactly those of the key list")
+    return tweaked
 
 
 def _cache_of(keyagg: KeyAgg) -> CData:
