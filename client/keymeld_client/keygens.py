@@ -8,7 +8,7 @@ A handle holds no state: all of it is in the client's verified log, and whatever
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keymeld_protocol.body import Adaptor, Body
 from keymeld_protocol.contents import Terms
@@ -20,8 +20,8 @@ from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster, Safety, read_terms
 from keymeld_protocol.secp256k1 import Bytes
-from keymeld_protocol.shapes import Custody, Rule
-from keymeld_protocol.statements import Statement, make
+from keymeld_protocol.shapes import Custody, Rule, Said
+from keymeld_protocol.statements import make
 from keymeld_protocol.ticket import Ticket
 from keymeld_protocol.tweaks import Steps
 from keymeld_protocol.values import Id, XOnlyKey
@@ -287,15 +287,10 @@ class Keygen:
             Blamed: the roster does not hold; nothing was said.
             ReadOnly: the log broke.
         """
-        heard = self.client.ledger.require(self.id)
+        self.client.ledger.require(self.id)
         roster = self.roster
         for slot in self.unconfirmed():
-            with self.client.wallet.identity.auth(self.id, slot) as auth:
-                said = KeygenConfirm(
-                    v=1, by=XOnlyKey(auth.key), stream=self.id, after=heard.chain.hash, roster=roster.hash
-                )
-                statement = make(said, auth.sign)
-            await self._say_once(statement)
+            await self._say_once(slot, KeygenConfirm, roster=roster.hash)
 
     def unconfirmed(self) -> tuple[int, ...]:
         """The own slots, of those that have not left, whose participant has not confirmed yet."""
@@ -303,8 +298,12 @@ class Keygen:
         here = [slot for slot in self.slots if slot not in self.state.left]
         return tuple(s for s in here if (seat := seats[s]) is not None and seat.confirmed != "participant")
 
-    async def _say_once(self, statement: Statement) -> None:
-        """Say it; that it was said already is as good."""
+    async def _say_once(self, speaker: int, kind: type[Said], **fields: Any) -> None:
+        """Say it as the participant of this slot; that it was said already is as good."""
+        heard = self.client.ledger.require(self.id)
+        with self.client.wallet.identity.auth(self.id, speaker) as auth:
+            said = kind(v=1, by=XOnlyKey(auth.key), stream=self.id, after=heard.chain.hash, **fields)
+            statement = make(said, auth.sign)
         try:
             await self.client.say(statement)
         except WireError as problem:
@@ -340,17 +339,13 @@ class Keygen:
             Refused: the keygen is not completed, or there is no own slot that has not left.
             ReadOnly: the log broke.
         """
-        heard = self.client.ledger.require(self.id)
         if self.state.roster is None:
             raise Refused(Reason.WRONG_STATE, f"the keygen is {self.state.phase}; only a completed one can be left")
         leaving = tuple(s for s in self.slots if slot in (None, s) and s not in self.state.left)
         if not leaving:
             raise Refused(Reason.WRONG_STATE, "this wallet has no slot here that could leave", field="slot")
         for each in leaving:
-            with self.client.wallet.identity.auth(self.id, each) as auth:
-                said = KeygenLeave(v=1, by=XOnlyKey(auth.key), stream=self.id, after=heard.chain.hash, slot=each)
-                statement = make(said, auth.sign)
-            await self._say_once(statement)
+            await self._say_once(each, KeygenLeave, slot=each)
         return leaving
 
     async def wiped(self) -> None:

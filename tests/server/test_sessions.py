@@ -1,7 +1,6 @@
 """The line: what is decided, what is stored, and what is left when a commit fails."""
 
 import asyncio
-from collections.abc import Iterable
 
 import pytest
 
@@ -10,14 +9,12 @@ from keymeld_protocol.keygen import KeygenState, Phase
 from keymeld_protocol.payloads import (
     AttemptOpened,
     CustodyReseal,
-    KeygenJoin,
-    KeygenLeave,
     SigningApprove,
     SigningReject,
     WalletNote,
     WalletOpen,
 )
-from keymeld_protocol.records import Chain, Record
+from keymeld_protocol.records import Chain
 from keymeld_protocol.signing import SigningState
 from keymeld_protocol.statements import Statement, make
 from keymeld_protocol.values import digest
@@ -241,70 +238,6 @@ async def test_a_kind_of_a_later_version_is_refused_as_unknown() -> None:
     sealed = {"enclave": xonly(line.vault), "envelope": digest(b"new")}
     reseal = say(cast.auth(0), CustodyReseal, cast.stream, line.hash(cast.stream), b"new", slot=0, **sealed)
     assert await refusal(line, reseal) == (Reason.UNKNOWN_KIND, "kind")
-
-
-# Leaving
-
-
-async def left(line: Line, cast: Cast, slot: int) -> None:
-    """The participant of a slot leaves."""
-    await line.say(say(cast.auth(slot), KeygenLeave, cast.stream, line.hash(cast.stream), slot=slot))
-
-
-def envelopes(records: Iterable[Record]) -> list[bool]:
-    """For each join, in order, whether its envelope is there."""
-    said = [record.statement for record in records]
-    return [one.blob("envelope") is not None for one in said if isinstance(one.payload, KeygenJoin)]
-
-
-async def test_attack_40_the_envelope_of_who_left_is_deleted_on_disk_and_in_memory() -> None:
-    line = Line()
-    cast = await line.completed()
-    await left(line, cast, 0)
-    session = line.sessions.live(cast.stream)
-    assert session is not None
-    assert envelopes(line.store.logs[cast.stream]) == [False, True]
-    assert envelopes(told.record for told in session.tail) == [False, True]
-    assert session.weight == sum(told.size for told in session.tail)
-
-
-async def test_attack_40_an_enclave_that_comes_later_is_given_the_other_envelopes_alone() -> None:
-    line = Line()
-    cast = await line.completed()
-    await left(line, cast, 1)
-    again = line.restart()
-    vault = again.peer(is_enclave=True)
-    vault.prove(line.vault)
-    await vault.subscribe(cast.stream)
-    top = len(line.store.logs[cast.stream])
-    frames = [(await vault.take())["params"]["record"]["statement"] for _ in range(top)]
-    joins = [frame["blobs"] for frame in frames if "keygen.join" in frame["payload"]]
-    assert [blobs[1] is not None for blobs in joins] == [True, False]
-
-
-async def test_a_request_that_needs_who_left_is_refused_also_if_he_left_a_moment_ago() -> None:
-    line = Line()
-    cast = await line.completed()
-    request = line.request(cast)
-    line.store.gate.clear()
-    leave = say(cast.auth(1), KeygenLeave, cast.stream, line.hash(cast.stream), slot=1)
-    committed = await line.sessions.submit(leave)
-    assert await refusal(line, request) == (Reason.WRONG_STATE, "slots")
-    line.store.gate.set()
-    await committed
-    assert await refusal(line, request) == (Reason.WRONG_STATE, "slots")
-
-
-async def test_a_signing_from_before_is_loaded_after_all_have_left() -> None:
-    line = Line()
-    cast = await line.completed()
-    request = await line.requested(cast)
-    for slot in (0, 1):
-        await left(line, cast, slot)
-    again = line.restart()
-    session = await again.sessions.get(request.id)
-    assert session is not None and isinstance(session.settled, SigningState)
-    assert line.store.rows[cast.stream].state == "closed"
 
 
 async def test_a_join_sealed_to_an_enclave_that_nobody_knows_is_refused() -> None:
