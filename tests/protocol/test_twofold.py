@@ -31,7 +31,7 @@ def test_a_big_batch_is_done_by_two_threads_in_order_and_once() -> None:
 
 def test_a_small_batch_is_done_here() -> None:
     threads = each(lambda _: threading.current_thread(), BIG_BATCH)
-    assert threads == (threading.current_thread(),) * (BIG_BATCH)
+    assert threads == (threading.current_thread(),) * BIG_BATCH
 
 
 def test_nothing_is_nothing() -> None:
