@@ -26,6 +26,7 @@ from .plan import Impossible, Planned
 from .roster import Roster
 from .shapes import Signer
 from .signing_state import SigningState
+from .twofold import each
 from .values import Id, XOnlyKey
 
 Heard = dict[XOnlyKey, list[bytes | None]]
@@ -55,6 +56,7 @@ class Attempt:
     def __post_init__(self) -> None:
         """Items that nobody can sign have failed before anybody spoke."""
         self.places = places(self.items)
+        self._sessions: dict[int, Session] = {}
         self.refuse({i: Failed(item.code) for i, item in enumerate(self.items) if isinstance(item, Impossible)})
         self.failed.update(self.known)
 
@@ -96,12 +98,13 @@ class Attempt:
 
     def signers_of(self, index: int) -> tuple[Signer, ...]:
         """The signers that hold a slot of the place's key list."""
-        return self._signers_by_slots[self.places[index].planned.slots]
+        return self._signers_of[index]
 
     @cached_property
-    def _signers_by_slots(self) -> dict[tuple[int, ...], tuple[Signer, ...]]:
+    def _signers_of(self) -> list[tuple[Signer, ...]]:
         lists = {item.slots for item in self.items}
-        return {slots: tuple(s for s in self.signers if set(s.slots) & set(slots)) for slots in lists}
+        found = {slots: tuple(s for s in self.signers if set(s.slots) & set(slots)) for slots in lists}
+        return [found[place.planned.slots] for place in self.places]
 
     def keys_of(self, signer: Signer, index: int) -> tuple[bytes, ...]:
         """The signing keys of the place's key list for which ``signer`` stands."""
@@ -175,12 +178,17 @@ class Attempt:
         Raises:
             Blamed: a signer's nonce is missing or is not two points.
         """
+        if also is None and index in self._sessions:
+            return self._sessions[index]
         nonces = self._said(self.pubnonces, index, but=by, code="missing_nonce") + ([] if also is None else [also])
         place = self.places[index]
         try:
-            return Session(place.item.keyagg, musig.nonce_agg(nonces), place.item.message, place.adaptor)
+            made = Session(place.item.keyagg, musig.nonce_agg(nonces), place.item.message, place.adaptor)
         except InvalidCrypto:
             raise self._bad_nonce(index) from None
+        if also is None:
+            self._sessions[index] = made
+        return made
 
     def aggnonce_of_others(self, index: int, key: XOnlyKey) -> bytes:
         """The place's aggregate nonce (66 bytes) of every signer but ``key``.
@@ -258,7 +266,7 @@ class Attempt:
         Raises:
             Blamed: as `results`.
         """
-        return tuple(self.failed.get(i) or self._made(i) for i in range(len(self.places)))
+        return each(lambda i: self.failed.get(i) or self._made(i), len(self.places))
 
     def _made(self, index: int) -> Made:
         if len(self.signers_of(index)) == 1:
