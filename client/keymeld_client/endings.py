@@ -81,6 +81,7 @@ _DID: Final = {
     "bad_request": "asked for what does not hold",
     "bad_values": "sent what cannot be read",
     "said_twice": "sent two values where one belongs",
+    "failed_late": "failed an item whose nonce others may have answered",
     "missing_nonce": "sent no nonce",
     "bad_nonce": "sent a bad nonce",
     "bad_proof": "sent a nonce that does not prove itself",

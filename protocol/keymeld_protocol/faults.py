@@ -18,8 +18,8 @@ from .shapes import Signer
 from .values import XOnlyKey
 
 ACCUSES: Final = frozenset({
-    "bad_values", "said_twice", "foreign_signer", "missing_nonce", "bad_nonce", "bad_proof", "missing_psig", "bad_psig",
-    "bad_signature",
+    "bad_values", "said_twice", "failed_late", "foreign_signer", "missing_nonce", "bad_nonce", "bad_proof",
+    "missing_psig", "bad_psig", "bad_signature",
 })  # fmt: skip
 """Codes of a refusal that say: somebody's contribution is bad.  Any other speaks of what nobody else can see."""
 

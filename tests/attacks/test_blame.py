@@ -164,6 +164,7 @@ LIES: list[tuple[str, int, Spoil]] = [
     ("bad_values", 2, spoilt("nonces", LOCKED, lambda e: Nonce(own(e)))),
     ("bad_values", 1, spoilt("psigs", PLAIN, lambda e: Prefinished(bytes(65)))),
     ("said_twice", 1, spoilt("psigs", PLAIN, lambda e: Both(OTHER * 2, bytes(32)))),
+    ("failed_late", 2, spoilt("psigs", LOCKED, lambda e: Failed("no"))),
     ("bad_psig", 1, spoilt("psigs", PLAIN, psig)),
     ("bad_psig", 2, spoilt("psigs", LOCKED, psig)),
     ("bad_psig", 0, spoilt("both", PLAIN, psig)),
@@ -259,7 +260,7 @@ def test_attack_44_who_spoils_an_item_later_does_not_frame_who_refused_because_o
     accomplice.keeps = SILENT
     table.world.run()
     assert table.phases(Phase.FAILED) and table.world.state(table.signing).blamed == (2,)
-    assert table.faults() == [("bad_psig", (0,))]
+    assert table.faults() == [("bad_psig", (0,)), ("failed_late", (1,))]
 
 
 def test_what_is_not_here_convicts_nobody(table: Table) -> None:
