@@ -251,14 +251,14 @@ class Agent:
         return owed
 
     def _begin(self, replay: Replay, state: SigningState) -> list[Statement]:
-        """Take up a signing; one whose keygen does not hold is refused."""
+        """Take up a signing; one whose keygen does not hold is refused, unless it is complete and needs no key."""
         if replay.keygen is None or not state.keygen.slots_at(self.identity.key):
             return []
         group = self._group(replay.keygen)
         try:
             signer = group.signer()
         except Unacceptable as error:
-            if not self._first_time(replay.stream, state.attempt):
+            if state.phase is Phase.CONFIRMING or not self._first_time(replay.stream, state.attempt):
                 return []
             self._concern(f"signing {replay.stream.hex()} is refused: {error}")
             return refusal(self._voice, replay, group.custody.group, error.code, error.message)

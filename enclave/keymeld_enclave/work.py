@@ -150,8 +150,11 @@ class SigningWork:
 
     @cached_property
     def _forbidden(self) -> dict[int, Failed]:
-        """The items that the policies sealed with our keys forbid; each fails alone."""
-        items, ours = self._planned(), self._ours
+        """The items that the policies sealed with our keys forbid; each fails alone.
+
+        Where a slot has left, nothing is signed any more, and what is complete needs its policy no longer.
+        """
+        items, ours = self._planned(), self._ours - set(self._custody.state.left)
         judged = [(index, self._judged(item, ours)) for index, item in enumerate(items) if isinstance(item, Item)]
         return {index: reason for index, reason in judged if reason is not None}
 

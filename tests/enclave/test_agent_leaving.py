@@ -7,8 +7,9 @@ from keymeld_protocol.errors import InvalidCrypto
 from keymeld_protocol.keygen import Phase as KeygenPhase
 from keymeld_protocol.payloads import KeygenLeave
 from keymeld_protocol.signing_state import Phase
+from keymeld_protocol.values import Id, Signature
 from tests.support.party import Party
-from tests.support.world import MESSAGE, NONE, SELF, Member
+from tests.support.world import MESSAGE, NONE, SECOND, SELF, Member
 
 SUBSETS = ((0, 1), (0, 2))
 
@@ -127,6 +128,46 @@ def test_an_enclave_whose_every_participant_left_refuses_after_a_restart_too() -
     party.vaults[1].come_back()
     party.world.run()
     assert (party.phase(signing), party.code(signing)) == (Phase.FAILED, "left")
+
+
+def completed(party: Party) -> Id:
+    """A signing whose set is complete, and that nobody has confirmed before every enclave crashed."""
+    signing = party.alice.request(party.group, MESSAGE, subset=0)
+    while party.phase(signing) is not Phase.CONFIRMING:
+        for vault in party.vaults:
+            vault.step()
+    for vault in party.vaults:
+        vault.crash()
+    return signing
+
+
+def come_back(party: Party) -> None:
+    for vault in party.vaults:
+        vault.come_back()
+    party.world.run()
+    party.world.wait(2 * SECOND)
+
+
+@pytest.mark.parametrize("enclaves", [("vault",), ("vault", "keep")])
+def test_what_is_complete_is_confirmed_though_somebody_left_and_the_enclaves_began_anew(
+    enclaves: tuple[str, ...],
+) -> None:
+    party = gathered(*enclaves)
+    signing = completed(party)
+    leaves(party, party.bob)
+    come_back(party)
+    assert party.phase(signing) is Phase.COMPLETED and party.signed(signing, subset=0)
+    assert not any(vault.concerns for vault in party.vaults)
+
+
+def test_what_is_complete_is_refused_by_nobody_though_all_have_left() -> None:
+    party = gathered("vault", "keep")
+    signing = completed(party)
+    for member in party.members:
+        leaves(party, member)
+    come_back(party)
+    assert party.phase(signing) is Phase.CONFIRMING
+    assert isinstance(party.alice.signatures(signing)[0], Signature), "everybody adds up what was said"
 
 
 def test_a_keygen_that_all_have_left_is_closed_and_forgotten() -> None:
