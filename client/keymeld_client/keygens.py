@@ -145,7 +145,7 @@ class Keygen:
     @property
     def safety(self) -> Safety:
         """Whether the address may be funded, in words by ``str``; not while the log is read-only, nor without us."""
-        return safety_for(self.state, self.read_only, self.entry.slots, self.slots)
+        return safety_for(self.state, self.read_only, self.entry.slots, self.slots, now_ms())
 
     @property
     def roster_digits(self) -> str:

@@ -33,9 +33,13 @@ def is_seated(heard: Replay, state: KeygenState, group: GroupKey, slot: int, aut
     return seat.ready
 
 
-def safety_for(state: KeygenState, read_only: str | None, joined: tuple[int, ...], seated: tuple[int, ...]) -> Safety:
-    """Whether the address may be funded by a wallet that has said joins for ``joined`` and sits in ``seated``."""
-    judged = safety(state)
+def safety_for(
+    state: KeygenState, read_only: str | None, joined: tuple[int, ...], seated: tuple[int, ...], at: int
+) -> Safety:
+    """Whether the address may be funded, at ``at`` (ms), by a wallet that has said joins for ``joined`` and sits in
+    ``seated``.
+    """
+    judged = safety(state, at)
     unseated = (
         "this wallet has joined and sits in no slot: the keys are others' alone" if joined and not seated else None
     )

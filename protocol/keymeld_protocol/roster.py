@@ -155,15 +155,24 @@ class Safety:
         return f"safe to fund: {', '.join(told)}"
 
 
-def safety(state: KeygenState) -> Safety:
-    """Who has confirmed, as the log tells it; and whether a coin that was sent there could be spent."""
+def safety(state: KeygenState, at: int = 0) -> Safety:
+    """Who has confirmed, as the log tells it; and whether a coin that was sent there at ``at`` (ms) could be spent."""
     how = [None if seat is None else seat.confirmed for seat in state.seats]
     slots = {word: tuple(i for i, said in enumerate(how) if said == word) for word in ("participant", "enclave", None)}
     device = tuple(i for i, seat in enumerate(state.seats) if seat is not None and seat.join.custody == "device")
     stuck = f"{slots_told(device)} would have to sign on a device, which none can yet: nothing could be spent"
     gone = f"{slots_told(tuple(sorted(state.left)))} left: nothing that needs all slots is signed any more"
-    trouble = gone if state.left else stuck if device else None
+    late = _too_late(state, at)
+    shut = f"the rule of {slots_told(late)} ends before all slots' rules let them sign: nothing could be spent"
+    trouble = gone if state.left else stuck if device else shut if late else None
     return Safety(slots["participant"], slots["enclave"], slots[None], trouble)
+
+
+def _too_late(state: KeygenState, at: int) -> tuple[int, ...]:
+    """The slots that sign no more when the last slot's window and delay would let all of them, asked at ``at`` (ms)."""
+    rules = {slot: seat.join.rule for slot, seat in enumerate(state.seats) if seat is not None}
+    ripe = max((max(at + (rule.delay_ms or 0), rule.not_before or 0) for rule in rules.values()), default=at)
+    return tuple(slot for slot, rule in rules.items() if rule.not_after is not None and rule.not_after < ripe)
 
 
 def read_terms(heard: Replay, group: GroupKey) -> Terms:
