@@ -132,7 +132,8 @@ class Signing:
         Raises:
             Blamed: the body does not hold.
         """
-        return list(tell(self.state, self.plan, self.client.roster(self.state.request.keygen)))
+        keygen = self.keygen
+        return list(tell(self.state, self.plan, keygen.roster, keygen.state.left))
 
     # What is said -----------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ others goes through ``printable``, so that it moves no cursor and hides nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,11 +16,13 @@ from keymeld_protocol.plan import Impossible, Plan
 from keymeld_protocol.printable import printable
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.signing import SigningState
+from keymeld_protocol.transaction import Spend, address_of
 from keymeld_protocol.tweaks import is_opaque, told_steps
 from keymeld_protocol.wording import counted, slots_told
 
 BLIND = "BLIND: nobody can see what this signs; it may spend every coin of this group"
 OPAQUE = "OPAQUE TWEAK: nobody can see what it commits to; its address is not provably this group's alone"
+LOST = "LOST: nothing more is signed for"
 
 
 _UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
@@ -54,21 +56,22 @@ def told_kind(asked: SignMessage | SignEcdsa) -> str:
     return " (ECDSA)" if isinstance(asked, SignEcdsa) else ""
 
 
-def tell(state: SigningState, plan: Plan, roster: Roster) -> Iterator[str]:
-    """The lines of one request."""
+def tell(state: SigningState, plan: Plan, roster: Roster, left: Collection[int] = ()) -> Iterator[str]:
+    """The lines of one request; ``left`` are the slots that have left by now."""
     yield f"Asked by {name_of(roster, state.consent.requester)} for {printable(roster.terms.label) or 'this group'}"
     if plan.body.memo:
         yield f"Memo    {printable(plan.body.memo)}"
     yield f"Until   {moment(state.request.expires_at)}"
-    yield from tell_plan(plan, roster)
+    yield from tell_plan(plan, roster, left)
 
 
-def tell_plan(plan: Plan, roster: Roster) -> Iterator[str]:
+def tell_plan(plan: Plan, roster: Roster, left: Collection[int] = ()) -> Iterator[str]:
     """What would be signed: the same lines for whoever asks and whoever approves."""
     for index, spend in enumerate(plan.spends):
         yield f"Transaction {index + 1} of {len(plan.spends)}  {spend.txid}"
         for line in roster.summary(spend, plan.payers).lines():
             yield f"  {line}"
+        yield from (f"  {line}" for line in _lost(spend, roster, frozenset(left)))
     yield from _signers(plan, roster)
     for index, (asked, item) in enumerate(zip(plan.body.items, plan.items, strict=True)):
         if isinstance(asked, (SignMessage, SignEcdsa)):
@@ -79,6 +82,14 @@ def tell_plan(plan: Plan, roster: Roster) -> Iterator[str]:
             yield f"{named}: {_completed_by(asked.adaptor)}"
         if isinstance(item, Impossible):
             yield f"{named} CANNOT BE SIGNED: {item.code}, {item.why}"
+
+
+def _lost(spend: Spend, roster: Roster, left: frozenset[int]) -> Iterator[str]:
+    """Each output, change or not, to a key of this group of which a slot has left."""
+    for output in spend.outputs if left else ():
+        own = roster.own.find(output.script)
+        if own is not None and (gone := tuple(sorted(own.slots & left))):
+            yield f"{LOST} {address_of(output.script, roster.terms.network)}: {slots_told(gone)} left this group"
 
 
 def _completed_by(adaptor: Adaptor) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from keymeld_client.asking import make_body
-from keymeld_client.telling import BLIND, OPAQUE, moment, span, tell_plan
+from keymeld_client.telling import BLIND, LOST, OPAQUE, moment, span, tell_plan
 from keymeld_protocol.body import Adaptor, Bip86, Scalar
 from keymeld_protocol.contents import Terms
 from keymeld_protocol.plan import plan
@@ -71,6 +71,17 @@ def test_change_to_a_child_of_those_who_pay_is_change(roster: Roster) -> None:
     lines = list(tell_plan(plan(make_body(roster, [paid], [], "", None), roster), roster))
     (line,) = [line for line in lines if "Change" in line]
     assert roster.child_address((1, 0)) in line and "back to this group" in line
+
+
+def test_an_output_to_a_key_of_whoever_left_is_called_lost(roster: Roster) -> None:
+    """Slot 0 left: a subset's change must not go to the whole group, though it holds all those that pay."""
+    paid = payment([(90, roster.script(0))], 80, roster.script(steps=child_steps((1, 0))))
+    made = plan(make_body(roster, [paid], [], "", None), roster)
+    where = roster.child_address((1, 0))
+    assert f"  {LOST} {where}: slot 0 left this group" in tell_plan(made, roster, {0: 9})
+    assert not any(LOST in line for line in tell_plan(made, roster))
+    kept = plan(make_body(roster, [payment([(90, roster.script(0))], 80, roster.script(0))], [], "", None), roster)
+    assert not any(LOST in line for line in tell_plan(kept, roster, {0: 9}))
 
 
 def test_a_time_is_told_in_utc() -> None:
