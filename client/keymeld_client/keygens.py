@@ -17,7 +17,7 @@ from keymeld_protocol.keygen import KeygenState, Phase
 from keymeld_protocol.payloads import KeygenConfirm, KeygenLeave, KeygenRelease
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
-from keymeld_protocol.roster import Roster, Safety, read_terms
+from keymeld_protocol.roster import Roster, Safety, read_terms, safety
 from keymeld_protocol.secp256k1 import Bytes
 from keymeld_protocol.shapes import Custody, Rule, Said
 from keymeld_protocol.statements import make
@@ -145,7 +145,15 @@ class Keygen:
     @property
     def safety(self) -> Safety:
         """Whether the address may be funded, in words by ``str``; not while the log is read-only, nor without us."""
-        return safety_for(self.state, self.read_only, self.entry.slots, self.slots, now_ms())
+        return self.safety_of(None)
+
+    def safety_of(self, subset: int | None) -> Safety:
+        """The same of the address of a subset (None: of the group).
+
+        Raises:
+            BadInput: there is no such subset.
+        """
+        return safety_for(safety(self.state, now_ms(), subset), self.read_only, self.entry.slots, self.slots)
 
     @property
     def roster_digits(self) -> str:

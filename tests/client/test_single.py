@@ -108,6 +108,7 @@ async def test_one_of_two_leaves_and_the_other_signs_alone(home: House) -> None:
         assert await keygen.leave(1) == (1,)
         await keygen.wiped()
         assert "slot 1 left" in str(keygen.safety) and keygen.unconfirmed() == ()
+        assert keygen.safety_of(0).safe, "it does not need slot 1"
         (signature,) = await (await keygen.request(messages=[MESSAGE], subset=0)).signatures()
         assert verify(signature, MESSAGE, keygen.roster.keyagg(0).output)
 
