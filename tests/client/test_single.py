@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from keymeld_client import Rule, WalletError
-from keymeld_client.joining import Allow
+from keymeld_client import NotTrusted, Rule, Trust, WalletError, keygens
+from keymeld_client.joining import Allow, Brought, bring
 from keymeld_protocol import ecdsa
 from keymeld_protocol.errors import BadInput, Refused
 from keymeld_protocol.schnorr import verify
@@ -64,6 +65,25 @@ async def test_a_key_that_is_none_joins_nothing(home: House) -> None:
         with pytest.raises(BadInput, match="key: must be 32 bytes, not zero"):
             await keygen.join(key=bytes(32))
         assert keygen.slots == () and keygen.heard.chain.offset == 1
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_the_copy_of_a_key_is_wiped_whatever_stands_in_the_way(
+    home: House, key: Secret, trusted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies: list[Brought] = []
+
+    def brought(*given: Any) -> Brought:
+        copies.append(bring(*given))
+        return copies[-1]
+
+    monkeypatch.setattr(keygens, "bring", brought)
+    trust = home.trust if trusted else Trust(frozenset())
+    async with home.person("alice", trust=trust) as alice:
+        keygen = await alice.create_keygen(1, network="regtest", open_tickets=True)
+        with pytest.raises(Refused if trusted else NotTrusted):
+            await keygen.join(rule=NONE if trusted else None, key=key.buffer)
+    assert copies and not any(copies[0].key.buffer) and any(key.buffer)
 
 
 async def test_a_group_may_have_members_who_bring_their_keys(home: House, key: Secret) -> None:
