@@ -37,6 +37,8 @@ from .voice import Voice
 from .work import SigningWork, refusal
 
 Clock = Callable[[], int]
+CLOSED_KEPT: Final = 65_536
+"""Keygens that all have left, and of which nothing is listened to any more."""
 BIG_BATCH: Final = 64
 """Signatures from which on a signing is worth a worker thread."""
 
@@ -93,6 +95,7 @@ class Agent:
         self._batches: set[Id] = set()
         self._finished: list[Id] = []
         self._withdrawn: dict[Id, int] = {}
+        self._closed: dict[Id, None] = {}
 
     def subscribed(self, stream: Id, top: int) -> list[Statement]:
         """``stream`` stood at ``top`` when it was subscribed: what came before may be another life's doing."""
@@ -119,7 +122,7 @@ class Agent:
 
     def _listens(self, stream: Id, record: Record) -> bool:
         """Whether a record can concern us: not of a stream that ended here, nor of one that is not believed."""
-        if stream in self._withdrawn:
+        if stream in self._withdrawn or stream in self._closed:
             return False
         replay = self.hearing.streams.get(stream)
         return record.offset == 1 if replay is None else replay.broken is None
@@ -196,6 +199,7 @@ class Agent:
         group, ours = self._group(replay), state.slots_at(self.identity.key)
         group.custody.drop_superseded()
         if not state.open:
+            self._close(state)
             self._finish(replay.stream)
             return
         for slot in state.unwiped():
@@ -280,6 +284,13 @@ class Agent:
             del self._withdrawn[oldest]
         if state.consent.rejected or state.phase in (Phase.REJECTED, Phase.CANCELLED):
             self._withdrawn[state.stream] = state.request.expires_at
+
+    def _close(self, state: KeygenState) -> None:
+        """That all have left was heard, and binds: no history without it is listened to, the latest ones' at least."""
+        if state.left:
+            self._closed[state.stream] = None
+        if len(self._closed) > CLOSED_KEPT:
+            del self._closed[next(iter(self._closed))]
 
     def _finish(self, stream: Id) -> None:
         """Forget a stream that has ended."""

@@ -6,6 +6,7 @@ from keymeld_enclave.custody import Unacceptable
 from keymeld_protocol.errors import InvalidCrypto
 from keymeld_protocol.keygen import Phase as KeygenPhase
 from keymeld_protocol.payloads import KeygenLeave
+from keymeld_protocol.records import Chain
 from keymeld_protocol.signing_state import Phase
 from keymeld_protocol.values import Id, Signature
 from tests.support.party import Party
@@ -182,3 +183,29 @@ def test_a_keygen_that_all_have_left_is_closed_and_forgotten() -> None:
     assert party.group in agent.take_finished() and party.group not in agent._groups
     with pytest.raises(Unacceptable):
         group.take(0)
+
+
+def test_attack_40_a_history_without_the_leaves_brings_no_key_back() -> None:
+    """A coordinator kept the envelopes, and tells the story anew to an enclave that has wiped the keys."""
+    party = gathered("vault")
+    agent = party.vaults[0].agent
+    kept, request = list(party.world.logs[party.group].records), party.alice.requesting(party.group, MESSAGE, subset=0)
+    for member in party.members:
+        leaves(party, member)
+    party.world.run()
+    assert party.group in agent.take_finished()
+    signing = Chain(request.id).next(party.world.epoch, party.world.now, request)
+    for record in kept:
+        assert agent.hear(party.group, record) == []
+    assert agent.hear(request.id, signing) == []
+    assert party.group not in agent._groups and request.id not in agent._works
+
+
+def test_of_keygens_that_closed_the_latest_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keymeld_enclave.agent.CLOSED_KEPT", 1)
+    party = gathered("vault")
+    for _ in range(2):
+        closed = party.world.gather([party.alice], at=party.vaults[0])
+        party.alice.say(closed, KeygenLeave, party.alice.auth(closed, 0), slot=0)
+        party.world.run()
+    assert list(party.vaults[0].agent._closed) == [closed]
