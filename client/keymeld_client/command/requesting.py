@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import click
 
 from keymeld_protocol.body import Adaptor, Body
 from keymeld_protocol.plan import plan
+from keymeld_protocol.roster import Roster
 from keymeld_protocol.tweaks import Steps
 from keymeld_protocol.values import Message
 
@@ -107,7 +108,7 @@ def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequen
     async def look(keygen: Keygen) -> tuple[Body, list[Line]]:
         pairs = _pair(transactions, spent, keygen.roster.script(subset, tweaks))
         body = make_body(keygen.roster, pairs, messages, memo, subset, psbts, ecdsa, tweaks, adaptor)
-        return body, warned(tell_plan(plan(body, keygen.roster), keygen.roster, keygen.state.left))
+        return body, _preview(body, keygen.roster, keygen.state.left)
 
     async def act(keygen: Keygen) -> tuple[str, str]:
         signing = await keygen.request(body=body, expires_in_ms=expires)
@@ -138,3 +139,8 @@ def _pair(transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None
         pairs.append((raw, outputs[:count]))
         del outputs[:count]
     return pairs
+
+
+def _preview(body: Body, roster: Roster, left: Collection[int] = ()) -> list[Line]:
+    """What would be signed, in words, from exactly what would be sealed."""
+    return warned(tell_plan(plan(body, roster), roster, left))
