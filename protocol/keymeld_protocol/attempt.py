@@ -141,10 +141,10 @@ class Attempt:
     def _fail(self, signer: Signer, index: int, reason: Failed) -> None:
         """An item fails as a whole, and before its signer gives a nonce: afterwards he may hold all others' psigs."""
         every = self._places_of[self.places[index].index]
-        if any(self._value(self.pubnonces, signer, each) is not None for each in every):
+        if any(self._value(self.pubnonces, signer, place) is not None for place in every):
             raise Blamed("failed_late", signer.slots, f"{self.places[index]}: its nonce may have been answered")
-        for each in every:
-            self.failed.setdefault(each, Failed(reason.code, signer.slots))
+        for place in every:
+            self.failed.setdefault(place, Failed(reason.code, signer.slots))
 
     def _once(self, heard: Heard, signer: Signer, index: int, value: bytes | None) -> None:
         """Keep a value; another one for the same place is the signer's fault (attack 44)."""
