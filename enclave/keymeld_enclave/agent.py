@@ -28,6 +28,7 @@ from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import read_roster
 from keymeld_protocol.signing_state import Phase, SigningState
 from keymeld_protocol.statements import Statement
+from keymeld_protocol.twofold import BIG_BATCH
 from keymeld_protocol.values import Id
 
 from .custody import Custody, Unacceptable
@@ -39,8 +40,6 @@ from .work import SigningWork, refusal
 Clock = Callable[[], int]
 CLOSED_KEPT: Final = 65_536
 """Keygens that all have left, and of which nothing is listened to any more."""
-BIG_BATCH: Final = 64
-"""Signatures from which on a signing is worth a worker thread."""
 
 
 class Group:
