@@ -69,7 +69,7 @@ def test_bip_341_every_key_is_tweaked_and_signs_as_published(monkeypatch: pytest
         with Secret(bytes.fromhex(given["internalPrivkey"])) as secret:
             tweak = taproot_tweak(secret.point[1:], bytes.fromhex(given["merkleRoot"] or ""))
             assert (secret.point[1:].hex(), tweak.value.hex()) == (expected["internalPubkey"], expected["tweak"])
-            with summed_secret([secret], aggregate([secret.point], [tweak])) as key:
+            with summed_secret(secret, aggregate([secret.point], [tweak])) as key:
                 assert bytes(ffi.buffer(key.keypair))[:32].hex() == expected["tweakedPrivkey"]
                 signed = key.sign(bytes.fromhex(expected["sigHash"]))
         assert signed.hex() == vector["expected"]["witness"][0][:128]
