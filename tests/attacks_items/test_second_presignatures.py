@@ -1,0 +1,74 @@
+"""A second pre-signature for a point that may have one: out of it nobody takes the secret that completes the first.
+
+attempt 1   vault's psig ──▶ tower, which keeps its own back and so is alone with a pre-signature
+attempt 2   another pre-signature, for everybody; the tower completes the first, and its secret stays its own
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from keymeld_protocol.contributions import Nonce
+from keymeld_protocol.payloads import SigningContribute, SigningRetry
+from keymeld_protocol.signing_state import Phase
+from tests.attacks.mischief import say_as
+from tests.attacks_items.test_adaptors import Duel, Group, locked, message
+from tests.support.world import MINUTE, Enclave
+
+
+def psig_steps(enclave: Enclave) -> list[tuple[int, str]]:
+    """Attempt and step of everything with a psig or a pre-signature that an enclave has said."""
+    said = [s.payload for s in enclave.said if isinstance(s.payload, SigningContribute)]
+    return [(each.attempt, each.step) for each in said if each.step != "nonces"]
+
+
+def abandoned(*, locked_item: bool) -> Duel:
+    """The tower has the vault's psig, sends none, and begins another attempt as it began the first."""
+    duel = Duel(last=False, items=(message(locked("single") if locked_item else None),))
+    for attempt in (1, 2):
+        secnonce = duel.draw()
+        duel.says(Nonce(secnonce.pubnonce, duel.proven(secnonce) if locked_item else None), attempt=attempt)
+        if attempt == 1:
+            assert psig_steps(duel.vault) == [(1, "both")]
+            duel.world.submit(say_as(duel.world, duel.tower, duel.signing, SigningRetry, attempt=1))
+            duel.world.run()
+            duel.attempt = duel.hear()
+    return duel
+
+
+def test_no_psig_for_a_point_leaves_in_a_second_attempt() -> None:
+    duel = abandoned(locked_item=True)
+    state = duel.world.state(duel.signing)
+    assert psig_steps(duel.vault) == [(1, "both")]
+    assert (state.phase, state.code, state.may_be_signed) == (Phase.FAILED, "presigned_before", True)
+
+
+def test_signatures_are_tried_again() -> None:
+    assert psig_steps(abandoned(locked_item=False).vault) == [(1, "both"), (2, "both")]
+
+
+@pytest.mark.parametrize("at", [(0, 0, 0), (0, 1, 0)], ids=["alone", "with another"])
+def test_what_a_coordinator_keeps_out_of_the_log_is_remembered(at: tuple[int, ...]) -> None:
+    """It gives the pre-signature, or the last psig, to a member alone, and lets everybody begin again."""
+    group = Group(*at)
+    vault, signing = group.enclaves[0], group.members[2].request(group.keygen, message(locked("or")))
+    while not (vault.outbox and vault.outbox[0].payload.kind == "signing.contribute"):
+        assert any([vault.outbox or vault.step(), *(other.step() for other in group.enclaves[1:])])
+    vault.outbox.clear()
+    group.world.wait(MINUTE)
+    state = group.world.state(signing)
+    assert (state.attempt, state.phase, state.code) == (2, Phase.FAILED, "presigned_before")
+    assert not psig_steps(vault)
+
+
+def test_what_the_log_holds_is_remembered_by_the_next_life_of_an_enclave() -> None:
+    duel = Duel(last=False)
+    secnonce = duel.draw()
+    duel.says(Nonce(secnonce.pubnonce, duel.proven(secnonce)))
+    duel.vault.restart()
+    duel.world.submit(say_as(duel.world, duel.tower, duel.signing, SigningRetry, attempt=1))
+    duel.world.run()
+    duel.attempt = duel.hear()
+    duel.says(Nonce(secnonce.pubnonce, duel.proven(secnonce)), attempt=2)
+    assert psig_steps(duel.vault) == [(1, "both")]
+    assert duel.world.state(duel.signing).code == "presigned_before"
