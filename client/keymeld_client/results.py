@@ -57,10 +57,12 @@ def results_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> tu
         raise Blamed("no_signing", (), "not a signing that was heard")
     try:
         found = _from_contributions(heard, heard.state, plan, roster, group)
-    except Blamed:
+    except Blamed as error:
         if heard.state.confirmed is None:
             raise
         found = _from_confirm(heard.records[heard.state.confirmed - 1], plan, group)
+        if error.code != "missing_blob" and any(isinstance(result, Failed) for result in found):
+            raise  # signatures verify whoever confirms them; a failure is somebody's word
     return tuple(_told(result, plan, index) for index, result in enumerate(found))
 
 

@@ -109,8 +109,9 @@ class Attempt:
         """Take the opened values of a contribution, one entry for each place; the same value twice is fine.
 
         Raises:
-            Blamed: ``foreign_signer``; ``bad_values``: an entry of a sort that its place does not take; or
-                ``said_twice``: a second value where the signer has given one.
+            Blamed: ``foreign_signer``; ``bad_values``: an entry of a sort that its place does not take, or a failure
+                where the signer has given a nonce (others' psigs may have left since); or ``said_twice``: a second
+                value where it has given one.
         """
         signer = self.signer(by)
         for index, entry in enumerate(entries):
@@ -119,6 +120,8 @@ class Attempt:
             if not self.places[index].takes(entry):
                 raise Blamed("bad_values", signer.slots, f"{self.places[index]}: of a sort that it does not take")
             if isinstance(entry, Failed):
+                if self._value(self.pubnonces, signer, index) is not None:
+                    raise Blamed("bad_values", signer.slots, f"{self.places[index]}: fails after its nonce was given")
                 for each in self._places_of[self.places[index].index]:  # an item fails as a whole
                     self.failed.setdefault(each, entry)
             elif isinstance(entry, (Finished, Prefinished)) and self.signers_of(index) == (signer,):

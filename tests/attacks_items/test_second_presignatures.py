@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import pytest
 
-from keymeld_protocol.contributions import Nonce
-from keymeld_protocol.payloads import SigningContribute, SigningRetry
+from keymeld_client.results import results_of
+from keymeld_protocol import plan
+from keymeld_protocol.contributions import Failed, Nonce, encode
+from keymeld_protocol.errors import Blamed
+from keymeld_protocol.payloads import SigningConfirm, SigningContribute, SigningRetry
 from keymeld_protocol.signing_state import Phase
+from keymeld_protocol.values import digest
 from tests.attacks.mischief import say_as
 from tests.attacks_items.test_adaptors import Duel, Group, locked, message
 from tests.support.world import MINUTE, Enclave
@@ -72,3 +76,23 @@ def test_what_the_log_holds_is_remembered_by_the_next_life_of_an_enclave() -> No
     duel.says(Nonce(secnonce.pubnonce, duel.proven(secnonce)), attempt=2)
     assert psig_steps(duel.vault) == [(1, "both")]
     assert duel.world.state(duel.signing).code == "presigned_before"
+
+
+@pytest.mark.parametrize("locked_item", [True, False], ids=["pre-signature", "signature"])
+def test_who_fails_an_item_after_its_nonce_is_blamed_and_not_believed(locked_item: bool) -> None:
+    """It has the vault's psig by then: the item may be signed, whatever it says, and confirms."""
+    duel = Duel(last=False, items=(message(locked("single") if locked_item else None),))
+    secnonce = duel.draw()
+    duel.says(Nonce(secnonce.pubnonce, duel.proven(secnonce) if locked_item else None))
+    duel.vault.leave()
+    duel.says(Failed("sorry"), step="psigs")
+    key = duel.alice.groups[duel.group]
+    sealed = key.seal("signing.confirm", "signatures", duel.signing, duel.tower.key, encode([Failed("sorry")]))
+    confirm = {"attempt": 1, "signatures": digest(sealed)}
+    duel.world.submit(say_as(duel.world, duel.tower, duel.signing, SigningConfirm, sealed, **confirm))
+    duel.world.run()
+    heard, roster = duel.alice.heard(duel.signing), duel.alice.roster(duel.group)
+    made = plan.plan_of(duel.alice.signing(duel.signing), heard.records[0].statement, roster, key)
+    with pytest.raises(Blamed) as blamed:
+        results_of(heard, made, roster, key)
+    assert (blamed.value.code, blamed.value.slots) == ("bad_values", (2,))
