@@ -104,6 +104,15 @@ class Plan:
             if isinstance(asked, SignInput)
         }
 
+    @cached_property
+    def ways(self) -> dict[tuple[bytes, Message], set[tuple[bytes | None, ...]]]:
+        """For each output key and message the ways in which items ask for its signature: their adaptors."""
+        found: dict[tuple[bytes, Message], set[tuple[bytes | None, ...]]] = {}
+        for item in self.items:
+            if isinstance(item, Item):
+                found.setdefault((item.keyagg.output, item.message), set()).add(item.adaptors)
+        return found
+
 
 def read_body(request: Statement, group: GroupKey) -> Body:
     """Open the body of a ``signing.request``.
