@@ -22,6 +22,7 @@ from keymeld_protocol.wording import counted, slots_told
 BLIND = "BLIND: nobody can see what this signs; it may spend every coin of this group"
 OPAQUE = "OPAQUE TWEAK: nobody can see what it commits to; its address is not provably this group's alone"
 UNLOCKED = "NOT LOCKED: another item asks for the same message by the same key, with other secrets or with none"
+PRESIGNED = "PRE-SIGNED BEFORE: somebody may hold a pre-signature of the same; using it would not tell you its secret"
 
 _UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 

@@ -113,6 +113,11 @@ class Plan:
                 found.setdefault((item.keyagg.output, item.message), set()).add(item.adaptors)
         return found
 
+    @property
+    def locked(self) -> frozenset[tuple[bytes, Message]]:
+        """The output keys and messages of which some item asks for a pre-signature."""
+        return frozenset(key for key, ways in self.ways.items() if ways != {(None,)})
+
 
 def read_body(request: Statement, group: GroupKey) -> Body:
     """Open the body of a ``signing.request``.

@@ -6,15 +6,22 @@ attempt 2   another pre-signature, for everybody; the tower completes the first,
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 
+from keymeld_client.earlier import may_hide
 from keymeld_client.results import results_of
+from keymeld_client.signings import Signing
+from keymeld_client.telling import PRESIGNED
 from keymeld_protocol import plan
 from keymeld_protocol.contributions import Failed, Nonce, encode
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.payloads import SigningConfirm, SigningContribute, SigningRetry
+from keymeld_protocol.replay import Replay
+from keymeld_protocol.roster import Roster
 from keymeld_protocol.signing_state import Phase
-from keymeld_protocol.values import digest
+from keymeld_protocol.values import Id, digest
 from tests.attacks.mischief import say_as
 from tests.attacks_items.test_adaptors import Duel, Group, locked, message
 from tests.support.world import MINUTE, Enclave
@@ -91,8 +98,40 @@ def test_who_fails_an_item_after_its_nonce_is_blamed_and_not_believed(locked_ite
     confirm = {"attempt": 1, "signatures": digest(sealed)}
     duel.world.submit(say_as(duel.world, duel.tower, duel.signing, SigningConfirm, sealed, **confirm))
     duel.world.run()
-    heard, roster = duel.alice.heard(duel.signing), duel.alice.roster(duel.group)
-    made = plan.plan_of(duel.alice.signing(duel.signing), heard.records[0].statement, roster, key)
+    heard, made, roster = read(duel, duel.signing)
     with pytest.raises(Blamed) as blamed:
         results_of(heard, made, roster, key)
     assert (blamed.value.code, blamed.value.slots) == ("bad_values", (2,))
+    assert may_hide(heard, made, made, roster, key) is locked_item
+
+
+def read(duel: Duel, signing: Id) -> tuple[Replay, plan.Plan, Roster]:
+    """A signing as Alice has heard it."""
+    heard, roster = duel.alice.heard(signing), duel.alice.roster(duel.group)
+    key = duel.alice.groups[duel.group]
+    return heard, plan.plan_of(duel.alice.signing(signing), heard.records[0].statement, roster, key), roster
+
+
+def test_who_is_asked_again_for_what_may_be_pre_signed_is_warned() -> None:
+    duel = abandoned(locked_item=True)
+    key, (heard, made, roster) = duel.alice.groups[duel.group], read(duel, duel.signing)
+    asked = [message(locked("single")), message(locked("or")), message(), message(locked("single"), word="other")]
+    signings = [duel.alice.request(duel.group, item) for item in asked]
+    duel.world.run()
+    plans = [read(duel, signing)[1] for signing in signings]
+    assert [may_hide(heard, made, each, roster, key) for each in plans] == [True, True, False, False]
+    client = Mock()
+    client.ledger.replay, client.keygen.return_value.id = duel.alice.heard, duel.group
+    client.roster.return_value, client.group.return_value = roster, key
+    client.signings.return_value = [Signing(client, each) for each in (duel.signing, *signings)]
+    shown = [Signing(client, each).summary() for each in signings]
+    assert [PRESIGNED in lines for lines in shown] == [True, True, False, False]
+    assert shown[0][-1] == f"  in signing {duel.signing.hex()}"
+
+
+def test_what_has_come_to_a_pre_signature_for_everybody_hides_none() -> None:
+    group = Group(0, 1, 0)
+    signing = group.ask(message(locked("single")))
+    heard, key = group.alice.heard(signing), group.alice.groups[group.keygen]
+    made = plan.plan_of(group.alice.signing(signing), heard.records[0].statement, group.roster, key)
+    assert not may_hide(heard, made, made, group.roster, key)
