@@ -5,6 +5,7 @@ it stood when the connection was lost.
 """
 
 from keymeld_protocol.body import Adaptor
+from keymeld_protocol.sealed_policy import AllowedOutput, AllowedScript
 from keymeld_protocol.shapes import Rule
 from keymeld_protocol.ticket import Ticket
 
@@ -19,6 +20,7 @@ from .errors import (
     SigningEnded,
     WalletError,
 )
+from .joining import Allow
 from .keygens import Keygen
 from .presigned import Presigned
 from .signings import Signing
@@ -27,6 +29,9 @@ from .trust import Trust
 from .wallet import Wallet
 
 __all__ = [
+    "Allow",
+    "AllowedOutput",
+    "AllowedScript",
     "Adaptor",
     "Client",
     "JoinRefused",

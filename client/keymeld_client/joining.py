@@ -14,13 +14,13 @@ from os import urandom
 
 from keymeld_protocol import contents
 from keymeld_protocol.contents import Card, Terms
-from keymeld_protocol.envelope import EnvelopeContext, seal_envelope
-from keymeld_protocol.errors import InvalidCrypto, Reason, Refused, bad_field
+from keymeld_protocol.envelope import MAX_POLICY, EnvelopeContext, seal_envelope
+from keymeld_protocol.errors import BadInput, InvalidCrypto, Reason, Refused, bad_field
 from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.keys import prove_possession, slot_secret
 from keymeld_protocol.payloads import KeygenCreate, KeygenJoin
 from keymeld_protocol.replay import Replay
-from keymeld_protocol.sealed_policy import Policy, policy_commitment
+from keymeld_protocol.sealed_policy import AllowedOutput, Policy, policy_commitment
 from keymeld_protocol.sealing import NO_SESSION, GroupKey, new_group_secret
 from keymeld_protocol.secp256k1 import Bytes, Secret
 from keymeld_protocol.shapes import Custody, Rule
@@ -123,15 +123,25 @@ def entry_of(ticket: Ticket, url: str, known: KeygenEntry | None) -> KeygenEntry
 
 @dataclass(frozen=True)
 class Allow:
-    """What a participant allows beyond the default; sealed with the key, so that nobody else can.
+    """What a participant allows beyond his rule's default, and what not; sealed with the key, so that nobody else can.
 
     ``alone``: a subset of this key alone; ``alone_blind``: blind messages of it too; ``opaque_tweak``: tweaks that
-    hide what they commit to.
+    hide what they commit to; ``no_blind``: no blind messages at all. ``requesters``: the slots that may ask (None:
+    all); ``subsets``: the subsets that are served beside the whole group (None: all).
+    ``outputs``, ``max_amount`` and ``max_fee``: what one request may pay, to whom and how much (satoshi; None: no
+    limit). Any of these three forbids whatever cannot be judged: blind messages, and tweaks but those of the terms and
+    of their children.
     """
 
     alone: bool = False
     alone_blind: bool = False
     opaque_tweak: bool = False
+    requesters: tuple[int, ...] | None = None
+    subsets: tuple[int, ...] | None = None
+    no_blind: bool = False
+    outputs: tuple[AllowedOutput, ...] | None = None
+    max_amount: int | None = None
+    max_fee: int | None = None
 
 
 NOTHING = Allow()
@@ -153,20 +163,34 @@ def check_choice(state: KeygenState, terms: Terms, choice: Choice) -> None:
     """Refuse what would be unsafe, or cannot work yet, before a key is made for it.
 
     Raises:
-        BadInput: the rule contradicts itself.
+        BadInput: the policy contradicts itself or this keygen, or is too long for an envelope.
         Refused: hybrid custody, a key that whoever finds an open ticket could use, or terms with a tweak that hides
             what it commits to.
     """
-    choice.rule.check()
-    _policy(choice).check()
+    policy = _policy(choice)
+    if len(contents.encode(policy)) > MAX_POLICY:
+        raise BadInput(
+            Reason.TOO_BIG, f"at most {MAX_POLICY:,} bytes fit an envelope", field="policy", limit=MAX_POLICY
+        )
+    policy.check_place(choice.slot, len(state.seats), state.create.subsets)
     if is_opaque(terms) and not choice.allow.opaque_tweak:
         why = "the terms give a bare script root: its maker may be able to spend alone; joining takes a yes to that"
         raise Refused(Reason.NOT_ALLOWED, why, field="terms.root")
     if choice.custody == "hybrid":
         raise Refused(Reason.NOT_ALLOWED, "custody hybrid: devices cannot sign yet", field="custody")
-    if choice.custody == "sealed" and choice.rule.approval == "none" and state.create.open:
+    unasked = choice.custody == "sealed" and choice.rule.approval == "none"
+    if unasked and state.create.open and choice.allow.requesters is None:
         why = "with open tickets anybody may sit in the other slots; rule none would let him sign with this key alone"
-        raise Refused(Reason.NOT_ALLOWED, why, field="rule.approval")
+        raise Refused(Reason.NOT_ALLOWED, f"{why}: name who may ask (requesters)", field="rule.approval")
+
+
+def warnings(rule: Rule, allow: Allow) -> tuple[str, ...]:
+    """What somebody should know before this is sealed, though it is not refused."""
+    if allow.max_amount is not None and allow.outputs is None and rule.approval == "none":
+        return (
+            "the amount is a limit for each request, not a rate: one request can follow another, and nobody is asked",
+        )
+    return ()
 
 
 @dataclass(frozen=True)
@@ -247,7 +271,8 @@ def _policy(choice: Choice) -> Policy:
     allow = choice.allow
     return Policy(
         v=1, salt=Salt(urandom(32)), rule=choice.rule, alone=allow.alone, alone_blind=allow.alone_blind,
-        accept_opaque_tweak=allow.opaque_tweak,
+        accept_opaque_tweak=allow.opaque_tweak, requesters=allow.requesters, subsets=allow.subsets,
+        no_blind=allow.no_blind, outputs=allow.outputs, max_amount=allow.max_amount, max_fee=allow.max_fee,
     )  # fmt: skip
 
 

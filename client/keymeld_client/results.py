@@ -18,6 +18,7 @@ from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.body import SignInput
 from keymeld_protocol.contributions import Entry, Failed, Finished, Prefinished
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, bad_field
+from keymeld_protocol.item_policy import WHY
 from keymeld_protocol.places import Made, Result, by_item, places
 from keymeld_protocol.plan import Impossible, Plan
 from keymeld_protocol.psbt import Psbt, Signed
@@ -141,7 +142,8 @@ def _told(result: Result, plan: Plan, index: int) -> ItemResult:
     """What came of an item, for its reader: of a failure why, in words where this wallet has found it too."""
     item = plan.items[index]
     if isinstance(result, Failed):
-        why = item.why if isinstance(item, Impossible) else "a signer's policy forbids it, or he could not sign it"
+        unknown = "a signer's policy forbids it, or he could not sign it"
+        why = item.why if isinstance(item, Impossible) else WHY.get(result.code, unknown)
         return ItemError(result.code, item.slots, why)
     if isinstance(result, Signature):
         return result

@@ -266,8 +266,8 @@ class Signing:
         offset = 0
         while True:
             offset = await self.client.ledger.until(self.id, partial(self._moved, past=offset))
-            if self.phase in ENDS and self.phase != Phase.COMPLETED:
-                raise self._why_ended()
+            if (ended := self.ending) is not None:
+                raise ended
             done = self.phase == Phase.COMPLETED
             try:
                 return await self._verified()
@@ -305,9 +305,12 @@ class Signing:
         size = sum(len(item.adaptors) for item in self.plan.items)
         return await asyncio.to_thread(work) if size > BIG_BATCH else work()
 
-    def _why_ended(self) -> SigningEnded:
-        """How it ended, in words."""
+    @property
+    def ending(self) -> SigningEnded | None:
+        """How it ended without signatures: code, slots and the sealed detail in words; None: it has not."""
         state = self.state
+        if state.open or state.phase == Phase.COMPLETED:
+            return None
         code = state.code or state.phase.value
         slots = state.blamed or (tuple(sorted(state.consent.rejected)) if state.phase == Phase.REJECTED else ())
         return SigningEnded(state.phase.value, code, slots, self._detail(), state.may_be_signed)

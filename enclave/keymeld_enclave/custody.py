@@ -156,9 +156,11 @@ class Custody:
             raise Unacceptable("foreign_group_secret", str(error)) from None
 
     def _policy(self, raw: bytes, seat: Seat) -> Policy:
-        """The sealed policy: committed to in the join, and equal to its public rule."""
+        """The sealed policy: committed to in the join, equal to its public rule, and naming only what is there."""
+        state = self.state
         try:
             policy = contents.parse(Policy, raw)
+            policy.check_place(seat.join.slot, len(state.seats), state.create.subsets)
         except BadInput as error:
             raise Unacceptable("unknown_policy", str(error)) from None
         if policy_commitment(raw) != seat.join.policy:

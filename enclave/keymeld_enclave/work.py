@@ -15,13 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
-from functools import cached_property
 
 from keymeld_protocol import contributions, policy
 from keymeld_protocol.attempt import Attempt
-from keymeld_protocol.contributions import Entry, Failed
+from keymeld_protocol.contributions import Entry
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
-from keymeld_protocol.item_policy import forbids
 from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.payloads import (
     AttemptOpened,
@@ -31,7 +29,7 @@ from keymeld_protocol.payloads import (
     SigningRefuse,
     SigningRetry,
 )
-from keymeld_protocol.plan import Impossible, Item, Planned, plan_of
+from keymeld_protocol.plan import plan_of
 from keymeld_protocol.policy import Consent, Verdict
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
@@ -39,8 +37,10 @@ from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS
 from keymeld_protocol.signing_state import Phase, SigningState, expected, nonces_hash
 from keymeld_protocol.statements import Statement
+from keymeld_protocol.wording import slots_told
 
 from .custody import Unacceptable
+from .judging import Judged, judged
 from .signer import Nonces, NoncesGone, Signer
 from .voice import Voice
 
@@ -56,7 +56,7 @@ class SigningWork:
         self._signer = signer
         self._custody = signer.custody
         self._began = began
-        self._items: tuple[Planned, ...] | Blamed | None = None
+        self._found: Judged | Blamed | None = None
         self._attempt: Attempt | None = None
         self._nonces: Nonces | None = None
         self._live = False
@@ -120,23 +120,27 @@ class SigningWork:
         except (InvalidCrypto, BadInput) as error:
             raise Blamed("bad_values", said.slots, str(error)) from None
 
-    def _planned(self) -> tuple[Planned, ...]:
-        """The items.
+    @property
+    def _judged(self) -> Judged:
+        """The items, and what our policies say of them.
 
         Raises:
-            Blamed: the body does not hold; found out once, however often it is looked at.
+            Blamed: the body does not hold, or a policy forbids all of it; found out once, however often it is asked.
         """
-        if self._items is None:
-            self._items = self._plan()
-        if isinstance(self._items, Blamed):
-            raise self._items.with_traceback(None)
-        return self._items
+        if self._found is None:
+            self._found = self._judge()
+        if isinstance(self._found, Blamed):
+            raise self._found.with_traceback(None)
+        return self._found
 
-    def _plan(self) -> tuple[Planned, ...] | Blamed:
-        """Read the body; the items are all that is kept of it, since its transactions take ten times their bytes."""
-        opening = self.heard.records[0]
+    def _judge(self) -> Judged | Blamed:
+        """Read the body and judge it; only its items are kept, since its transactions take ten times their bytes."""
+        opening, roster = self.heard.records[0], self._signer.roster
         try:
-            return plan_of(self.state, opening.statement, self._signer.roster, self._group).items
+            made = plan_of(self.state, opening.statement, roster, self._group)
+            needed = _needed(self._voice, self.state, self._custody.state)
+            policies = {slot: self._custody.take(slot).policy for slot in needed}
+            return judged(made, self.state.consent.requester, policies, roster)
         except Blamed as error:
             return error
         finally:
@@ -144,35 +148,9 @@ class SigningWork:
 
     def _reading(self) -> Attempt:
         if self._attempt is None:
-            state = self.state
-            forbidden = self._forbidden
-            self._attempt = Attempt.of(state, self._planned(), self._signer.roster)
-            self._attempt.refuse(forbidden)
+            self._attempt = Attempt.of(self.state, self._judged.items, self._signer.roster)
+            self._attempt.refuse(self._judged.forbidden)
         return self._attempt
-
-    @cached_property
-    def _forbidden(self) -> dict[int, Failed]:
-        """The items that the policies sealed with our keys forbid; each fails alone."""
-        items, ours = self._planned(), self._ours
-        judged = [(index, self._judged(item, ours)) for index, item in enumerate(items) if isinstance(item, Item)]
-        return {index: reason for index, reason in judged if reason is not None}
-
-    def _judged(self, item: Item, ours: set[int]) -> Failed | None:
-        """Why one of our keys does not serve an item."""
-        group, slots = len(self._signer.roster.cards), sorted(ours.intersection(item.slots))
-        found = (forbids(self._custody.take(slot).policy, item, group) for slot in slots)
-        return next((reason for reason in found if reason is not None), None)
-
-    def _require_something(self) -> None:
-        """Refuse a request of which we sign nothing, so that everybody sees why at once.
-
-        Raises:
-            Blamed: with the first item's code.
-        """
-        items, forbidden = self._planned(), self._forbidden
-        if forbidden and all(i in forbidden or isinstance(item, Impossible) for i, item in enumerate(items)):
-            first = min(forbidden)
-            raise Blamed(forbidden[first].code, (), f"nothing here may be signed; this is the reason of items[{first}]")
 
     def owed(self, now: int) -> list[Statement]:
         """What this enclave owes at ``now`` (ms)."""
@@ -180,10 +158,14 @@ class SigningWork:
         try:
             self._check_life(now)
             self._require_present()
-            self._require_something()
+            self._judged  # noqa: B018 - a request that may not be signed is refused at once
             return list(self._owed(self.state, now))
-        except (Blamed, Unacceptable) as error:
-            return self._refuse(error.code, str(error))
+        except Blamed as error:
+            return self._refuse(
+                error.code, f"{slots_told(error.slots)}: {error.message}" if error.slots else error.message
+            )
+        except Unacceptable as error:
+            return self._refuse(error.code, error.message)
         except InvalidCrypto as error:
             return self._refuse("cannot_sign", str(error))
 
@@ -276,7 +258,7 @@ class SigningWork:
         state, consent, ours, waiting = self.state, self._consent(), self._ours, False
         if state.request.expires_at <= now:
             raise Blamed("expired", (), "the request has expired by this enclave's clock")
-        for key_list in {policy.as_key_list(item.slots) for item in self._planned()}:
+        for key_list in {policy.as_key_list(item.slots) for item in self._judged.items}:
             for slot in sorted(ours & key_list):
                 rule = self._custody.take(slot).policy.rule
                 verdict = policy.evaluate(rule, slot, key_list, consent, now)

@@ -13,6 +13,7 @@ Where an adaptor is bound in, nobody signs before `require_proofs`: CRYPTO §5.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -61,7 +62,7 @@ class Attempt:
         """The latest attempt of a signing, in which nothing has been heard."""
         return cls(state.stream, state.attempt, items, state.signers, state.last, roster)
 
-    def refuse(self, known: dict[int, Failed]) -> None:
+    def refuse(self, known: Mapping[int, Failed]) -> None:
         """Let items fail before they are signed; each keeps its first reason."""
         for item, reason in known.items():
             for index in self._places_of[item]:

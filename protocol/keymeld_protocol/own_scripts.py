@@ -10,12 +10,13 @@ nothing, and neither does an output to the group's internal key with somebody el
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .derivation import children
 from .keyagg import taproot_tweak
 from .secp256k1 import point_tweak_add
-from .transaction import key_hash_script
+from .transaction import Spend, key_hash_script
 from .tweaks import Steps, child_steps, terms_root
 
 if TYPE_CHECKING:
@@ -48,6 +49,13 @@ class Own(NamedTuple):
         return None if self.path is None else child_steps(self.path)
 
 
+class Flow(NamedTuple):
+    """Which scripts of one transaction are own, with the slots of their key lists; and which outputs come back."""
+
+    own: Mapping[bytes, frozenset[int]]
+    change: frozenset[bytes]
+
+
 class OwnScripts:
     """The own scripts of one roster.
 
@@ -75,6 +83,28 @@ class OwnScripts:
             self._compute(self._lists[self._done % len(self._lists)], childless)
             self._done += 1
         return self._found.get(script)
+
+    def flow(self, spend: Spend, payers: Mapping[bytes, frozenset[int]] | None = None, slot: int | None = None) -> Flow:
+        """What of a transaction is own: an output comes back only to a key list that holds all those that pay.
+
+        A subset is fewer people than the group: what goes from the group to a subset is paid out, and no change.
+        ``payers``: further scripts that pay, with their slots; ``slot``: as the owner of one slot sees it, whose own
+        are the key lists with him in it; not P2WPKH, whose coins no SignInput spends and no policy judges.
+
+        Raises:
+            InvalidCrypto: as `find`.
+        """
+        scripts = {output.script for output in (*spend.inputs, *spend.outputs)}
+        found = {script: whose for script in scripts if (whose := self.find(script)) is not None}
+        lists = {
+            script: whose.slots
+            for script, whose in found.items()
+            if slot is None or (slot in whose.slots and not whose.hashed)
+        }
+        own = {**(payers or {}), **lists}
+        paying = {own[coin.script] for coin in spend.inputs if coin.script in own}
+        change = frozenset(script for script, slots in lists.items() if all(payer <= slots for payer in paying))
+        return Flow(own, change)
 
     def _compute(self, subset: int | None, childless: bool) -> None:
         """Add the address of a key list, or those of its children; of two lists of the same slots the first stands."""

@@ -93,16 +93,20 @@ class Plan:
         return signable(index, self.items[index])
 
     @cached_property
+    def inputs(self) -> tuple[tuple[SignInput, Item], ...]:
+        """The items that sign an input, and can be signed."""
+        pairs = zip(self.body.items, self.items, strict=True)
+        return tuple((asked, item) for asked, item in pairs if isinstance(asked, SignInput) and isinstance(item, Item))
+
+    @cached_property
+    def signed(self) -> frozenset[tuple[int, int]]:
+        """The inputs that some item signs: transaction and input."""
+        return frozenset((asked.transaction, asked.input) for asked, _ in self.inputs)
+
+    @cached_property
     def payers(self) -> dict[bytes, frozenset[int]]:
         """The slots behind each script that an item spends, children and other tweaked keys among them."""
-        inputs = [
-            (asked, item) for asked, item in zip(self.body.items, self.items, strict=True) if isinstance(item, Item)
-        ]
-        return {
-            taproot_script(item.keyagg.output): frozenset(item.slots)
-            for asked, item in inputs
-            if isinstance(asked, SignInput)
-        }
+        return {taproot_script(item.keyagg.output): frozenset(item.slots) for _, item in self.inputs}
 
     @cached_property
     def ways(self) -> dict[tuple[bytes, Message], set[tuple[bytes | None, ...]]]:

@@ -106,18 +106,12 @@ class Roster:
         return child_descriptor(self.xpub(subset), told, self.terms.tweak)
 
     def summary(self, spend: Spend, payers: Mapping[bytes, frozenset[int]]) -> Summary:
-        """Who gets what from a transaction: an output comes back only to a key list that holds all those that pay.
+        """Who gets what from a transaction: what is own, and which outputs come back, is said by `OwnScripts.flow`.
 
-        A subset is fewer people than the group: what goes from the group to a subset is paid out, and no change.
-        The children of a key list up to the gap limit are its own as its address is (`OwnScripts`).
         ``payers``: the slots by script of what items spend with tweaks of their own (`Plan.payers`); it pays too.
         """
-        scripts = {coin.script for coin in (*spend.inputs, *spend.outputs)}
-        lists = {script: found.slots for script in scripts if (found := self.own.find(script)) is not None}
-        own = {**payers, **lists}
-        paying = {own[coin.script] for coin in spend.inputs if coin.script in own}
-        change = [script for script, slots in lists.items() if all(payers <= slots for payers in paying)]
-        return spend.summary(self.terms.network, own, change)
+        flow = self.own.flow(spend, payers)
+        return spend.summary(self.terms.network, flow.own, flow.change)
 
     @cached_property
     def own(self) -> OwnScripts:

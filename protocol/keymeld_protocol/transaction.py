@@ -215,6 +215,21 @@ def address_of(script: bytes, network: Network) -> str:
     return f"script {script.hex() or '(empty: anyone can spend it)'}"
 
 
+def script_of(address: str, network: Network) -> bytes:
+    """Give the scriptPubKey that ``address`` (bech32, bech32m or Base58Check) stands for on ``network``.
+
+    Raises:
+        BadInput: no address, one of another network, or an unknown network.
+    """
+    try:
+        script = script_pub_key.ScriptPubKey.from_address(address).script
+    except BTClibException:
+        raise bad_field("address", "is no Bitcoin address, or has a typing error") from None
+    if address_of(script, network) not in (address, address.lower()):
+        raise bad_field("address", f"is none of the network {network}")
+    return script
+
+
 def _parse(unsigned: bytes, field: str) -> Tx:
     """Parse one whole unsigned transaction and keep the rules of consensus that need no chain.
 

@@ -40,7 +40,7 @@ FOREIGN = b"\x51\x20" + b"\x07" * 32
 class Group:
     """Alice, Bob and Carol at two enclaves, with subsets (0, 1) and Alice alone."""
 
-    def __init__(self, *, terms: Terms | None = None, allow: tuple[dict[str, bool], ...] = ()) -> None:
+    def __init__(self, *, terms: Terms | None = None, allow: tuple[dict[str, Any], ...] = ()) -> None:
         self.world = World()
         self.members = [self.world.member(name) for name in ("alice", "bob", "carol")]
         self.enclaves: list[Enclave] = [self.world.enclave(name) for name in ("vault", "keep")]

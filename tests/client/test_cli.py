@@ -14,14 +14,14 @@ from btclib_wallet.descriptors import multipath_descriptors, parse
 from click.testing import CliRunner, Result
 
 from examples.house import House
-from examples.regtest import COIN, Regtest, transaction
+from examples.regtest import COIN, Coin, Regtest, transaction
 from keymeld_client.cli import main
 from keymeld_client.wallet import Wallet
 from keymeld_protocol import ecdsa
 from keymeld_protocol.psbt import Psbt
 from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.ticket import Ticket, TicketSecret
-from keymeld_protocol.transaction import Spend
+from keymeld_protocol.transaction import Spend, taproot_address, taproot_script
 from keymeld_protocol.values import Id
 from tests.client.terminal import Person
 
@@ -226,6 +226,35 @@ async def test_three_people_make_a_key_and_spend_from_it_by_typing(tmp_path: Pat
 
 @pytest.mark.processes
 @pytest.mark.asyncio
+async def test_limits_are_typed_shown_sealed_and_everybody_reads_why_they_refuse() -> None:
+    shop, main = (taproot_address(bytes([7]) * 32, network) for network in ("regtest", "bitcoin"))
+    async with House(enclaves=1) as house:
+        alice, bob = (Person(name, house) for name in ("alice", "bob"))
+        session, tickets = await _create(alice, "2")
+        trust = ("--trust-enclave", house.enclaves[0].identity, "--approve", "none")
+        wrong = await alice.types("join", tickets[0], *trust, "--allow", main, "--yes", code=2)
+        assert "none of the network regtest" in wrong
+        limits = (*trust, "--allow", f"{shop}:0.5btc", "--max-fee", "20000sat", "--requester", "1")
+        asked = await alice.types("join", tickets[0], *limits, input="n\n", code=1)
+        assert f"may pay {shop}, at most 0.50000000 BTC" in asked and "may pay nobody else" in asked
+        await asyncio.gather(
+            alice.types("join", tickets[0], *limits, "--yes"), bob.types("join", tickets[1], *trust, "--yes")
+        )
+        script = bytes.fromhex((await bob.asks("address", session[:8]))["script"])
+        over = transaction(
+            [Coin(bytes(32), 0, 10**8, script)], [(60_000_000, taproot_script(bytes([7]) * 32)), (10**7, script)]
+        )
+        asked = await bob.asks("request", session[:8], "--tx", over.hex(), "--spent", "1btc", "--yes")
+        signing = asked["signing"][:10]
+        watched = await alice.types("watch", signing, code=1)
+        shown = [await bob.types("result", signing, "--wait", code=1), watched, await alice.types("show", signing)]
+        for told in shown:
+            assert "output_not_allowed" in told and "slot 0: this request pays" in told and "60,000,000 sat" in told
+        assert (await alice.asks("show", signing))["code"] == "output_not_allowed"
+
+
+@pytest.mark.processes
+@pytest.mark.asyncio
 async def test_ctrl_c_ends_a_watch_and_says_how_to_go_on() -> None:
     async with House(enclaves=0) as house:
         made = await Person("alice", house).asks("create", "--slots", "2", "--server", house.url)
@@ -272,13 +301,13 @@ async def test_a_key_from_before_signs_ecdsa_and_leaves_for_somebody_who_types(t
         await alice.types("join", again, *joining[2:], str(tmp_path / "key"), "--seal-again")
 
 
-async def _create(alice: Person) -> tuple[str, list[str]]:
+async def _create(alice: Person, slots: str = "3") -> tuple[str, list[str]]:
     """Alice opens a keygen."""
     made = await alice.asks(
-        "create", "--slots", "3", "--label", "treasury", "--network", "regtest", "--server", alice.house.url
+        "create", "--slots", slots, "--label", "treasury", "--network", "regtest", "--server", alice.house.url
     )
     again = await alice.types("tickets", made["session"][:6], "--qr")
-    assert "▀" in again and made["tickets"][2]["ticket"] in again
+    assert "▀" in again and made["tickets"][-1]["ticket"] in again
     return made["session"], [each["ticket"] for each in made["tickets"]]
 
 

@@ -106,6 +106,8 @@ SPOILT: list[tuple[str, Spoil]] = [
     ("unknown_policy", lambda d: setattr(d, "policy", b"{}")),
     ("unknown_policy", lambda d: setattr(d, "policy", b"\xff" * 40)),
     ("unknown_policy", lambda d: setattr(d, "policy", policy_with_a_rule_of_the_future(d))),
+    ("unknown_policy", lambda d: d.allow.update(subsets=(7,))),
+    ("unknown_policy", lambda d: d.allow.update(requesters=(900,))),
     ("foreign_key", other_key_on_the_card),
     ("bad_possession", copied_card),
     ("bad_card", card_of_another_field),
@@ -115,7 +117,7 @@ SPOILT: list[tuple[str, Spoil]] = [
 
 def policy_with_a_rule_of_the_future(draft: JoinDraft) -> bytes:
     known = contents.encode(Policy(v=1, salt=Salt(secret_of("salt")), rule=draft.rule))
-    return known[:-1] + b',"max_amount":1}'
+    return known[:-1] + b',"max_amount_a_day":1}'
 
 
 @pytest.mark.parametrize(("code", "spoil"), SPOILT, ids=[f"{c}-{i}" for i, (c, _) in enumerate(SPOILT)])

@@ -160,7 +160,7 @@ def test_a_request_whose_body_does_not_parse_is_refused_with_a_code_and_a_sealed
     assert refusal.payload.slots == (0, 1, 2)
     sealed = refusal.blob("detail")
     assert sealed is not None
-    assert b"body" in one.bob.groups[one.group].open_in(refusal.payload, "detail", sealed)
+    assert b"v: is missing" in one.bob.groups[one.group].open_in(refusal.payload, "detail", sealed)
 
 
 def spoilt_request(party: Party, plain: bytes) -> Statement:

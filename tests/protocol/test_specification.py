@@ -6,6 +6,7 @@ the heading above it.
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any, get_args
@@ -13,11 +14,12 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from keymeld_protocol import contents, frames, keygen, payloads, shapes, signing, statements
+from keymeld_protocol import content_policy, contents, frames, keygen, payloads, shapes, signing, statements
 from keymeld_protocol.body import MAX_POINTS, Adaptor, Body, SignEcdsa, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.connection import Close, Goodbye, Heard, Hello, Presence, SessionInfo, Subscribed
 from keymeld_protocol.errors import Reason
-from keymeld_protocol.sealed_policy import Policy
+from keymeld_protocol.item_policy import WHY
+from keymeld_protocol.sealed_policy import AllowedOutput, Policy
 from keymeld_server.admission import NOT_YET
 from keymeld_server.config import Config
 from tests.support.vectors import ROOT, WIRE
@@ -120,7 +122,7 @@ def test_the_examples_are_those_of_the_vectors() -> None:
 # Shapes ---------------------------------------------------------------------------------------------------------
 
 SHAPES: list[Any] = [
-    shapes.Rule, shapes.Signer, contents.Terms, contents.Card, Policy, Body, Transaction,
+    shapes.Rule, shapes.Signer, contents.Terms, contents.Card, Policy, AllowedOutput, Body, Transaction,
     Spent, contents.Leaf, SignInput, SignMessage, SignEcdsa, Adaptor, contents.Detail, frames.Proof,
     frames.Since,
 ]  # fmt: skip
@@ -269,3 +271,9 @@ def test_no_code_of_a_refusal_is_left_out() -> None:
     told = {code for row in table("where") for code in re.findall(r"`([a-z_]+)`", row[1])}
     never_said = {"no_card", "unknown_session"}
     assert said - never_said <= told
+
+
+def test_the_codes_of_content_policies_are_those_of_the_code() -> None:
+    assert column(table("code of an item")) == list(WHY)
+    said = re.findall(r'"([a-z_]+_(?:not_allowed|missing))"', inspect.getsource(content_policy))
+    assert set(column(table("code of a request"))) == set(said)

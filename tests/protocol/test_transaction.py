@@ -21,6 +21,7 @@ from keymeld_protocol.transaction import (
     Spend,
     address_of,
     key_hash_script,
+    script_of,
     taproot_address,
     taproot_script,
 )
@@ -361,3 +362,39 @@ def test_an_unknown_network_is_refused_by_name() -> None:
 def test_an_output_key_of_another_size_is_refused(size: int) -> None:
     with pytest.raises(BadInput, match="output_key: must be 32 bytes"):
         taproot_script(bytes(size))
+
+
+# Addresses read -----------------------------------------------------------------------------------------------------
+
+SCRIPTS = (
+    P2TR,
+    P2WPKH,
+    b"\x00\x20" + bytes(32),
+    b"\x76\xa9\x14" + bytes(20) + b"\x88\xac",
+    b"\xa9\x14" + bytes(20) + b"\x87",
+)
+
+
+@pytest.mark.parametrize("network", get_args(Network))
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_an_address_stands_for_its_script(script: bytes, network: Network) -> None:
+    assert script_of(address_of(script, network), network) == script
+
+
+def test_a_bech32_address_may_be_in_capitals_as_qr_codes_have_it() -> None:
+    assert script_of(taproot_address(bytes(range(32)), "bitcoin").upper(), "bitcoin") == P2TR
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_an_address_of_another_network_is_refused(script: bytes) -> None:
+    with pytest.raises(BadInput, match="none of the network"):
+        script_of(address_of(script, "bitcoin"), "regtest")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "bc1", "bc1qqqqqq", taproot_address(bytes(range(32)), "bitcoin")[:-2] + "qq", "5120" * 17]
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        script_of(text, "bitcoin")
+    assert caught.value.field == "address"

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from keymeld_enclave import signer
-from keymeld_protocol import adaptor, contents, contributions, policy
+from keymeld_protocol import adaptor, content_policy, contents, contributions, policy
 from keymeld_protocol.body import Body, SignInput
 from keymeld_protocol.contents import Card, Detail, Terms
 from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.envelope import EnvelopeContext, open_envelope
-from keymeld_protocol.errors import InvalidCrypto
+from keymeld_protocol.errors import Blamed, InvalidCrypto
+from keymeld_protocol.item_policy import forbids
 from keymeld_protocol.kdf import hkdf
 from keymeld_protocol.keyagg import aggregate, bip86_tweak, key_agg, key_sort, paired
 from keymeld_protocol.keygen import roster_hash
 from keymeld_protocol.keys import possession_is_proven, possession_message
 from keymeld_protocol.musig import Session, nonce_agg, verify_collapsed_psig
+from keymeld_protocol.own_scripts import Own
+from keymeld_protocol.plan import Plan, plan
 from keymeld_protocol.policy import Consent
 from keymeld_protocol.schnorr import SigningKey, tagged_hash, verify
 from keymeld_protocol.sealed_policy import Policy, policy_commitment
@@ -27,6 +31,7 @@ from keymeld_protocol.shapes import Rule
 from keymeld_protocol.ticket import Ticket
 from keymeld_protocol.transaction import Spend, taproot_address
 from keymeld_protocol.values import Hash, Id, PlainKey, Salt, Signature, XOnlyKey
+from tests.support.naive_payments import Group, Question
 from tests.support.wire import HEX, each, refusal, wire
 from tests.vectors.story import tell
 
@@ -289,3 +294,39 @@ def test_a_rule_is_judged(one: Any) -> None:
     consent = Consent(one["requester"], dict.fromkeys(one["approved"], 10), frozenset(one["rejected"]), heard)
     rule = Rule(**one["rule"] | ({"of": tuple(one["rule"]["of"])} if "of" in one["rule"] else {}))
     assert policy.evaluate(rule, one["slot"], frozenset(one["key_list"]), consent, 5).value == one["verdict"]
+
+
+# policies.json ---------------------------------------------------------------------------------------------------
+
+
+@each("policies", "own")
+def test_a_script_is_own(one: Any) -> None:
+    path = None if one["path"] is None else tuple(one["path"])
+    expected = Own(one["subset"], path, frozenset(one["slots"]))
+    assert tell().roster.own.find(HEX(one["script"])) == expected
+
+
+@each("policies", "requests")
+def test_a_policy_on_content_answers(one: Any) -> None:
+    """Both by the code and by the naive recomputation."""
+    roster, policy, body = tell().roster, contents.parse(Policy, one["policy"].encode()), one["body"]
+    made = plan(contents.parse(Body, body.encode()), roster)
+    keys = tuple(card.pubkey for card in roster.cards)
+    question = Question(
+        json.loads(one["policy"]), one["slot"], one["requester"], json.loads(body), Group(keys, roster.subsets, b"")
+    )
+    naive = [question.why_not(index) is None for index in range(len(made.items))]
+    if one["refused"] is not None:
+        assert refusal_of(policy, made, one) == one["refused"] and not any(naive)
+        return
+    content_policy.judge(policy, one["slot"], one["requester"], made, roster)
+    found = [forbids(policy, made.item(index), roster) for index in range(len(made.items))]
+    assert [None if failed is None else failed.code for failed in found] == one["items"]
+    assert naive == [code is None for code in one["items"]]
+
+
+def refusal_of(policy: Policy, made: Plan, one: Any) -> str:
+    """The code with which a request is refused as a whole."""
+    with pytest.raises(Blamed) as caught:
+        content_policy.judge(policy, one["slot"], one["requester"], made, tell().roster)
+    return caught.value.code

@@ -9,6 +9,7 @@ assert party.signed(signing)
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from keymeld_protocol.contributions import Finished
 from keymeld_protocol.schnorr import verify
@@ -38,7 +39,7 @@ class Party:
         *rules: Rule,
         at: Iterable[int] = (0, 0, 0),
         subsets: tuple[tuple[int, ...], ...] = (),
-        allow: Sequence[dict[str, bool]] = (),
+        allow: Sequence[dict[str, Any]] = (),
     ) -> Id:
         """All three join, slot by slot ``at`` these enclaves; ``allow``: further fields of each policy."""
         where = [self.vaults[index] for index in at]

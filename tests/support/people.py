@@ -84,7 +84,7 @@ class JoinDraft:
     envelope: bytes | None = None
     card: bytes | None = None
     label: str = ""
-    allow: dict[str, bool] = field(default_factory=dict)
+    allow: dict[str, Any] = field(default_factory=dict)
 
     def statement(self, **fields: Any) -> Statement:
         """The join; ``fields`` replace those of the payload."""
@@ -215,7 +215,7 @@ class Member(Peer):
         )  # fmt: skip
 
     def join(
-        self, invitation: Invitation, slot: int, enclave: XOnlyKey, rule: Rule, generation: int = 0, **allow: bool
+        self, invitation: Invitation, slot: int, enclave: XOnlyKey, rule: Rule, generation: int = 0, **allow: Any
     ) -> Statement:
         """Fill a slot with a key sealed to ``enclave``; ``allow`` are further fields of the policy."""
         draft = self.draft(invitation, slot, enclave, rule, generation)

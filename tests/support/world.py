@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 from keymeld_enclave.agent import Agent
 from keymeld_enclave.keymanagement import EnclaveIdentity
@@ -144,7 +145,7 @@ class World(Coordinator):
         rule: Rule | Sequence[Rule] = NONE,
         subsets: Sequence[tuple[int, ...]] = (),
         terms: Terms | None = None,
-        allow: Sequence[dict[str, bool]] = (),
+        allow: Sequence[dict[str, Any]] = (),
     ) -> Id:
         """A keygen: the first member creates it, everybody joins sealed ``at`` these enclaves, and all confirm it.
 

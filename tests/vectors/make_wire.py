@@ -24,6 +24,7 @@ from tests.vectors import (  # noqa: E402
     wire_contents,
     wire_frames,
     wire_log,
+    wire_policies,
     wire_secrets,
     wire_statements,
     wire_tickets,
@@ -42,6 +43,7 @@ FILES: Final[dict[str, Callable[[], Any]]] = {
     "adaptors": wire_adaptors.adaptors_json,
     "contents": wire_contents.contents_json,
     "roster": wire_contents.roster_json,
+    "policies": wire_policies.policies_json,
     "log": wire_log.log_json,
 }
 

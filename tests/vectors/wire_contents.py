@@ -23,7 +23,7 @@ from keymeld_protocol.keyagg import bip86_tweak
 from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.plan import plan
 from keymeld_protocol.roster import read_card
-from keymeld_protocol.sealed_policy import Policy, policy_commitment
+from keymeld_protocol.sealed_policy import AllowedOutput, AllowedScript, Policy, policy_commitment
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.shapes import Rule
 from keymeld_protocol.summary import Summary
@@ -71,6 +71,27 @@ def _good() -> list[dict[str, Any]]:
                 alone_blind=True,
                 accept_opaque_tweak=True,
             ),
+        ),
+        (
+            "a policy with every limit",
+            Policy(
+                v=1,
+                salt=Salt(cast.secret_of("policy salt limits")),
+                rule=Rule(approval="quorum", threshold=2, of=(0, 1, 2)),
+                requesters=(0, 2),
+                subsets=(0,),
+                no_blind=True,
+                outputs=(
+                    AllowedOutput(script=AllowedScript(b"\x51\x20" + cast.key_of("landlord").point[1:])),
+                    AllowedOutput(script=AllowedScript(b"\x00\x14" + bytes(20)), most=50_000_000),
+                ),
+                max_amount=100_000_000,
+                max_fee=20_000,
+            ),
+        ),
+        (
+            "a policy that serves no subset",
+            Policy(v=1, salt=Salt(cast.secret_of("policy salt no subset")), rule=Rule(approval="self"), subsets=()),
         ),
         (
             "a body with every step of a tweak list, and with an empty one",
@@ -129,6 +150,8 @@ def _bad() -> list[tuple[str, str, str, str, str]]:
     ).decode()
     body = contents.encode(bodies(tell().roster)[1]).decode()
     policy = policy_of(1).decode()
+    paid = '{"script":"51"}'
+    blind = policy[:-1] + ',"alone":true,"alone_blind":true'
     tree = contents.encode(cast_tree()).decode()
     steps = '"tweaks":[{"tweak":"child","path":[0]}]'
     tweaked = contents.encode(Body(v=1, transactions=(), memo="", items=(
@@ -177,6 +200,16 @@ def _bad() -> list[tuple[str, str, str, str, str]]:
         ("an adaptor of null", "Body", tweaked.replace(steps, '"adaptor":null'), "bad_field", "body"),
         ("false where absent is the spelling", "Policy", policy[:-1] + ',"alone":false}', "bad_field", "policy"),
         ("blind alone without alone", "Policy", policy[:-1] + ',"alone_blind":true}', "bad_field", "alone_blind"),
+        ("blind alone under a transaction rule", "Policy", blind + ',"max_fee":1}', "bad_field", "alone_blind"),
+        ("blind alone and no blind", "Policy", blind + ',"no_blind":true}', "bad_field", "alone_blind"),
+        ("requesters that fall", "Policy", policy[:-1] + ',"requesters":[1,0]}', "bad_field", "requesters"),
+        ("nobody may ask", "Policy", policy[:-1] + ',"requesters":[]}', "bad_field", "requesters"),
+        ("a subset twice", "Policy", policy[:-1] + ',"subsets":[0,0]}', "bad_field", "subsets"),
+        ("nothing may be paid", "Policy", policy[:-1] + ',"outputs":[]}', "bad_field", "outputs"),
+        ("a script twice", "Policy", policy[:-1] + f',"outputs":[{paid},{paid}]}}', "bad_field", "outputs"),
+        ("an empty script", "Policy", policy[:-1] + ',"outputs":[{"script":""}]}', "bad_field", "outputs"),
+        ("an amount of null", "Policy", policy[:-1] + ',"max_amount":null}', "bad_field", "policy"),
+        ("a limit of the future", "Policy", policy[:-1] + ',"max_a_day":1}', "bad_field", "max_a_day"),
         ("a label of 65 characters", "Terms", terms.replace('"x"', f'"{"x" * 65}"'), "bad_field", "label"),
         ("version 2", "Terms", terms.replace('"v":1', '"v":2'), "unknown_version", "v"),
         ("not JSON", "Terms", "terms", "bad_json", "terms"),

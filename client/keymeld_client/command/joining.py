@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 from msgspec import structs
+from rich.text import Text
 
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.keygen import Phase
@@ -26,7 +27,7 @@ from keymeld_protocol.wording import listed
 
 from ..client import Client
 from ..errors import KeygenEnded
-from ..joining import Allow
+from ..joining import Allow, Choice, check_choice, warnings
 from ..keygens import Keygen
 from ..ledger import now_ms
 from ..link import origin_of
@@ -35,6 +36,7 @@ from ..wallet import Wallet
 from . import times, words
 from .app import SHORT, App
 from .arguments import DELAY, KEY, LABEL, RULE, SECRET, WHEN
+from .limits import Limits, limits, told
 from .reading import names_of
 from .screen import Line, table
 from .verbs import Verb
@@ -51,7 +53,7 @@ class Wish:
     enclave: XOnlyKey | None
     slot: int | None
     label: str
-    allow: Allow
+    limits: Limits
     key: Secret | None
     again: bool
 
@@ -64,6 +66,7 @@ class Offer:
     slot: int | None
     seated: bool
     enclave: XOnlyKey | None
+    allow: Allow
     lines: tuple[Line, ...]
 
 
@@ -74,6 +77,7 @@ class Offer:
     keymeld join keymeld:… --approve 2of3 --label Alice                 two of slots 0, 1, 2 approve
     keymeld join keymeld:… --approve none --delay 24h                   a day to say no
     keymeld join - < ticket.txt                                         the ticket stays out of the shell's history
+    keymeld join keymeld:… --allow bc1…:0.5btc --max-fee 20000sat       pays this address only, and up to this much
     keymeld join keymeld:… --key key.hex                                a key that you have already, from a file
     """,
 )
@@ -99,19 +103,13 @@ class Offer:
 @click.option("--enclave", type=KEY, help="Seal to this one of the enclaves you trust.")
 @click.option("--slot", type=click.IntRange(0, 999), help="With an open ticket: this slot.")
 @click.option("--label", type=LABEL, default="", help="Your name; members see it, the coordinator does not.")
-@click.option(
-    "--alone",
-    type=click.Choice(["transactions", "blind"]),
-    help="Your key may also sign for a subset of you alone: transactions only, or blind messages too.",
-)
-@click.option("--accept-opaque-tweak", is_flag=True, help="Sign with tweaks although nobody can see what they hide.")
+@limits
 @click.option("--key", metavar="FILE", help="Bring this key: a file (mode 0600) of 64 hex digits, or - to read them.")
 @click.option("--seal-again", "again", is_flag=True, help="Bring a key although this wallet has sealed it before.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def join(app: App, /, ticket: str, slot: int | None, yes: bool, alone: str | None, accept_opaque_tweak: bool,
-         rule: Rule, delay: int | None, not_before: int | None, not_after: int | None, key: str | None,
-         **wish: Any) -> None:  # fmt: skip
+def join(app: App, /, ticket: str, slot: int | None, yes: bool, rule: Rule, delay: int | None,
+         not_before: int | None, not_after: int | None, key: str | None, **wish: Any) -> None:  # fmt: skip
     """Take part with a TICKET: make a key and seal it.
 
     TICKET is a text, a link, or - to read it from standard input.
@@ -125,9 +123,8 @@ def join(app: App, /, ticket: str, slot: int | None, yes: bool, alone: str | Non
     read, brought = _ticket(ticket), None if key is None else SECRET(key)
     if app.server is not None and app.server != origin_of(read.url):
         raise click.UsageError(f"this ticket is for {origin_of(read.url)}, not for {app.server}: leave --server out")
-    allow = Allow(alone is not None, alone == "blind", accept_opaque_tweak)
     wished = Wish(
-        ticket=read, slot=read.slot if slot is None else slot, allow=allow, key=brought,
+        ticket=read, slot=read.slot if slot is None else slot, key=brought,
         rule=_timed(rule, delay, not_before, not_after), **wish,
     )  # fmt: skip
     with app.wallet(create=True) as wallet:
@@ -160,7 +157,7 @@ async def _act(app: App, wallet: Wallet, wish: Wish, offer: Offer) -> int:
         watch, since = Watch(client, app.chatter), keygen.heard.chain.offset
         taken = await keygen.join(
             offer.slot, custody=wish.custody, rule=wish.rule, enclave=offer.enclave, label=wish.label,
-            allow=wish.allow, key=wish.key.buffer if wish.key else None, again=wish.again,
+            allow=offer.allow, key=wish.key.buffer if wish.key else None, again=wish.again,
         )  # fmt: skip
         async with watch.shown():
             watch.follow(keygen, since)
@@ -170,9 +167,17 @@ async def _act(app: App, wallet: Wallet, wish: Wish, offer: Offer) -> int:
 
 
 def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey | None, wish: Wish) -> Offer:
-    """What would be sealed, in words."""
+    """What would be sealed, in words.
+
+    Raises:
+        BadInput: an option names an address of another network or a subset that is not there, or contradicts another.
+        Refused: the choice would be unsafe.
+    """
     state, terms = keygen.state, keygen.terms
+    allow, subsets = wish.limits.allow(state, terms), state.create.subsets
     seated = slot in keygen.slots and slot not in state.holdouts()
+    if slot is not None and not seated:
+        check_choice(state, terms, Choice(slot, wish.custody, wish.rule, enclave, wish.label, allow))
     names = names_of(client, keygen.id)
     taken = [names.slot(i) for i, seat in enumerate(state.seats) if seat is not None]
     brought = () if wish.key is None else (wish.key,)
@@ -186,16 +191,18 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey |
         ("Key", f"sealed to enclave {enclave.hex()}" if enclave else "stays on this device, which cannot sign yet"),
         ("Rule", words.rule_explained(wish.rule)),
         *(("Time", line) for line in times.explained(wish.rule)),
-        *(("Also", line) for line in words.allowed(wish.allow)),
+        *(("Also", line) for line in told(allow, terms, subsets)),
         *(("Script", line) for line in words.scripts(terms)),
     ]
-    if state.create.subsets:
-        told = " · ".join(listed(subset) for subset in state.create.subsets)
-        rows.append(("Subsets", f"slots {told} also have keys of their own, under the same rule"))
+    if subsets:
+        rows.append(
+            ("Subsets", f"slots {' · '.join(map(listed, subsets))} also have keys of their own, under the same rule")
+        )
     lines: list[Line] = [*table(rows, ("bold",))]
+    lines += [Text(f"Beware: {line}.", "bold red") for line in warnings(wish.rule, allow)]
     if enclave is not None:
-        lines.append("The rule is sealed with the key: it cannot be tightened or taken back afterwards.")
-    return Offer(keygen.id, slot, seated, enclave, tuple(lines))
+        lines.append("All of this is sealed with the key: it cannot be tightened or taken back afterwards.")
+    return Offer(keygen.id, slot, seated, enclave, allow, tuple(lines))
 
 
 def _timed(rule: Rule, delay: int | None, not_before: int | None, not_after: int | None) -> Rule:

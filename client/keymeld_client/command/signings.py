@@ -57,15 +57,17 @@ def tell_signing(app: App, signing: Signing) -> Told:
     lines.append(f"Approved by {names.all(approved)}")
     if state.consent.rejected:
         lines.append(f"Rejected by {names.all(tuple(sorted(state.consent.rejected)))}")
-    lines.append(Text(missing or f"The signing is {state.phase}.", "yellow" if missing else ""))
+    ending = signing.ending
+    over = f"The signing is {state.phase}." if ending is None else f"{_sentence(str(ending))}."
+    lines.append(Text(missing or over, "yellow" if missing else "bold red" if state.may_be_signed else ""))
     if signing.read_only:
         lines.append(Text(f"READ-ONLY: {printable(signing.read_only)}", "bold red"))
-    if state.may_be_signed:
-        lines.append(Text("It may be signed all the same: treat its coins as spent.", "bold red"))
     return lines, {
         "signing": signing.id.hex(),
         "keygen": signing.keygen.id.hex(),
         "phase": state.phase.value,
+        "code": state.code,
+        "why": printable(ending.detail) if ending else "",
         "memo": signing.plan.body.memo,
         "items": _items_told(signing.plan),
         "transactions": [
@@ -79,6 +81,12 @@ def tell_signing(app: App, signing: Signing) -> Told:
         "expires_at": state.request.expires_at,
         "ripe_at": state.ripe_at(),
     }
+
+
+def _sentence(text: str) -> str:
+    """A safe text that begins like a sentence."""
+    safe = printable(text)
+    return safe[:1].upper() + safe[1:]
 
 
 def _items_told(plan: Plan) -> list[dict[str, Any]]:

@@ -21,7 +21,6 @@ from keymeld_protocol.shapes import Rule
 from keymeld_protocol.tweaks import told_leaf
 from keymeld_protocol.wording import slots_told
 
-from ..joining import Allow
 from .times import told
 
 _QUORUM: Final = re.compile(r"([0-9]{1,4})of([0-9]{1,4})(?::([0-9,]+))?", re.ASCII)
@@ -134,17 +133,6 @@ def subset(text: str) -> tuple[int, ...]:
     if len(set(slots)) != len(slots):
         raise ValueError("names a slot twice")
     return slots
-
-
-def allowed(allow: Allow) -> list[str]:
-    """What a joiner allows beyond his rule, a line each."""
-    told = []
-    if allow.alone:
-        kind = "transactions and BLIND messages" if allow.alone_blind else "transactions, no blind messages"
-        told.append(f"a subset of this slot alone may sign with this key: {kind}")
-    if allow.opaque_tweak:
-        told.append("tweaks are accepted although nobody can see what they hide")
-    return told
 
 
 def scripts(terms: Terms) -> list[str]:

@@ -1,0 +1,54 @@
+"""What the policies sealed with our keys say of a request, before anybody consents and before any nonce.
+
+plan ─▶ each kind of policy, once ─┬─▶ the whole request is refused: Blamed, with the rule's code and its numbers
+                                   ├─▶ an item is forbidden: it fails alone
+                                   └─▶ nothing is left that could be signed: Blamed, with the first item's code
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from keymeld_protocol import content_policy
+from keymeld_protocol.contributions import Failed
+from keymeld_protocol.errors import Blamed
+from keymeld_protocol.item_policy import WHY, forbids
+from keymeld_protocol.plan import Impossible, Item, Plan, Planned
+from keymeld_protocol.roster import Roster
+from keymeld_protocol.sealed_policy import Policy
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The items of a request that some policy of ours allows, and those that one forbids, each with its reason."""
+
+    items: tuple[Planned, ...]
+    forbidden: Mapping[int, Failed]
+
+
+def judged(made: Plan, requester: int, policies: Mapping[int, Policy], roster: Roster) -> Judged:
+    """Judge a request by the policy of each of our slots.
+
+    Raises:
+        Blamed: a policy forbids it as a whole, or every item that can be signed; names the slot.
+        InvalidCrypto: a key list of the roster does not aggregate.
+    """
+    needed = {slot for item in made.items if isinstance(item, Item) for slot in item.slots}
+    kinds = content_policy.distinct({slot: policies[slot] for slot in policies if slot in needed}, roster)
+    for slot, policy in kinds.items():
+        content_policy.judge(policy, slot, requester, made, roster)
+    found = {index: _forbidden(item, kinds, roster) for index, item in enumerate(made.items)}
+    against = {index: why for index, why in found.items() if why is not None}
+    if against and all(i in against or isinstance(item, Impossible) for i, item in enumerate(made.items)):
+        slot, reason = against[first := min(against)]
+        raise Blamed(reason.code, (slot,), f"nothing here may be signed; items[{first}]: {WHY[reason.code]}")
+    return Judged(made.items, {index: reason for index, (_, reason) in against.items()})
+
+
+def _forbidden(item: Planned, kinds: Mapping[int, Policy], roster: Roster) -> tuple[int, Failed] | None:
+    """The first of our slots whose policy forbids an item, and why; None: all of them serve it."""
+    if isinstance(item, Impossible):
+        return None
+    asked = ((slot, forbids(policy, item, roster)) for slot, policy in kinds.items() if slot in item.slots)
+    return next(((slot, reason) for slot, reason in asked if reason is not None), None)

@@ -1,0 +1,129 @@
+"""What a sealed policy says about a whole request: who asks, what its transactions pay, and what they cost (CRYPTO §6).
+
+    Plan ─▶ the transactions of which this slot's key signs an input
+              own inputs  = those that spend a key list with this slot in it ──── all signed in this request, or refused
+              change      = outputs to such a list that holds everybody who pays
+              spent       = own inputs − change, fee = inputs − outputs ───────── added up over the whole request
+              paid        = all other outputs ─────────────────────────────────── allowed, and how much
+
+Evaluated by whoever holds the key, as soon as the request is read and before any nonce; one broken rule refuses the
+whole request.  Each transaction counts for itself: what one gains makes up for nothing that another spends, and two
+that spend the same coin count twice.  Everything comes from the plan and the roster, and nothing from anybody's word.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from msgspec import structs
+
+from .contents import Network
+from .errors import Blamed
+from .item_policy import forbids
+from .plan import Plan
+from .roster import Roster
+from .sealed_policy import Policy
+from .shapes import Rule
+from .summary import amount_text
+from .transaction import Output, address_of
+from .values import Salt
+from .wording import slots_told
+
+_NO_SALT, _NO_RULE = Salt(bytes(Salt.size)), Rule(approval="none")
+
+
+class Payment(NamedTuple):
+    """What one transaction does to the owner of a slot: satoshi that leave his key lists and go to the miner."""
+
+    spent: int
+    fee: int
+    paid: tuple[Output, ...]
+
+
+def distinct(policies: Mapping[int, Policy], roster: Roster) -> dict[int, Policy]:
+    """One slot for all those that sit in the same key lists and allow the same: what is said of it is said of all.
+
+    Salts and approval rules make no difference here.  An enclave with 200 slots of a kind judges a request once.
+    """
+    found: dict[tuple[Policy, tuple[int, ...]], int] = {}
+    for slot, policy in policies.items():
+        lists = tuple(index for index, subset in enumerate(roster.subsets) if slot in subset)
+        found.setdefault((structs.replace(policy, salt=_NO_SALT, rule=_NO_RULE), lists), slot)
+    return {slot: policies[slot] for slot in found.values()}
+
+
+def judge(policy: Policy, slot: int, requester: int, plan: Plan, roster: Roster) -> None:
+    """Refuse a request that the policy sealed with the key of ``slot`` does not allow.
+
+    Raises:
+        Blamed: with the rule's code, and in words what was asked and what is allowed; names ``slot``.
+        InvalidCrypto: a key list of the roster does not aggregate.
+    """
+    if policy.requesters is not None and requester not in policy.requesters:
+        why = f"slot {requester} asks; only {slots_told(policy.requesters)} may"
+        raise Blamed("requester_not_allowed", (slot,), why)
+    if not policy.transaction_rule:
+        return
+    payments = [_payment(index, slot, plan, roster) for index in _signed(policy, slot, plan, roster)]
+    _check_outputs(policy, slot, payments, roster.terms.network)
+    spent, fee = sum(payment.spent for payment in payments), sum(payment.fee for payment in payments)
+    _check_most("amount_not_allowed", slot, "spends", spent, policy.max_amount)
+    _check_most("fee_not_allowed", slot, "pays the miners", fee, policy.max_fee)
+
+
+def _signed(policy: Policy, slot: int, plan: Plan, roster: Roster) -> list[int]:
+    """The transactions of which the key of ``slot`` signs an input; an item that fails alone is not signed."""
+    found = {
+        asked.transaction for asked, item in plan.inputs if slot in item.slots and forbids(policy, item, roster) is None
+    }
+    return sorted(found)
+
+
+def _payment(index: int, slot: int, plan: Plan, roster: Roster) -> Payment:
+    """What a transaction spends and pays, as the owner of ``slot`` sees it.
+
+    Raises:
+        Blamed: ``own_input_missing``: it spends a coin of his that this request does not sign.
+    """
+    spend, flow = plan.spends[index], roster.own.flow(plan.spends[index], slot=slot)
+    own = [(number, coin) for number, coin in enumerate(spend.inputs) if coin.script in flow.own]
+    for number, _ in own:
+        if (index, number) not in plan.signed:
+            why = f"transactions[{index}] spends a coin of ours, input {number}, that is not signed in this request"
+            raise Blamed("own_input_missing", (slot,), why)
+    change = [output for output in spend.outputs if output.script in flow.change]
+    paid = [output for output in spend.outputs if output.script not in flow.change]
+    spent = sum(coin.amount for _, coin in own) - sum(output.amount for output in change)
+    return Payment(max(0, spent), spend.fee, tuple(paid))
+
+
+def _check_outputs(policy: Policy, slot: int, payments: Iterable[Payment], network: Network) -> None:
+    """Every output that does not come back is allowed, and no more goes to it in the whole request than may.
+
+    Raises:
+        Blamed: ``output_not_allowed``.
+    """
+    if policy.outputs is None:
+        return
+    allowed = {bytes(output.script): output.most for output in policy.outputs}
+    paid: Counter[bytes] = Counter()
+    for payment in payments:
+        for output in payment.paid:
+            paid[output.script] += output.amount
+    for script, amount in paid.items():
+        if script not in allowed:
+            why = f"this request pays {amount_text(amount)} to {address_of(script, network)}, which is not allowed"
+            raise Blamed("output_not_allowed", (slot,), why)
+        _check_most("output_not_allowed", slot, f"pays {address_of(script, network)}", amount, allowed[script])
+
+
+def _check_most(code: str, slot: int, verb: str, asked: int, most: int | None) -> None:
+    """A sum over the whole request is within its limit.
+
+    Raises:
+        Blamed: it is not; with ``code``.
+    """
+    if most is not None and asked > most:
+        raise Blamed(code, (slot,), f"this request {verb} {amount_text(asked)}; allowed are {amount_text(most)}")

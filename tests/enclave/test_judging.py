@@ -1,0 +1,94 @@
+"""judging.py: what our policies say of a request, all of them together."""
+
+from functools import cache
+from typing import Any
+
+import pytest
+
+from keymeld_enclave.judging import judged
+from keymeld_protocol import content_policy
+from keymeld_protocol.body import Asked, Bip86, SignInput
+from keymeld_protocol.contributions import Failed
+from keymeld_protocol.errors import Blamed
+from keymeld_protocol.plan import Plan, plan
+from keymeld_protocol.roster import Roster
+from keymeld_protocol.sealed_policy import Policy
+from keymeld_protocol.values import Salt
+from tests.support.payments import SHOP, blind, payment, spend
+from tests.support.world import NONE, World
+
+FREE: dict[str, Any] = {}
+LIMIT: dict[str, Any] = {"max_amount": 5_000}
+PAIR = 0
+
+
+@cache
+def group() -> Roster:
+    world = World()
+    members = [world.member(name) for name in ("alice", "bob", "carol")]
+    return members[0].roster(world.gather(members, at=world.enclave("vault"), subsets=((0, 1),)))
+
+
+def policies(*fields: dict[str, Any]) -> dict[int, Policy]:
+    """One for each slot."""
+    return {slot: Policy(v=1, salt=Salt(bytes([slot]) * 32), rule=NONE, **each) for slot, each in enumerate(fields)}
+
+
+def asked(*items: Asked, worth: int = 1_000) -> Plan:
+    """A plan of these items, beside a payment of the pair's that is signed."""
+    coins = payment([(worth, group().script(PAIR))], [(0, SHOP)])
+    return plan(spend(coins, items=[SignInput(transaction=0, input=0, subset=PAIR), *items]), group())
+
+
+def refused(made: Plan, *fields: dict[str, Any]) -> tuple[str, tuple[int, ...]]:
+    with pytest.raises(Blamed) as caught:
+        judged(made, 0, policies(*fields), group())
+    return caught.value.code, caught.value.slots
+
+
+def test_what_no_policy_forbids_is_left_as_it_is() -> None:
+    made = asked(blind())
+    found = judged(made, 0, policies(FREE, FREE, FREE), group())
+    assert (found.items, found.forbidden) == (made.items, {})
+
+
+def test_an_item_that_any_policy_in_its_key_list_forbids_fails_alone() -> None:
+    found = judged(asked(blind(), blind("again", PAIR)), 0, policies(FREE, FREE, {"no_blind": True}), group())
+    assert found.forbidden == {1: Failed("blind_not_allowed")}, "the pair does not ask slot 2"
+
+
+def test_a_rule_about_the_request_refuses_it_and_names_its_slot() -> None:
+    assert refused(asked(worth=9_000), FREE, LIMIT, FREE) == ("amount_not_allowed", (1,))
+
+
+def test_a_policy_of_a_slot_that_is_not_needed_is_not_asked() -> None:
+    assert not judged(asked(worth=9_000), 0, policies(FREE, FREE, LIMIT), group()).forbidden
+
+
+def test_only_the_policies_of_our_own_slots_are_asked() -> None:
+    ours = {slot: policy for slot, policy in policies(FREE, LIMIT, FREE).items() if slot != 1}
+    assert not judged(asked(worth=9_000), 0, ours, group()).forbidden
+
+
+def test_if_nothing_else_is_left_the_request_is_refused_in_words() -> None:
+    made = plan(spend(items=[blind(), blind("again")]), group())
+    with pytest.raises(Blamed, match="items\\[0\\]: the owner of this key allows no blind messages") as caught:
+        judged(made, 0, policies(FREE, FREE, LIMIT), group())
+    assert (caught.value.code, caught.value.slots) == ("blind_not_allowed", (2,))
+
+
+def test_what_nobody_can_sign_is_nothing_that_is_left() -> None:
+    coin = payment([(1_000, SHOP)], [(0, SHOP)])
+    made = plan(spend(coin, items=[SignInput(transaction=0, input=0, tweaks=(Bip86(),)), blind()]), group())
+    assert refused(made, FREE, FREE, {"no_blind": True}) == ("blind_not_allowed", (2,))
+
+
+def test_slots_of_a_kind_are_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = list[int]()
+
+    def judge(policy: Policy, slot: int, *rest: Any) -> None:
+        calls.append(slot)
+
+    monkeypatch.setattr(content_policy, "judge", judge)
+    judged(asked(blind()), 0, policies(FREE, FREE, {"max_fee": 10**6}), group())
+    assert calls == [0, 2], "slots 0 and 1 sit in the same key lists under the same policy"
