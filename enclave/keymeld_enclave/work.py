@@ -77,7 +77,7 @@ class SigningWork:
     @property
     def size(self) -> int:
         """How many signatures and pre-signatures it takes, once the body was read."""
-        return sum(len(item.adaptors) for item in self._items) if isinstance(self._items, tuple) else 0
+        return sum(len(item.adaptors) for item in self._found.items) if isinstance(self._found, Judged) else 0
 
     @property
     def _group(self) -> GroupKey:
