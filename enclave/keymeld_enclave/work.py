@@ -41,6 +41,7 @@ from keymeld_protocol.wording import slots_told
 
 from .custody import Unacceptable
 from .judging import Judged, judged
+from .presigning import Presigning
 from .signer import Nonces, NoncesGone, Signer
 from .voice import Voice
 
@@ -62,7 +63,7 @@ class SigningWork:
         self._live = False
         self._heard_at: int | None = None
         self._said: set[Hashable] = set()
-        self._psigs_since = 0
+        self._presigning = Presigning()
         self._set_complete_at: int | None = None
         self._blamed: Blamed | None = None
         self.waits_for_time = False
@@ -98,7 +99,7 @@ class SigningWork:
         elif isinstance(said, SigningContribute):
             self._read(said, record.statement)
             self._let_go(record, "values")
-            self._remember_psigs(said.attempt, said.step)
+            self._presigning.note(said.attempt, said.step)
 
     def _let_go(self, record: Record, field: str) -> None:
         """What was read is not kept: nobody fills our memory with requests that wait, or with what signers say."""
@@ -202,28 +203,9 @@ class SigningWork:
         elif self._rules_met(now):
             if self._blamed is not None:
                 raise self._blamed
-            self._require_first_presignatures(state.attempt)
+            self._presigning.require_first(self._reading())
             self._said.add((state.attempt, step))
             yield from self._contribute(step)
-
-    def _remember_psigs(self, attempt: int, step: str) -> None:
-        """Keep the first attempt in which a psig was sent: by anybody in the log, or by us, if it never got there."""
-        if step != "nonces" and not self._psigs_since:
-            self._psigs_since = attempt
-
-    def _require_first_presignatures(self, attempt: int) -> None:
-        """Make no second pre-signature for a point: somebody may hold the first, and complete that one.
-
-        Out of what is published then, nobody who has only the second takes the secret.
-
-        Raises:
-            Blamed: ``presigned_before``.
-        """
-        if not 0 < self._psigs_since < attempt:
-            return
-        if any(place.adaptor is not None for place in self._reading().places):
-            why = f"somebody may hold a pre-signature of attempt {self._psigs_since}; a second one would not give"
-            raise Blamed("presigned_before", (), f"{why} the secret away that completes it")
 
     def _hearing(self, state: SigningState, now: int) -> Iterable[Statement]:
         """Our delays begin now, unless the log holds our own word for when they did, in this life or another one."""
@@ -284,7 +266,7 @@ class SigningWork:
         except NoncesGone:
             yield from self._retry(state)
             return
-        self._remember_psigs(state.attempt, step)
+        self._presigning.note(state.attempt, step)
         yield self._voice.say(
             self.heard, SigningContribute, attempt=state.attempt, slots=attempt.signer(self._voice.key).slots,
             step=step, over=over, **self._sealed("signing.contribute", "values", entries),
