@@ -3,8 +3,9 @@
     last join ─▶ completed and confirmed at the creator          one after another: p50, p99
     request ───▶ verified signatures at the requester            one after another: p50, p99; 32 under way: per second
     PSBT of 1,000 inputs ─▶ verified ─▶ PSBT with its signatures   one after another: p50
+    batches of 1 to 1,000 ─▶ verified                              for 1 to 200 slots: batches.py
 
-``ARGS=--sessions=50`` makes it shorter.
+``ARGS=--quick`` makes it shorter, and so does ``ARGS=--sessions=50``.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from time import perf_counter
 
 import uvloop
 
-from examples.house import House
 from keymeld_client.keygens import Keygen
 
+from . import batches
 from .people import Trio, sign, trio
+from .processors import processor_ms
 from .psbts import INPUTS, consolidation, sign_psbt
 
 UNDER_WAY = 32
@@ -31,19 +33,6 @@ def milliseconds(seconds: Sequence[float], share: float) -> str:
     """The quantile ``share`` in ms."""
     ordered = sorted(seconds)
     return f"{1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]:.2f}"
-
-
-def processor_ms(house: House) -> dict[str, float]:
-    """Processor time that each process has used (ms), this one as the client."""
-    pids = {"client": os.getpid(), "coordinator": house.coordinator.pid}
-    pids |= {f"enclave {n}": enclave.pid for n, enclave in enumerate(house.enclaves, start=1)}
-    ticks = 1000 / os.sysconf("SC_CLK_TCK")
-    used = {}
-    for name, pid in pids.items():
-        with open(f"/proc/{pid}/stat") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        used[name] = (int(fields[11]) + int(fields[12])) * ticks
-    return used
 
 
 async def throughput(keygen: Keygen, sessions: int) -> float:
@@ -87,13 +76,17 @@ async def measure_psbt(keygen: Keygen, times: int = 5) -> str:
     return f"PSBT, {INPUTS:,} inputs, to verified   {told}"
 
 
-async def main(sessions: int) -> None:
+async def main(sessions: int, slots: Sequence[int], sizes: Sequence[int]) -> None:
     """Measure with one enclave and with two, and print a table."""
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {sessions} sessions each")
     for enclaves in (1, 2):
+        where = "one enclave" if enclaves == 1 else "two enclaves"
         async with trio(enclaves) as people:
-            rows = await measure(people, sessions)
-        print(f"\nthree sealed slots in {'one enclave' if enclaves == 1 else 'two enclaves'}", *rows, sep="\n  ")
+            keygens = await batches.keygens(people, slots)
+            print(f"\nthree sealed slots in {where}", *await measure(people, sessions), sep="\n  ", flush=True)
+            for kind, sign_batch in batches.KINDS.items():
+                rows = await batches.table(people, keygens, sizes, sign_batch)
+                print(f"\n{kind} in {where}: microseconds each · how many a second", *rows, sep="\n  ", flush=True)
 
 
 if __name__ == "__main__":
@@ -101,4 +94,9 @@ if __name__ == "__main__":
         prog="python -m benchmarks", description=__doc__.splitlines()[0] if __doc__ else ""
     )
     parser.add_argument("--sessions", type=int, default=300, help="how many sessions are timed (default: 300)")
-    uvloop.run(main(parser.parse_args().sessions))
+    parser.add_argument("--quick", action="store_true", help="few sessions, slots and sizes: whether it runs at all")
+    given = parser.parse_args()
+    if given.quick:
+        uvloop.run(main(20, (3, 200), (1, 100)))
+    else:
+        uvloop.run(main(given.sessions, batches.SLOTS, batches.BATCHES))

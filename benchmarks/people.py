@@ -34,11 +34,11 @@ class Trio:
         """The enclave that holds ``slot``."""
         return XOnlyKey.from_hex(self.house.enclaves[slot % len(self.house.enclaves)].identity)
 
-    async def keygen(self) -> tuple[Keygen, float]:
-        """A keygen of three sealed slots; seconds from saying the last join until the creator sees all confirmed."""
-        keygen = await self.clients[0].create_keygen(SLOTS, label="benchmark", network="regtest")
+    async def keygen(self, slots: int = SLOTS) -> tuple[Keygen, float]:
+        """A keygen of sealed slots; seconds from saying the last join until the creator sees all confirmed."""
+        keygen = await self.clients[0].create_keygen(slots, label="benchmark", network="regtest")
         for slot, ticket in enumerate(keygen.tickets):
-            client = self.clients[slot]
+            client = self.clients[slot % len(self.clients)]
             invited = await client.open_ticket(ticket)
             with client.wallet.identity.auth(keygen.id, slot) as auth:
                 await client.courier.prove([auth])

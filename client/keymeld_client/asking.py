@@ -27,7 +27,7 @@ from keymeld_protocol.body import (
 from keymeld_protocol.contents import Script
 from keymeld_protocol.errors import Reason, Refused, bad_field
 from keymeld_protocol.payloads import SigningRequest
-from keymeld_protocol.plan import needed_slots, plan, require_possible
+from keymeld_protocol.plan import Plan, needed_slots, plan, require_possible
 from keymeld_protocol.psbt import Psbt
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster
@@ -125,8 +125,8 @@ def make_transaction(raw: bytes, spent: Sequence[tuple[int, bytes]]) -> Transact
     return Transaction(unsigned=RawTransaction(raw), spent=outputs)
 
 
-def requester(roster: Roster, body: Body, slots: Sequence[int]) -> tuple[int, tuple[int, ...]]:
-    """The slot of ours that asks, and all slots that the body needs.
+def requester(roster: Roster, body: Body, slots: Sequence[int]) -> tuple[int, Plan]:
+    """The slot of ours that asks, and the plan of what it asks for.
 
     Raises:
         BadInput: an item names what is not there, or spends a foreign script.
@@ -139,7 +139,7 @@ def requester(roster: Roster, body: Body, slots: Sequence[int]) -> tuple[int, tu
     own = [slot for slot in slots if slot in needed]
     if not own:
         raise Refused(Reason.NOT_ALLOWED, "only a member whose slot is needed can ask for these signatures", field="by")
-    return own[0], needed
+    return own[0], made
 
 
 def life_of(rules: Mapping[int, Rule], wanted: int | None, now: int) -> int:
@@ -159,24 +159,24 @@ def life_of(rules: Mapping[int, Rule], wanted: int | None, now: int) -> int:
 
 
 def make_request(
-    heard: Replay, roster: Roster, group: GroupKey, by: SigningKey, body: Body, needed: tuple[int, ...],
+    heard: Replay, roster: Roster, group: GroupKey, by: SigningKey, made: Plan,
     *, expires_at: int, grace_ms: int,
 ) -> Statement:  # fmt: skip
-    """Seal the body and say ``signing.request`` as ``by``.
+    """Seal what was planned and say ``signing.request`` as ``by``.
 
     Raises:
         BadInput: a field breaks its rule.
     """
     key = XOnlyKey(by.key)
-    sealed = group.seal("signing.request", "body", roster.keygen, key, contents.encode(body))
+    sealed = group.seal("signing.request", "body", roster.keygen, key, contents.encode(made.body))
     said = SigningRequest(
         v=1,
         by=key,
         keygen=roster.keygen,
         after=heard.chain.hash,
         roster=roster.hash,
-        slots=needed,
-        items=len(body.items),
+        slots=needed_slots(made),
+        items=len(made.items),
         grace_ms=grace_ms,
         expires_at=expires_at,
         body=digest(sealed),

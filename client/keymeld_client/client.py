@@ -21,6 +21,7 @@ from keymeld_protocol.connection import Placed
 from keymeld_protocol.contents import Leaf, Network, Terms, TermsTweak
 from keymeld_protocol.errors import Blamed, InvalidCrypto, KeymeldError, Refused, bad_field
 from keymeld_protocol.keygen import KeygenState, Phase
+from keymeld_protocol.plan import Plan
 from keymeld_protocol.records import Record
 from keymeld_protocol.roster import Roster, read_roster
 from keymeld_protocol.schnorr import SigningKey
@@ -140,9 +141,9 @@ class Client:
         """The keygen with this name."""
         return Keygen(self, stream)
 
-    def signing(self, stream: Id) -> Signing:
-        """The signing with this name."""
-        return Signing(self, stream)
+    def signing(self, stream: Id, plan: Plan | None = None) -> Signing:
+        """The signing with this name; ``plan`` if it was asked for here, and need not be planned again."""
+        return Signing(self, stream, plan)
 
     def watch(self) -> AsyncIterator[tuple[Id, Record]]:
         """All records as they are verified, from now on."""

@@ -15,6 +15,7 @@ from keymeld_protocol.contents import Terms
 from keymeld_protocol.errors import InvalidCrypto, KeymeldError, Reason, Refused, WireError
 from keymeld_protocol.keygen import KeygenState, Phase
 from keymeld_protocol.payloads import KeygenConfirm, KeygenLeave, KeygenRelease
+from keymeld_protocol.plan import needed_slots
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster, Safety, read_terms
@@ -378,14 +379,13 @@ class Keygen:
         heard = self.client.ledger.require(self.id)
         roster = self.roster
         body = body or make_body(roster, transactions, messages, memo, subset, psbts, ecdsa, tweaks, adaptor)
-        slot, needed = requester(roster, body, self.slots)
-        self.state.require_present(needed)
+        slot, made = requester(roster, body, self.slots)
+        self.state.require_present(needed_slots(made))
         now, joins = now_ms(), self.state.joins
-        life = life_of({each: joins[each].rule for each in needed}, expires_in_ms, now)
+        life = life_of({each: joins[each].rule for each in needed_slots(made)}, expires_in_ms, now)
         with self.client.wallet.identity.auth(self.id, slot) as auth:
             statement = make_request(
-                heard, roster, self.client.group(self.id), auth, body, needed,
-                expires_at=now + life, grace_ms=grace_ms,
+                heard, roster, self.client.group(self.id), auth, made, expires_at=now + life, grace_ms=grace_ms
             )  # fmt: skip
         await self.client.say(statement)
-        return self.client.signing(statement.id)
+        return self.client.signing(statement.id, made)

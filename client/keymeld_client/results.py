@@ -4,7 +4,7 @@
     signing.confirm (when a contribution's blob was deleted) ──▶ opened ──▶ each verified ─┘
 
 Nobody's word for a result is needed: every signature and pre-signature is checked against the plan's own message, key
-and points.
+and points.  That there is none is believed where the contributions show it, so that nobody hides one that he holds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from keymeld_protocol.roster import Roster
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.secp256k1 import Bytes
 from keymeld_protocol.signing import SigningState
+from keymeld_protocol.transaction import Output
 from keymeld_protocol.values import Signature
+from keymeld_protocol.wording import slots_told
 
 from .errors import NeedsSecret
 from .presigned import Presigned, presigned
@@ -61,9 +63,7 @@ def results_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> tu
     except Blamed as error:
         if heard.state.confirmed is None:
             raise
-        found = _from_confirm(heard.records[heard.state.confirmed - 1], plan, group)
-        if error.code != "missing_blob" and any(isinstance(result, Failed) for result in found):
-            raise  # signatures verify whoever confirms them; a failure is somebody's word
+        return _from_confirm(heard.records[heard.state.confirmed - 1], plan, group, error)
     return tuple(_told(result, plan, index) for index, result in enumerate(found))
 
 
@@ -126,8 +126,12 @@ def _from_contributions(
     return attempt.results()
 
 
-def _from_confirm(record: Record, plan: Plan, group: GroupKey) -> tuple[Result, ...]:
-    """Take what a signer has confirmed, and verify each; an item may have failed."""
+def _from_confirm(record: Record, plan: Plan, group: GroupKey, why: Blamed) -> tuple[ItemResult, ...]:
+    """Take what a signer has confirmed, and verify each; ``why`` the contributions do not give it.
+
+    Raises:
+        Blamed: one does not verify; or an item is called failed, although the contributions are here and do not say so.
+    """
     made: list[Made] = []
     every = places(plan.items)
     for place, entry in zip(every, open_values(record, "signatures", len(every), group, ()), strict=True):
@@ -135,19 +139,34 @@ def _from_confirm(record: Record, plan: Plan, group: GroupKey) -> tuple[Result, 
             made.append(entry)
         else:
             raise Blamed("bad_signature", (), f"{place}: the confirmed signature does not verify")
-    return by_item(plan.items, made)
+    found = by_item(plan.items, made)
+    return tuple(_told(result, plan, index, by_confirm=why) for index, result in enumerate(found))
 
 
-def _told(result: Result, plan: Plan, index: int) -> ItemResult:
+def _told(result: Result, plan: Plan, index: int, by_confirm: Blamed | None = None) -> ItemResult:
     """What came of an item, for its reader: of a failure why, in words where this wallet has found it too."""
     item = plan.items[index]
     if isinstance(result, Failed):
-        unknown = "a signer's policy forbids it, or he could not sign it"
-        why = item.why if isinstance(item, Impossible) else WHY.get(result.code, unknown)
+        why = item.why if isinstance(item, Impossible) else _words(result, by_confirm)
         return ItemError(result.code, item.slots, why)
     if isinstance(result, Signature):
         return result
     return presigned(result, plan.body.items[index].adaptor, plan.item(index))
+
+
+def _words(failed: Failed, by_confirm: Blamed | None) -> str:
+    """Who failed an item, by the contributions; or that it is the word of whoever confirmed: he may hold its signature.
+
+    Raises:
+        Blamed: more is known than his word.
+    """
+    if by_confirm is None:
+        unknown = "a policy forbids it, or it could not be signed"
+        return f"{WHY.get(failed.code, unknown)} (says who signs for {slots_told(failed.by or ())})"
+    if by_confirm.code != "missing_blob":
+        more = f"{by_confirm.message}; somebody may hold a signature all the same"
+        raise Blamed(by_confirm.code, by_confirm.slots, more)
+    return "so says whoever confirmed; what the signers said is not here, and it may be signed all the same"
 
 
 def open_values(record: Record, field: str, places: int, group: GroupKey, slots: tuple[int, ...]) -> tuple[Entry, ...]:
@@ -180,14 +199,14 @@ def psbts_of(signatures: Sequence[Signature | None], plan: Plan, given: Sequence
 
 
 def _matched(plan: Plan, given: Sequence[bytes]) -> list[Psbt]:
-    """Find a PSBT for each transaction of the plan."""
-    named: dict[bytes, Psbt] = {}
+    """Find a PSBT for each transaction of the plan, which may be there twice with other words about what it spends."""
+    named: dict[tuple[bytes, tuple[Output, ...]], Psbt] = {}
     for index, raw in enumerate(given):
         psbt = Psbt(raw, f"psbts[{index}]")
         same = [spend for spend in plan.spends if spend.unsigned == psbt.spend.unsigned]
         if not same:
             raise bad_field(f"psbts[{index}]", "is not of a transaction of this signing")
-        if same[0].inputs != psbt.spend.inputs:
+        if all(spend.inputs != psbt.spend.inputs for spend in same):
             raise bad_field(f"psbts[{index}]", "says otherwise than the request what its inputs spend")
-        named[psbt.spend.unsigned] = psbt
-    return [named.get(spend.unsigned) or Psbt.of(spend) for spend in plan.spends]
+        named[psbt.spend.unsigned, psbt.spend.inputs] = psbt
+    return [named.get((spend.unsigned, spend.inputs)) or Psbt.of(spend) for spend in plan.spends]

@@ -22,6 +22,7 @@ from keymeld_protocol.secp256k1 import Bytes
 from keymeld_protocol.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS, Said
 from keymeld_protocol.signing import ENDS, Phase, SigningState
 from keymeld_protocol.statements import make
+from keymeld_protocol.twofold import BIG_BATCH
 from keymeld_protocol.values import Hash, Id, Signature, XOnlyKey
 
 from .earlier import may_hide
@@ -35,18 +36,15 @@ if TYPE_CHECKING:
     from .client import Client
     from .keygens import Keygen
 
-BIG_BATCH = 64
-"""Signatures from which on they are verified on a worker thread."""
-
 
 class Signing:
     """One signing of a keygen that this wallet takes part in; compare by ``id``."""
 
-    def __init__(self, client: Client, stream: Id) -> None:
+    def __init__(self, client: Client, stream: Id, plan: Plan | None = None) -> None:
         """Use `Client.signing`, `Client.signings` or `Keygen.request`."""
         self.client = client
         self.id = stream
-        self._plan: Plan | None = None
+        self._plan = plan
 
     def __repr__(self) -> str:
         """Its name and where it stands."""
@@ -300,10 +298,14 @@ class Signing:
         Raises:
             Blamed: something is missing or does not verify.
         """
-        keygen = self.state.request.keygen
-        work = partial(results_of, self.heard, self.plan, self.client.roster(keygen), self.client.group(keygen))
-        size = sum(len(item.adaptors) for item in self.plan.items)
-        return await asyncio.to_thread(work) if size > BIG_BATCH else work()
+        items, keygen = self.state.request.items, self.state.request.keygen
+        roster, group = self.client.roster(keygen), self.client.group(keygen)
+
+        def work() -> tuple[ItemResult, ...]:
+            return results_of(self.heard, self.plan, roster, group)
+
+        big = items > BIG_BATCH or sum(len(item.adaptors) for item in self.plan.items) > BIG_BATCH
+        return await asyncio.to_thread(work) if big else work()
 
     @property
     def ending(self) -> SigningEnded | None:

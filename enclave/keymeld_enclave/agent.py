@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
-from typing import Final
 
 from keymeld_protocol import keygen
 from keymeld_protocol.errors import Blamed, BrokenLog, KeymeldError
@@ -28,6 +27,7 @@ from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import read_roster
 from keymeld_protocol.signing_state import Phase, SigningState
 from keymeld_protocol.statements import Statement
+from keymeld_protocol.twofold import BIG_BATCH
 from keymeld_protocol.values import Id
 
 from .custody import Custody, Unacceptable
@@ -37,8 +37,6 @@ from .voice import Voice
 from .work import SigningWork, refusal
 
 Clock = Callable[[], int]
-BIG_BATCH: Final = 64
-"""Signatures from which on a signing is worth a worker thread."""
 
 
 class Group:

@@ -13,7 +13,9 @@ duplicate message finds it gone (attack 28).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import lru_cache
+from threading import Lock
 from typing import TypeVar
 
 from keymeld_protocol import adaptor, ecdsa, musig
@@ -21,12 +23,13 @@ from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.contributions import Both, Entry, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.errors import KeymeldError
 from keymeld_protocol.keyagg import KeyAgg
-from keymeld_protocol.musig_secret import Secnonce, partial_sign, summed_secret, summed_signer
+from keymeld_protocol.musig_secret import Secnonce, partial_sign, summed_secret, summed_signer, weighted_secret
 from keymeld_protocol.musig_secret import Signer as CollapsedSigner
 from keymeld_protocol.plan import Item
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.schnorr import SigningKey, tagged_hash
 from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.twofold import each
 
 from .custody import Custody
 
@@ -79,17 +82,19 @@ class Signer:
         self.custody = custody
         self._key = custody.key
         self.roster = roster
+        self._totals: dict[tuple[int, ...], Secret] = {}
         self._sums: dict[bytes, SigningKey] = {}
         self._lone: dict[bytes, CollapsedSigner] = {}
         self._collapsed: dict[tuple[int, ...], CollapsedSigner] = {}
+        self._summing = Lock()  # the places of a big batch are signed on two threads
 
     def alone(self, attempt: Attempt) -> tuple[Entry, ...]:
         """Finished signatures and pre-signatures: every needed slot is held here."""
-        return tuple(attempt.known.get(i) or self._finished(attempt, i) for i in range(len(attempt.places)))
+        return each(lambda i: attempt.known.get(i) or self._finished(attempt, i), len(attempt.places))
 
     def nonces(self, attempt: Attempt, kept: Nonces) -> tuple[Entry, ...]:
         """A fresh nonce for every place that we sign with others; the secret halves go to ``kept``."""
-        return tuple(self._first(attempt, i, kept) for i in range(len(attempt.places)))
+        return each(lambda i: self._first(attempt, i, kept), len(attempt.places))
 
     def both(self, attempt: Attempt) -> tuple[Entry, ...]:
         """As the last signer: nonces and psigs in one step; no secret outlives the call.
@@ -97,7 +102,7 @@ class Signer:
         Raises:
             Blamed: somebody else's nonce is missing or invalid, or does not prove itself.
         """
-        return tuple(self._last(attempt, i) for i in range(len(attempt.places)))
+        return each(lambda i: self._last(attempt, i), len(attempt.places))
 
     def psigs(self, attempt: Attempt, kept: Nonces) -> tuple[Entry, ...]:
         """Spend the kept nonces on everybody's.
@@ -107,12 +112,13 @@ class Signer:
             Blamed: somebody else's nonce is missing or invalid, or does not prove itself; or for an adaptor point the
                 last one's psig does not hold.
         """
-        return tuple(self._answer(attempt, i, kept) for i in range(len(attempt.places)))
+        return each(lambda i: self._answer(attempt, i, kept), len(attempt.places))
 
     def wipe(self) -> None:
         """Wipe the sums of keys."""
-        for held in (*self._sums.values(), *self._lone.values(), *self._collapsed.values()):
+        for held in (*self._totals.values(), *self._sums.values(), *self._lone.values(), *self._collapsed.values()):
             held.wipe()
+        self._totals.clear()
         self._sums.clear()
         self._lone.clear()
         self._collapsed.clear()
@@ -134,15 +140,22 @@ class Signer:
         session = musig.Session(signer.keyagg, musig.nonce_agg([secnonce.pubnonce]), item.message, bound)
         return adaptor.presignature(session, [partial_sign(session, signer, secnonce)])
 
-    def _sum(self, kept: dict[bytes, Sum], item: Item, make: Callable[[Sequence[Secret], KeyAgg], Sum]) -> Sum:
+    def _sum(self, kept: dict[bytes, Sum], item: Item, make: Callable[[Secret, KeyAgg], Sum]) -> Sum:
         """The tweaked sum of the keys of an item of which we hold every slot."""
-        found = kept.get(item.keyagg.output)
-        if found is None:
-            if len(kept) >= MAX_SUMS:
-                kept.pop(next(iter(kept))).wipe()
+        with self._summing:
+            found = kept.get(item.keyagg.output)
+            if found is None:
+                if len(kept) >= MAX_SUMS:
+                    del kept[next(iter(kept))]  # wiped when nobody signs with it any more
+                found = kept[item.keyagg.output] = make(self._total(item), item.keyagg)
+            return found
+
+    def _total(self, item: Item) -> Secret:
+        """The sum of the keys of a list of which we hold every slot, whatever the tweaks."""
+        if item.slots not in self._totals:
             secrets = [self.custody.take(slot).secret for slot in item.slots]
-            found = kept[item.keyagg.output] = make(secrets, item.keyagg)
-        return found
+            self._totals[item.slots] = weighted_secret(secrets, item.keyagg)
+        return self._totals[item.slots]
 
     def _first(self, attempt: Attempt, index: int, kept: Nonces) -> Entry:
         if not self._takes_part(attempt, index):
@@ -158,7 +171,7 @@ class Signer:
     def _last(self, attempt: Attempt, index: int) -> Entry:
         if not self._takes_part(attempt, index):
             return Nothing()
-        if index in attempt.failed:
+        if attempt.unsigned(index):
             return attempt.known.get(index, Nothing())
         if self._is_alone(attempt, index):
             return self._finished(attempt, index)
@@ -169,7 +182,7 @@ class Signer:
         return Both(secnonce.pubnonce, self._spend(attempt, index, session, secnonce), proof)
 
     def _answer(self, attempt: Attempt, index: int, kept: Nonces) -> Entry:
-        if not self._takes_part(attempt, index) or index in attempt.failed:
+        if not self._takes_part(attempt, index) or attempt.unsigned(index):
             return Nothing()
         if self._is_alone(attempt, index):
             return self._finished(attempt, index)
@@ -196,9 +209,8 @@ class Signer:
 
     def _extra(self, attempt: Attempt, index: int, others: bytes) -> bytes:
         """What binds a nonce to its place: 32 bytes; ``others`` is their aggregate nonce (66 bytes) or zeros."""
-        place, slots = attempt.places[index], attempt.signer(self._key).slots
+        place, ours = attempt.places[index], _written(attempt.signer(self._key).slots)
         numbers = b"".join(number.to_bytes(4, "big") for number in (attempt.number, place.index, place.point))
-        ours = b"".join(slot.to_bytes(2, "big") for slot in slots)
         bound = place.adaptor or bytes(33)
         return tagged_hash("keymeld/nonce-extra/v1", attempt.signing + numbers + ours + others + bound)
 
@@ -211,11 +223,13 @@ class Signer:
     def _signer(self, attempt: Attempt, index: int) -> CollapsedSigner:
         """The one signer for all our slots of the item's key list."""
         item = attempt.places[index].item
-        ours = tuple(slot for slot in attempt.signer(self._key).slots if slot in set(item.slots))
-        if item.slots not in self._collapsed:
-            secrets = [self.custody.take(slot).secret for slot in ours]
-            self._collapsed[item.slots] = CollapsedSigner(item.keyagg, secrets)
-        return self._collapsed[item.slots]
+        with self._summing:
+            found = self._collapsed.get(item.slots)
+            if found is None:
+                ours = sorted(set(attempt.signer(self._key).slots).intersection(item.slots))
+                secrets = [self.custody.take(slot).secret for slot in ours]
+                found = self._collapsed[item.slots] = CollapsedSigner(item.keyagg, secrets)
+            return found
 
     def _takes_part(self, attempt: Attempt, index: int) -> bool:
         return any(signer.key == self._key for signer in attempt.signers_of(index))
@@ -223,3 +237,9 @@ class Signer:
     def _is_alone(self, attempt: Attempt, index: int) -> bool:
         signers = attempt.signers_of(index)
         return len(signers) == 1 and signers[0].key == self._key
+
+
+@lru_cache(64)
+def _written(slots: tuple[int, ...]) -> bytes:
+    """Slots as nonces are bound to them: u16 each, the same for every place."""
+    return b"".join(slot.to_bytes(2, "big") for slot in slots)

@@ -37,6 +37,7 @@ from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS
 from keymeld_protocol.signing_state import Phase, SigningState, expected, nonces_hash
 from keymeld_protocol.statements import Statement
+from keymeld_protocol.twofold import BIG_BATCH
 from keymeld_protocol.wording import slots_told
 
 from .custody import Unacceptable
@@ -258,7 +259,7 @@ class SigningWork:
         return replace(self.state.consent, heard=heard)
 
     def _contribute(self, step: str) -> Iterable[Statement]:
-        """Compute this step; when it completes the set, confirm in the same breath."""
+        """Compute this step; when it completes the set, confirm as well, or as soon as it is heard."""
         state, attempt = self.state, self._reading()
         over = nonces_hash(state) if step in ("psigs", "both") else None
         try:
@@ -271,9 +272,18 @@ class SigningWork:
             self.heard, SigningContribute, attempt=state.attempt, slots=attempt.signer(self._voice.key).slots,
             step=step, over=over, **self._sealed("signing.contribute", "values", entries),
         )  # fmt: skip
-        if step in ("signatures", "psigs") and len(expected(state)) == 1:
+        if self._confirms_now(step):
             attempt.hear(self._voice.key, entries)
             yield self._confirm(attempt)
+
+    def _confirms_now(self, step: str) -> bool:
+        """Whether a step that completes the set takes the confirmation along.
+
+        Signatures are verified before they leave. The psigs of a big batch, each verified, need not wait for it: it
+        follows when they are heard (`_confirmation`), while the others add them up as well.
+        """
+        big = self.size > BIG_BATCH
+        return len(expected(self.state)) == 1 and (step == "signatures" or (step == "psigs" and not big))
 
     def _entries(self, step: str, attempt: Attempt) -> tuple[Entry, ...]:
         if step == "signatures":

@@ -26,6 +26,7 @@ from .plan import Impossible, Planned
 from .roster import Roster
 from .shapes import Signer
 from .signing_state import SigningState
+from .twofold import each
 from .values import Id, XOnlyKey
 
 Heard = dict[XOnlyKey, list[bytes | None]]
@@ -55,7 +56,9 @@ class Attempt:
     def __post_init__(self) -> None:
         """Items that nobody can sign have failed before anybody spoke."""
         self.places = places(self.items)
+        self._sessions: dict[int, Session] = {}
         self.refuse({i: Failed(item.code) for i, item in enumerate(self.items) if isinstance(item, Impossible)})
+        self.failed.update(self.known)
 
     @classmethod
     def of(cls, state: SigningState, items: tuple[Planned, ...], roster: Roster) -> Attempt:
@@ -63,11 +66,14 @@ class Attempt:
         return cls(state.stream, state.attempt, items, state.signers, state.last, roster)
 
     def refuse(self, known: Mapping[int, Failed]) -> None:
-        """Let items fail before they are signed; each keeps its first reason."""
+        """Sign nothing of these items; with which code they fail says who is first in the log."""
         for item, reason in known.items():
             for index in self._places_of[item]:
                 self.known.setdefault(index, reason)
-                self.failed.setdefault(index, reason)
+
+    def unsigned(self, index: int) -> bool:
+        """Whether a place is not signed whatever is said from now on."""
+        return index in self.known or index in self.failed
 
     @cached_property
     def _places_of(self) -> list[list[int]]:
@@ -92,12 +98,13 @@ class Attempt:
 
     def signers_of(self, index: int) -> tuple[Signer, ...]:
         """The signers that hold a slot of the place's key list."""
-        return self._signers_by_slots[self.places[index].planned.slots]
+        return self._signers_of[index]
 
     @cached_property
-    def _signers_by_slots(self) -> dict[tuple[int, ...], tuple[Signer, ...]]:
+    def _signers_of(self) -> list[tuple[Signer, ...]]:
         lists = {item.slots for item in self.items}
-        return {slots: tuple(s for s in self.signers if set(s.slots) & set(slots)) for slots in lists}
+        found = {slots: tuple(s for s in self.signers if set(s.slots) & set(slots)) for slots in lists}
+        return [found[place.planned.slots] for place in self.places]
 
     def keys_of(self, signer: Signer, index: int) -> tuple[bytes, ...]:
         """The signing keys of the place's key list for which ``signer`` stands."""
@@ -110,28 +117,34 @@ class Attempt:
         """Take the opened values of a contribution, one entry for each place; the same value twice is fine.
 
         Raises:
-            Blamed: ``foreign_signer``; ``bad_values``: an entry of a sort that its place does not take, or a failure
-                where the signer has given a nonce (others' psigs may have left since); or ``said_twice``: a second
-                value where it has given one.
+            Blamed: ``foreign_signer``; ``bad_values``: an entry of a sort that its place does not take;
+                ``said_twice``: a second value where the signer has given one; or ``failed_late``: an item is failed
+                of which the signer has given a nonce before, so that others may have signed.
         """
         signer = self.signer(by)
-        for index, entry in enumerate(entries):
-            if signer not in self.signers_of(index):
-                continue  # nobody waits for it, and it spoils nobody's item
+        # where he has no part nobody waits for him, and he spoils nobody's item
+        own = [(index, entry) for index, entry in enumerate(entries) if signer in self.signers_of(index)]
+        for index, entry in own:
             if not self.places[index].takes(entry):
                 raise Blamed("bad_values", signer.slots, f"{self.places[index]}: of a sort that it does not take")
             if isinstance(entry, Failed):
-                if self._value(self.pubnonces, signer, index) is not None:
-                    raise Blamed("bad_values", signer.slots, f"{self.places[index]}: fails after its nonce was given")
-                for each in self._places_of[self.places[index].index]:  # an item fails as a whole
-                    self.failed.setdefault(each, entry)
-            elif isinstance(entry, (Finished, Prefinished)) and self.signers_of(index) == (signer,):
+                self._fail(signer, index, entry)
+        for index, entry in own:
+            if isinstance(entry, (Finished, Prefinished)) and self.signers_of(index) == (signer,):
                 self.finished[index] = entry
             if isinstance(entry, (Nonce, Both)):
                 self._once(self.pubnonces, signer, index, entry.pubnonce)
                 self._once(self.proofs, signer, index, entry.proof)
             if isinstance(entry, (Psig, Both)):
                 self._once(self.psigs, signer, index, entry.psig)
+
+    def _fail(self, signer: Signer, index: int, reason: Failed) -> None:
+        """An item fails as a whole, and before its signer gives a nonce: afterwards he may hold all others' psigs."""
+        every = self._places_of[self.places[index].index]
+        if any(self._value(self.pubnonces, signer, place) is not None for place in every):
+            raise Blamed("failed_late", signer.slots, f"{self.places[index]}: its nonce may have been answered")
+        for place in every:
+            self.failed.setdefault(place, Failed(reason.code, signer.slots))
 
     def _once(self, heard: Heard, signer: Signer, index: int, value: bytes | None) -> None:
         """Keep a value; another one for the same place is the signer's fault (attack 44)."""
@@ -165,12 +178,17 @@ class Attempt:
         Raises:
             Blamed: a signer's nonce is missing or is not two points.
         """
+        if also is None and index in self._sessions:
+            return self._sessions[index]
         nonces = self._said(self.pubnonces, index, but=by, code="missing_nonce") + ([] if also is None else [also])
         place = self.places[index]
         try:
-            return Session(place.item.keyagg, musig.nonce_agg(nonces), place.item.message, place.adaptor)
+            made = Session(place.item.keyagg, musig.nonce_agg(nonces), place.item.message, place.adaptor)
         except InvalidCrypto:
             raise self._bad_nonce(index) from None
+        if also is None:
+            self._sessions[index] = made
+        return made
 
     def aggnonce_of_others(self, index: int, key: XOnlyKey) -> bytes:
         """The place's aggregate nonce (66 bytes) of every signer but ``key``.
@@ -248,7 +266,7 @@ class Attempt:
         Raises:
             Blamed: as `results`.
         """
-        return tuple(self.failed.get(i) or self._made(i) for i in range(len(self.places)))
+        return each(lambda i: self.failed.get(i) or self._made(i), len(self.places))
 
     def _made(self, index: int) -> Made:
         if len(self.signers_of(index)) == 1:

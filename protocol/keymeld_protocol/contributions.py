@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from .errors import BadInput, Reason, bad_field
@@ -98,9 +98,13 @@ class Prefinished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """This signer cannot sign the item; ``code`` is 1 to 32 characters of a–z, 0–9 and _, a letter first."""
+    """This signer cannot sign the item; ``code`` is 1 to 32 characters of a–z, 0–9 and _, a letter first.
+
+    ``by`` are his slots, where it is known who says so; they are not written down, since his statement says them.
+    """
 
     code: str
+    by: tuple[int, ...] | None = field(default=None, compare=False)
 
 
 Entry: TypeAlias = Nothing | Nonce | Psig | Both | Finished | Prefinished | Failed

@@ -10,10 +10,11 @@ however many keys there are.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from . import libmusig
 from .errors import InvalidCrypto
-from .libsecp256k1 import CData, combine, multiply, parse_point, sized
+from .libsecp256k1 import CData, combine, multiply, parse_point, serialize_point, sized
 from .schnorr import tagged_hash
 from .secp256k1 import point_negate, point_tweak_add, seckey_negate, xonly
 
@@ -121,19 +122,34 @@ class KeyAgg:
         self.require(key)
         return self._coefficients[key]
 
-    def weighted_sum(self, keys: tuple[bytes, ...]) -> CData | None:
-        """Compute Σ aⱼ·Pⱼ over some of the keys, parsed: the key of one signer that stands for them.
+    def collapsed(self, keys: tuple[bytes, ...]) -> "Collapsed | None":
+        """Make one signer of some of the keys; None where there are none, or their Σ aⱼ·Pⱼ is infinity.
 
         Raises:
-            InvalidCrypto: a key is not of this list.
+            InvalidCrypto: a key is not of this list, or the list is of one.
         """
-        for key in keys:
-            self.require(key)
-        return _weighted_sum(self.keys, keys)
+        if self.cache is None:
+            raise InvalidCrypto("key list: a list of one signs without MuSig2")
+        if len(keys) == 1:
+            self.require(keys[0])
+            return Collapsed(keys[0], self.cache)
+        total = _weighted_sum(self.keys, keys)
+        return None if total is None else Collapsed(total, _counted_once(total, self.negated))
 
     @cached_property
     def _coefficients(self) -> Mapping[bytes, bytes]:
         return _coefficients(self.keys)
+
+
+class Collapsed(NamedTuple):
+    """A signer that stands for some keys of a list, as libsecp256k1 signs for it and verifies its psigs.
+
+    For one key ``key`` (33 bytes) is that key and ``cache`` the list's keyagg cache. For more ``key`` is W = Σ aⱼ·Pⱼ,
+    and ``cache`` one that counts W once and has the list's g; psigs depend on nothing else in it.
+    """
+
+    key: bytes
+    cache: CData
 
 
 def aggregate(keys: Iterable[bytes], tweaks: Iterable[Tweak] = ()) -> KeyAgg:
@@ -210,7 +226,25 @@ def _coefficients(keys: tuple[bytes, ...]) -> Mapping[bytes, bytes]:
 
 
 @lru_cache(1024)
-def _weighted_sum(keys: tuple[bytes, ...], some: tuple[bytes, ...]) -> CData | None:
-    """Compute Σ aⱼ·Pⱼ over ``some`` of a list's keys."""
-    weights = _coefficients(keys)
-    return combine([multiply(parse_point(key), weights[key]) for key in some])
+def _weighted_sum(keys: tuple[bytes, ...], some: tuple[bytes, ...]) -> bytes | None:
+    """Compute Σ aⱼ·Pⱼ (33 bytes) over ``some`` of a list's keys; None is infinity.
+
+    Raises:
+        InvalidCrypto: a key is not of this list.
+    """
+    made = _untweaked(keys)
+    total = combine([multiply(parse_point(key), made.coefficient(key)) for key in some])
+    return None if total is None else serialize_point(total)
+
+
+@lru_cache(1024)
+def _counted_once(key: bytes, negated: bool) -> CData:
+    """Make a keyagg cache whose g is −1 if ``negated``, and in which a key (33 bytes) has the coefficient 1.
+
+    That is the coefficient of a list's second distinct key, as ``key`` is of (−key, key). g follows from the parity of
+    that list's own point: it is tweaked until it fits.
+    """
+    cache = libmusig.pubkey_agg((point_negate(key), key))
+    while (libmusig.aggregate_point(cache)[0] == 3) is not negated:
+        cache = libmusig.tweak_add(cache, _ONE, xonly=False)
+    return cache

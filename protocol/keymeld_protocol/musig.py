@@ -25,9 +25,9 @@ from .keyagg import (
     key_sort,
     taproot_tweak,
 )
-from .libsecp256k1 import CData, add_generator, combine, multiply, negate, parse_point, serialize_point, sized
+from .libsecp256k1 import CData, combine, multiply, parse_point, serialize_point, sized
 from .schnorr import verify
-from .secp256k1 import point_add, seckey_negate
+from .secp256k1 import point_add
 
 __all__ = [
     "KeyAgg",
@@ -113,16 +113,7 @@ class Session:
     @cached_property
     def challenge(self) -> bytes:
         """e (32 bytes): BIP-340's challenge over the final nonce, the output key and the message."""
-        nonce = libmusig.partial_sig_agg(self.struct, [bytes(32)])[:32]  # a psig of 0: all we want is x of R
-        return hash_to_scalar("BIP0340/challenge", nonce + self.keyagg.output + self.message)
-
-    @cached_property
-    def minus_weight(self) -> bytes:
-        """−e·g (32 bytes): multiplied by it, a signer's Σ aⱼ·Pⱼ is taken away from s·G."""
-        weight = bytearray(self.challenge)
-        if not self.keyagg.negated:
-            seckey_negate(weight)
-        return bytes(weight)
+        return hash_to_scalar("BIP0340/challenge", self.nonce[1:] + self.keyagg.output + self.message)
 
 
 def verify_psig(session: Session, psig: bytes, pubnonce: bytes, key: bytes) -> bool:
@@ -131,35 +122,23 @@ def verify_psig(session: Session, psig: bytes, pubnonce: bytes, key: bytes) -> b
     Raises:
         InvalidCrypto: a length is wrong, the pubnonce is not two points, or the key is not of this key list.
     """
-    session.keyagg.require(key)
-    libmusig.parse_pubnonce(pubnonce)
-    parsed = _parse_psig(psig)
-    if parsed is None:
-        return False
-    return libmusig.partial_sig_verify(parsed, pubnonce, key, session.keyagg.cache, session.struct)
+    return verify_collapsed_psig(session, psig, pubnonce, (key,))
 
 
 def verify_collapsed_psig(session: Session, psig: bytes, pubnonce: bytes, keys: Sequence[bytes]) -> bool:
     """Say whether a psig (32 bytes) is what one signer owes that stands for the slots with these ``keys``.
 
-    The signer has one ``pubnonce`` (66 bytes). With a single key this is `verify_psig`; no keys owe no psig.
+    The signer has one ``pubnonce`` (66 bytes). No keys owe no psig.
 
     Raises:
         InvalidCrypto: a length is wrong, the pubnonce is not two points, or a key is not of this key list.
     """
-    if len(keys) == 1:
-        return verify_psig(session, psig, pubnonce, keys[0])
-    sized(psig, 32, "psig")
+    signer = session.keyagg.collapsed(tuple(keys))
     libmusig.parse_pubnonce(pubnonce)
-    weighted = session.keyagg.weighted_sum(tuple(keys))
-    owed = combine([parse_point(pubnonce[:33]), multiply(parse_point(pubnonce[33:]), session.coefficient)])
-    if weighted is None or owed is None:
+    parsed = _parse_psig(psig)
+    if signer is None or parsed is None:
         return False
-    try:
-        shown = add_generator(multiply(weighted, session.minus_weight), psig)  # s·G − e·g·Σ aⱼ·Pⱼ
-    except InvalidCrypto:
-        return False  # s is not below the group's order, or leaves no nonce at all
-    return serialize_point(shown) == serialize_point(negate(owed) if session.nonce[0] == 3 else owed)
+    return libmusig.partial_sig_verify(parsed, pubnonce, signer.key, signer.cache, session.struct)
 
 
 def aggregate_psigs(session: Session, psigs: Sequence[bytes]) -> bytes:

@@ -3,8 +3,8 @@
     nonce_gen ──► Secnonce ──┐  spent: the second use raises
     Signer (its slots) ──────┼──► partial_sign ──► psig
     Session ─────────────────┘
-    every key of the list at hand:  summed_secret ──► SigningKey ──► signature, without MuSig2
-                                    summed_signer ──► Signer ──► a pre-signature, alone
+    every key of the list at hand:  weighted_secret ─┬► summed_secret ──► SigningKey ──► signature, without MuSig2
+                                                     └► summed_signer ──► Signer ──► a pre-signature, alone
 
 Only a device and an enclave's signer import this file. A nonce used for two messages, or two psigs from one nonce,
 give the signing key away to anybody who does one subtraction: a `Secnonce` is emptied before libsecp256k1 sees it,
@@ -78,28 +78,25 @@ class Secnonce(Holder):
 class Signer(Holder):
     """One MuSig2 signer for one or more slots of a key list: an enclave for those who are away, a device for its own.
 
-    libsecp256k1 signs with the first slot's key; the others' Σ aⱼ·xⱼ is summed once, here. ``keys`` are its slots'
-    plain keys (33 bytes each), first the one that libsecp256k1 signs with. The sum depends on the key list and not on
-    its tweaks: one signer serves them all.
+    The slots' Σ aⱼ·xⱼ is summed once, here; of one slot it is the slot's own secret (see `keyagg.Collapsed`). ``keys``
+    are the slots' plain keys (33 bytes each). The sum depends on the key list and not on its tweaks: one signer serves
+    them all.
     """
 
-    __slots__ = ("_first", "_others", "_seckey", "keyagg", "keys")
+    __slots__ = ("_key", "_secret", "keyagg", "keys")
 
     def __init__(self, keyagg: KeyAgg, secrets: Sequence[Secret]) -> None:
-        """Copy the slots' secrets in; the caller keeps, and wipes, its own.
+        """Sum the slots' secrets; the caller keeps, and wipes, its own.
 
         Raises:
             InvalidCrypto: there are none, one was wiped, or one is not of this key list.
         """
-        if not secrets:
-            raise InvalidCrypto("secrets: there are none")
         self.keyagg = keyagg
         self.keys = tuple(secret.point for secret in secrets)
         for key in self.keys:
             keyagg.require(key)
-        self._seckey = Secret(secrets[0].buffer)
-        self._first = SigningKey(secrets[0])
-        self._others = _weighted_sum(keyagg, secrets[1:]) if len(secrets) > 1 else None
+        self._secret = Secret(secrets[0].buffer) if len(secrets) == 1 else weighted_secret(secrets, keyagg)
+        self._key = SigningKey(self._secret)
 
     def nonce_gen(self, keyagg: KeyAgg, message: bytes, extra: bytes, secrand: bytearray | None = None) -> Secnonce:
         """Draw a nonce for one attempt at one message (32 bytes), bound to all that is known: see `nonce_gen`.
@@ -109,39 +106,27 @@ class Signer(Holder):
         Raises:
             InvalidCrypto: a length is wrong, ``secrand`` is zeros, or the signer was wiped.
         """
-        key = self.keys[0]
-        return nonce_gen(key, secret=self._seckey, keyagg=keyagg, message=message, extra=extra, secrand=secrand)
+        key = self._key.point
+        return nonce_gen(key, secret=self._secret, keyagg=keyagg, message=message, extra=extra, secrand=secrand)
 
     def wipe(self) -> None:
         """Overwrite everything secret that this signer holds."""
-        self._seckey.wipe()
-        self._first.wipe()
-        if self._others is not None:
-            self._others.wipe()
+        self._secret.wipe()
+        self._key.wipe()
 
-    def sign_first(self, session: Session, struct: CData, psig: bytearray) -> None:
-        """Let libsecp256k1 sign for the first slot: ±(k₁ + b·k₂) + e·g·a₁·x₁ goes into ``psig``."""
-        parsed = ffi.new("secp256k1_musig_partial_sig *")
-        keypair, cache = self._first.keypair, session.keyagg.cache
-        try:
-            if not lib.secp256k1_musig_partial_sign(CONTEXT, parsed, struct, keypair, cache, session.struct):
-                raise InvalidCrypto("secnonce: of another key, or the signer was wiped")
-            lib.secp256k1_musig_partial_sig_serialize(CONTEXT, ffi.from_buffer(psig), parsed)
-        finally:
-            _wipe_struct(parsed)
+    def sign(self, session: Session, struct: CData) -> bytes:
+        """Let libsecp256k1 sign with its struct of a secnonce: ±(k₁ + b·k₂) + e·g·Σ aⱼ·xⱼ, not verified (32 bytes).
 
-    def add_others(self, session: Session, psig: bytearray) -> None:
-        """Add e·g·Σ aⱼ·xⱼ of the other slots to ``psig``, in constant time."""
-        if self._others is None:
-            return
-        share = bytearray(self._others.buffer)
-        try:
-            seckey_tweak_mul(share, session.challenge)
-            if session.keyagg.negated:
-                seckey_negate(share)
-            seckey_tweak_add(psig, share)
-        finally:
-            wipe(share)
+        Raises:
+            InvalidCrypto: the nonce belongs to another key, or the signer was wiped.
+        """
+        signer = session.keyagg.collapsed(self.keys)
+        parsed, psig = ffi.new("secp256k1_musig_partial_sig *"), ffi.new("unsigned char[32]")
+        signs = lib.secp256k1_musig_partial_sign
+        if signer is None or not signs(CONTEXT, parsed, struct, self._key.keypair, signer.cache, session.struct):
+            raise InvalidCrypto("secnonce: of another key, or the signer was wiped")
+        lib.secp256k1_musig_partial_sig_serialize(CONTEXT, psig, parsed)
+        return bytes(ffi.buffer(psig))
 
 
 def nonce_gen(
@@ -181,85 +166,32 @@ def nonce_gen(
 def partial_sign(session: Session, signer: Signer, secnonce: Secnonce) -> bytes:
     """Spend a nonce on a session; returns a psig (32 bytes) for all of the signer's slots, verified.
 
-    The first slot's own psig stays here: beside the sum it would show the other slots' keys. A failure spends the nonce
-    as well.
+    A failure spends the nonce as well.
 
     Raises:
         InvalidCrypto: the nonce was spent before or belongs to another key; the session is of another key list; the
             signer was wiped; or the psig does not verify, so that a fault never leaves this function.
     """
     struct = secnonce.spend()
-    psig = bytearray(32)
     try:
         if session.keyagg.keys != signer.keyagg.keys:
             raise InvalidCrypto("session: of another key list than the signer")
-        signer.sign_first(session, struct, psig)
-        signer.add_others(session, psig)
-        signed = bytes(psig)
+        psig = signer.sign(session, struct)
     finally:
         _wipe_struct(struct)
-        wipe(psig)
-    if not verify_collapsed_psig(session, signed, secnonce.pubnonce, signer.keys):
+    if not verify_collapsed_psig(session, psig, secnonce.pubnonce, signer.keys):
         raise InvalidCrypto("psig: our own does not verify")
-    return signed
+    return psig
 
 
-def summed_secret(secrets: Sequence[Secret], keyagg: KeyAgg) -> SigningKey:
-    """Sum every secret of a key list, tweaks included, to the key that signs for its output alone.
+def weighted_secret(secrets: Sequence[Secret], keyagg: KeyAgg) -> Secret:
+    """Sum Σ aⱼ·xⱼ of a key list in constant time; it is the same whatever the tweaks and the message.
 
-    Whoever holds all of the keys needs no MuSig2; the sum is worth as much as all of them, and as much care.
-
-    Raises:
-        InvalidCrypto: the secrets are not exactly those of the key list, or one was wiped.
-    """
-    with _tweaked_sum(secrets, keyagg) as total:
-        return SigningKey(total)
-
-
-def summed_signer(secrets: Sequence[Secret], keyagg: KeyAgg) -> Signer:
-    """Make the same sum a MuSig2 signer that is alone, since only MuSig2 makes pre-signatures here.
-
-    Its ``keyagg`` is `paired`, the list (G, output key); it stands for both, G's secret being 1.
+    Of a whole list it is worth as much as all of its keys, and as much care.
 
     Raises:
-        InvalidCrypto: as `summed_secret`; or the output key is G or −G.
+        InvalidCrypto: there are none, one is not of the list or was wiped, or they cancel out.
     """
-    with _tweaked_sum(secrets, keyagg) as total, Secret(bytes(31) + b"\x01") as one:
-        return Signer(paired(keyagg.point), (total, one))
-
-
-def sign_alone(secrets: Sequence[Secret], keyagg: KeyAgg, message: bytes) -> bytes:
-    """Sign ``message`` (32 bytes) with every secret of a key list; returns a BIP-340 signature (64 bytes), verified.
-
-    Raises:
-        InvalidCrypto: as `summed_secret`; or the message is not 32 bytes.
-    """
-    with summed_secret(secrets, keyagg) as key:
-        signed = key.sign(message)
-    if not verify(signed, message, keyagg.output):
-        raise InvalidCrypto("signature: our own does not verify")
-    return signed
-
-
-def _tweaked_sum(secrets: Sequence[Secret], keyagg: KeyAgg) -> Secret:
-    """Compute the secret of a key list's output point.
-
-    Raises:
-        InvalidCrypto: the secrets are not exactly those of the key list, or one was wiped.
-    """
-    total = _weighted_sum(keyagg, secrets)
-    for tweak, flip in zip(keyagg.tweaks, keyagg.flips, strict=True):
-        if flip:
-            seckey_negate(total.buffer)
-        seckey_tweak_add(total.buffer, tweak.value)
-    if total.point != keyagg.point:
-        total.wipe()
-        raise InvalidCrypto("secrets: not exactly those of the key list")
-    return total
-
-
-def _weighted_sum(keyagg: KeyAgg, secrets: Sequence[Secret]) -> Secret:
-    """Compute Σ aⱼ·xⱼ in constant time; it does not depend on the message."""
     total: Secret | None = None
     for secret in secrets:
         term = Secret(secret.buffer)
@@ -271,6 +203,60 @@ def _weighted_sum(keyagg: KeyAgg, secrets: Sequence[Secret]) -> Secret:
     if total is None:
         raise InvalidCrypto("secrets: there are none")
     return total
+
+
+def summed_secret(total: Secret, keyagg: KeyAgg) -> SigningKey:
+    """Tweak the `weighted_secret` of a whole key list to the key that signs for its output alone.
+
+    Whoever holds all of the keys needs no MuSig2. ``total`` stays as it is.
+
+    Raises:
+        InvalidCrypto: the sum is not of exactly this key list, or was wiped.
+    """
+    with _tweaked_secret(total, keyagg) as tweaked:
+        return SigningKey(tweaked)
+
+
+def summed_signer(total: Secret, keyagg: KeyAgg) -> Signer:
+    """Make the same key a MuSig2 signer that is alone, since only MuSig2 makes pre-signatures here.
+
+    Its ``keyagg`` is `paired`, the list (G, output key); it stands for both, G's secret being 1.
+
+    Raises:
+        InvalidCrypto: as `summed_secret`; or the output key is G or −G.
+    """
+    with _tweaked_secret(total, keyagg) as tweaked, Secret(bytes(31) + b"\x01") as one:
+        return Signer(paired(keyagg.point), (tweaked, one))
+
+
+def sign_alone(secrets: Sequence[Secret], keyagg: KeyAgg, message: bytes) -> bytes:
+    """Sign ``message`` (32 bytes) with every secret of a key list; returns a BIP-340 signature (64 bytes), verified.
+
+    Raises:
+        InvalidCrypto: the secrets are not exactly those of the key list, one was wiped, or the message is not 32 bytes.
+    """
+    with weighted_secret(secrets, keyagg) as total, summed_secret(total, keyagg) as key:
+        signed = key.sign(message)
+    if not verify(signed, message, keyagg.output):
+        raise InvalidCrypto("signature: our own does not verify")
+    return signed
+
+
+def _tweaked_secret(total: Secret, keyagg: KeyAgg) -> Secret:
+    """Compute the secret of a key list's output point.
+
+    Raises:
+        InvalidCrypto: the sum is not of exactly this key list, or was wiped.
+    """
+    tweaked = Secret(total.buffer)
+    for tweak, flip in zip(keyagg.tweaks, keyagg.flips, strict=True):
+        if flip:
+            seckey_negate(tweaked.buffer)
+        seckey_tweak_add(tweaked.buffer, tweak.value)
+    if tweaked.point != keyagg.point:
+        tweaked.wipe()
+        raise InvalidCrypto("secrets: not exactly those of the key list")
+    return tweaked
 
 
 def _cache_of(keyagg: KeyAgg) -> CData:

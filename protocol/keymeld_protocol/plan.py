@@ -7,7 +7,7 @@ so that a yes covers exactly what is signed (attack 16): a transaction's message
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import TypeAlias
 
 from . import contents, ecdsa, schnorr
@@ -192,10 +192,12 @@ def needed_slots(made: Plan) -> tuple[int, ...]:
 
 
 class _Lists:
-    """The key lists of one plan: each distinct subset and tweak list is aggregated once."""
+    """The key lists of one plan: each distinct subset and tweak list is looked at once."""
 
     def __init__(self, roster: Roster) -> None:
         self.roster = roster
+        self.slots_of = cache(roster.slots_of)
+        self.is_opaque = cache(partial(is_opaque, roster.terms))
         self._found: dict[tuple[int | None, Steps | None], KeyAgg | InvalidCrypto] = {}
 
     def keyagg(self, item: Asked) -> KeyAgg:
@@ -218,7 +220,7 @@ class _Lists:
 
 def _planned(index: int, item: Asked, spends: tuple[Spend, ...], lists: _Lists) -> Planned:
     """One item, or why nobody can sign it."""
-    slots = lists.roster.slots_of(item.subset)
+    slots = lists.slots_of(item.subset)
     _check_input(f"items[{index}]", item, spends)
     unsigned = (None,) * places_of(item)
     try:
@@ -229,7 +231,7 @@ def _planned(index: int, item: Asked, spends: tuple[Spend, ...], lists: _Lists) 
         adaptors = _adaptors(item.adaptor, keyagg)
     except InvalidCrypto as error:
         return Impossible(slots, "bad_adaptor", str(error), unsigned)
-    opaque = is_opaque(lists.roster.terms, item.tweaks)
+    opaque = lists.is_opaque(item.tweaks)
     if isinstance(item, SignEcdsa) and len(slots) > 1:
         return Impossible(
             slots, "ecdsa_needs_one_key", f"only a key list of one signs ECDSA; this one has {len(slots)}"

@@ -101,7 +101,7 @@ def test_who_fails_an_item_after_its_nonce_is_blamed_and_not_believed(locked_ite
     heard, made, roster = read(duel, duel.signing)
     with pytest.raises(Blamed) as blamed:
         results_of(heard, made, roster, key)
-    assert (blamed.value.code, blamed.value.slots) == ("bad_values", (2,))
+    assert (blamed.value.code, blamed.value.slots) == ("failed_late", (2,))
     assert may_hide(heard, made, made, roster, key) is locked_item
 
 

@@ -12,6 +12,7 @@ from btclib_wallet.psbt.psbt import Psbt as Wallet
 from keymeld_client.asking import life_of, make_body, requester
 from keymeld_protocol.body import Adaptor, Body, Child, Scalar, SignEcdsa, SignInput, SignMessage
 from keymeld_protocol.errors import BadInput, Refused
+from keymeld_protocol.plan import needed_slots
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.shapes import MAX_DELAY_MS, REQUEST_LIFE_MS, Rule
 from keymeld_protocol.transaction import key_hash_script, taproot_script
@@ -197,7 +198,8 @@ def test_what_cannot_be_signed_is_refused(roster: Roster, ask: Callable[[Roster]
 
 def test_only_a_member_that_is_needed_asks(roster: Roster) -> None:
     body = make_body(roster, [], [MESSAGE], "", None)
-    assert requester(roster, body, [1]) == (1, (0, 1))
+    slot, made = requester(roster, body, [1])
+    assert (slot, needed_slots(made)) == (1, (0, 1))
     with pytest.raises(Refused, match="whose slot is needed"):
         requester(roster, body, [])
 

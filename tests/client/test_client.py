@@ -1,8 +1,10 @@
 """Stories of people at a real coordinator: minutes of what they say, hear and believe."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -15,9 +17,11 @@ from keymeld_protocol.contributions import Both, Nonce
 from keymeld_protocol.errors import BadInput, Blamed, Reason, Refused, WireError
 from keymeld_protocol.keygen import Phase
 from keymeld_protocol.payloads import SigningContribute
+from keymeld_protocol.plan import Plan, plan_of
 from keymeld_protocol.psbt import Psbt
 from keymeld_protocol.schnorr import verify
 from keymeld_protocol.ticket import Ticket, TicketSecret
+from keymeld_protocol.twofold import BIG_BATCH
 from keymeld_protocol.values import Message, XOnlyKey
 from tests.client.coins import FOREIGN, payment, psbt
 from tests.client.house import House, house
@@ -234,6 +238,25 @@ async def test_everybody_who_hears_it_has_the_signature(home: House) -> None:
         kinds = [record.statement.payload.kind async for record in seen]
         assert kinds == ["signing.request", "attempt.opened", "signing.contribute", "signing.confirm"]
         assert [s.id for s in theirs.signings()] == [signing.id]
+
+
+async def test_a_big_batch_is_planned_once_by_who_asks_and_beside_the_event_loop_by_who_hears_of_it(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def noted(*args: Any) -> Plan:
+        threads.append(threading.current_thread())
+        return plan_of(*args)
+
+    async with home.person("alice") as alice, home.person("bob") as bob:
+        mine, _ = await gather(alice, bob, rules=(NONE, NONE))
+        monkeypatch.setattr("keymeld_client.signings.plan_of", noted)
+        signing = await mine.request(messages=[MESSAGE] * (BIG_BATCH + 1))
+        await signing.signatures()
+        assert threads == []
+        await (await heard(bob, signing)).signatures()
+    assert len(threads) == 1 and threads != [threading.main_thread()]
 
 
 async def test_a_delay_is_heard_waited_for_and_over(home: House) -> None:

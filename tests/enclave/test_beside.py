@@ -1,6 +1,7 @@
 """beside.py: the event loop stays free, nothing is left half done, and nothing is done twice."""
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -59,6 +60,25 @@ async def test_whoever_is_cancelled_waits_for_the_end_however_often() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert work.ended.is_set()
+
+
+async def test_what_goes_wrong_when_nobody_waits_any_more_is_written_nowhere() -> None:
+    class Failing(Work):
+        def __call__(self) -> None:
+            super().__call__()
+            raise ValueError("secret")
+
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    work = Failing()
+    task = await begun(work)
+    task.cancel()
+    work.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    del task
+    gc.collect()
+    assert told == []
 
 
 async def test_where_no_thread_starts_the_work_is_done_here_and_once(monkeypatch: pytest.MonkeyPatch) -> None:

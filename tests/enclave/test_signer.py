@@ -1,5 +1,7 @@
 """signer.py: a nonce signs once, the last signer keeps nothing, and whoever lies about a nonce is blamed for it."""
 
+from unittest.mock import Mock
+
 import pytest
 
 from keymeld_enclave import signer
@@ -9,6 +11,8 @@ from keymeld_protocol import adaptor
 from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.contributions import Both, Failed, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.errors import Blamed
+from keymeld_protocol.keyagg import Tweak
+from keymeld_protocol.musig_secret import weighted_secret
 from keymeld_protocol.plan import Item
 from keymeld_protocol.schnorr import tagged_hash, verify
 from keymeld_protocol.secp256k1 import Secret
@@ -346,3 +350,18 @@ def test_a_wiped_signer_signs_nothing() -> None:
 def test_nonces_print_their_number_and_nothing_else(bench: Bench) -> None:
     kept = bench.nonces(bench.attempt())
     assert repr(kept) == "<Nonces of attempt 1: 1 unspent>"
+
+
+# Many tweaks ------------------------------------------------------------------------------------------------------
+
+
+def test_the_keys_of_a_list_are_summed_once_whatever_their_tweaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(alone=True)
+    summed = Mock(wraps=weighted_secret)
+    monkeypatch.setattr(signer, "weighted_secret", summed)
+    plain = bench.item()
+    tweaked = [plain.keyagg.tweaked(Tweak(bytes([number]) * 32, xonly=False)) for number in range(1, 6)]
+    attempt = bench.attempt(*(Item(plain.slots, keyagg, plain.message) for keyagg in tweaked))
+    attempt.hear(bench.vault_key, bench.vault.alone(attempt))
+    assert len(set(attempt.results())) == 5
+    assert summed.call_count == 1

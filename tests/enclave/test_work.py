@@ -8,13 +8,14 @@ import pytest
 from keymeld_enclave import work
 from keymeld_protocol import statements
 from keymeld_protocol.body import Adaptor, SignMessage
-from keymeld_protocol.payloads import SigningRefuse, SigningRequest
+from keymeld_protocol.payloads import SigningContribute, SigningRefuse, SigningRequest
 from keymeld_protocol.plan import plan_of
 from keymeld_protocol.schnorr import verify
 from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.shapes import Rule
 from keymeld_protocol.signing_state import Phase
 from keymeld_protocol.statements import Statement
+from keymeld_protocol.twofold import BIG_BATCH
 from keymeld_protocol.values import Message, PlainKey, digest
 from tests.support.party import Party, party_of_one
 from tests.support.world import (
@@ -221,6 +222,27 @@ def test_a_body_that_does_not_hold_is_read_once_and_not_kept(monkeypatch: pytest
 
 
 # Many items
+
+
+@pytest.mark.parametrize(("items", "together"), [(2, True), (BIG_BATCH + 1, False)])
+def test_the_psigs_of_a_big_batch_do_not_wait_for_their_confirmation(items: int, together: bool) -> None:
+    party = Party("vault", "keep")
+    party.gather(at=(0, 1, 0))
+    signing = party.alice.request(party.group, *[bytes([number]) * 32 for number in range(items)])
+    while not (leaving := [s.payload for vault in party.vaults for s in vault.outbox if _is_psigs(s)]):
+        for peer in party.world.peers.values():
+            peer.step()
+    assert len(leaving) == 1
+    waiting = {statement.payload.kind for vault in party.vaults for statement in vault.outbox}
+    assert ("signing.confirm" in waiting) is together
+    party.world.run()
+    assert sum(vault.kinds().count("signing.confirm") for vault in party.vaults) == 1
+    assert len(party.bob.signatures(signing)) == items
+    assert party.undisturbed()
+
+
+def _is_psigs(statement: Statement) -> bool:
+    return isinstance(statement.payload, SigningContribute) and statement.payload.step == "psigs"
 
 
 def test_an_item_of_many_pre_signatures_counts_as_heavy_too() -> None:

@@ -13,7 +13,7 @@ from keymeld_protocol import adaptor
 from keymeld_protocol.errors import InvalidCrypto
 from keymeld_protocol.keyagg import Tweak, aggregate, bip86_tweak, key_agg, key_sort
 from keymeld_protocol.musig import Session, bind_adaptor, nonce_agg, verify_collapsed_psig
-from keymeld_protocol.musig_secret import Signer, nonce_gen, partial_sign, summed_signer
+from keymeld_protocol.musig_secret import Signer, nonce_gen, partial_sign, summed_signer, weighted_secret
 from keymeld_protocol.schnorr import verify
 from keymeld_protocol.secp256k1 import Secret, point_add, point_negate, pubkey_of, seckey_tweak_mul
 from keymeld_protocol.values import Id
@@ -278,7 +278,7 @@ def test_attack_29_what_a_nonce_of_r_minus_t_would_do() -> None:
 def test_who_holds_every_key_makes_pre_signatures_alone(slots: int, tweaks: int) -> None:
     held, secret = some(slots), Secret.generate()
     keyagg = aggregate((each.point for each in held), TWEAKS[:tweaks])
-    with summed_signer(held, keyagg) as signer:
+    with summed_signer(weighted_secret(held, keyagg), keyagg) as signer:
         assert signer.keyagg.point == keyagg.point
         secnonce = signer.nonce_gen(signer.keyagg, MESSAGE, EXTRA)
         session = Session(signer.keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE, secret.point)
@@ -293,7 +293,7 @@ def test_a_taproot_key_of_one_slot_makes_pre_signatures_of_both_parities() -> No
     while seen != {(a, b) for a in (2, 3) for b in (2, 3)}:
         key, secret = some(2)
         keyagg = aggregate([key.point], (bip86_tweak([key.point]),))
-        signer = summed_signer([key], keyagg)
+        signer = summed_signer(weighted_secret([key], keyagg), keyagg)
         secnonce = signer.nonce_gen(signer.keyagg, MESSAGE, EXTRA)
         session = Session(signer.keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE, secret.point)
         presigned = adaptor.presignature(session, [partial_sign(session, signer, secnonce)])

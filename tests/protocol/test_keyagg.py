@@ -150,13 +150,10 @@ def test_a_tweak_more_leaves_what_it_starts_from_as_it_was() -> None:
     assert before.tweaks == (tweak,)
 
 
-def test_coefficients_and_weighted_sums_are_those_of_the_keys_whatever_the_tweaks() -> None:
+def test_coefficients_are_those_of_the_keys_whatever_the_tweaks() -> None:
     keys = key_sort(keys_of(4))
     plain, tweaked = aggregate(keys), aggregate(keys, [Tweak(b"\x05" * 32, xonly=True)])
     assert all(plain.coefficient(key) == tweaked.coefficient(key) for key in keys)
-    assert plain.weighted_sum(keys[:2]) is tweaked.weighted_sum(keys[:2])
-    with pytest.raises(InvalidCrypto, match="not of this key list"):
-        tweaked.weighted_sum((keys[0], *keys_of(1)))
 
 
 def test_a_tweak_of_another_length_is_refused() -> None:
@@ -202,6 +199,32 @@ def test_bip_341_output_keys() -> None:
         root = bytes.fromhex(case["intermediary"]["merkleRoot"] or "")
         keyagg = aggregate([b"\x02" + internal], [taproot_tweak(internal, root)])
         assert keyagg.output.hex() == case["intermediary"]["tweakedPubkey"]
+
+
+# ----------------------------------------------------------------------------------------------- a signer of many
+
+
+def test_a_signer_of_many_keys_is_their_weighted_sum() -> None:
+    keys = key_sort(keys_of(4))
+    keyagg, some = aggregate(keys), (keys[0], keys[2])
+    signer = keyagg.collapsed(some)
+    assert signer is not None
+    assert signer.key == point_add(*(point_mul(key, keyagg.coefficient(key)) for key in some))
+
+
+def test_a_signer_of_one_key_is_libsecp256k1s_own() -> None:
+    keyagg = aggregate(keys_of(3))
+    assert keyagg.collapsed(keyagg.keys[1:2]) == (keyagg.keys[1], keyagg.cache)
+
+
+def test_no_signer_is_made_of_no_keys_of_strange_ones_or_of_a_list_of_one() -> None:
+    keyagg = aggregate(keys_of(3))
+    assert keyagg.collapsed(()) is None
+    with pytest.raises(InvalidCrypto, match="not of this key list"):
+        keyagg.collapsed((keyagg.keys[0], *keys_of(1)))
+    lone = aggregate(keys_of(1))
+    with pytest.raises(InvalidCrypto, match="list of one"):
+        lone.collapsed(lone.keys)
 
 
 # ------------------------------------------------------------------------------------------------- a key list of one

@@ -12,9 +12,18 @@ from typing import Any
 import pytest
 from ecc.ecc import musig2 as oracle
 
-from keymeld_protocol import libmusig, musig_secret
+from keymeld_protocol import libmusig, musig_secret, schnorr
 from keymeld_protocol.errors import InvalidCrypto
-from keymeld_protocol.keyagg import GENERATOR, KeyAgg, Tweak, aggregate, bip86_tweak, hash_to_scalar, key_agg
+from keymeld_protocol.keyagg import (
+    GENERATOR,
+    KeyAgg,
+    Tweak,
+    aggregate,
+    bip86_tweak,
+    hash_to_scalar,
+    key_agg,
+    taproot_tweak,
+)
 from keymeld_protocol.libsecp256k1 import ffi
 from keymeld_protocol.musig import Session, nonce_agg, signature, verify_collapsed_psig
 from keymeld_protocol.musig_secret import (
@@ -25,6 +34,7 @@ from keymeld_protocol.musig_secret import (
     sign_alone,
     summed_secret,
     summed_signer,
+    weighted_secret,
 )
 from keymeld_protocol.schnorr import tagged_hash, verify
 from keymeld_protocol.secp256k1 import Secret
@@ -48,6 +58,21 @@ def some_tweaks(draw: random.Random) -> list[Tweak]:
 
 
 # ---------------------------------------------------------------------------------------------------------- vectors
+
+
+def test_bip_341_every_key_is_tweaked_and_signs_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key list of one: its tweaked secret, and its signature over the published sighash, of whatever type that is."""
+    monkeypatch.setattr(schnorr, "urandom", bytes)  # the vectors' auxiliary randomness is zeros
+    (case,) = published_json("bip341/wallet-test-vectors.json")["keyPathSpending"]
+    for vector in case["inputSpending"]:
+        given, expected = vector["given"], vector["intermediary"]
+        with Secret(bytes.fromhex(given["internalPrivkey"])) as secret:
+            tweak = taproot_tweak(secret.point[1:], bytes.fromhex(given["merkleRoot"] or ""))
+            assert (secret.point[1:].hex(), tweak.value.hex()) == (expected["internalPubkey"], expected["tweak"])
+            with summed_secret(secret, aggregate([secret.point], [tweak])) as key:
+                assert bytes(ffi.buffer(key.keypair))[:32].hex() == expected["tweakedPrivkey"]
+                signed = key.sign(bytes.fromhex(expected["sigHash"]))
+        assert signed.hex() == vector["expected"]["witness"][0][:128]
 
 
 def test_nonce_gen_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,11 +380,12 @@ def test_a_session_of_another_key_list_is_refused() -> None:
         partial_sign(Session(other, nonce_agg([secnonce.pubnonce]), MESSAGE), signer, secnonce)
 
 
-def test_a_psig_that_does_not_verify_never_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("slots", [1, 3])
+def test_a_psig_that_does_not_verify_never_leaves(monkeypatch: pytest.MonkeyPatch, slots: int) -> None:
     secrets = people(3)
     keyagg = group(secrets)
-    signer = Signer(keyagg, secrets)
-    monkeypatch.setattr(Signer, "add_others", lambda self, session, psig: None)
+    signer = Signer(keyagg, secrets[:slots])
+    monkeypatch.setattr(Signer, "sign", lambda self, session, struct: b"\x01" * 32)
     secnonce = draw(signer, keyagg, MESSAGE)
     with pytest.raises(InvalidCrypto, match="does not verify"):
         partial_sign(Session(keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE), signer, secnonce)
@@ -406,13 +432,17 @@ def test_whoever_holds_every_key_signs_alone() -> None:
 def test_the_order_of_the_secrets_does_not_matter() -> None:
     secrets = people(4)
     keyagg = group(secrets, bip86_tweak(secret.point for secret in secrets))
-    assert summed_secret(secrets, keyagg).key == summed_secret(secrets[::-1], keyagg).key == keyagg.output
+    assert (
+        summed_secret(weighted_secret(secrets, keyagg), keyagg).key
+        == summed_secret(weighted_secret(secrets[::-1], keyagg), keyagg).key
+        == keyagg.output
+    )
 
 
 def test_the_summed_key_signs_many_messages() -> None:
     secrets = people(3)
     keyagg = group(secrets)
-    with summed_secret(secrets, keyagg) as key:
+    with summed_secret(weighted_secret(secrets, keyagg), keyagg) as key:
         for message in (MESSAGE, bytes(32)):
             assert verify(key.sign(message), message, keyagg.output)
 
@@ -420,7 +450,7 @@ def test_the_summed_key_signs_many_messages() -> None:
 def test_the_summed_signer_stands_for_a_pair_that_comes_to_the_output_key() -> None:
     secrets = people(3)
     keyagg = group(secrets, *some_tweaks(random.Random(3)))
-    signer = summed_signer(secrets, keyagg)
+    signer = summed_signer(weighted_secret(secrets, keyagg), keyagg)
     assert signer.keyagg.point == keyagg.point and signer.keys == (keyagg.point, GENERATOR)
     done = sign_together(signer.keyagg, [signer], MESSAGE)
     assert verify(signature(done.session, done.psigs), MESSAGE, keyagg.output)

@@ -6,7 +6,7 @@ from keymeld_protocol import adaptor
 from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.keyagg import aggregate
 from keymeld_protocol.musig import Session, nonce_agg
-from keymeld_protocol.musig_secret import partial_sign, sign_alone, summed_signer
+from keymeld_protocol.musig_secret import partial_sign, sign_alone, summed_signer, weighted_secret
 from keymeld_protocol.places import Place, by_item, places
 from keymeld_protocol.plan import Impossible, Item
 from keymeld_protocol.secp256k1 import Secret
@@ -32,7 +32,7 @@ def finished() -> Finished:
 
 
 def prefinished() -> Prefinished:
-    signer = summed_signer([KEY], KEYAGG)
+    signer = summed_signer(weighted_secret([KEY], KEYAGG), KEYAGG)
     secnonce = signer.nonce_gen(signer.keyagg, MESSAGE, EXTRA)
     session = Session(signer.keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE, LOCK.point)
     return Prefinished(adaptor.presignature(session, [partial_sign(session, signer, secnonce)]))

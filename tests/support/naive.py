@@ -147,14 +147,14 @@ def why_not(
             if seats.enclave[slot] != enclave:
                 continue
             rule = rules[seats.join[slot]]
-            if why := _rule(rule, slot, key_list, votes, now) or _delay(
+            if why := rule_broken(rule, slot, key_list, votes, now) or _delay(
                 rule, slot, votes, votes.heard.get(enclave), now
             ):
                 return f"slot {slot}: {why}"
     return None
 
 
-def _rule(rule: Rule, slot: int, key_list: tuple[int, ...], votes: Votes, now: int) -> str | None:
+def rule_broken(rule: Rule, slot: int, key_list: tuple[int, ...], votes: Votes, now: int) -> str | None:
     """Why the rule of one slot is not met for one item."""
     if votes.requester not in key_list or votes.requester in votes.rejected:
         return "the requester's key does not sign this item, or he took it back"

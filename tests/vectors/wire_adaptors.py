@@ -7,7 +7,7 @@ from typing import Any
 from keymeld_protocol import adaptor, musig
 from keymeld_protocol.keyagg import aggregate, bip86_tweak, key_agg, key_sort, paired
 from keymeld_protocol.musig import Session
-from keymeld_protocol.musig_secret import Signer, nonce_gen, partial_sign, summed_signer
+from keymeld_protocol.musig_secret import Signer, nonce_gen, partial_sign, summed_signer, weighted_secret
 from keymeld_protocol.secp256k1 import Secret
 from keymeld_protocol.values import Id
 
@@ -89,7 +89,7 @@ def _alone(count: int) -> dict[str, Any]:
     held, lock, message = _secrets("lone slot", count), Secret(secret_of("lone lock")), secret_of("message")
     points = [secret.point for secret in held]
     keyagg = aggregate(points, (bip86_tweak(points),))
-    signer = summed_signer(held, keyagg)
+    signer = summed_signer(weighted_secret(held, keyagg), keyagg)
     secnonce = signer.nonce_gen(signer.keyagg, message, EXTRA)
     session = Session(signer.keyagg, secnonce.pubnonce, message, lock.point)
     made = adaptor.presignature(session, [partial_sign(session, signer, secnonce)])

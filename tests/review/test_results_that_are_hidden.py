@@ -1,0 +1,150 @@
+"""A signer that could sign says it could not: where somebody may hold a signature, nobody is told that there is none.
+
+keep (slot 1) ─▶ nonces │ vault (0, 2) ─▶ nonces and psigs │ keep has all it needs, and says "failed", or a bad psig;
+                        │                                  │ then it confirms whatever it likes
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from keymeld_client.results import ItemError, ItemResult, results_of
+from keymeld_enclave.signer import Nonces
+from keymeld_protocol.attempt import Attempt
+from keymeld_protocol.body import RawTransaction, Scalar, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.contents import Script
+from keymeld_protocol.contributions import Entry, Failed, Psig
+from keymeld_protocol.errors import Blamed
+from keymeld_protocol.payloads import SigningContribute
+from keymeld_protocol.plan import plan_of
+from keymeld_protocol.records import Record
+from keymeld_protocol.schnorr import verify
+from keymeld_protocol.values import Hash, Id, Message
+from tests.client.coins import payment
+from tests.support.party import Party
+from tests.support.world import MESSAGE, SECOND
+
+YES = {"accept_opaque_tweak": True}
+LIE = Failed("opaque_tweak")
+BAD = Psig(bytes(31) + b"\1")
+
+
+class Liar:
+    """The keep, whose nonces are honest; what its psig would finish it keeps, says ``instead``, and confirms a lie."""
+
+    def __init__(self, p: Party, instead: Entry | None) -> None:
+        self.key, self.instead = p.vaults[1].key, instead
+        self.stolen = b""
+        signer = p.vaults[1].agent._groups[p.group].signer()
+        self.honest = signer.psigs
+        signer.psigs = self.psigs  # type: ignore[method-assign]
+
+    def psigs(self, attempt: Attempt, kept: Nonces) -> tuple[Entry, ...]:
+        """The psig that is owed stays here."""
+        entries = self.honest(attempt, kept)
+        own: Any = replace(attempt, psigs={key: list(values) for key, values in attempt.psigs.items()})
+        own.hear(self.key, entries)
+        (self.stolen,) = own.results()
+        lying: Any = attempt
+        lying.hear, lying.results, lying.made = lambda *_: None, lambda: (LIE,), lambda: (LIE,)
+        return (self.instead or entries[0],)
+
+
+def party() -> Party:
+    p = Party("vault", "keep")
+    p.gather(at=(0, 1, 0))
+    return p
+
+
+def lied_to(p: Party, instead: Entry | None) -> Id:
+    """A signing that the keep has lied about; it was the first to confirm, and holds the signature itself."""
+    liar = Liar(p, instead)
+    signing = p.alice.request(p.group, MESSAGE)
+    p.world.run()
+    assert verify(liar.stolen, MESSAGE, p.alice.roster(p.group).output)
+    assert p.phase(signing) == "completed" and p.alice.told(signing) == (LIE,)
+    return signing
+
+
+def shown(p: Party, signing: Id, *, deleted: bool = False) -> ItemResult:
+    """The one result as a client computes it; ``deleted``: when the contributions' values are gone."""
+    (result,) = every(p, signing, deleted=deleted)
+    return result
+
+
+def every(p: Party, signing: Id, *, deleted: bool = False) -> tuple[ItemResult, ...]:
+    """All of them."""
+    heard, roster, key = p.alice.heard(signing), p.alice.roster(p.group), p.alice.groups[p.group]
+    plan = plan_of(p.alice.signing(signing), heard.records[0].statement, roster, key)
+    if deleted:
+        heard.records[:] = [_emptied(record) for record in heard.records]
+    return results_of(heard, plan, roster, key)
+
+
+def _emptied(record: Record) -> Record:
+    return record.without_blobs(("values",)) if isinstance(record.statement.payload, SigningContribute) else record
+
+
+@pytest.mark.parametrize(("instead", "code"), [(LIE, "failed_late"), (BAD, "bad_psig")])
+def test_an_item_has_not_failed_by_the_word_of_a_signer_that_may_have_signed_it(instead: Entry, code: str) -> None:
+    p = party()
+    signing = lied_to(p, instead)
+    with pytest.raises(Blamed, match=f"{code}, slot 1: .* somebody may hold a signature"):
+        shown(p, signing)
+
+
+def test_an_item_that_one_signer_refuses_names_him() -> None:
+    p = Party("vault", "keep")
+    p.gather(at=(0, 1, 0), allow=[YES, {}, YES])
+    opaque = SignMessage(message=Message(MESSAGE), tweaks=(Scalar(scalar=Hash(b"\1" * 32)),))
+    signing = p.alice.request(p.group, MESSAGE, opaque)
+    p.world.run()
+    signed, error = every(p, signing)
+    assert isinstance(signed, bytes)
+    assert isinstance(error, ItemError) and error.code == "opaque_tweak"
+    assert error.why.endswith("(says who signs for slot 1)")
+
+
+def test_where_two_signers_refuse_an_item_for_different_reasons_everybody_tells_the_one_that_was_said_first() -> None:
+    p = Party("vault", "keep", "loft")
+    p.gather(at=(0, 1, 2), allow=[YES, {}, YES | {"no_blind": True}])
+    raw, spent = payment([(50_000, p.alice.roster(p.group).script())], 40_000)
+    coins = tuple(Spent(amount=amount, script=Script(script)) for amount, script in spent)
+    opaque = SignMessage(message=Message(MESSAGE), tweaks=(Scalar(scalar=Hash(b"\1" * 32)),))
+    transaction = Transaction(unsigned=RawTransaction(raw), spent=coins)
+    signing = p.alice.request(p.group, opaque, SignInput(transaction=0, input=0), transactions=(transaction,))
+    p.world.run()
+    error, signed = every(p, signing)
+    assert isinstance(error, ItemError) and error.code == "opaque_tweak", "the keep speaks first, the loft confirms"
+    assert isinstance(signed, bytes)
+    assert p.alice.told(signing)[0] == Failed("opaque_tweak")
+
+
+def test_a_confirm_that_calls_an_item_failed_does_not_hide_its_signature() -> None:
+    p = party()
+    result = shown(p, lied_to(p, None))
+    assert isinstance(result, bytes) and verify(result, MESSAGE, p.alice.roster(p.group).output)
+
+
+@pytest.mark.parametrize("instead", [LIE, BAD, None])
+def test_where_the_contributions_are_gone_a_failed_item_may_be_signed_all_the_same(instead: Entry | None) -> None:
+    p = party()
+    error = shown(p, lied_to(p, instead), deleted=True)
+    assert isinstance(error, ItemError) and error.code == LIE.code and "may be signed all the same" in error.why
+
+
+def test_a_signer_that_fails_an_item_late_is_blamed_and_the_session_says_that_it_may_be_signed() -> None:
+    p = party()
+    vault, keep = p.vaults
+    Liar(p, LIE)
+    signing = p.alice.request(p.group, MESSAGE)
+    while keep.kinds().count("signing.contribute") < 2:
+        assert vault.step() + keep.step()
+    keep.leave()
+    p.world.run()
+    p.world.wait(SECOND)
+    assert (p.phase(signing), p.code(signing)) == ("failed", "failed_late")
+    assert p.world.state(signing).may_be_signed
