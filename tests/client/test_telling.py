@@ -5,15 +5,15 @@ from typing import Literal
 
 import pytest
 
-from keymeld_client.asking import make_body
-from keymeld_client.telling import BLIND, LOST, OPAQUE, moment, span, tell_plan
-from keymeld_protocol.body import Adaptor, Bip86, Scalar
+from keymeld_client.asking import make_body, make_transaction
+from keymeld_client.telling import BLIND, LOST, OPAQUE, UNLOCKED, moment, span, tell_plan
+from keymeld_protocol.body import Adaptor, Bip86, Body, Scalar, SignInput, SignMessage
 from keymeld_protocol.contents import Terms
 from keymeld_protocol.plan import plan
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.secp256k1 import pubkey_of
 from keymeld_protocol.tweaks import Steps, child_steps
-from keymeld_protocol.values import Hash, PlainKey
+from keymeld_protocol.values import Hash, Message, PlainKey
 from tests.client.coins import payment
 from tests.client.paper import Tale
 
@@ -112,4 +112,37 @@ def test_who_approves_is_told_whose_secrets_complete_an_item(
     adaptor, spend = Adaptor(mode=mode, points=points), payment([(9, roster.script())], 1)
     last = list(tell_plan(plan(make_body(roster, [spend], [], "", None, adaptor=adaptor), roster), roster))[-1]
     whose = told.format(*(point.hex() for point in points))
-    assert last == f"Item 1 of 1: a pre-signature: completes only with {whose}"
+    assert last == f"Item 1 of 1, input 1 of transaction 1: a pre-signature: completes only with {whose}"
+
+
+ONE, TWO = (PlainKey(pubkey_of(bytes(31) + bytes([i]))) for i in (1, 2))
+LOCK = Adaptor(mode="single", points=(ONE,))
+
+
+def lines_of(roster: Roster, *items: SignInput | SignMessage, transactions: int = 0) -> list[str]:
+    """The lines of a request with these items, of transactions that are all the same."""
+    same = make_transaction(*payment([(9, roster.script())], 1))
+    return list(tell_plan(plan(Body(v=1, transactions=(same,) * transactions, items=items, memo=""), roster), roster))
+
+
+def test_who_approves_is_told_which_input_waits_for_a_secret_and_which_does_not(roster: Roster) -> None:
+    items = SignInput(transaction=1, input=0, adaptor=LOCK), SignInput(transaction=0, input=0)
+    found = [line for line in lines_of(roster, *items, transactions=2) if line.startswith("Item")]
+    assert found[0].startswith("Item 1 of 2, input 1 of transaction 2: a pre-signature: completes only with")
+    assert found[1] == "Item 2 of 2, input 1 of transaction 1: a signature: complete as it is, with no secret"
+
+
+@pytest.mark.parametrize("other", [None, Adaptor(mode="single", points=(TWO,)), Adaptor(mode="or", points=(ONE, TWO))])
+def test_who_approves_is_warned_where_another_item_completes_what_is_locked(
+    roster: Roster, other: Adaptor | None
+) -> None:
+    asked = [SignInput(transaction=0, input=0, adaptor=LOCK), SignInput(transaction=1, input=0, adaptor=other)]
+    assert lines_of(roster, *asked, transactions=2).count(f"  {UNLOCKED}") == 1 + (other is not None)
+    blind = [SignMessage(message=Message(bytes(32)), adaptor=lock) for lock in (LOCK, other)]
+    assert f"  {UNLOCKED}" in lines_of(roster, *blind)
+
+
+def test_who_approves_is_not_warned_of_messages_that_differ_or_are_locked_alike(roster: Roster) -> None:
+    one, two = (SignMessage(message=Message(bytes([i]) * 32), adaptor=LOCK) for i in (1, 2))
+    plain = SignMessage(message=one.message, subset=0)
+    assert f"  {UNLOCKED}" not in lines_of(roster, one, one, two, plain)
