@@ -30,6 +30,7 @@ from keymeld_protocol.wording import counted, slots_told
 
 from .endings import tell_judgement
 from .judging import judge
+from .ledger import now_ms
 from .results import ItemResult, require_all, results_of
 from .telling import moment, name_of, tell
 
@@ -208,7 +209,7 @@ class Audit:
         self.report.address = roster.address()
         self.report.add("holds", f"{counted(len(roster.cards), 'card')}, each with its proof of possession")
         self.report.add("holds", f"address {self.report.address}")
-        self.report.add("says", f"{safety(state)}")
+        self.report.add("says", f"{safety(state, now_ms())}")
 
     def _signing(self, heard: Replay, state: SigningState) -> None:
         """What was asked, and what came of it."""

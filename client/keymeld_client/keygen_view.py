@@ -13,7 +13,7 @@ from keymeld_protocol.errors import InvalidCrypto, KeymeldError
 from keymeld_protocol.keygen import KeygenState, Phase
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
-from keymeld_protocol.roster import Roster, Safety, read_terms
+from keymeld_protocol.roster import Roster, Safety, read_terms, safety
 from keymeld_protocol.ticket import Ticket
 from keymeld_protocol.values import XOnlyKey
 from keymeld_protocol.wording import slots_told
@@ -22,6 +22,7 @@ from .entries import KeygenEntry
 from .errors import KeygenEnded, WalletError
 from .handle import Handle
 from .joining import tickets_of
+from .ledger import now_ms
 from .seats import is_seated, safety_for
 
 if TYPE_CHECKING:
@@ -114,7 +115,15 @@ class KeygenView(Handle):
     @property
     def safety(self) -> Safety:
         """Whether the address may be funded, in words by ``str``; not while the log is read-only, nor without us."""
-        return safety_for(self.state, self.read_only, self.entry.slots, self.slots)
+        return self.safety_of(None)
+
+    def safety_of(self, subset: int | None) -> Safety:
+        """The same of the address of a subset (None: of the group).
+
+        Raises:
+            BadInput: there is no such subset.
+        """
+        return safety_for(safety(self.state, now_ms(), subset), self.read_only, self.entry.slots, self.slots)
 
     @property
     def roster_digits(self) -> str:

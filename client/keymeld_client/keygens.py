@@ -8,6 +8,8 @@ What can be known of it without a word, and waiting for it, is in `KeygenView`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from keymeld_protocol.body import Adaptor, Body
@@ -52,14 +54,14 @@ class Keygen(KeygenView):
         heard = self.client.ledger.require(self.id)
         chosen = self._free_slot(slot)
         brought = None if key is None else bring(key, again, custody)
-        wish = Choice(chosen, custody, rule or Rule(approval="self"), None, label, allow)
-        check_choice(self.state, self.terms, wish)  # terms that do not open are refused before a key is made
-        if custody == "sealed":
-            key = await self.client.choose_enclave(enclave)
-            wish = Choice(chosen, custody, wish.rule, key, label, allow)
-        with self.client.wallet.identity.auth(self.id, chosen) as auth:
-            await self.client.courier.prove([auth])
-        statement = make_join(self.client.wallet, self.entry, heard, self.client.group(self.id), wish, brought)
+        with nullcontext() if brought is None else brought.key:  # our copy is wiped, whatever stands in the way
+            wish = Choice(chosen, custody, rule or Rule(approval="self"), None, label, allow)
+            check_choice(self.state, self.terms, wish)  # terms that do not open are refused before a key is made
+            if custody == "sealed":
+                wish = replace(wish, enclave=await self.client.choose_enclave(enclave))
+            with self.client.wallet.identity.auth(self.id, chosen) as auth:
+                await self.client.courier.prove([auth])
+            statement = make_join(self.client.wallet, self.entry, heard, self.client.group(self.id), wish, brought)
         await self.client.say(statement)
         return chosen
 

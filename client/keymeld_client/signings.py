@@ -24,13 +24,14 @@ from keymeld_protocol.statements import make
 from keymeld_protocol.twofold import BIG_BATCH
 from keymeld_protocol.values import Hash, Id, Signature, XOnlyKey
 
+from .earlier import may_hide
 from .endings import ended, tell_judgement
 from .errors import SigningEnded, WalletError
 from .handle import Handle
 from .judging import Judgement, judge
 from .ledger import now_ms
 from .results import ItemResult, all_signed, psbts_of, results_of, signed_so_far
-from .telling import name_of, tell
+from .telling import PRESIGNED, name_of, tell
 
 if TYPE_CHECKING:
     from .client import Client
@@ -105,7 +106,25 @@ class Signing(Handle):
         Raises:
             Blamed: the body does not hold.
         """
-        return list(tell(self.state, self.plan, self.client.roster(self.state.request.keygen)))
+        keygen = self.keygen
+        lines = list(tell(self.state, self.plan, keygen.roster, keygen.state.left))
+        return lines + [line for each in self._hiding() for line in (PRESIGNED, f"  in signing {each.id.hex()}")]
+
+    def _hiding(self) -> list[Signing]:
+        """The signings of this keygen that may have left somebody with a pre-signature of what this one locks."""
+        if not self.plan.locked:
+            return []
+        others = (each for each in self.client.signings() if each.id != self.id and each.state.psig_sent)
+        return [each for each in others if each.state.request.keygen == self.keygen.id and each._may_hide(self.plan)]
+
+    def _may_hide(self, asked: Plan) -> bool:
+        """Whether it may have left somebody with a pre-signature of what ``asked`` locks."""
+        try:
+            mine = self.plan
+        except Blamed:
+            return False  # no enclave signs what does not hold
+        keygen = self.state.request.keygen
+        return may_hide(self.heard, mine, asked, self.client.roster(keygen), self.client.group(keygen))
 
     # What is said -----------------------------------------------------------------------------------------------
 

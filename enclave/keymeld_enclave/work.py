@@ -42,6 +42,7 @@ from keymeld_protocol.wording import slots_told
 
 from .custody import Unacceptable
 from .judging import Judged, judged
+from .presigning import Presigning
 from .signer import Nonces, NoncesGone, Signer
 from .voice import Voice
 
@@ -63,6 +64,7 @@ class SigningWork:
         self._live = False
         self._heard_at: int | None = None
         self._said: set[Hashable] = set()
+        self._presigning = Presigning()
         self._set_complete_at: int | None = None
         self._blamed: Blamed | None = None
         self.waits_for_time = False
@@ -98,6 +100,7 @@ class SigningWork:
         elif isinstance(said, SigningContribute):
             self._read(said, record.statement)
             self._let_go(record, "values")
+            self._presigning.note(said.attempt, said.step)
 
     def _let_go(self, record: Record, field: str) -> None:
         """What was read is not kept: nobody fills our memory with requests that wait, or with what signers say."""
@@ -133,12 +136,17 @@ class SigningWork:
         return self._found
 
     def _judge(self) -> Judged | Blamed:
-        """Read the body and judge it; only its items are kept, since its transactions take ten times their bytes."""
+        """Read the body and judge it; only its items are kept, since its transactions take ten times their bytes.
+
+        Of a slot that has left no policy is asked: nothing that needs it is signed any more, only confirmed.
+        """
         opening, roster = self.heard.records[0], self._signer.roster
         try:
             made = plan_of(self.state, opening.statement, roster, self._group)
             needed = _needed(self._voice, self.state, self._custody.state)
-            policies = {slot: self._custody.take(slot).policy for slot in needed}
+            policies = {
+                slot: self._custody.take(slot).policy for slot in needed if slot not in self._custody.state.left
+            }
             return judged(made, self.state.consent.requester, policies, roster)
         except Blamed as error:
             return error
@@ -201,6 +209,7 @@ class SigningWork:
         elif self._rules_met(now):
             if self._blamed is not None:
                 raise self._blamed
+            self._presigning.require_first(self._reading())
             self._said.add((state.attempt, step))
             yield from self._contribute(step)
 
@@ -263,6 +272,7 @@ class SigningWork:
         except NoncesGone:
             yield from self._retry(state)
             return
+        self._presigning.note(state.attempt, step)
         yield self._voice.say(
             self.heard, SigningContribute, attempt=state.attempt, slots=attempt.signer(self._voice.key).slots,
             step=step, over=over, **self._sealed("signing.contribute", "values", entries),

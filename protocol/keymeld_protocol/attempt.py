@@ -141,7 +141,7 @@ class Attempt:
     def _fail(self, signer: Signer, index: int, reason: Failed) -> None:
         """An item fails as a whole, and before its signer gives a nonce: afterwards he may hold all others' psigs."""
         every = self._places_of[self.places[index].index]
-        if any(self.value(self.pubnonces, signer, each) is not None for each in every):
+        if any(self.value(self.pubnonces, signer, place) is not None for place in every):
             raise Blamed("failed_late", signer.slots, f"{self.places[index]}: its nonce may have been answered")
         for place in every:
             self.failed.setdefault(place, Failed(reason.code, signer.slots))
