@@ -27,7 +27,7 @@ from keymeld_protocol.body import (
 from keymeld_protocol.contents import Script
 from keymeld_protocol.errors import Reason, Refused, bad_field
 from keymeld_protocol.payloads import SigningRequest
-from keymeld_protocol.plan import Plan, needed_slots, plan, require_possible
+from keymeld_protocol.plan import Item, Plan, needed_slots, plan, require_possible
 from keymeld_protocol.psbt import Psbt
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster
@@ -37,6 +37,7 @@ from keymeld_protocol.shapes import REQUEST_LIFE_MS, Rule
 from keymeld_protocol.statements import Statement, make
 from keymeld_protocol.tweaks import Steps
 from keymeld_protocol.values import Message, XOnlyKey, digest
+from keymeld_protocol.wording import slots_told
 
 from .spending import Key, Keys
 from .telling import moment
@@ -128,17 +129,24 @@ def make_transaction(raw: bytes, spent: Sequence[tuple[int, bytes]]) -> Transact
 def requester(roster: Roster, body: Body, slots: Sequence[int]) -> tuple[int, Plan]:
     """The slot of ours that asks, and the plan of what it asks for.
 
+    Whoever asks has to be in the key list of each item that can be signed: no rule is met for one that he is not in,
+    and its enclave would refuse all of them.
+
     Raises:
         BadInput: an item names what is not there, or spends a foreign script.
         Blamed: nothing of it can be signed, by anybody.
-        Refused: none of our slots takes part in what is asked.
+        Refused: none of our slots takes part in what is asked, or in one of its items.
     """
     made = plan(body, roster)
     require_possible(made)
-    needed = needed_slots(made)
-    own = [slot for slot in slots if slot in needed]
+    own = sorted(set(slots).intersection(needed_slots(made)))
     if not own:
         raise Refused(Reason.NOT_ALLOWED, "only a member whose slot is needed can ask for these signatures", field="by")
+    for index, item in enumerate(made.items):
+        if isinstance(item, Item) and not (own := [slot for slot in own if slot in item.slots]):
+            whose = f"items[{index}] is signed by {slots_told(item.slots)}"
+            raise Refused(Reason.NOT_ALLOWED, f"{whose}: only a member of that key can ask, in a request for it alone",
+                          field="by")  # fmt: skip
     return own[0], made
 
 

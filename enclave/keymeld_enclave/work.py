@@ -253,7 +253,10 @@ class SigningWork:
                 ripe = policy.ripe_at(rule, slot, consent)
                 early = verdict is Verdict.WAITING and ripe is not None and now < ripe
                 if verdict is not Verdict.MET and not early:
-                    raise Blamed("rule_not_met", (slot,), f"the rule sealed with slot {slot} is not met")
+                    told = (
+                        f"for what {slots_told(tuple(sorted(key_list)))} sign: whoever else asks or approves counts not"
+                    )
+                    raise Blamed("rule_not_met", (slot,), f"the rule sealed with slot {slot} is not met {told}")
                 waiting = waiting or early
         self.waits_for_time = waiting
         return not waiting

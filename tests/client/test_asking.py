@@ -8,6 +8,7 @@ import pytest
 from btclib.hashes import hash160
 from btclib_wallet.bip32.key_origin import BIP32KeyOrigin
 from btclib_wallet.psbt.psbt import Psbt as Wallet
+from msgspec import structs
 
 from keymeld_client.asking import life_of, make_body, requester
 from keymeld_protocol.body import Adaptor, Body, Child, Scalar, SignEcdsa, SignInput, SignMessage
@@ -202,6 +203,15 @@ def test_only_a_member_that_is_needed_asks(roster: Roster) -> None:
     assert (slot, needed_slots(made)) == (1, (0, 1))
     with pytest.raises(Refused, match="whose slot is needed"):
         requester(roster, body, [])
+
+
+def test_nobody_asks_for_an_item_of_a_key_that_he_is_not_in(roster: Roster) -> None:
+    group = replace(roster, subsets=((1,),))
+    body = make_body(group, [], [MESSAGE], "", None)
+    mixed = structs.replace(body, items=(*body.items, SignMessage(message=Message(MESSAGE), subset=0)))
+    with pytest.raises(Refused, match=r"items\[1\] is signed by slot 1: only a member"):
+        requester(group, mixed, [0])
+    assert requester(group, mixed, [0, 1])[0] == 1
 
 
 DAY = 86_400_000
