@@ -8,6 +8,7 @@
     ├── JoinRefused      an enclave refused the join; the slot is free again
     ├── KeygenEnded      the keygen ended without a group
     ├── SigningEnded     the signing ended without signatures: its code, who refused, who is at fault
+    ├── NotSigned        an item failed alone (a ``Blamed``): its code and slots; the others may be signed
     └── NeedsSecret      what was signed is completed by a secret that was not given: the points it belongs to
 
 What the coordinator answers is the protocol's ``WireError``, what a member sealed and does not hold is its ``Blamed``.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keymeld_protocol.errors import KeymeldError
+from keymeld_protocol.errors import Blamed, KeymeldError
 from keymeld_protocol.printable import printable
 from keymeld_protocol.wording import slots_told
 
@@ -85,6 +86,10 @@ class SigningEnded(KeymeldError):
         self.may_be_signed = may_be_signed
         self.at_fault = at_fault
         self.judged = tuple(judged)
+
+
+class NotSigned(Blamed):
+    """An item failed alone: its code, the slots of its key list, and why; the others may be signed."""
 
 
 class NeedsSecret(KeymeldError):

@@ -33,7 +33,7 @@ from keymeld_protocol.transaction import Output
 from keymeld_protocol.values import Signature
 from keymeld_protocol.wording import slots_told
 
-from .errors import NeedsSecret
+from .errors import NeedsSecret, NotSigned
 from .presigned import Presigned, presigned
 
 
@@ -71,7 +71,7 @@ def all_signed(results: Sequence[ItemResult], secrets: Sequence[Bytes] = ()) -> 
     """The signatures, if no item failed; pre-signatures are completed with ``secrets`` (32 bytes each).
 
     Raises:
-        Blamed: with the first failed item's code and slots.
+        NotSigned: with the first failed item's code and slots.
         NeedsSecret: no secret completes an item.
         InvalidCrypto: one of ``secrets`` is none.
     """
@@ -86,7 +86,7 @@ def signed_so_far(results: Sequence[ItemResult], secrets: Sequence[Bytes] = ()) 
     """The signatures, with None for each item that waits for a secret which is not among ``secrets`` (32 bytes each).
 
     Raises:
-        Blamed: an item failed; with the first one's code and slots.
+        NotSigned: an item failed; with the first one's code and slots.
         InvalidCrypto: one of ``secrets`` is none.
     """
     require_all(results)
@@ -108,11 +108,11 @@ def require_all(results: Sequence[ItemResult]) -> None:
     """Refuse results of which an item failed.
 
     Raises:
-        Blamed: with the first failed item's code and slots.
+        NotSigned: with the first failed item's code and slots.
     """
     for index, result in enumerate(results):
         if isinstance(result, ItemError):
-            raise Blamed(result.code, result.slots, f"item {index} was not signed: {result.why}")
+            raise NotSigned(result.code, result.slots, f"item {index} was not signed: {result.why}")
 
 
 def _from_contributions(

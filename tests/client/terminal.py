@@ -19,7 +19,12 @@ class Person:
     house: House
 
     async def types(self, *arguments: str, input: str = "", code: int = 0) -> str:
-        """Run the command in a process of its own; gives what it wrote to standard output."""
+        """Run the command; gives what it wrote to standard output, or if it is to fail, what it complained about."""
+        out, err = await self.hears(*arguments, input=input, code=code)
+        return out if code == 0 else err
+
+    async def hears(self, *arguments: str, input: str = "", code: int = 0) -> tuple[str, str]:
+        """Run the command in a process of its own; gives what it wrote to standard output and to standard error."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "keymeld_client.cli", "--wallet", str(self.house.folder / self.name), *arguments,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -27,7 +32,7 @@ class Person:
         out, err = await process.communicate(input.encode())
         assert process.returncode == code, f"keymeld {' '.join(arguments)}: {process.returncode}\n{err.decode()}"
         assert b"Traceback" not in err and b"\x1b" not in out + err
-        return (out if code == 0 else err).decode()
+        return out.decode(), err.decode()
 
     async def asks(self, *arguments: str, input: str = "") -> Any:
         """The same, as a script would."""

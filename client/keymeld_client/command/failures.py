@@ -16,6 +16,7 @@ from ..errors import (
     KeygenEnded,
     NeedsSecret,
     NotConnected,
+    NotSigned,
     NotTrusted,
     ReadOnly,
     SigningEnded,
@@ -31,6 +32,7 @@ be reached · 4 something that was shown does not verify · 130 interrupted; not
 _HINTS: Final[dict[type[Exception], str]] = {
     NotConnected: "Is it running, is the address right (--server URL)? Nothing is lost: run the same command again.",
     ReadOnly: "Stop using this session, keep the wallet's folder `evidence`, and talk to the other members.",
+    NotSigned: "The other items may be signed: `keymeld result` prints what came of each.",
     Blamed: "Do not fund or sign anything here; talk to the members that it names.",
     BrokenLog: "The log was altered or does not come from this session; ask another member for theirs.",
     JoinRefused: "Run the same `keymeld join` again: it makes a fresh key. Another enclave: --enclave KEY.",
@@ -54,6 +56,8 @@ def code_of(error: Exception) -> int:
     """The exit code of an error."""
     if isinstance(error, NotConnected):
         return UNREACHABLE
+    if isinstance(error, NotSigned):
+        return FAILED
     if isinstance(error, Blamed | BrokenLog | InvalidCrypto | ReadOnly):
         return UNVERIFIED
     return USAGE if isinstance(error, BadInput) else FAILED

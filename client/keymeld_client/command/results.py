@@ -13,12 +13,14 @@ from rich.text import Text
 from keymeld_protocol.ecdsa import der as to_der
 from keymeld_protocol.errors import KeymeldError
 from keymeld_protocol.plan import Item
+from keymeld_protocol.printable import printable
 from keymeld_protocol.psbt import Signed
 from keymeld_protocol.secp256k1 import Bytes, Secret
 from keymeld_protocol.values import Signature
+from keymeld_protocol.wording import slots_told
 
 from ..presigned import Presigned
-from ..results import ItemError, ItemResult, completed
+from ..results import ItemError, ItemResult, completed, require_all
 from ..signings import Signing
 from .app import App
 from .arguments import PSBT, SECRET
@@ -26,7 +28,7 @@ from .screen import Line
 from .verbs import Verb
 from .watching import Watch
 
-Told: TypeAlias = tuple[list[Line], dict[str, Any]]
+Told: TypeAlias = tuple[list[Line], dict[str, Any], tuple[ItemResult, ...]]
 
 
 @click.command(
@@ -48,7 +50,7 @@ def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes], secrets: 
     """Print the signatures and transactions of a SIGNING.
 
     The transactions are ready for the network; every signature was verified here. One by ECDSA is printed in DER too,
-    which scripts take.
+    which scripts take. An item may fail alone: it is told why, and the exit code is 1.
     With --quiet only the transactions are printed, or the signatures where there is no transaction; with --psbt only
     the PSBTs, in the order of the request, all else in them as it was.
 
@@ -67,16 +69,19 @@ def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes], secrets: 
             took = await _take(found, psbts, [secret.buffer for secret in secrets])
             await watch.until_told(found)
         if psbts:
-            return _numbered("psbt", took.data["psbts"], app.quiet), took.data
-        return took.bare() if app.quiet else took.lines(), took.data
+            return _numbered("psbt", took.data["psbts"], app.quiet), took.data, took.made
+        return took.bare() if app.quiet else took.lines(), took.data, took.made
 
     try:
         with app.wallet() as wallet:
-            lines, data = app.with_signing(wallet, signing, look)
+            lines, data, made = app.with_signing(wallet, signing, look)
     finally:
         for secret in secrets:
             secret.wipe()
     app.screen.result(lines, data)
+    if psbts and not all(data["complete"]):
+        app.screen.note("A PSBT is not complete: others sign inputs too, or --secret completes them.", style="yellow")
+    require_all(made)
 
 
 @dataclass(frozen=True)
@@ -94,9 +99,9 @@ class _Took:
         """For scripts: with everything that `keymeld adaptor` asks for."""
         return {
             "signing": self.signing.id.hex(),
-            "signatures": [None if isinstance(each, tuple) else _hexes(each)[0] for each in self.done],
+            "signatures": [each.hex() if isinstance(each, Signature) else None for each in self.done],
             "der": [None if encoded is None else encoded.hex() for encoded in self.ders],
-            "failed": [i for i, each in enumerate(self.done) if isinstance(each, ItemError)],
+            "failed": [_failed(i, each) for i, each in enumerate(self.done) if isinstance(each, ItemError)],
             "presignatures": [_presigned(i, one) for i, each in enumerate(self.made) for one in _several(each)],
             "transactions": [None if raw is None else raw.hex() for raw in self.transactions],
             "psbts": [b64encode(each.psbt).decode() for each in self.psbts],
@@ -134,7 +139,7 @@ async def _take(signing: Signing, psbts: Sequence[bytes], secrets: Sequence[Byte
     made = await signing.results()
     done = tuple(completed(each, secrets) for each in made)
     if secrets and done == made:
-        raise click.UsageError("--secret: completes nothing here; without it the points are shown that wait for theirs")
+        raise click.UsageError(f"--secret: completes nothing here; {_still_missing(made, secrets)}")
     failed = any(isinstance(each, ItemError) for each in done)
     filled = await signing.psbts(psbts, secrets) if psbts or not failed else ()
     transactions: tuple[bytes | None, ...] = ()
@@ -144,6 +149,14 @@ async def _take(signing: Signing, psbts: Sequence[bytes], secrets: Sequence[Byte
         raws = await signing.transactions(secrets)
         transactions = tuple(each.final or raw for each, raw in zip(filled, raws, strict=True))
     return _Took(signing, made, done, filled, transactions)
+
+
+def _still_missing(made: Sequence[ItemResult], secrets: Sequence[Bytes]) -> str:
+    """Which secrets the first item that some of ``secrets`` fit waits for; or how to find out."""
+    for each in (one for result in made for one in _several(result)):
+        if len(missing := each.missing(secrets)) < len(each.points):
+            return f"an item needs the secret of {' and '.join(point.hex() for point in missing)} too"
+    return "without it the points are shown that wait for theirs"
 
 
 def _several(result: ItemResult) -> tuple[Presigned, ...]:
@@ -160,15 +173,23 @@ def _hexes(result: ItemResult) -> list[str]:
 
 def _lines(item: int, result: ItemResult) -> list[Line]:
     """What came of an item, and below a pre-signature whose secrets complete it."""
+    if isinstance(result, ItemError):
+        return [
+            Text(f"FAILED    {item}  {result.code}, {slots_told(result.slots)}: {printable(result.why)}", "bold red")
+        ]
     if not isinstance(result, tuple):
-        head = "FAILED   " if isinstance(result, ItemError) else "signature"
-        return [f"{head} {item}  {_hexes(result)[0]}"]
+        return [f"signature {item}  {result.hex()}"]
     found: list[Line] = []
     for each in result:
         points = " and ".join(point.hex() for point in each.points)
         found.append(f"pre-signature {item}  {each.presignature.hex()}")
         found.append(Text(f"  waits for the secret{'s' * (len(each.points) > 1)} of {points}", "yellow"))
     return found
+
+
+def _failed(item: int, error: ItemError) -> dict[str, Any]:
+    """An item that was not signed, for scripts."""
+    return {"item": item, "code": error.code, "slots": list(error.slots), "why": error.why}
 
 
 def _presigned(item: int, each: Presigned) -> dict[str, Any]:
