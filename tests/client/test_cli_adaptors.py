@@ -88,7 +88,8 @@ async def _any_or_all(alice: Person, bob: Person, session: str, secrets: tuple[s
     assert f"waits for the secrets of {points[0]} and {points[1]}" in await alice.types(*result)
     (locked,) = (await alice.asks(*result))["presignatures"]
     assert (await alice.types("adaptor", "point", *reversed(points))).strip() == locked["point"]
-    assert "completes nothing here" in await alice.types(*result, *first, code=2)
+    missing = await alice.types(*result, *first, code=2)
+    assert f"completes nothing here; an item needs the secret of {points[1]} too" in missing
     signature = (await alice.types(*result, *second, *first, "-q")).strip()
     item = ("--message", locked["message"], "--key", locked["key"])
     assert (await alice.types("adaptor", "adapt", locked["presignature"], *first, *second, *item)).strip() == signature

@@ -73,6 +73,8 @@ def _drawn(path: Path) -> Secret:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(handle, "wb", buffering=0) as file:
             file.write(line)
+    except FileExistsError:
+        raise click.UsageError(f"--new {path}: is there already, and may hold a secret; name a new file") from None
     except OSError as error:
         raise click.UsageError(f"--new {path}: {error.strerror}") from None
     finally:
@@ -136,7 +138,13 @@ def _adapted(presignature: bytes, secrets: tuple[Secret, ...]) -> bytes:
             secret.wipe()
 
 
-@adaptor.command(cls=Verb, examples="keymeld adaptor extract 03e1… 9ab4… --point 02ab… > swap.secret")
+@adaptor.command(
+    cls=Verb,
+    examples="""
+    keymeld adaptor extract 03e1… 9ab4… --point 02ab… | keymeld result 77ab12 --secret -      takes the other side
+    (umask 077; keymeld adaptor extract 03e1… 9ab4… --point 02ab… > swap.secret)              keeps it in a file
+    """,
+)
 @click.argument("presignature", type=PRESIGNATURE)
 @click.argument("signature", type=SIGNATURE)
 @click.option("--point", type=POINT, required=True, help="What the pre-signature is locked to.")

@@ -112,6 +112,10 @@ def adaptor(text: str) -> Adaptor:
     if word not in _MODES:
         raise ValueError("use POINT, and:POINT,POINT or or:POINT,POINT")
     read = Adaptor(mode=_MODES[word], points=tuple(map(point, points.split(","))))
+    if word and len(read.points) < 2:
+        raise ValueError(f"{word}: takes two points or more, separated by commas; one point stands alone")
+    if not word and len(read.points) > 1:
+        raise ValueError("several points need a word before them: and: takes all their secrets, or: any of them")
     if len(read.points) > MAX_POINTS:
         raise ValueError(f"has {len(read.points)} points; at most {MAX_POINTS} lock one item")
     read.check("adaptor")

@@ -64,7 +64,7 @@ def test_a_new_secret_is_kept_in_a_private_file_and_its_point_shown(tmp_path: Pa
 
 def test_a_new_secret_replaces_nothing(file: str) -> None:
     told = keymeld("point", "--new", file)
-    assert (told.exit_code, "File exists" in told.stderr) == (2, True)
+    assert (told.exit_code, "name a new file" in told.stderr) == (2, True)
     assert Path(file).read_text() == f"{SECRET.hex()}\n"
 
 

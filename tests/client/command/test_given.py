@@ -127,8 +127,8 @@ def test_an_adaptor_is_a_point_or_several_of_which_all_or_any_complete_it(word: 
     [
         ("", "66 hex digits"),
         (f"xor:{POINTS[0]},{POINTS[1]}", "use POINT, and:POINT,POINT or or:POINT,POINT"),
-        (f"and:{POINTS[0]}", "at least two"),
-        (",".join(POINTS), "single has one point"),
+        (f"and:{POINTS[0]}", "and: takes two points or more"),
+        (",".join(POINTS), "and: takes all their secrets, or: any of them"),
         (f"or:{POINTS[0]},{POINTS[0]}", "opposite stands there twice"),
         (f"or:{POINTS[0]},02{'ff' * 32}", "no point of the curve"),
         ("or:" + ",".join(POINTS * 33), "66 points; at most 64"),
