@@ -128,7 +128,7 @@ def test_the_wallet_is_named_by_the_environment_too(tmp_path: Path, monkeypatch:
         (["request", "ab"], "nothing to sign"),
         (["request", "ab", "--message", "00"], "must be 64 hex digits (32 bytes)"),
         (["request", "ab", "--ecdsa", "00"], "must be 64 hex digits (32 bytes)"),
-        (["join", ticket(), "--key", "/nowhere"], "no such file"),
+        (["join", ticket(), "--key", "/nowhere"], "'--key': no such file"),
         (["request", "ab", "--tx", "/nowhere", "--spent", "1"], "neither hex nor a file"),
         (["request", "ab", "--tx", "00", "--spent", "0.5"], "whole number of satoshi"),
         (["request", "ab", "--psbt", "/nowhere"], "neither base64 nor a file"),
@@ -210,7 +210,8 @@ async def test_three_people_make_a_key_and_spend_from_it_by_typing(tmp_path: Pat
                 "join", tickets[2], "--yes", "--approve", "none", "--trust-enclave", house.enclaves[1].identity
             ),
         )
-        assert "You sit in slot 1" in await bob.types("join", tickets[1], "--yes")
+        again, told = await bob.hears("join", tickets[1], "--yes", "--max-fee", "1sat")
+        assert "You sit in slot 1" in again and "the key keeps its rule" in told
         assert "slot 1 is taken" in await Person("mallory", house).types("join", tickets[1], code=1)
         found = await alice.asks("address", session[:8])
         assert found["safe"]

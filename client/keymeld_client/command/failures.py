@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from keymeld_protocol.errors import BadInput, Blamed, BrokenLog, InvalidCrypto, KeymeldError, Reason, WireError
+from keymeld_protocol.item_policy import WHY
 
 from ..errors import (
     JoinRefused,
@@ -50,6 +51,8 @@ _REASONS: Final[dict[Reason, str]] = {
     Reason.UNAVAILABLE: "Run the same command again later; nothing was stored.",
     Reason.EXPIRED: "Its time is over; ask for a new one.",
 }
+_SEALED: Final = {"requester_not_allowed", "own_input_missing", "output_not_allowed", "amount_not_allowed",
+                  "fee_not_allowed", *WHY}  # fmt: skip
 
 
 def code_of(error: Exception) -> int:
@@ -72,6 +75,8 @@ def text_of(error: Exception) -> str:
 
 def hint_of(error: Exception) -> str:
     """What a person can do about it, or an empty text."""
+    if isinstance(error, WireError) and error.field == "expires_at":
+        return "Give it more time: --expires."
     if isinstance(error, WireError):
         return _REASONS.get(error.reason, "")
     if isinstance(error, WalletError):
@@ -92,6 +97,8 @@ def _about_trust(text: str) -> str:
 
 def _about_end(error: SigningEnded) -> str:
     """Hints for a signing that has ended; where the log proves whose fault it is, that is evidence to keep."""
+    if error.code in _SEALED:
+        return "That rule is sealed with a key, and stays: ask for what it allows, or of a subset without that key."
     if error.at_fault:
         return "Asking again meets the same enclaves. The log is proof: `keymeld export` writes it down."
     return "Ask again with `keymeld request` once the reason is gone."

@@ -120,7 +120,7 @@ def join(app: App, /, ticket: str, slot: int | None, yes: bool, rule: Rule, dela
     """
     if key == ticket == "-":
         raise click.UsageError("standard input is either the TICKET or the --key")
-    read, brought = _ticket(ticket), None if key is None else SECRET(key)
+    read, brought = _ticket(ticket), _brought(key)
     if app.server is not None and app.server != origin_of(read.url):
         raise click.UsageError(f"this ticket is for {origin_of(read.url)}, not for {app.server}: leave --server out")
     wished = Wish(
@@ -137,6 +137,8 @@ def join(app: App, /, ticket: str, slot: int | None, yes: bool, rule: Rule, dela
         taken = offer.slot if offer.seated else asyncio.run(_act(app, wallet, wished, offer))
     name = offer.session.hex()[:SHORT]
     app.screen.result([f"You sit in slot {taken} of session {name}."], {"session": offer.session.hex(), "slot": taken})
+    if offer.seated:
+        app.screen.note("It was so before: nothing is sealed now, and the key keeps its rule.", style="yellow")
     app.screen.note(f"This device may go offline. Later: keymeld address {name}, keymeld watch {name}", style="dim")
 
 
@@ -217,6 +219,18 @@ def _timed(rule: Rule, delay: int | None, not_before: int | None, not_after: int
     if not_after is not None and not_after <= now_ms():
         raise click.UsageError(f"--not-after {moment(not_after)} has passed: your key would never sign")
     return timed
+
+
+def _brought(key: str | None) -> Secret | None:
+    """Read the key that a person brings, if there is one: after the ticket, which says more about what is wrong.
+
+    Raises:
+        click.BadParameter: it cannot be read, or is none; repeats nothing of it.
+    """
+    try:
+        return None if key is None else SECRET(key)
+    except click.BadParameter as error:
+        raise click.BadParameter(error.message, param_hint="'--key'") from None
 
 
 def _ticket(text: str) -> Ticket:

@@ -75,7 +75,9 @@ _OPTIONS: Final = (
         multiple=True,
         help="Pay to this address, at most AMOUNT in one request; several times for several, and to no other.",
     ),
-    click.option("--max-amount", type=_AMOUNT, help="At most this may leave in one request, fees included."),
+    click.option(
+        "--max-amount", type=_AMOUNT, help="At most this may leave in one request, fees included: satoshi, or 0.1btc."
+    ),
     click.option("--max-fee", type=_AMOUNT, help="At most this may go to miners in one request."),
 )
 
@@ -97,8 +99,10 @@ class Limits:
         """What they mean in this keygen.
 
         Raises:
-            BadInput: an address is none of the terms' network, or a subset is not declared.
+            BadInput: an address is none of the terms' network, or a slot or subset is not there.
         """
+        if self.requester is not None and self.requester[-1] >= len(state.seats):
+            raise bad_field("--requester", f"this keygen has slots 0…{len(state.seats) - 1}")
         subsets = {_index(state.create.subsets, slots) for slots in self.subset_only if slots}
         return Allow(
             alone=self.alone is not None,
@@ -133,7 +137,7 @@ def _index(subsets: Sequence[tuple[int, ...]], slots: tuple[int, ...]) -> int:
         BadInput: the keygen declares no such subset.
     """
     if slots not in subsets:
-        known = ", ".join(",".join(map(str, subset)) for subset in subsets) or "none"
+        known = " · ".join(",".join(map(str, subset)) for subset in subsets) or "none"
         raise bad_field("--subset-only", f"this keygen has no subset of {slots_told(slots)}; it has {known}")
     return subsets.index(slots)
 

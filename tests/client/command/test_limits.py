@@ -78,7 +78,8 @@ def test_alone_and_opaque_tweaks_are_as_before() -> None:
         (("--allow", f"{SHOP}:0.5"), "btc"),
         (("--max-amount", "lots"), "satoshi"),
         (("--requester", "0;2"), "commas"),
-        (("--subset-only", "1,2"), "has no subset of slots 1 and 2; it has 0,1, 0,2"),
+        (("--requester", "0,7"), "--requester: this keygen has slots 0…2"),
+        (("--subset-only", "1,2"), "has no subset of slots 1 and 2; it has 0,1 · 0,2"),
         (("--subset-only", "all"), "commas"),
     ],
 )

@@ -10,7 +10,7 @@ from keymeld_client.command.app import App
 from keymeld_client.command.failures import code_of, hint_of, text_of
 from keymeld_client.command.screen import Screen, table
 from keymeld_client.command.verbs import Verb
-from keymeld_client.errors import JoinRefused, NotConnected, NotTrusted, ReadOnly, WalletError
+from keymeld_client.errors import JoinRefused, NotConnected, NotSigned, NotTrusted, ReadOnly, SigningEnded, WalletError
 from keymeld_protocol.errors import BadInput, Blamed, Fork, Reason, Refused
 
 
@@ -35,6 +35,7 @@ def run(error: BaseException, *options: str) -> Result:
         (WalletError("in use"), 1),
         (BadInput(Reason.BAD_FIELD, "ticket: is damaged"), 2),
         (NotConnected("gone"), 3),
+        (NotSigned("alone_not_allowed", (1,), "item 3 was not signed"), 1),
         (Blamed("bad_card", (1,), "does not open"), 4),
         (Fork("two histories"), 4),
         (ReadOnly("forked"), 4),
@@ -51,6 +52,9 @@ def test_a_failure_says_what_to_do() -> None:
     assert "--trust-enclave" in run(NotTrusted("nobody")).stderr
     assert "once it is there" in hint_of(NotTrusted("the coordinator has none connected"))
     assert "keymeld release" in hint_of(Refused(Reason.SLOT_TAKEN, "taken"))
+    assert "--expires" in hint_of(Refused(Reason.EXPIRED, "slot 0 signs nothing before", field="expires_at"))
+    assert "ask for what it allows" in hint_of(SigningEnded("failed", "fee_not_allowed", (0,), "", False))
+    assert "what came of each" in hint_of(NotSigned("alone_not_allowed", (0,), "item 1 was not signed"))
     assert "keymeld watch" in hint_of(WalletError("folder is in use by another process"))
 
 
