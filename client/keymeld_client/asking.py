@@ -26,6 +26,7 @@ from keymeld_protocol.body import (
 )
 from keymeld_protocol.contents import Script
 from keymeld_protocol.errors import Reason, Refused, bad_field
+from keymeld_protocol.own_scripts import GAP
 from keymeld_protocol.payloads import SigningRequest
 from keymeld_protocol.plan import Item, Plan, needed_slots, plan, require_possible
 from keymeld_protocol.psbt import Psbt
@@ -91,7 +92,11 @@ def _inputs(found: Sequence[Key | None], transaction: int, field: str) -> list[S
     """
     keys = [(index, key) for index, key in enumerate(found) if key is not None]
     if not keys:
-        raise bad_field(field, "spends nothing of this group, or of the key that was asked for")
+        raise bad_field(
+            field,
+            f"spends nothing of this group, or of the key that was asked for; "
+            f"a child after the first {GAP} has to be named",
+        )
     return [SignInput(transaction=transaction, input=i, subset=key[0], tweaks=key[1]) for i, key in keys]
 
 
@@ -145,7 +150,7 @@ def requester(roster: Roster, body: Body, slots: Sequence[int]) -> tuple[int, Pl
     for index, item in enumerate(made.items):
         if isinstance(item, Item) and not (own := [slot for slot in own if slot in item.slots]):
             whose = f"items[{index}] is signed by {slots_told(item.slots)}"
-            raise Refused(Reason.NOT_ALLOWED, f"{whose}: only a member of that key can ask, in a request for it alone",
+            raise Refused(Reason.NOT_ALLOWED, f"{whose}: only a member of that key can ask, for it alone or for all",
                           field="by")  # fmt: skip
     return own[0], made
 

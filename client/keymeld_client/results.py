@@ -217,7 +217,7 @@ def _matched(plan: Plan, given: Sequence[bytes]) -> list[Psbt]:
         psbt = Psbt(raw, f"psbts[{index}]")
         same = [spend for spend in plan.spends if spend.unsigned == psbt.spend.unsigned]
         if not same:
-            raise bad_field(f"psbts[{index}]", "is not of a transaction of this signing")
+            raise bad_field(f"psbts[{index}]", "its transaction is none of this signing")
         if all(spend.inputs != psbt.spend.inputs for spend in same):
             raise bad_field(f"psbts[{index}]", "says otherwise than the request what its inputs spend")
         named[psbt.spend.unsigned, psbt.spend.inputs] = psbt

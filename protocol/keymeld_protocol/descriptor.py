@@ -50,7 +50,7 @@ def child_descriptor(xpub: str, path: str, tweak: TermsTweak) -> str:
     """
     if tweak not in ("bip86", "none"):
         raise bad_field(
-            "descriptor", "none says the scripts beside a key by their bytes; each child has one of its own"
+            "descriptor", "none says all children of a key with scripts beside it; each child has one of its own"
         )
     return with_checksum(f"{'tr' if tweak == 'bip86' else 'rawtr'}({xpub}/{path})")
 

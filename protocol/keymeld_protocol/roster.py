@@ -14,7 +14,7 @@ from . import contents
 from .contents import Card, Terms
 from .derivation import path_told, synthetic_xpub
 from .descriptor import BOTH_BRANCHES, child_descriptor, taproot_descriptor
-from .errors import BadInput, Blamed, InvalidCrypto, Reason, Refused
+from .errors import BadInput, Blamed, InvalidCrypto, Reason, Refused, bad_field
 from .keyagg import KeyAgg
 from .keygen import KeygenState
 from .keys import possession_is_proven
@@ -25,7 +25,7 @@ from .summary import Summary
 from .transaction import Spend, taproot_address, taproot_script
 from .tweaks import Steps, child_steps, is_opaque, tweaked
 from .values import Hash, Id
-from .wording import slots_told
+from .wording import counted, slots_told
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def _subset(subsets: tuple[tuple[int, ...], ...], subset: int) -> tuple[int, ...
         BadInput: there is no such subset.
     """
     if subset >= len(subsets):
-        raise BadInput(Reason.BAD_FIELD, f"subset: this keygen has {len(subsets)}", field="subset")
+        raise bad_field("subset", f"this keygen has {counted(len(subsets), 'subset')}, the first is 0")
     return subsets[subset]
 
 

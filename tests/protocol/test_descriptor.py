@@ -60,7 +60,7 @@ def test_another_wallet_follows_all_children(count: int, tweak: TermsTweak) -> N
 
 def test_a_child_with_scripts_beside_its_key_has_no_descriptor() -> None:
     xpub = synthetic_xpub(keys(1)[0], "bitcoin")
-    with pytest.raises(BadInput, match="scripts beside a key"):
+    with pytest.raises(BadInput, match="with scripts beside it"):
         child_descriptor(xpub, "0/5", "tree")
 
 

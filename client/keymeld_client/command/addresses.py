@@ -16,6 +16,7 @@ from keymeld_protocol.derivation import path_told
 from keymeld_protocol.errors import BadInput, Reason, Refused
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.transaction import taproot_address, taproot_script
+from keymeld_protocol.wording import slots_told
 
 from ..keygens import Keygen
 from . import words
@@ -39,7 +40,7 @@ _ALONE: Final = "slot {} signs alone only if its participant said so in joining 
     """,
 )
 @click.argument("session")
-@click.option("--subset", type=click.IntRange(0, 199), help="The address of a subset instead.")
+@click.option("--subset", type=click.IntRange(0, 199), help="The address of a subset instead: 0 is the first.")
 @click.option("--child", "children", type=PATHS, default=(), help="Addresses of children (BIP-328): 0/5, or 0/0-9.")
 @click.option("--descriptor", is_flag=True, help="For watch-only wallets, with its checksum (BIP-380, 390).")
 @click.option("--xpub", is_flag=True, help="The xpub of all children; with --descriptor, what follows them all.")
@@ -109,6 +110,7 @@ def _told(keygen: Keygen, subset: int | None) -> list[Line]:
         *([Text(f"ALONE: {_ALONE.format(*slots)}", "bold red")] if len(slots) == 1 < len(roster.cards) else []),
         *([Text(f"OPAQUE: {words.scripts(roster.terms)[0]}", "bold red")] if roster.opaque else []),
         f"roster digits {keygen.roster_digits}: compare them with the others, by telephone",
+        *([f"subset {subset}: {slots_told(slots)}"] if subset is not None else []),
         f"network {roster.terms.network}; members {', '.join(members)}",
     ]
     if (age := keygen.head_age_ms) is not None and age > 60_000:

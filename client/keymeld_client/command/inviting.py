@@ -41,7 +41,13 @@ NETWORKS = ("bitcoin", "testnet", "signet", "regtest")
 @click.option("--slots", type=click.IntRange(1, 1000), required=True, help="How many people share the key.")
 @click.option("--label", type=LABEL, default="", help="A name for it; members see it, the coordinator does not.")
 @click.option("--network", type=click.Choice(NETWORKS), default="bitcoin", show_default=True, help="For addresses.")
-@click.option("--subset", "subsets", type=SUBSET, multiple=True, help="Slots that have a key of their own beside it.")
+@click.option(
+    "--subset",
+    "subsets",
+    type=SUBSET,
+    multiple=True,
+    help="Slots that have a key of their own beside it; the first one named is subset 0.",
+)
 @click.option("--tweak", type=click.Choice(["bip86", "none"]), help="No scripts: bip86 (the default), or the bare key.")
 @click.option(
     "--leaf",

@@ -62,7 +62,7 @@ from .watching import Watch
 @click.option(
     "--ecdsa", type=MESSAGE, multiple=True, help="32 bytes to sign blindly with ECDSA; a key of one slot can."
 )
-@click.option("--subset", type=click.IntRange(0, 199), help="Sign with this subset's key.")
+@click.option("--subset", type=click.IntRange(0, 199), help="Sign with this subset's key: 0 is the first.")
 @click.option("--child", type=PATH, help="Sign with this child of the key (BIP-328), such as 0/25, and with no other.")
 @click.option(
     "--tweak",
