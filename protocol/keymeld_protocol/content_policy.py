@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
+from .body import SignInput
 from .contents import Network
 from .errors import Blamed
 from .item_policy import forbids
@@ -54,7 +55,39 @@ def distinct(policies: Mapping[int, Policy], roster: Roster) -> dict[int, Policy
     return {slot: policies[slot] for slot in found.values()}
 
 
-def judge(policy: Policy, slot: int, requester: int, plan: Plan, roster: Roster) -> None:
+class Payments:
+    """What the transactions of a plan do to the owners of slots, each found out once for all those who see the same.
+
+    A thousand slots with a policy each are judged by it: what depends on no policy is not computed for each.
+    """
+
+    def __init__(self, plan: Plan, roster: Roster) -> None:
+        self.plan = plan
+        self.roster = roster
+        self._lists: dict[int, tuple[frozenset[int], ...]] = {}
+        self._found: dict[tuple[int, tuple[bool, ...]], Payment] = {}
+
+    def of(self, index: int, slot: int) -> Payment:
+        """What a transaction does to the owner of ``slot``: it depends on who sits in the key lists that it names.
+
+        Raises:
+            Blamed: ``own_input_missing``: it spends a coin of his that this request does not sign.
+        """
+        seen = index, tuple(slot in slots for slots in self._lists_in(index))
+        if seen not in self._found:
+            self._found[seen] = _payment(index, slot, self.plan, self.roster)
+        return self._found[seen]
+
+    def _lists_in(self, index: int) -> tuple[frozenset[int], ...]:
+        """The key lists whose own scripts a transaction spends or pays."""
+        if index not in self._lists:
+            spend, own = self.plan.spends[index], self.roster.own
+            scripts = {output.script for output in (*spend.inputs, *spend.outputs)}
+            self._lists[index] = tuple({whose.slots for script in scripts if (whose := own.find(script)) is not None})
+        return self._lists[index]
+
+
+def judge(policy: Policy, slot: int, requester: int, payments: Payments) -> None:
     """Refuse a request that the policy sealed with the key of ``slot`` does not allow.
 
     Raises:
@@ -66,18 +99,21 @@ def judge(policy: Policy, slot: int, requester: int, plan: Plan, roster: Roster)
         raise Blamed("requester_not_allowed", (slot,), why)
     if not policy.transaction_rule:
         return
-    payments = [_payment(index, slot, plan, roster) for index in _signed(policy, slot, plan, roster)]
-    _check_outputs(policy, slot, payments, roster.terms.network)
-    spent, fee = sum(payment.spent for payment in payments), sum(payment.fee for payment in payments)
+    plan, roster = payments.plan, payments.roster
+    made = [payments.of(index, slot) for index in _signed(policy, slot, plan, roster)]
+    _check_outputs(policy, slot, made, roster.terms.network)
+    spent, fee = sum(payment.spent for payment in made), sum(payment.fee for payment in made)
     _check_most("amount_not_allowed", slot, "spends", spent, policy.max_amount)
     _check_most("fee_not_allowed", slot, "pays the miners", fee, policy.max_fee)
 
 
 def _signed(policy: Policy, slot: int, plan: Plan, roster: Roster) -> list[int]:
     """The transactions of which the key of ``slot`` signs an input; an item that fails alone is not signed."""
-    found = {
-        asked.transaction for asked, item in plan.inputs if slot in item.slots and forbids(policy, item, roster) is None
-    }
+    found: set[int] = set()
+    for item, alike in plan.alike.items():
+        if forbids(policy, item, roster) is None and slot in item.slots:
+            asked = (plan.body.items[index] for index in alike)
+            found.update(each.transaction for each in asked if isinstance(each, SignInput))
     return sorted(found)
 
 
