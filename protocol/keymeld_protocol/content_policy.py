@@ -2,7 +2,7 @@
 
     Plan ─▶ the transactions of which this slot's key signs an input
               own inputs  = those that spend a key list with this slot in it ──── all signed in this request, or refused
-              change      = outputs to such a list that holds everybody who pays
+              change      = outputs to such a list that holds everybody who pays, and that this policy serves
               spent       = own inputs − change, fee = inputs − outputs ───────── added up over the whole request
               paid        = all other outputs ─────────────────────────────────── allowed, and how much
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from msgspec import structs
 
@@ -31,6 +31,8 @@ from .summary import amount_text
 from .transaction import Output, address_of
 from .values import Salt
 from .wording import slots_told
+
+KeyLists: TypeAlias = frozenset[frozenset[int]]
 
 _NO_SALT, _NO_RULE = Salt(bytes(Salt.size)), Rule(approval="none")
 
@@ -65,17 +67,20 @@ class Payments:
         self.plan = plan
         self.roster = roster
         self._lists: dict[int, tuple[frozenset[int], ...]] = {}
-        self._found: dict[tuple[int, tuple[bool, ...]], Payment] = {}
+        self._found: dict[tuple[int, tuple[bool, ...], tuple[bool, ...]], Payment] = {}
 
-    def of(self, index: int, slot: int) -> Payment:
-        """What a transaction does to the owner of ``slot``: it depends on who sits in the key lists that it names.
+    def of(self, index: int, slot: int, served: KeyLists | None = None) -> Payment:
+        """What a transaction does to the owner of ``slot``, whose key signs for the ``served`` lists alone (None: all).
+
+        It depends on the key lists whose scripts it names, and on nothing else.
 
         Raises:
             Blamed: ``own_input_missing``: it spends a coin of his that this request does not sign.
         """
-        seen = index, tuple(slot in slots for slots in self._lists_in(index))
-        if seen not in self._found:
-            self._found[seen] = _payment(index, slot, self.plan, self.roster)
+        held = tuple(slot in slots for slots in self._lists_in(index))
+        back = tuple(served is None or slots in served for slots in self._lists_in(index))
+        if (seen := (index, held, back)) not in self._found:
+            self._found[seen] = _payment(index, slot, self.plan, self.roster, served)
         return self._found[seen]
 
     def _lists_in(self, index: int) -> tuple[frozenset[int], ...]:
@@ -100,11 +105,19 @@ def judge(policy: Policy, slot: int, requester: int, payments: Payments) -> None
     if not policy.transaction_rule:
         return
     plan, roster = payments.plan, payments.roster
-    made = [payments.of(index, slot) for index in _signed(policy, slot, plan, roster)]
+    served = _served(policy, roster)
+    made = [payments.of(index, slot, served) for index in _signed(policy, slot, plan, roster)]
     _check_outputs(policy, slot, made, roster.terms.network)
     spent, fee = sum(payment.spent for payment in made), sum(payment.fee for payment in made)
     _check_most("amount_not_allowed", slot, "spends", spent, policy.max_amount)
     _check_most("fee_not_allowed", slot, "pays the miners", fee, policy.max_fee)
+
+
+def _served(policy: Policy, roster: Roster) -> KeyLists | None:
+    """The key lists that the policy serves: that of all slots, and of the subsets those that it names; None: all."""
+    if policy.subsets is None:
+        return None
+    return frozenset(frozenset(roster.slots_of(subset)) for subset in (None, *policy.subsets))
 
 
 def _signed(policy: Policy, slot: int, plan: Plan, roster: Roster) -> list[int]:
@@ -117,8 +130,8 @@ def _signed(policy: Policy, slot: int, plan: Plan, roster: Roster) -> list[int]:
     return sorted(found)
 
 
-def _payment(index: int, slot: int, plan: Plan, roster: Roster) -> Payment:
-    """What a transaction spends and pays, as the owner of ``slot`` sees it.
+def _payment(index: int, slot: int, plan: Plan, roster: Roster, served: KeyLists | None) -> Payment:
+    """What a transaction spends and pays, as the owner of ``slot`` sees it; what his key never signs for is lost.
 
     Raises:
         Blamed: ``own_input_missing``: it spends a coin of his that this request does not sign.
@@ -129,8 +142,9 @@ def _payment(index: int, slot: int, plan: Plan, roster: Roster) -> Payment:
         if (index, number) not in plan.signed:
             why = f"transactions[{index}] spends a coin of ours, input {number}, that is not signed in this request"
             raise Blamed("own_input_missing", (slot,), why)
-    change = [output for output in spend.outputs if output.script in flow.change]
-    paid = [output for output in spend.outputs if output.script not in flow.change]
+    back = {script for script in flow.change if served is None or flow.own[script] in served}
+    change = [output for output in spend.outputs if output.script in back]
+    paid = [output for output in spend.outputs if output.script not in back]
     spent = sum(coin.amount for _, coin in own) - sum(output.amount for output in change)
     return Payment(max(0, spent), spend.fee, tuple(paid))
 

@@ -199,6 +199,15 @@ def test_what_a_subset_pays_to_the_group_comes_back_to_more_people() -> None:
     assert judged(up, max_amount=1_000) is None
 
 
+def test_change_to_a_key_list_that_this_key_never_signs_for_is_lost() -> None:
+    up = spend(payment([(100_000, ours(ALONE))], [(99_000, ours(PAIR))]), subset=ALONE)
+    for fields, code in (({}, None), ({"subsets": (PAIR, ALONE)}, None), ({"subsets": (ALONE,)}, "amount_not_allowed")):
+        assert judged(up, alone=True, max_amount=1_000, **fields) == code
+    assert judged(up, alone=True, subsets=(ALONE,), outputs=(shop(),)) == "output_not_allowed"
+    home = spend(payment([(100_000, ours(ALONE))], [(99_000, ours())]), subset=ALONE)
+    assert judged(home, alone=True, subsets=(ALONE,), max_amount=1_000) is None, "the whole group's is always served"
+
+
 def test_two_key_lists_that_pay_get_change_only_where_both_are() -> None:
     pair = [SignInput(transaction=0, input=0, subset=PAIR), SignInput(transaction=0, input=1)]
     for script, spent in ((ours(PAIR), 100_000), (ours(), 1_000)):
