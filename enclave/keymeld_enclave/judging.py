@@ -7,7 +7,7 @@ plan ─▶ each kind of policy, once ─┬─▶ the whole request is refused:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from keymeld_protocol import content_policy
@@ -27,8 +27,10 @@ class Judged:
     forbidden: Mapping[int, Failed]
 
 
-def judged(made: Plan, requester: int, policies: Mapping[int, Policy], roster: Roster) -> Judged:
-    """Judge a request by the policy of each of our slots.
+def judged(
+    made: Plan, requester: int, policies: Mapping[int, Policy], roster: Roster, left: Collection[int] = ()
+) -> Judged:
+    """Judge a request by the policy of each of our slots; ``left`` are those of anybody's that have left.
 
     Raises:
         Blamed: a policy forbids it as a whole, or every item that can be signed; names the slot.
@@ -36,7 +38,7 @@ def judged(made: Plan, requester: int, policies: Mapping[int, Policy], roster: R
     """
     needed = {slot for item in made.items if isinstance(item, Item) for slot in item.slots}
     kinds = content_policy.distinct({slot: policies[slot] for slot in policies if slot in needed}, roster)
-    payments = content_policy.Payments(made, roster)
+    payments = content_policy.Payments(made, roster, left)
     for slot, policy in kinds.items():
         content_policy.judge(policy, slot, requester, payments)
     found = {alike: why for item, alike in made.alike.items() if (why := _forbidden(item, kinds, roster)) is not None}

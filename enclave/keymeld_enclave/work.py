@@ -139,7 +139,7 @@ class SigningWork:
             made = plan_of(self.state, opening.statement, roster, self._group)
             needed = _needed(self._voice, self.state, self._custody.state)
             policies = {slot: self._custody.take(slot).policy for slot in needed}
-            return judged(made, self.state.consent.requester, policies, roster)
+            return judged(made, self.state.consent.requester, policies, roster, self._custody.state.left)
         except Blamed as error:
             return error
         finally:

@@ -14,7 +14,7 @@ that spend the same coin count twice.  Everything comes from the plan and the ro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from msgspec import structs
@@ -63,9 +63,11 @@ class Payments:
     A thousand slots with a policy each are judged by it: what depends on no policy is not computed for each.
     """
 
-    def __init__(self, plan: Plan, roster: Roster) -> None:
+    def __init__(self, plan: Plan, roster: Roster, left: Collection[int] = ()) -> None:
+        """``left``: the slots that have left, for which nobody signs any more."""
         self.plan = plan
         self.roster = roster
+        self.left = left
         self._lists: dict[int, tuple[frozenset[int], ...]] = {}
         self._found: dict[tuple[int, tuple[bool, ...], tuple[bool, ...]], Payment] = {}
 
@@ -105,7 +107,7 @@ def judge(policy: Policy, slot: int, requester: int, payments: Payments) -> None
     if not policy.transaction_rule:
         return
     plan, roster = payments.plan, payments.roster
-    served = _served(policy, roster)
+    served = _served(policy, roster, payments.left)
     made = [payments.of(index, slot, served) for index in _signed(policy, slot, plan, roster)]
     _check_outputs(policy, slot, made, roster.terms.network)
     spent, fee = sum(payment.spent for payment in made), sum(payment.fee for payment in made)
@@ -113,11 +115,16 @@ def judge(policy: Policy, slot: int, requester: int, payments: Payments) -> None
     _check_most("fee_not_allowed", slot, "pays the miners", fee, policy.max_fee)
 
 
-def _served(policy: Policy, roster: Roster) -> KeyLists | None:
-    """The key lists that the policy serves: that of all slots, and of the subsets those that it names; None: all."""
-    if policy.subsets is None:
+def _served(policy: Policy, roster: Roster, left: Collection[int]) -> KeyLists | None:
+    """The key lists that the policy serves: that of all slots, and of the subsets those that it names; None: all.
+
+    Nobody serves those with a slot that has left.
+    """
+    if policy.subsets is None and not left:
         return None
-    return frozenset(frozenset(roster.slots_of(subset)) for subset in (None, *policy.subsets))
+    subsets = range(len(roster.subsets)) if policy.subsets is None else policy.subsets
+    lists = (frozenset(roster.slots_of(subset)) for subset in (None, *subsets))
+    return frozenset(slots for slots in lists if slots.isdisjoint(left))
 
 
 def _signed(policy: Policy, slot: int, plan: Plan, roster: Roster) -> list[int]:
