@@ -20,13 +20,11 @@ from keymeld_protocol import contributions, policy
 from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.contributions import Entry
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
-from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.payloads import (
     AttemptOpened,
     SigningConfirm,
     SigningContribute,
     SigningHeard,
-    SigningRefuse,
     SigningRetry,
 )
 from keymeld_protocol.plan import plan_of
@@ -143,7 +141,7 @@ class SigningWork:
         opening, roster = self.heard.records[0], self._signer.roster
         try:
             made = plan_of(self.state, opening.statement, roster, self._group)
-            needed = _needed(self._voice, self.state, self._custody.state)
+            needed = self._voice.needed(self.state, self._custody.state)
             policies = {
                 slot: self._custody.take(slot).policy for slot in needed if slot not in self._custody.state.left
             }
@@ -347,26 +345,10 @@ class SigningWork:
         self.wipe()
         if not self._once(self.state.attempt, "refuse"):
             return []
-        return refusal(self._voice, self.heard, self._custody.group, code, message)
+        return self._voice.refuse(self.heard, self._custody.group, code, message)
 
     def wipe(self) -> None:
         """Wipe the nonces."""
         if self._nonces is not None:
             self._nonces.wipe()
             self._nonces = None
-
-
-def refusal(voice: Voice, heard: Replay, group: GroupKey | None, code: str, message: str) -> list[Statement]:
-    """``signing.refuse`` for the needed slots that are ours, with a detail for the members only; else nothing."""
-    state = heard.state
-    assert isinstance(state, SigningState)
-    slots = _needed(voice, state, state.keygen)
-    if not slots:
-        return []
-    detail = voice.detail(group, "signing.refuse", heard.stream, message)
-    return [voice.say(heard, SigningRefuse, attempt=state.attempt, slots=slots, code=code, **detail)]
-
-
-def _needed(voice: Voice, state: SigningState, keygen: KeygenState) -> tuple[int, ...]:
-    """The slots that the request needs and that are sealed to us, rising."""
-    return tuple(sorted(set(keygen.slots_at(voice.key)) & set(state.request.slots)))

@@ -81,7 +81,7 @@ def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes], secrets: 
 
 @dataclass(frozen=True)
 class _Took:
-    """What came of a signing: ``made`` by the signers, ``done`` with the secrets; None: not complete."""
+    """What came of a signing: ``made`` by the signers, ``done`` with the secrets; an incomplete transaction is None."""
 
     signing: Signing
     made: tuple[ItemResult, ...]
