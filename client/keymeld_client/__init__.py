@@ -21,6 +21,7 @@ from .errors import (
     WalletError,
 )
 from .joining import Allow
+from .judging import Fault, Judgement
 from .keygens import Keygen
 from .presigned import Presigned
 from .signings import Signing
@@ -34,7 +35,9 @@ __all__ = [
     "AllowedScript",
     "Adaptor",
     "Client",
+    "Fault",
     "JoinRefused",
+    "Judgement",
     "Keygen",
     "KeygenEnded",
     "NeedsSecret",

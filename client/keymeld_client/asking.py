@@ -37,6 +37,7 @@ from keymeld_protocol.shapes import REQUEST_LIFE_MS, Rule
 from keymeld_protocol.statements import Statement, make
 from keymeld_protocol.tweaks import Steps
 from keymeld_protocol.values import Message, XOnlyKey, digest
+from keymeld_protocol.wording import slots_told
 
 from .spending import Key, Keys
 from .telling import moment
@@ -139,7 +140,29 @@ def requester(roster: Roster, body: Body, slots: Sequence[int]) -> tuple[int, Pl
     own = [slot for slot in slots if slot in needed]
     if not own:
         raise Refused(Reason.NOT_ALLOWED, "only a member whose slot is needed can ask for these signatures", field="by")
-    return own[0], made
+    return next((slot for slot in own if all(slot in item.slots for item in made.items)), own[0]), made
+
+
+def require_one_judgement(rules: Mapping[int, Rule], made: Plan, asks: int) -> None:
+    """Refuse a request that the coordinator, who sees its slots, would judge otherwise than enclaves do, list by list.
+
+    A yes counts for an item only if its slot is in the item's key list: one of somebody else could open an attempt that
+    every enclave refuses.
+
+    Raises:
+        Refused: ``asks`` is not in every key list; or a quorum has other voters in one list than in all together.
+    """
+    together = frozenset(needed_slots(made))
+    for slots in {item.slots for item in made.items}:
+        told = slots_told(slots)
+        if asks not in slots:
+            why = f"slot {asks} asks, and has no key among {told}: who has one asks for that in a request of its own"
+            raise Refused(Reason.NOT_ALLOWED, why, field="items")
+        for slot in slots:
+            voters = frozenset(rules[slot].of or ())
+            if voters & together != voters & frozenset(slots):
+                why = f"the rule of slot {slot} counts a yes only from {told}: ask for that in a request of its own"
+                raise Refused(Reason.NOT_ALLOWED, why, field="items")
 
 
 def life_of(rules: Mapping[int, Rule], wanted: int | None, now: int) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, TypeVar
 
 from keymeld_protocol.errors import BrokenLog, InvalidCrypto, KeymeldError, WireError
@@ -25,18 +26,21 @@ from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.signing import Phase as SigningPhase
 from keymeld_protocol.signing import SigningState
 from keymeld_protocol.values import Id, Signature, XOnlyKey
-from keymeld_protocol.wording import counted
+from keymeld_protocol.wording import counted, slots_told
 
+from .endings import tell_judgement
+from .judging import judge
+from .ledger import now_ms
 from .results import ItemResult, require_all, results_of
-from .telling import moment, tell
+from .telling import moment, name_of, tell
 
 T = TypeVar("T")
-Verdict = Literal["holds", "FAILED", "not checked", "says"]
+Verdict = Literal["holds", "FAILED", "not checked", "says", "proves"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of a report; ``says`` is what the log says, once it holds."""
+    """One line of a report; ``says`` is what the log says once it holds, ``proves`` whose fault it shows."""
 
     verdict: Verdict
     text: str
@@ -205,17 +209,21 @@ class Audit:
         self.report.address = roster.address()
         self.report.add("holds", f"{counted(len(roster.cards), 'card')}, each with its proof of possession")
         self.report.add("holds", f"address {self.report.address}")
-        self.report.add("says", f"{safety(state)}")
+        self.report.add("says", f"{safety(state, now_ms())}")
 
     def _signing(self, heard: Replay, state: SigningState) -> None:
         """What was asked, and what came of it."""
-        self.report.add("says", f"the signing is {state.phase}{f', code {state.code}' if state.code else ''}")
+        who = "missing" if state.code == "too_many_attempts" else "refused by"
+        why = f", code {state.code}, {who} {slots_told(state.blamed)}" if state.code else ""
+        self.report.add("says", f"the signing is {state.phase}{why}")
         if state.may_be_signed:
             self.report.add("says", "it may be signed all the same: psigs were sent")
         group, roster = self._groups.get(state.keygen.stream), self._rosters.get(state.keygen.stream)
         if group is None or roster is None:
             self.report.add("not checked", "what was asked and signed: needs the ticket and a roster that holds")
             return
+        for line in tell_judgement(judge(heard, roster, group), partial(name_of, roster)):
+            self.report.add("proves", line)
         plan = self._try("request", lambda: plan_of(state, heard.records[0].statement, roster, group))
         if plan is None:
             return

@@ -7,7 +7,7 @@
     ├── ReadOnly         the session's log does not hold; nothing is said in it any more
     ├── JoinRefused      an enclave refused the join; the slot is free again
     ├── KeygenEnded      the keygen ended without a group
-    ├── SigningEnded     the signing ended without signatures: its code, and the slots it names
+    ├── SigningEnded     the signing ended without signatures: its code, who refused, who is at fault
     └── NeedsSecret      what was signed is completed by a secret that was not given: the points it belongs to
 
 What the coordinator answers is the protocol's ``WireError``, what a member sealed and does not hold is its ``Blamed``.
@@ -57,18 +57,25 @@ class KeygenEnded(KeymeldError):
 
 
 class SigningEnded(KeymeldError):
-    """The signing ended without signatures.
+    """The signing ended without signatures, or cannot be completed.
 
-    ``phase`` is how it ended, ``code`` the stable word, ``slots`` whom it names; ``may_be_signed`` warns that somebody
-    may hold a signature all the same.
+    ``phase`` is how it ended (``confirming``: it can only fail or expire), ``code`` the stable word, ``slots`` who
+    refused, or whom it waited for.  ``at_fault`` is whom the log proves to be at fault, recomputed here and told by
+    ``judged``; nobody's accusation is believed, and ``detail`` is one.  ``may_be_signed`` warns that somebody may hold
+    a signature.
     """
 
-    def __init__(self, phase: str, code: str, slots: tuple[int, ...], detail: str, may_be_signed: bool) -> None:
+    def __init__(
+        self, phase: str, code: str, slots: tuple[int, ...], detail: str, may_be_signed: bool,
+        at_fault: tuple[int, ...] = (), judged: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         if code == phase:
             how = f" by {slots_told(slots)}" if slots else ""
         else:
             how = f": {code}, {slots_told(slots)}" if slots else f": {code}"
         why = f" ({printable(detail)})" if detail else ""
+        if judged:
+            how, why = "" if code == phase else f" ({code})", f": {'; '.join(judged)}"
         warning = "; it may be signed all the same: treat its coins as spent" if may_be_signed else ""
         super().__init__(f"the signing {_ENDED.get(phase, phase)}{how}{why}{warning}")
         self.phase = phase
@@ -76,6 +83,8 @@ class SigningEnded(KeymeldError):
         self.slots = slots
         self.detail = detail
         self.may_be_signed = may_be_signed
+        self.at_fault = at_fault
+        self.judged = tuple(judged)
 
 
 class NeedsSecret(KeymeldError):
@@ -89,4 +98,4 @@ class NeedsSecret(KeymeldError):
 
 
 _ENDED = {"failed": "failed", "rejected": "was rejected", "cancelled": "was cancelled by who asked for it",
-          "expired": "has expired"}  # fmt: skip
+          "expired": "has expired", "confirming": "cannot be completed"}  # fmt: skip

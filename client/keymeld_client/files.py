@@ -42,17 +42,17 @@ def read_private(path: Path) -> bytearray:
     """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with open(handle, "rb", buffering=0) as file:
+            status = os.fstat(handle)
+            if (mode := status.st_mode & 0o777) & 0o077:
+                raise WalletError(f"{path} has mode {mode:04o}, so others may use it; run chmod 600 on it")
+            raw = bytearray(status.st_size)
+            del raw[file.readinto(raw) or 0 :]
+            return raw
     except FileNotFoundError:
         raise
     except OSError as error:
         raise WalletError(f"{path}: {error.strerror}") from None
-    with open(handle, "rb", buffering=0) as file:
-        status = os.fstat(handle)
-        if (mode := status.st_mode & 0o777) & 0o077:
-            raise WalletError(f"{path} has mode {mode:04o}, so others may use it; run chmod 600 on it")
-        raw = bytearray(status.st_size)
-        del raw[file.readinto(raw) or 0 :]
-        return raw
 
 
 def replace_file(path: Path, raw: bytes | bytearray) -> None:

@@ -1,235 +1,39 @@
-"""A keygen as its participant sees it: join, wait, confirm, show the address, ask for signatures.
+"""A keygen as its participant takes part in it: join, confirm, release, ask for signatures, leave.
 
     client.create_keygen ─▶ tickets ─▶ join ─▶ joined ─▶ completed ─▶ confirm (by itself) ─▶ safe ─▶ request … leave
 
-A handle holds no state: all of it is in the client's verified log, and whatever is shown was computed from there.
+What can be known of it without a word, and waiting for it, is in `KeygenView`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from keymeld_protocol.body import Adaptor, Body
-from keymeld_protocol.contents import Terms
-from keymeld_protocol.errors import InvalidCrypto, KeymeldError, Reason, Refused, WireError
-from keymeld_protocol.keygen import KeygenState, Phase
+from keymeld_protocol.errors import Reason, Refused, WireError
+from keymeld_protocol.keygen import Phase
 from keymeld_protocol.payloads import KeygenConfirm, KeygenLeave, KeygenRelease
 from keymeld_protocol.plan import needed_slots
-from keymeld_protocol.records import Record
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.roster import Roster, Safety, read_terms
 from keymeld_protocol.secp256k1 import Bytes
 from keymeld_protocol.shapes import Custody, Rule, Said
 from keymeld_protocol.statements import make
-from keymeld_protocol.ticket import Ticket
 from keymeld_protocol.tweaks import Steps
-from keymeld_protocol.values import Id, XOnlyKey
-from keymeld_protocol.wording import slots_told
+from keymeld_protocol.values import XOnlyKey
 
-from .asking import Unsigned, life_of, make_body, make_request, requester
-from .entries import KeygenEntry
-from .errors import KeygenEnded, WalletError
-from .joining import NOTHING, Allow, Choice, bring, check_choice, make_join, tickets_of
+from .asking import Unsigned, life_of, make_body, make_request, requester, require_one_judgement
+from .joining import NOTHING, Allow, Choice, bring, check_choice, make_join
+from .keygen_view import KeygenView
 from .ledger import now_ms
-from .seats import is_seated, safety_for
 
 if TYPE_CHECKING:
-    from .client import Client
     from .signings import Signing
 
 
-class Keygen:
-    """One keygen that this wallet takes part in; compare by ``id``."""
-
-    def __init__(self, client: Client, stream: Id) -> None:
-        """Use `Client.keygen`, `Client.create_keygen` or `Client.join`."""
-        self.client = client
-        self.id = stream
-
-    def __repr__(self) -> str:
-        """Its name and where it stands."""
-        heard = self.client.ledger.replay(self.id)
-        phase = heard.state.phase if heard is not None and isinstance(heard.state, KeygenState) else "not heard"
-        return f"<Keygen {self.id.hex()[:12]} {phase}>"
-
-    # What is known now ------------------------------------------------------------------------------------------
-
-    @property
-    def entry(self) -> KeygenEntry:
-        """What the wallet remembers.
-
-        Raises:
-            WalletError: nothing.
-        """
-        entry = self.client.wallet.keygen(self.id)
-        if entry is None:
-            raise WalletError("this wallet holds no ticket for that keygen")
-        return entry
-
-    @property
-    def heard(self) -> Replay:
-        """The verified log so far.
-
-        Raises:
-            WalletError: nothing was heard yet.
-        """
-        heard = self.client.ledger.replay(self.id)
-        if heard is None:
-            raise self.client.ledger.refused.get(self.id) or WalletError("nothing was heard of this keygen yet")
-        return heard
-
-    @property
-    def state(self) -> KeygenState:
-        """Where it stands: phase, seats, holdouts().
-
-        Raises:
-            WalletError: nothing was heard yet, or it is no keygen.
-        """
-        state = self.heard.state
-        if not isinstance(state, KeygenState):
-            raise WalletError("this session is no keygen")
-        return state
-
-    @property
-    def slots(self) -> tuple[int, ...]:
-        """The slots in which this wallet sits."""
-        state, identity = self.state, self.client.wallet.identity
-        keys = {slot: identity.auth(self.id, slot).key for slot in self.entry.slots}
-        return tuple(s for s, key in keys.items() if (seat := state.seats[s]) is not None and seat.join.by == key)
-
-    @property
-    def tickets(self) -> tuple[Ticket, ...]:
-        """The creator's invitations, one for each slot, or the single open one; each is a secret.
-
-        Raises:
-            WalletError: another wallet created this keygen.
-        """
-        return tickets_of(self.entry, len(self.state.seats))
-
-    @property
-    def terms(self) -> Terms:
-        """Label, network and tweak; the label is a stranger's text: print it with ``printable``.
-
-        Raises:
-            Blamed: they do not open or parse.
-        """
-        return read_terms(self.heard, self.client.group(self.id))
-
-    @property
-    def label(self) -> str:
-        """The creator's name for it; "" if the terms do not open."""
-        try:
-            return self.terms.label
-        except (KeymeldError, InvalidCrypto):
-            return ""
-
-    @property
-    def roster(self) -> Roster:
-        """Every member's verified card, and the keys they come to.
-
-        Raises:
-            Refused: the keygen is not completed.
-            Blamed: a card does not hold; names the slots.
-        """
-        return self.client.roster(self.id)
-
-    @property
-    def address(self) -> str:
-        """The group's taproot address, computed here; show it with `safety` beside it.
-
-        Raises:
-            Refused, Blamed: as `roster`.
-        """
-        return self.roster.address()
-
-    @property
-    def safety(self) -> Safety:
-        """Whether the address may be funded, in words by ``str``; not while the log is read-only, nor without us."""
-        return safety_for(self.state, self.read_only, self.entry.slots, self.slots)
-
-    @property
-    def roster_digits(self) -> str:
-        """The roster's first 80 bits as five groups of four hex digits: members compare them by telephone.
-
-        Raises:
-            Refused, Blamed: as `roster`.
-        """
-        digits = self.roster.hash.hex()
-        return " ".join(digits[i : i + 4] for i in range(0, 20, 4))
-
-    @property
-    def read_only(self) -> str | None:
-        """Why nothing is said here any more, or None."""
-        return self.client.ledger.trouble(self.id)
-
-    @property
-    def head_age_ms(self) -> int | None:
-        """How long ago the coordinator last signed where this stream stands; None if never."""
-        return self.client.ledger.head_age_ms(self.id)
-
-    def signings(self) -> tuple[Signing, ...]:
-        """The signings of this keygen that were heard, oldest request first."""
-        return tuple(s for s in self.client.signings() if s.state.request.keygen == self.id)
-
-    # What waits -------------------------------------------------------------------------------------------------
-
-    async def joined(self) -> None:
-        """Until every slot that this wallet joined is ready.
-
-        Raises:
-            JoinRefused: an enclave refused, the creator released the slot, or somebody took it over.
-            KeygenEnded: the deadline passed.
-            ReadOnly: the log broke.
-        """
-        await self.client.ledger.until(self.id, lambda _: self._ready() or None)
-
-    async def completed(self) -> Roster:
-        """Until every slot is ready; gives the verified roster.
-
-        Raises:
-            KeygenEnded: the deadline passed.
-            Blamed: a card does not hold; names the slots.
-            ReadOnly: the log broke.
-        """
-
-        def look(_: Replay) -> bool | None:
-            self._check_alive()
-            return self.state.roster is not None or None
-
-        await self.client.ledger.until(self.id, look)
-        return self.roster
-
-    async def safe(self) -> Safety:
-        """Until every slot has confirmed the same roster.
-
-        Raises:
-            KeygenEnded, Blamed, ReadOnly: as `completed`.
-            JoinRefused, WalletError: it never will be: somebody else sits in our place, or a device would have to sign.
-        """
-        await self.completed()
-        if self.read_only is None and (why := self.safety.trouble) is not None:
-            self._ready()
-            raise WalletError(why)
-        return await self.client.ledger.until(self.id, lambda _: self.safety if self.safety.safe else None)
-
-    def __aiter__(self) -> AsyncIterator[Record]:
-        """Every verified record from the first, then live, across reconnects; never ends by itself."""
-        return self.client.ledger.follow(self.id)
-
-    def _check_alive(self) -> None:
-        if self.state.phase == Phase.EXPIRED:
-            raise KeygenEnded(f"the deadline passed; missing: {slots_told(self.state.holdouts())}")
-
-    def _ready(self) -> bool:
-        """Whether all joined slots are ready; raises what stands in the way for good."""
-        self._check_alive()
-        identity, entry = self.client.wallet.identity, self.entry
-        joins = [(slot, XOnlyKey(identity.auth(self.id, slot).key), entry.generations[slot]) for slot in entry.slots]
-        group = self.client.group(self.id)
-        return all(is_seated(self.heard, self.state, group, *join) for join in joins)
-
-    # What is said -----------------------------------------------------------------------------------------------
+class Keygen(KeygenView):
+    """One keygen that this wallet takes part in; compare by ``id``.  `Client.keygen` and `Client.join` give it."""
 
     async def join(self, slot: int | None = None, *, custody: Custody = "sealed", rule: Rule | None = None,
                    enclave: XOnlyKey | None = None, label: str = "", allow: Allow = NOTHING,
@@ -250,14 +54,14 @@ class Keygen:
         heard = self.client.ledger.require(self.id)
         chosen = self._free_slot(slot)
         brought = None if key is None else bring(key, again, custody)
-        wish = Choice(chosen, custody, rule or Rule(approval="self"), None, label, allow)
-        check_choice(self.state, self.terms, wish)  # terms that do not open are refused before a key is made
-        if custody == "sealed":
-            key = await self.client.choose_enclave(enclave)
-            wish = Choice(chosen, custody, wish.rule, key, label, allow)
-        with self.client.wallet.identity.auth(self.id, chosen) as auth:
-            await self.client.courier.prove([auth])
-        statement = make_join(self.client.wallet, self.entry, heard, self.client.group(self.id), wish, brought)
+        with nullcontext() if brought is None else brought.key:  # our copy is wiped, whatever stands in the way
+            wish = Choice(chosen, custody, rule or Rule(approval="self"), None, label, allow)
+            check_choice(self.state, self.terms, wish)  # terms that do not open are refused before a key is made
+            if custody == "sealed":
+                wish = replace(wish, enclave=await self.client.choose_enclave(enclave))
+            with self.client.wallet.identity.auth(self.id, chosen) as auth:
+                await self.client.courier.prove([auth])
+            statement = make_join(self.client.wallet, self.entry, heard, self.client.group(self.id), wish, brought)
         await self.client.say(statement)
         return chosen
 
@@ -291,12 +95,6 @@ class Keygen:
         roster = self.roster
         for slot in self.unconfirmed():
             await self._say_once(slot, KeygenConfirm, roster=roster.hash)
-
-    def unconfirmed(self) -> tuple[int, ...]:
-        """The own slots, of those that have not left, whose participant has not confirmed yet."""
-        seats = self.state.seats
-        here = [slot for slot in self.slots if slot not in self.state.left]
-        return tuple(s for s in here if (seat := seats[s]) is not None and seat.confirmed != "participant")
 
     async def _say_once(self, speaker: int, kind: type[Said], **fields: Any) -> None:
         """Say it as the participant of this slot; that it was said already is as good."""
@@ -348,14 +146,6 @@ class Keygen:
             await self._say_once(each, KeygenLeave, slot=each)
         return leaving
 
-    async def wiped(self) -> None:
-        """Until the enclaves have wiped the keys of all own slots that have left.
-
-        Raises:
-            ReadOnly: the log broke.
-        """
-        await self.client.ledger.until(self.id, lambda _: not set(self.slots) & set(self.state.unwiped()) or None)
-
     async def request(self, *, transactions: Sequence[Unsigned] = (), psbts: Sequence[bytes] = (),
                       messages: Sequence[bytes] = (), ecdsa: Sequence[bytes] = (), memo: str = "",
                       subset: int | None = None, tweaks: Steps | None = None, adaptor: Adaptor | None = None,
@@ -371,8 +161,8 @@ class Keygen:
 
         Raises:
             BadInput: there is nothing to sign, a PSBT contradicts itself, or an item breaks its rule.
-            Refused: the keygen is not completed, no own slot takes part, a slot that is needed has left, or the request
-                would end before it may be signed.
+            Refused: the keygen is not completed, no own slot takes part in all of it, a yes would count for one key
+                list and not for another, a needed slot has left, or the request would end before it may be signed.
             Blamed: the roster does not hold.
             ReadOnly: the log broke.
         """
@@ -382,7 +172,9 @@ class Keygen:
         slot, made = requester(roster, body, self.slots)
         self.state.require_present(needed_slots(made))
         now, joins = now_ms(), self.state.joins
-        life = life_of({each: joins[each].rule for each in needed_slots(made)}, expires_in_ms, now)
+        rules = {each: joins[each].rule for each in needed_slots(made)}
+        require_one_judgement(rules, made, slot)
+        life = life_of(rules, expires_in_ms, now)
         with self.client.wallet.identity.auth(self.id, slot) as auth:
             statement = make_request(
                 heard, roster, self.client.group(self.id), auth, made, expires_at=now + life, grace_ms=grace_ms

@@ -19,8 +19,8 @@ from keymeld_protocol.body import SignInput
 from keymeld_protocol.contributions import Entry, Failed, Finished, Prefinished
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, bad_field
 from keymeld_protocol.item_policy import WHY
-from keymeld_protocol.places import Made, Result, by_item, places
-from keymeld_protocol.plan import Impossible, Plan
+from keymeld_protocol.places import Made, Place, Result, by_item, places
+from keymeld_protocol.plan import Impossible, Item, Plan
 from keymeld_protocol.psbt import Psbt, Signed
 from keymeld_protocol.psbt import Signature as PsbtSignature
 from keymeld_protocol.records import Record
@@ -63,7 +63,7 @@ def results_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> tu
     except Blamed as error:
         if heard.state.confirmed is None:
             raise
-        return _from_confirm(heard.records[heard.state.confirmed - 1], plan, group, error)
+        return _from_confirm(heard.records[heard.state.confirmed - 1], heard.state, plan, group, error)
     return tuple(_told(result, plan, index) for index, result in enumerate(found))
 
 
@@ -75,6 +75,7 @@ def all_signed(results: Sequence[ItemResult], secrets: Sequence[Bytes] = ()) -> 
         NeedsSecret: no secret completes an item.
         InvalidCrypto: one of ``secrets`` is none.
     """
+    require_all(results)
     signatures = signed_so_far(results, secrets)
     for index, (result, signature) in enumerate(zip(results, signatures, strict=True)):
         if signature is None and isinstance(result, tuple):
@@ -83,13 +84,11 @@ def all_signed(results: Sequence[ItemResult], secrets: Sequence[Bytes] = ()) -> 
 
 
 def signed_so_far(results: Sequence[ItemResult], secrets: Sequence[Bytes] = ()) -> tuple[Signature | None, ...]:
-    """The signatures, with None for each item that waits for a secret which is not among ``secrets`` (32 bytes each).
+    """The signatures, with None for each item that failed, or that no secret of ``secrets`` (32 bytes each) completes.
 
     Raises:
-        Blamed: an item failed; with the first one's code and slots.
         InvalidCrypto: one of ``secrets`` is none.
     """
-    require_all(results)
     done = (completed(result, secrets) for result in results)
     return tuple(result if isinstance(result, Signature) else None for result in done)
 
@@ -126,21 +125,33 @@ def _from_contributions(
     return attempt.results()
 
 
-def _from_confirm(record: Record, plan: Plan, group: GroupKey, why: Blamed) -> tuple[ItemResult, ...]:
-    """Take what a signer has confirmed, and verify each; ``why`` the contributions do not give it.
+def _from_confirm(
+    record: Record, state: SigningState, plan: Plan, group: GroupKey, why: Blamed
+) -> tuple[ItemResult, ...]:
+    """Take what a signer has confirmed; ``why`` the contributions do not give it.
 
     Raises:
         Blamed: one does not verify; or an item is called failed, although the contributions are here and do not say so.
     """
+    slots = next(signer.slots for signer in state.signers if signer.key == record.statement.payload.by)
+    found = by_item(plan.items, confirmed(record, places(plan.items), group, slots))
+    return tuple(_told(result, plan, index, by_confirm=why) for index, result in enumerate(found))
+
+
+def confirmed(record: Record, every: Sequence[Place], group: GroupKey, slots: tuple[int, ...]) -> tuple[Made, ...]:
+    """What a signer has confirmed, place by place, each verified; an item may be said to have failed.
+
+    Raises:
+        Blamed: ``missing_blob``, ``bad_values``, or ``bad_confirm``: one does not verify; names ``slots``.
+    """
     made: list[Made] = []
-    every = places(plan.items)
-    for place, entry in zip(every, open_values(record, "signatures", len(every), group, ()), strict=True):
-        if isinstance(entry, Failed) or (isinstance(entry, Finished | Prefinished) and place.holds(entry)):
+    for place, entry in zip(every, open_values(record, "signatures", len(every), group, slots), strict=True):
+        can = isinstance(place.planned, Item)
+        if isinstance(entry, Failed) or (isinstance(entry, Finished | Prefinished) and can and place.holds(entry)):
             made.append(entry)
         else:
-            raise Blamed("bad_signature", (), f"{place}: the confirmed signature does not verify")
-    found = by_item(plan.items, made)
-    return tuple(_told(result, plan, index, by_confirm=why) for index, result in enumerate(found))
+            raise Blamed("bad_confirm", slots, str(place))
+    return tuple(made)
 
 
 def _told(result: Result, plan: Plan, index: int, by_confirm: Blamed | None = None) -> ItemResult:

@@ -11,7 +11,7 @@ from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.payloads import CustodyRefuse, KeygenJoin, KeygenRelease
 from keymeld_protocol.records import Record
 from keymeld_protocol.replay import Replay
-from keymeld_protocol.roster import Safety, safety
+from keymeld_protocol.roster import Safety
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.values import Id, XOnlyKey
 
@@ -33,9 +33,8 @@ def is_seated(heard: Replay, state: KeygenState, group: GroupKey, slot: int, aut
     return seat.ready
 
 
-def safety_for(state: KeygenState, read_only: str | None, joined: tuple[int, ...], seated: tuple[int, ...]) -> Safety:
-    """Whether the address may be funded by a wallet that has said joins for ``joined`` and sits in ``seated``."""
-    judged = safety(state)
+def safety_for(judged: Safety, read_only: str | None, joined: tuple[int, ...], seated: tuple[int, ...]) -> Safety:
+    """What is ``judged`` of an address, for a wallet that has said joins for ``joined`` and sits in ``seated``."""
     unseated = (
         "this wallet has joined and sits in no slot: the keys are others' alone" if joined and not seated else None
     )

@@ -1,7 +1,6 @@
 """A signing as its participant sees it: read what it would sign, say yes or no, watch it, take the signatures.
 
-A handle holds no state: all of it is in the client's verified log.  Nothing is approved that was not read here first,
-and no signature is given that was not verified here.
+Nothing is approved that was not read here first, and no signature is given that was not verified here.
 """
 
 from __future__ import annotations
@@ -25,45 +24,32 @@ from keymeld_protocol.statements import make
 from keymeld_protocol.twofold import BIG_BATCH
 from keymeld_protocol.values import Hash, Id, Signature, XOnlyKey
 
+from .earlier import may_hide
+from .endings import ended, tell_judgement
 from .errors import SigningEnded, WalletError
+from .handle import Handle
+from .judging import Judgement, judge
 from .ledger import now_ms
 from .results import ItemResult, all_signed, psbts_of, results_of, signed_so_far
-from .seats import detail_of
-from .telling import tell
+from .telling import PRESIGNED, name_of, tell
 
 if TYPE_CHECKING:
     from .client import Client
     from .keygens import Keygen
 
 
-class Signing:
+class Signing(Handle):
     """One signing of a keygen that this wallet takes part in; compare by ``id``."""
+
+    WHAT = "signing"
 
     def __init__(self, client: Client, stream: Id, plan: Plan | None = None) -> None:
         """Use `Client.signing`, `Client.signings` or `Keygen.request`."""
-        self.client = client
-        self.id = stream
+        super().__init__(client, stream)
         self._plan = plan
-
-    def __repr__(self) -> str:
-        """Its name and where it stands."""
-        heard = self.client.ledger.replay(self.id)
-        phase = heard.state.phase if heard is not None and isinstance(heard.state, SigningState) else "not heard"
-        return f"<Signing {self.id.hex()[:12]} {phase}>"
+        self._judged: tuple[int, Judgement] | None = None
 
     # What is known now ------------------------------------------------------------------------------------------
-
-    @property
-    def heard(self) -> Replay:
-        """The verified log so far.
-
-        Raises:
-            WalletError: nothing was heard yet.
-        """
-        heard = self.client.ledger.replay(self.id)
-        if heard is None:
-            raise self.client.ledger.refused.get(self.id) or WalletError("nothing was heard of this signing yet")
-        return heard
 
     @property
     def state(self) -> SigningState:
@@ -105,16 +91,6 @@ class Signing:
         """Whether this wallet asked for it."""
         return self.state.consent.requester in self.keygen.slots
 
-    @property
-    def read_only(self) -> str | None:
-        """Why nothing is said here any more, or None."""
-        return self.client.ledger.trouble(self.id)
-
-    @property
-    def head_age_ms(self) -> int | None:
-        """How long ago the coordinator last signed where this stream stands; None if never."""
-        return self.client.ledger.head_age_ms(self.id)
-
     def holdouts(self) -> tuple[int, ...]:
         """The slots that are missing for the next step."""
         return self.state.holdouts()
@@ -130,7 +106,25 @@ class Signing:
         Raises:
             Blamed: the body does not hold.
         """
-        return list(tell(self.state, self.plan, self.client.roster(self.state.request.keygen)))
+        keygen = self.keygen
+        lines = list(tell(self.state, self.plan, keygen.roster, keygen.state.left))
+        return lines + [line for each in self._hiding() for line in (PRESIGNED, f"  in signing {each.id.hex()}")]
+
+    def _hiding(self) -> list[Signing]:
+        """The signings of this keygen that may have left somebody with a pre-signature of what this one locks."""
+        if not self.plan.locked:
+            return []
+        others = (each for each in self.client.signings() if each.id != self.id and each.state.psig_sent)
+        return [each for each in others if each.state.request.keygen == self.keygen.id and each._may_hide(self.plan)]
+
+    def _may_hide(self, asked: Plan) -> bool:
+        """Whether it may have left somebody with a pre-signature of what ``asked`` locks."""
+        try:
+            mine = self.plan
+        except Blamed:
+            return False  # no enclave signs what does not hold
+        keygen = self.state.request.keygen
+        return may_hide(self.heard, mine, asked, self.client.roster(keygen), self.client.group(keygen))
 
     # What is said -----------------------------------------------------------------------------------------------
 
@@ -239,21 +233,22 @@ class Signing:
         Of an item with adaptor points it is a tuple of `Presigned`: one, or of an ``or`` one for each point.
 
         Raises:
-            SigningEnded: it ended without signatures; names code and slots, and warns if it may be signed.
-            Blamed: what the signers sent does not verify; names the slots.
+            SigningEnded: it ended without signatures, or cannot be completed; names code, who refused and who is at
+                fault, and warns if it may be signed.
+            Blamed: it is completed and what the signers sent does not verify; names who is at fault.
             ReadOnly: the log broke.
         """
         offset = 0
         while True:
             offset = await self.client.ledger.until(self.id, partial(self._moved, past=offset))
-            if (ended := self.ending) is not None:
-                raise ended
+            ending = await asyncio.to_thread(lambda: self.ending)  # judging a big batch takes its time
+            if ending is not None:
+                raise ending
             done = self.phase == Phase.COMPLETED
             try:
                 return await self._verified()
-            except Blamed:
-                if done:
-                    raise
+            except Blamed as error:
+                await asyncio.to_thread(self._require_hope, error, done)
 
     async def signatures(self, secrets: Sequence[Bytes] = ()) -> tuple[Signature, ...]:
         """One signature for each item, in order; verified here, not believed.
@@ -289,19 +284,44 @@ class Signing:
         big = items > BIG_BATCH or sum(len(item.adaptors) for item in self.plan.items) > BIG_BATCH
         return await asyncio.to_thread(work) if big else work()
 
+    def judged(self) -> Judgement:
+        """Who is at fault for what does not hold in this signing, recomputed here; nobody's accusation is believed."""
+        offset, keygen = self.heard.chain.offset, self.state.request.keygen
+        if self._judged is None or self._judged[0] != offset:
+            try:
+                judged = judge(self.heard, self.client.roster(keygen), self.client.group(keygen))
+            except Blamed:
+                judged = Judgement()  # without a roster that holds there is nothing to recompute
+            self._judged = offset, judged
+        return self._judged[1]
+
+    def judgement(self) -> list[str]:
+        """The same in lines for people, safe to print; none if nothing is amiss."""
+        return list(tell_judgement(self.judged(), self._name))
+
     @property
     def ending(self) -> SigningEnded | None:
-        """How it ended without signatures: code, slots and the sealed detail in words; None: it has not."""
-        state = self.state
-        if state.open or state.phase == Phase.COMPLETED:
-            return None
-        code = state.code or state.phase.value
-        slots = state.blamed or (tuple(sorted(state.consent.rejected)) if state.phase == Phase.REJECTED else ())
-        return SigningEnded(state.phase.value, code, slots, self._detail(), state.may_be_signed)
+        """How it ended without signatures: code, who refused, who is at fault; None: it has not."""
+        return None if self.state.open or self.phase == Phase.COMPLETED else self._ended()
 
-    def _detail(self) -> str:
-        """The sealed reason of the refusal that ended it, if there is one and it opens."""
-        return detail_of(self.heard.records[-1], self.client.group(self.state.request.keygen))
+    def _ended(self) -> SigningEnded:
+        return ended(self.heard, self.judged(), self.client.group(self.state.request.keygen), self._name)
+
+    def _name(self, slot: int) -> str:
+        return name_of(self.client.roster(self.state.request.keygen), slot)
+
+    def _require_hope(self, error: Blamed, done: bool) -> None:
+        """Unless it was ``done``, ``error`` may be that something is not here yet; or somebody's fault is proven.
+
+        Raises:
+            Blamed: it is completed, and does not verify; names who is at fault.
+            SigningEnded: nobody can complete it any more.
+        """
+        judged = self.judged()
+        if done:
+            raise Blamed(error.code, judged.at_fault or error.slots, "; ".join(self.judgement()) or error.message)
+        if any(fault.attempt == self.state.attempt for fault in judged.faults):
+            raise self._ended()
 
     async def transactions(self, secrets: Sequence[Bytes] = ()) -> tuple[bytes, ...]:
         """The finished transactions with their witnesses, in the order of the request, ready for the network.
@@ -319,13 +339,13 @@ class Signing:
     async def psbts(self, given: Sequence[bytes] = (), secrets: Sequence[Bytes] = ()) -> tuple[Signed, ...]:
         """One PSBT for each transaction, in order, with the signatures in it; and the final transaction when complete.
 
-        What none of ``secrets`` (32 bytes each) completes is left out, and its transaction is not final. The signatures
-        go into the PSBT among ``given`` (raw or base64) that is of the same transaction, all else in it untouched;
-        without one into a fresh PSBT, which a Combiner merges with others.
+        What failed, or none of ``secrets`` (32 bytes each) completes, is left out: its transaction is not final. The
+        signatures go into the PSBT among ``given`` (raw or base64) that is of the same transaction, all else in it
+        untouched; without one into a fresh PSBT, which a Combiner merges with others.
 
         Raises:
             BadInput: one of ``given`` is no PSBT of this signing.
-            SigningEnded, InvalidCrypto, Blamed, ReadOnly: as `signatures`.
+            SigningEnded, InvalidCrypto, Blamed, ReadOnly: as `results`, and `signatures` about secrets.
         """
         signatures = signed_so_far(await self.results(), secrets)
         return await asyncio.to_thread(psbts_of, signatures, self.plan, given)  # a thousand take a second

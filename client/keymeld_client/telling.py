@@ -7,20 +7,26 @@ others goes through ``printable``, so that it moves no cursor and hides nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from keymeld_protocol.body import Adaptor, SignEcdsa, SignMessage
-from keymeld_protocol.plan import Impossible, Plan
+from keymeld_protocol.body import Adaptor, Asked, SignEcdsa, SignInput, SignMessage
+from keymeld_protocol.plan import Impossible, Item, Plan, Planned
 from keymeld_protocol.printable import printable
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.signing import SigningState
+from keymeld_protocol.transaction import Spend, address_of
 from keymeld_protocol.tweaks import is_opaque, told_steps
 from keymeld_protocol.wording import counted, slots_told
 
 BLIND = "BLIND: nobody can see what this signs; it may spend every coin of this group"
 OPAQUE = "OPAQUE TWEAK: nobody can see what it commits to; its address is not provably this group's alone"
+LOST = "LOST: nothing more is signed for"
+UNLOCKED = "NOT LOCKED: another item asks for the same message by the same key, with other secrets or with none"
+PRESIGNED = "PRE-SIGNED BEFORE: somebody may hold a pre-signature of the same; using it would not tell you its secret"
+WARNINGS = (BLIND, OPAQUE, LOST, UNLOCKED, PRESIGNED)
+"""How the lines begin that are shown in red."""
 
 
 _UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
@@ -54,31 +60,55 @@ def told_kind(asked: SignMessage | SignEcdsa) -> str:
     return " (ECDSA)" if isinstance(asked, SignEcdsa) else ""
 
 
-def tell(state: SigningState, plan: Plan, roster: Roster) -> Iterator[str]:
-    """The lines of one request."""
+def tell(state: SigningState, plan: Plan, roster: Roster, left: Collection[int] = ()) -> Iterator[str]:
+    """The lines of one request; ``left`` are the slots that have left by now."""
     yield f"Asked by {name_of(roster, state.consent.requester)} for {printable(roster.terms.label) or 'this group'}"
     if plan.body.memo:
         yield f"Memo    {printable(plan.body.memo)}"
     yield f"Until   {moment(state.request.expires_at)}"
-    yield from tell_plan(plan, roster)
+    yield from tell_plan(plan, roster, left)
 
 
-def tell_plan(plan: Plan, roster: Roster) -> Iterator[str]:
+def tell_plan(plan: Plan, roster: Roster, left: Collection[int] = ()) -> Iterator[str]:
     """What would be signed: the same lines for whoever asks and whoever approves."""
     for index, spend in enumerate(plan.spends):
         yield f"Transaction {index + 1} of {len(plan.spends)}  {spend.txid}"
         for line in roster.summary(spend, plan.payers).lines():
             yield f"  {line}"
+        yield from (f"  {line}" for line in _lost(spend, roster, frozenset(left)))
     yield from _signers(plan, roster)
+    locked = any(asked.adaptor is not None for asked in plan.body.items)
     for index, (asked, item) in enumerate(zip(plan.body.items, plan.items, strict=True)):
         if isinstance(asked, (SignMessage, SignEcdsa)):
             yield f"Message {index + 1} of {len(plan.items)}{told_kind(asked)}  {asked.message.hex()}"
             yield f"  {BLIND}"
-        named = f"Item {index + 1} of {len(plan.items)}"
+        named = f"Item {index + 1} of {len(plan.items)}{_told_input(asked)}"
         if asked.adaptor is not None:
             yield f"{named}: {_completed_by(asked.adaptor)}"
+            if _completed_elsewhere(item, plan):
+                yield f"  {UNLOCKED}"
+        elif locked:
+            yield f"{named}: a signature: complete as it is, with no secret"
         if isinstance(item, Impossible):
             yield f"{named} CANNOT BE SIGNED: {item.code}, {item.why}"
+
+
+def _lost(spend: Spend, roster: Roster, left: frozenset[int]) -> Iterator[str]:
+    """Each output, change or not, to a key of this group of which a slot has left."""
+    for output in spend.outputs if left else ():
+        own = roster.own.find(output.script)
+        if own is not None and (gone := tuple(sorted(own.slots & left))):
+            yield f"{LOST} {address_of(output.script, roster.terms.network)}: {slots_told(gone)} left this group"
+
+
+def _told_input(asked: Asked) -> str:
+    """Which input an item signs."""
+    return f", input {asked.input + 1} of transaction {asked.transaction + 1}" if isinstance(asked, SignInput) else ""
+
+
+def _completed_elsewhere(item: Planned, plan: Plan) -> bool:
+    """Whether the secrets of an item are not needed, since another item asks for its signature in another way."""
+    return isinstance(item, Item) and plan.ways[item.keyagg.output, item.message] != {item.adaptors}
 
 
 def _completed_by(adaptor: Adaptor) -> str:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
+from typing import Final
 
 from keymeld_protocol import keygen
 from keymeld_protocol.errors import Blamed, BrokenLog, KeymeldError
@@ -34,9 +35,11 @@ from .custody import Custody, Unacceptable
 from .keymanagement import EnclaveIdentity
 from .signer import Signer
 from .voice import Voice
-from .work import SigningWork, refusal
+from .work import SigningWork
 
 Clock = Callable[[], int]
+CLOSED_KEPT: Final = 65_536
+"""Keygens that all have left, and of which nothing is listened to any more."""
 
 
 class Group:
@@ -91,6 +94,7 @@ class Agent:
         self._batches: set[Id] = set()
         self._finished: list[Id] = []
         self._withdrawn: dict[Id, int] = {}
+        self._closed: dict[Id, None] = {}
 
     def subscribed(self, stream: Id, top: int) -> list[Statement]:
         """``stream`` stood at ``top`` when it was subscribed: what came before may be another life's doing."""
@@ -117,7 +121,7 @@ class Agent:
 
     def _listens(self, stream: Id, record: Record) -> bool:
         """Whether a record can concern us: not of a stream that ended here, nor of one that is not believed."""
-        if stream in self._withdrawn:
+        if stream in self._withdrawn or stream in self._closed:
             return False
         replay = self.hearing.streams.get(stream)
         return record.offset == 1 if replay is None else replay.broken is None
@@ -194,6 +198,7 @@ class Agent:
         group, ours = self._group(replay), state.slots_at(self.identity.key)
         group.custody.drop_superseded()
         if not state.open:
+            self._close(state)
             self._finish(replay.stream)
             return
         for slot in state.unwiped():
@@ -249,17 +254,17 @@ class Agent:
         return owed
 
     def _begin(self, replay: Replay, state: SigningState) -> list[Statement]:
-        """Take up a signing; one whose keygen does not hold is refused."""
+        """Take up a signing; one whose keygen does not hold is refused, unless it is complete and needs no key."""
         if replay.keygen is None or not state.keygen.slots_at(self.identity.key):
             return []
         group = self._group(replay.keygen)
         try:
             signer = group.signer()
         except Unacceptable as error:
-            if not self._first_time(replay.stream, state.attempt):
+            if state.phase is Phase.CONFIRMING or not self._first_time(replay.stream, state.attempt):
                 return []
             self._concern(f"signing {replay.stream.hex()} is refused: {error}")
-            return refusal(self._voice, replay, group.custody.group, error.code, error.message)
+            return self._voice.refuse(replay, group.custody.group, error.code, error.message)
         work = SigningWork(self._voice, replay, signer, began=self._began.get(replay.stream, 0))
         self._works[replay.stream] = work
         for record in replay.records:
@@ -278,6 +283,13 @@ class Agent:
             del self._withdrawn[oldest]
         if state.consent.rejected or state.phase in (Phase.REJECTED, Phase.CANCELLED):
             self._withdrawn[state.stream] = state.request.expires_at
+
+    def _close(self, state: KeygenState) -> None:
+        """That all have left was heard, and binds: no history without it is listened to, the latest ones' at least."""
+        if state.left:
+            self._closed[state.stream] = None
+        if len(self._closed) > CLOSED_KEPT:
+            del self._closed[next(iter(self._closed))]
 
     def _finish(self, stream: Id) -> None:
         """Forget a stream that has ended."""

@@ -88,13 +88,13 @@ class Link:
     async def _once(self) -> tuple[int | None, int]:
         """One connection, from dialling to its end; gives the close code and when the coordinator wants us back."""
         talk = Conversation(self.agent, self._outbox, self.address.origin, self._capacity)
-        turn = asyncio.Lock()
+        turn, line = asyncio.Lock(), asyncio.Lock()
         code: int | None = None
         why: Ended | None = None
         try:
             async with self._dial() as socket, asyncio.TaskGroup() as tasks:
-                tasks.create_task(_ticks(socket, talk, turn))
-                await self._read(socket, talk, turn)
+                tasks.create_task(_ticks(socket, talk, turn, line))
+                await self._read(socket, talk, turn, line)
         except* ConnectionClosed as lost:
             code = _close_code(lost)
         except* (OSError, TimeoutError, WebSocketException) as lost:
@@ -123,14 +123,14 @@ class Link:
             return unix_connect(self.address.path, **settings)
         return connect(self.address.url, proxy=None, **settings)
 
-    async def _read(self, socket: ClientConnection, talk: Conversation, turn: asyncio.Lock) -> None:
+    async def _read(self, socket: ClientConnection, talk: Conversation, turn: asyncio.Lock, line: asyncio.Lock) -> None:
         """Hear and answer until the socket closes."""
         ready = False
         while True:
             frame = await socket.recv(decode=False)
             async with turn:
                 await _receive(talk, frame)
-            await _send(socket, talk)
+            await _send(socket, talk, turn, line)
             if talk.ready and not ready:
                 ready = True
                 self._waits.reset()
@@ -138,10 +138,16 @@ class Link:
                 self._on_ready()
 
 
-async def _send(socket: ClientConnection, talk: Conversation) -> None:
-    """Write what may leave now; what has to wait for the pace leaves a little later."""
-    for frame in talk.take(now_ms()):
-        await socket.send(frame, text=True)
+async def _send(socket: ClientConnection, talk: Conversation, turn: asyncio.Lock, line: asyncio.Lock) -> None:
+    """Write what may leave now; what has to wait for the pace leaves a little later.
+
+    Whoever has the line takes and writes all of it: where the socket is slow, what was said first still leaves first.
+    """
+    async with line:
+        async with turn:
+            frames = talk.take(now_ms())
+        for frame in frames:
+            await socket.send(frame, text=True)
 
 
 async def _receive(talk: Conversation, frame: bytes) -> None:
@@ -156,12 +162,12 @@ async def _tick(talk: Conversation) -> None:
     await beside(look) if talk.tick_is_heavy else look()
 
 
-async def _ticks(socket: ClientConnection, talk: Conversation, turn: asyncio.Lock) -> None:
+async def _ticks(socket: ClientConnection, talk: Conversation, turn: asyncio.Lock, line: asyncio.Lock) -> None:
     while True:
         await asyncio.sleep(PACE_S if talk.waiting else TICK_S)
         async with turn:
             await _tick(talk)
-        await _send(socket, talk)
+        await _send(socket, talk, turn, line)
 
 
 class Waits:

@@ -13,20 +13,18 @@ rule that was sealed with that slot's key.  A request that cannot be signed is r
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import replace
 
 from keymeld_protocol import contributions, policy
 from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.contributions import Entry
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
-from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.payloads import (
     AttemptOpened,
     SigningConfirm,
     SigningContribute,
     SigningHeard,
-    SigningRefuse,
     SigningRetry,
 )
 from keymeld_protocol.plan import plan_of
@@ -42,6 +40,7 @@ from keymeld_protocol.wording import slots_told
 
 from .custody import Unacceptable
 from .judging import Judged, judged
+from .presigning import Presigning
 from .signer import Nonces, NoncesGone, Signer
 from .voice import Voice
 
@@ -63,6 +62,7 @@ class SigningWork:
         self._live = False
         self._heard_at: int | None = None
         self._said: set[Hashable] = set()
+        self._presigning = Presigning()
         self._set_complete_at: int | None = None
         self._blamed: Blamed | None = None
         self.waits_for_time = False
@@ -98,6 +98,7 @@ class SigningWork:
         elif isinstance(said, SigningContribute):
             self._read(said, record.statement)
             self._let_go(record, "values")
+            self._presigning.note(said.attempt, said.step)
 
     def _let_go(self, record: Record, field: str) -> None:
         """What was read is not kept: nobody fills our memory with requests that wait, or with what signers say."""
@@ -133,13 +134,18 @@ class SigningWork:
         return self._found
 
     def _judge(self) -> Judged | Blamed:
-        """Read the body and judge it; only its items are kept, since its transactions take ten times their bytes."""
+        """Read the body and judge it; only its items are kept, since its transactions take ten times their bytes.
+
+        Of a slot that has left no policy is asked: nothing that needs it is signed any more, only confirmed.
+        """
         opening, roster = self.heard.records[0], self._signer.roster
         try:
             made = plan_of(self.state, opening.statement, roster, self._group)
-            needed = _needed(self._voice, self.state, self._custody.state)
-            policies = {slot: self._custody.take(slot).policy for slot in needed}
-            return judged(made, self.state.consent.requester, policies, roster, self._custody.state.left)
+            needed = self._voice.needed(self.state, self._custody.state)
+            policies = {
+                slot: self._custody.take(slot).policy for slot in needed if slot not in self._custody.state.left
+            }
+            return judged(made, self.state.consent.requester, policies, roster, self._gone)
         except Blamed as error:
             return error
         finally:
@@ -174,9 +180,13 @@ class SigningWork:
         Raises:
             Blamed: ``left``, with the slots.
         """
-        gone = tuple(slot for slot in self.state.request.slots if slot in self._custody.state.left)
-        if gone and self.state.phase != Phase.CONFIRMING:
+        if gone := tuple(slot for slot in self.state.request.slots if slot in self._gone):
             raise Blamed("left", gone, "a participant whose key is needed has left")
+
+    @property
+    def _gone(self) -> Collection[int]:
+        """The slots that have left; where all psigs are said already, it makes no difference any more."""
+        return () if self.state.phase == Phase.CONFIRMING else self._custody.state.left
 
     def _check_life(self, now: int) -> None:
         """A request lives at most 7 days by our own clock too, whatever ``at`` the coordinator gave its records.
@@ -201,6 +211,7 @@ class SigningWork:
         elif self._rules_met(now):
             if self._blamed is not None:
                 raise self._blamed
+            self._presigning.require_first(self._reading())
             self._said.add((state.attempt, step))
             yield from self._contribute(step)
 
@@ -263,6 +274,7 @@ class SigningWork:
         except NoncesGone:
             yield from self._retry(state)
             return
+        self._presigning.note(state.attempt, step)
         yield self._voice.say(
             self.heard, SigningContribute, attempt=state.attempt, slots=attempt.signer(self._voice.key).slots,
             step=step, over=over, **self._sealed("signing.contribute", "values", entries),
@@ -337,26 +349,10 @@ class SigningWork:
         self.wipe()
         if not self._once(self.state.attempt, "refuse"):
             return []
-        return refusal(self._voice, self.heard, self._custody.group, code, message)
+        return self._voice.refuse(self.heard, self._custody.group, code, message)
 
     def wipe(self) -> None:
         """Wipe the nonces."""
         if self._nonces is not None:
             self._nonces.wipe()
             self._nonces = None
-
-
-def refusal(voice: Voice, heard: Replay, group: GroupKey | None, code: str, message: str) -> list[Statement]:
-    """``signing.refuse`` for the needed slots that are ours, with a detail for the members only; else nothing."""
-    state = heard.state
-    assert isinstance(state, SigningState)
-    slots = _needed(voice, state, state.keygen)
-    if not slots:
-        return []
-    detail = voice.detail(group, "signing.refuse", heard.stream, message)
-    return [voice.say(heard, SigningRefuse, attempt=state.attempt, slots=slots, code=code, **detail)]
-
-
-def _needed(voice: Voice, state: SigningState, keygen: KeygenState) -> tuple[int, ...]:
-    """The slots that the request needs and that are sealed to us, rising."""
-    return tuple(sorted(set(keygen.slots_at(voice.key)) & set(state.request.slots)))

@@ -116,11 +116,12 @@ def combined_secret(points: Sequence[bytes], secrets: Sequence[Bytes]) -> bytear
     Raises:
         InvalidCrypto: there are none; or a secret is not that of its point, and the message has its index.
     """
-    keyagg = key_agg(key_sort(points))
-    total: bytearray | None = None
-    for index, (point, secret) in enumerate(zip(points, secrets, strict=True)):
+    keyagg, pairs = key_agg(key_sort(points)), list(zip(points, secrets, strict=True))
+    for index, (point, secret) in enumerate(pairs):
         if pubkey_of(secret) != point:
             raise InvalidCrypto(f"secrets[{index}]: not that of its point")
+    total: bytearray | None = None
+    for point, secret in pairs:
         term = bytearray(secret)
         seckey_tweak_mul(term, keyagg.coefficient(point))
         if total is not None:

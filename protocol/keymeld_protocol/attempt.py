@@ -141,7 +141,7 @@ class Attempt:
     def _fail(self, signer: Signer, index: int, reason: Failed) -> None:
         """An item fails as a whole, and before its signer gives a nonce: afterwards he may hold all others' psigs."""
         every = self._places_of[self.places[index].index]
-        if any(self._value(self.pubnonces, signer, each) is not None for each in every):
+        if any(self.value(self.pubnonces, signer, place) is not None for place in every):
             raise Blamed("failed_late", signer.slots, f"{self.places[index]}: its nonce may have been answered")
         for place in every:
             self.failed.setdefault(place, Failed(reason.code, signer.slots))
@@ -160,13 +160,14 @@ class Attempt:
             Blamed: ``code``, naming who has not.
         """
         signers = [signer for signer in self.signers_of(index) if signer.key != but]
-        values = [self._value(heard, signer, index) for signer in signers]
+        values = [self.value(heard, signer, index) for signer in signers]
         silent = [slot for signer, value in zip(signers, values, strict=True) if value is None for slot in signer.slots]
         if silent:
             raise Blamed(code, tuple(silent), str(self.places[index]))
         return [value for value in values if value is not None]
 
-    def _value(self, heard: Heard, signer: Signer, index: int) -> bytes | None:
+    def value(self, heard: Heard, signer: Signer, index: int) -> bytes | None:
+        """What a signer has said for a place, of one sort."""
         values = heard.get(signer.key)
         return None if values is None else values[index]
 
@@ -205,7 +206,7 @@ class Attempt:
     def _bad_nonce(self, index: int) -> Blamed:
         """Blame whose nonce is not two points."""
         for signer in self.signers_of(index):
-            nonce = self._value(self.pubnonces, signer, index)
+            nonce = self.value(self.pubnonces, signer, index)
             try:
                 if nonce is not None:
                     musig.nonce_agg([nonce])
@@ -227,7 +228,7 @@ class Attempt:
         if self.places[index].adaptor is None:
             return
         for signer in (signer for signer in self.signers_of(index) if signer.key != ours):
-            if not self._proven(index, signer):
+            if not self.is_proven(index, signer):
                 raise Blamed("bad_proof", signer.slots, f"{self.places[index]}: the nonce does not prove itself")
             if signer.key == self.last:
                 self._require_psig(index, session or self.session(index), signer)
@@ -238,16 +239,21 @@ class Attempt:
         bound = place.adaptor or b""
         return adaptor.proof_message(self.signing, self.number, place.index, place.point, bound, pubnonce)
 
-    def _proven(self, index: int, signer: Signer) -> bool:
-        nonce, proof = (self._value(heard, signer, index) for heard in (self.pubnonces, self.proofs))
+    def is_proven(self, index: int, signer: Signer) -> bool:
+        """Whether a signer's nonce for an adaptor point, which is two points, proves itself.
+
+        Raises:
+            Blamed: there is no nonce.
+        """
+        nonce, proof = (self.value(heard, signer, index) for heard in (self.pubnonces, self.proofs))
         if nonce is None:
             raise Blamed("missing_nonce", signer.slots, str(self.places[index]))
         return proof is not None and adaptor.nonce_is_proven(proof, self.proof_message(index, nonce), nonce)
 
     def _require_psig(self, index: int, session: Session, signer: Signer) -> None:
-        if self._value(self.psigs, signer, index) is None:
+        if self.value(self.psigs, signer, index) is None:
             raise Blamed("missing_psig", signer.slots, str(self.places[index]))
-        if not self._psig_holds(index, session, signer):
+        if not self.psig_holds(index, session, signer):
             raise Blamed("bad_psig", signer.slots, str(self.places[index]))
 
     # What comes of it ---------------------------------------------------------------------------------------------
@@ -291,12 +297,13 @@ class Attempt:
     def _bad_psig(self, index: int, session: Session) -> Blamed:
         """Verify each psig and blame the first that does not hold."""
         for signer in self.signers_of(index):
-            if not self._psig_holds(index, session, signer):
+            if not self.psig_holds(index, session, signer):
                 return Blamed("bad_psig", signer.slots, str(self.places[index]))
         return Blamed("bad_psig", (), f"{self.places[index]}: no single psig is to blame")
 
-    def _psig_holds(self, index: int, session: Session, signer: Signer) -> bool:
-        psig, nonce = (self._value(heard, signer, index) or b"" for heard in (self.psigs, self.pubnonces))
+    def psig_holds(self, index: int, session: Session, signer: Signer) -> bool:
+        """Whether a signer's psig for a place is there and verifies."""
+        psig, nonce = (self.value(heard, signer, index) or b"" for heard in (self.psigs, self.pubnonces))
         return musig.verify_collapsed_psig(session, psig, nonce, self.keys_of(signer, index))
 
 

@@ -102,15 +102,15 @@ class Adaptor(Shape, frozen=True, kw_only=True):
         return len(self.points) if self.mode == "or" else 1
 
     def check(self, field: str) -> None:
-        """One point for ``single``, several for the others, and none twice.
+        """One point for ``single``, several for the others, none twice, and none beside its opposite.
 
         Raises:
             BadInput: naming ``field``.
         """
         if (self.mode == "single") != (len(self.points) == 1):
             raise bad_field(f"{field}.points", "single has one point, and and or have at least two")
-        if len(set(self.points)) != len(self.points):
-            raise bad_field(f"{field}.points", "a point stands there twice: one secret would be taken for two")
+        if len({point[1:] for point in self.points}) != len(self.points):  # whoever has t has −t
+            raise bad_field(f"{field}.points", "a point or its opposite stands there twice: one secret, taken for two")
 
 
 class SignInput(Shape, frozen=True, kw_only=True, tag_field="sign", tag="input"):

@@ -117,6 +117,20 @@ class Plan:
         """The slots behind each script that an item spends, children and other tweaked keys among them."""
         return {taproot_script(item.keyagg.output): frozenset(item.slots) for _, item in self.inputs}
 
+    @cached_property
+    def ways(self) -> dict[tuple[bytes, Message], set[tuple[bytes | None, ...]]]:
+        """For each output key and message the ways in which items ask for its signature: their adaptors."""
+        found: dict[tuple[bytes, Message], set[tuple[bytes | None, ...]]] = {}
+        for item in self.items:
+            if isinstance(item, Item):
+                found.setdefault((item.keyagg.output, item.message), set()).add(item.adaptors)
+        return found
+
+    @property
+    def locked(self) -> frozenset[tuple[bytes, Message]]:
+        """The output keys and messages of which some item asks for a pre-signature."""
+        return frozenset(key for key, ways in self.ways.items() if ways != {(None,)})
+
 
 def read_body(request: Statement, group: GroupKey) -> Body:
     """Open the body of a ``signing.request``.

@@ -46,9 +46,7 @@ class Roster:
         """
         if subset is None:
             return tuple(range(len(self.cards)))
-        if subset >= len(self.subsets):
-            raise BadInput(Reason.BAD_FIELD, f"subset: this keygen has {len(self.subsets)}", field="subset")
-        return self.subsets[subset]
+        return _subset(self.subsets, subset)
 
     def keyagg(self, subset: int | None = None, steps: Steps | None = None) -> KeyAgg:
         """The key list of ``subset`` (None: the whole group), sorted, aggregated and tweaked (None: as the terms say).
@@ -149,15 +147,41 @@ class Safety:
         return f"safe to fund: {', '.join(told)}"
 
 
-def safety(state: KeygenState) -> Safety:
-    """Who has confirmed, as the log tells it; and whether a coin that was sent there could be spent."""
+def safety(state: KeygenState, at: int = 0, subset: int | None = None) -> Safety:
+    """Who has confirmed, as the log tells it; and whether a coin of that key list could be spent, from ``at`` (ms) on.
+
+    Raises:
+        BadInput: there is no such subset.
+    """
     how = [None if seat is None else seat.confirmed for seat in state.seats]
     slots = {word: tuple(i for i, said in enumerate(how) if said == word) for word in ("participant", "enclave", None)}
-    device = tuple(i for i, seat in enumerate(state.seats) if seat is not None and seat.join.custody == "device")
-    stuck = f"{slots_told(device)} would have to sign on a device, which none can yet: nothing could be spent"
-    gone = f"{slots_told(tuple(sorted(state.left)))} left: nothing that needs all slots is signed any more"
-    trouble = gone if state.left else stuck if device else None
-    return Safety(slots["participant"], slots["enclave"], slots[None], trouble)
+    needed = range(len(how)) if subset is None else _subset(state.create.subsets, subset)
+    return Safety(slots["participant"], slots["enclave"], slots[None], _stuck(state, tuple(needed), at))
+
+
+def _stuck(state: KeygenState, needed: tuple[int, ...], at: int) -> str | None:
+    """Why nothing that needs these slots would be signed, from ``at`` (ms) on, whoever agreed."""
+    joins = {slot: seat.join for slot in needed if (seat := state.seats[slot]) is not None}
+    if gone := tuple(slot for slot in needed if slot in state.left):
+        return f"{slots_told(gone)} left: nothing that needs {'it' if len(gone) == 1 else 'them'} is signed any more"
+    if device := tuple(slot for slot, join in joins.items() if join.custody == "device"):
+        return f"{slots_told(device)} would have to sign on a device, which none can yet: nothing could be spent"
+    rules = {slot: join.rule for slot, join in joins.items()}
+    ripe = max((max(at + (rule.delay_ms or 0), rule.not_before or 0) for rule in rules.values()), default=at)
+    if late := tuple(slot for slot, rule in rules.items() if rule.not_after is not None and rule.not_after < ripe):
+        return f"the rule of {slots_told(late)} ends before all slots' rules let them sign: nothing could be spent"
+    return None
+
+
+def _subset(subsets: tuple[tuple[int, ...], ...], subset: int) -> tuple[int, ...]:
+    """The slots of a subset.
+
+    Raises:
+        BadInput: there is no such subset.
+    """
+    if subset >= len(subsets):
+        raise BadInput(Reason.BAD_FIELD, f"subset: this keygen has {len(subsets)}", field="subset")
+    return subsets[subset]
 
 
 def read_terms(heard: Replay, group: GroupKey) -> Terms:

@@ -155,13 +155,13 @@ def test_an_or_that_cannot_be_signed_fails_as_one_item() -> None:
 
 
 @pytest.mark.parametrize("mode", ["single", "and", "or"])
-def test_a_crash_in_the_midst_of_it_is_survived_with_fresh_nonces(mode: Mode) -> None:
+def test_a_crash_before_a_psig_has_left_is_survived_with_fresh_nonces(mode: Mode) -> None:
     group = Group(0, 1, 0)
     item = message(locked(mode))
     signing = group.members[2].request(group.keygen, item)
     while "signing.contribute" not in group.enclaves[1].kinds():
         assert any(enclave.step() for enclave in group.enclaves)
-    group.enclaves[1].restart()
+    group.enclaves[0].restart()  # who goes last
     group.world.run()
     assert group.world.state(signing).attempt == 2
     assert group.holds(group.results(signing)[0], item)
@@ -230,7 +230,7 @@ def test_attack_5_equal_items_and_equal_requests_have_different_nonces() -> None
     signing = group.members[2].request(group.keygen, *items)
     while "signing.contribute" not in group.enclaves[1].kinds()[-1:]:
         assert any(enclave.step() for enclave in group.enclaves)
-    group.enclaves[1].restart()
+    group.enclaves[0].restart()
     group.world.run()
     assert group.world.state(signing).attempt == 2
     halves = nonces_of(group)
@@ -300,9 +300,9 @@ class Duel:
         session = self.attempt.session(0, also=secnonce.pubnonce, by=self.tower.key)
         return partial_sign(session, self.signer, secnonce)
 
-    def says(self, *entries: Entry, step: str = "nonces") -> None:
+    def says(self, *entries: Entry, step: str = "nonces", attempt: int = 1) -> None:
         sealed = seal_values(self.alice, self.signing, self.tower, *entries)
-        fields: dict[str, Any] = {"slots": self.slots, "step": step}
+        fields: dict[str, Any] = {"slots": self.slots, "step": step, "attempt": attempt}
         if step != "nonces":
             fields["over"] = nonces_hash(self.world.state(self.signing))
         self.world.submit(contribution(self.world, self.tower, self.signing, sealed, **fields))

@@ -153,7 +153,7 @@ def test_confirmed_pre_signatures_of_another_place_are_not_shown(tale: Locked) -
     by = confirm.payload.by
     sealed = group.seal("signing.confirm", "signatures", tale.signing, by, swapped)
     heard.records[-1] = replace(heard.records[-1], statement=replace(confirm, blobs=(sealed,)))
-    with pytest.raises(Blamed, match="item 0, point 0: the confirmed signature does not verify"):
+    with pytest.raises(Blamed, match="bad_confirm, slots 0 and 1: item 0, point 0"):
         results(tale, heard)
 
 

@@ -51,7 +51,7 @@ async def _asked(alice: Person, bob: Person, session: str, coin: Coin, point: st
     """Alice asks, and both are told what completes it; Bob approves, and there is no transaction yet."""
     unsigned = transaction([coin], [(COIN, PAYEE)]).hex()
     asked = ("request", session, "--tx", unsigned, "--spent", str(coin.amount), "--adaptor", point)
-    told = f"Item 1 of 1: a pre-signature: completes only with the secret of {point}"
+    told = f"Item 1 of 1, input 1 of transaction 1: a pre-signature: completes only with the secret of {point}"
     assert told in await alice.types(*asked, input="n\n", code=1)
     signing = (await alice.types(*asked, "--yes", "-q")).strip()
     assert told in await bob.types("show", signing)
@@ -59,7 +59,7 @@ async def _asked(alice: Person, bob: Person, session: str, coin: Coin, point: st
     assert item["adaptor"] == {"mode": "single", "points": [point]}
     await bob.types("approve", signing, "--yes")
     shown = await alice.types("result", signing, "--wait")
-    assert f"waits for the secret of {point}" in shown and "transaction 0  waits for a secret" in shown
+    assert f"waits for the secret of {point}" in shown and "transaction 0  is not complete" in shown
     return signing
 
 

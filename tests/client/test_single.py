@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from keymeld_client import Rule, WalletError
-from keymeld_client.joining import Allow
+from keymeld_client import NotTrusted, Rule, Trust, WalletError, keygens
+from keymeld_client.joining import Allow, Brought, bring
 from keymeld_protocol import ecdsa
 from keymeld_protocol.errors import BadInput, Refused
 from keymeld_protocol.schnorr import verify
@@ -66,6 +67,25 @@ async def test_a_key_that_is_none_joins_nothing(home: House) -> None:
         assert keygen.slots == () and keygen.heard.chain.offset == 1
 
 
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_the_copy_of_a_key_is_wiped_whatever_stands_in_the_way(
+    home: House, key: Secret, trusted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies: list[Brought] = []
+
+    def brought(*given: Any) -> Brought:
+        copies.append(bring(*given))
+        return copies[-1]
+
+    monkeypatch.setattr(keygens, "bring", brought)
+    trust = home.trust if trusted else Trust(frozenset())
+    async with home.person("alice", trust=trust) as alice:
+        keygen = await alice.create_keygen(1, network="regtest", open_tickets=True)
+        with pytest.raises(Refused if trusted else NotTrusted):
+            await keygen.join(rule=NONE if trusted else None, key=key.buffer)
+    assert copies and not any(copies[0].key.buffer) and any(key.buffer)
+
+
 async def test_a_group_may_have_members_who_bring_their_keys(home: House, key: Secret) -> None:
     async with home.person("alice") as alice:
         keygen = await alice.create_keygen(2, network="regtest")
@@ -108,6 +128,7 @@ async def test_one_of_two_leaves_and_the_other_signs_alone(home: House) -> None:
         assert await keygen.leave(1) == (1,)
         await keygen.wiped()
         assert "slot 1 left" in str(keygen.safety) and keygen.unconfirmed() == ()
+        assert keygen.safety_of(0).safe, "it does not need slot 1"
         (signature,) = await (await keygen.request(messages=[MESSAGE], subset=0)).signatures()
         assert verify(signature, MESSAGE, keygen.roster.keyagg(0).output)
 

@@ -5,15 +5,15 @@ from typing import Literal
 
 import pytest
 
-from keymeld_client.asking import make_body
-from keymeld_client.telling import BLIND, OPAQUE, moment, span, tell_plan
-from keymeld_protocol.body import Adaptor, Bip86, Scalar
+from keymeld_client.asking import make_body, make_transaction
+from keymeld_client.telling import BLIND, LOST, OPAQUE, UNLOCKED, moment, span, tell_plan
+from keymeld_protocol.body import Adaptor, Bip86, Body, Scalar, SignInput, SignMessage
 from keymeld_protocol.contents import Terms
 from keymeld_protocol.plan import plan
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.secp256k1 import pubkey_of
 from keymeld_protocol.tweaks import Steps, child_steps
-from keymeld_protocol.values import Hash, PlainKey
+from keymeld_protocol.values import Hash, Message, PlainKey
 from tests.client.coins import payment
 from tests.client.paper import Tale
 
@@ -73,6 +73,17 @@ def test_change_to_a_child_of_those_who_pay_is_change(roster: Roster) -> None:
     assert roster.child_address((1, 0)) in line and "back to this group" in line
 
 
+def test_an_output_to_a_key_of_whoever_left_is_called_lost(roster: Roster) -> None:
+    """Slot 0 left: a subset's change must not go to the whole group, though it holds all those that pay."""
+    paid = payment([(90, roster.script(0))], 80, roster.script(steps=child_steps((1, 0))))
+    made = plan(make_body(roster, [paid], [], "", None), roster)
+    where = roster.child_address((1, 0))
+    assert f"  {LOST} {where}: slot 0 left this group" in tell_plan(made, roster, {0: 9})
+    assert not any(LOST in line for line in tell_plan(made, roster))
+    kept = plan(make_body(roster, [payment([(90, roster.script(0))], 80, roster.script(0))], [], "", None), roster)
+    assert not any(LOST in line for line in tell_plan(kept, roster, {0: 9}))
+
+
 def test_a_time_is_told_in_utc() -> None:
     assert moment(0) == "1970-01-01 00:00 UTC"
     assert moment(61_000, "%H:%M:%S") == "00:01:01"
@@ -101,4 +112,37 @@ def test_who_approves_is_told_whose_secrets_complete_an_item(
     adaptor, spend = Adaptor(mode=mode, points=points), payment([(9, roster.script())], 1)
     last = list(tell_plan(plan(make_body(roster, [spend], [], "", None, adaptor=adaptor), roster), roster))[-1]
     whose = told.format(*(point.hex() for point in points))
-    assert last == f"Item 1 of 1: a pre-signature: completes only with {whose}"
+    assert last == f"Item 1 of 1, input 1 of transaction 1: a pre-signature: completes only with {whose}"
+
+
+ONE, TWO = (PlainKey(pubkey_of(bytes(31) + bytes([i]))) for i in (1, 2))
+LOCK = Adaptor(mode="single", points=(ONE,))
+
+
+def lines_of(roster: Roster, *items: SignInput | SignMessage, transactions: int = 0) -> list[str]:
+    """The lines of a request with these items, of transactions that are all the same."""
+    same = make_transaction(*payment([(9, roster.script())], 1))
+    return list(tell_plan(plan(Body(v=1, transactions=(same,) * transactions, items=items, memo=""), roster), roster))
+
+
+def test_who_approves_is_told_which_input_waits_for_a_secret_and_which_does_not(roster: Roster) -> None:
+    items = SignInput(transaction=1, input=0, adaptor=LOCK), SignInput(transaction=0, input=0)
+    found = [line for line in lines_of(roster, *items, transactions=2) if line.startswith("Item")]
+    assert found[0].startswith("Item 1 of 2, input 1 of transaction 2: a pre-signature: completes only with")
+    assert found[1] == "Item 2 of 2, input 1 of transaction 1: a signature: complete as it is, with no secret"
+
+
+@pytest.mark.parametrize("other", [None, Adaptor(mode="single", points=(TWO,)), Adaptor(mode="or", points=(ONE, TWO))])
+def test_who_approves_is_warned_where_another_item_completes_what_is_locked(
+    roster: Roster, other: Adaptor | None
+) -> None:
+    asked = [SignInput(transaction=0, input=0, adaptor=LOCK), SignInput(transaction=1, input=0, adaptor=other)]
+    assert lines_of(roster, *asked, transactions=2).count(f"  {UNLOCKED}") == 1 + (other is not None)
+    blind = [SignMessage(message=Message(bytes(32)), adaptor=lock) for lock in (LOCK, other)]
+    assert f"  {UNLOCKED}" in lines_of(roster, *blind)
+
+
+def test_who_approves_is_not_warned_of_messages_that_differ_or_are_locked_alike(roster: Roster) -> None:
+    one, two = (SignMessage(message=Message(bytes([i]) * 32), adaptor=LOCK) for i in (1, 2))
+    plain = SignMessage(message=one.message, subset=0)
+    assert f"  {UNLOCKED}" not in lines_of(roster, one, one, two, plain)

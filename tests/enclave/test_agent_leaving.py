@@ -6,9 +6,11 @@ from keymeld_enclave.custody import Unacceptable
 from keymeld_protocol.keygen import Phase as KeygenPhase
 from keymeld_protocol.libsecp256k1 import ffi
 from keymeld_protocol.payloads import KeygenLeave
+from keymeld_protocol.records import Chain
 from keymeld_protocol.signing_state import Phase
+from keymeld_protocol.values import Id, Signature
 from tests.support.party import Party
-from tests.support.world import MESSAGE, NONE, SELF, Member
+from tests.support.world import MESSAGE, NONE, SECOND, SELF, Member
 
 SUBSETS = ((0, 1), (0, 2))
 
@@ -130,6 +132,46 @@ def test_an_enclave_whose_every_participant_left_refuses_after_a_restart_too() -
     assert (party.phase(signing), party.code(signing)) == (Phase.FAILED, "left")
 
 
+def completed(party: Party) -> Id:
+    """A signing whose set is complete, and that nobody has confirmed before every enclave crashed."""
+    signing = party.alice.request(party.group, MESSAGE, subset=0)
+    while party.phase(signing) is not Phase.CONFIRMING:
+        for vault in party.vaults:
+            vault.step()
+    for vault in party.vaults:
+        vault.crash()
+    return signing
+
+
+def come_back(party: Party) -> None:
+    for vault in party.vaults:
+        vault.come_back()
+    party.world.run()
+    party.world.wait(2 * SECOND)
+
+
+@pytest.mark.parametrize("enclaves", [("vault",), ("vault", "keep")])
+def test_what_is_complete_is_confirmed_though_somebody_left_and_the_enclaves_began_anew(
+    enclaves: tuple[str, ...],
+) -> None:
+    party = gathered(*enclaves)
+    signing = completed(party)
+    leaves(party, party.bob)
+    come_back(party)
+    assert party.phase(signing) is Phase.COMPLETED and party.signed(signing, subset=0)
+    assert not any(vault.concerns for vault in party.vaults)
+
+
+def test_what_is_complete_is_refused_by_nobody_though_all_have_left() -> None:
+    party = gathered("vault", "keep")
+    signing = completed(party)
+    for member in party.members:
+        leaves(party, member)
+    come_back(party)
+    assert party.phase(signing) is Phase.CONFIRMING
+    assert isinstance(party.alice.signatures(signing)[0], Signature), "everybody adds up what was said"
+
+
 def test_a_keygen_that_all_have_left_is_closed_and_forgotten() -> None:
     party = gathered("vault")
     agent = party.vaults[0].agent
@@ -142,3 +184,29 @@ def test_a_keygen_that_all_have_left_is_closed_and_forgotten() -> None:
     assert party.group in agent.take_finished() and party.group not in agent._groups
     with pytest.raises(Unacceptable):
         group.take(0)
+
+
+def test_attack_40_a_history_without_the_leaves_brings_no_key_back() -> None:
+    """A coordinator kept the envelopes, and tells the story anew to an enclave that has wiped the keys."""
+    party = gathered("vault")
+    agent = party.vaults[0].agent
+    kept, request = list(party.world.logs[party.group].records), party.alice.requesting(party.group, MESSAGE, subset=0)
+    for member in party.members:
+        leaves(party, member)
+    party.world.run()
+    assert party.group in agent.take_finished()
+    signing = Chain(request.id).next(party.world.epoch, party.world.now, request)
+    for record in kept:
+        assert agent.hear(party.group, record) == []
+    assert agent.hear(request.id, signing) == []
+    assert party.group not in agent._groups and request.id not in agent._works
+
+
+def test_of_keygens_that_closed_the_latest_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keymeld_enclave.agent.CLOSED_KEPT", 1)
+    party = gathered("vault")
+    for _ in range(2):
+        closed = party.world.gather([party.alice], at=party.vaults[0])
+        party.alice.say(closed, KeygenLeave, party.alice.auth(closed, 0), slot=0)
+        party.world.run()
+    assert list(party.vaults[0].agent._closed) == [closed]

@@ -81,3 +81,53 @@ async def test_pings_are_answered_while_a_batch_is_handled_and_other_frames_wait
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
+
+
+class Slow:
+    """A socket that takes its first frame only when it is told to; ``frames`` are those that it was given, in order."""
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        self.given, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def send(self, frame: bytes, *, text: bool) -> None:
+        self.frames.append(frame)
+        self.given.set()
+        await self.go_on.wait()
+
+
+class Said(Talk):
+    """A conversation that has said these frames, a few at a time."""
+
+    def __init__(self, *said: list[bytes]) -> None:
+        super().__init__(heavy=False)
+        self.said = list(said)
+
+    def take(self, now: int) -> list[bytes]:
+        return self.said.pop(0)
+
+
+async def test_what_was_said_first_leaves_first_though_the_socket_is_slow() -> None:
+    socket: Any = Slow()
+    talk: Any = Said([b"contribute", b"confirm"], [b"later"])
+    turn, line = asyncio.Lock(), asyncio.Lock()
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(2):
+            tasks.create_task(link._send(socket, talk, turn, line))
+        await socket.given.wait()
+        await asyncio.sleep(0)  # the other one would write now
+        socket.go_on.set()
+    assert socket.frames == [b"contribute", b"confirm", b"later"]
+
+
+async def test_nothing_is_taken_from_a_conversation_in_which_a_thread_is() -> None:
+    socket: Any = Slow()
+    talk: Any = Said([b"frame"])
+    turn, line = asyncio.Lock(), asyncio.Lock()
+    socket.go_on.set()
+    async with turn:
+        sending = asyncio.create_task(link._send(socket, talk, turn, line))
+        await asyncio.sleep(0)
+        assert talk.said and not sending.done()
+    await sending
+    assert socket.frames == [b"frame"]

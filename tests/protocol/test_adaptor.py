@@ -179,6 +179,18 @@ def test_a_secret_that_is_not_that_of_its_point_is_named() -> None:
         adaptor.combined_secret(points, [buffers[0], buffers[2], buffers[1]])
 
 
+def test_attack_19_nothing_is_left_of_the_others_where_a_secret_is_not_that_of_its_point(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """19: secrets in memory: what was summed so far would stay there, unwiped."""
+    secrets, terms = some(2), list[bytearray]()
+    monkeypatch.setattr(adaptor, "seckey_tweak_mul", lambda term, _: terms.append(term))
+    points, buffers = [each.point for each in secrets], [bytes(each.buffer) for each in secrets]
+    with pytest.raises(InvalidCrypto, match=r"secrets\[1\]"):
+        adaptor.combined_secret(points, [buffers[0], buffers[0]])
+    assert not any(any(term) for term in terms)
+
+
 def test_attack_45_a_last_point_cannot_cancel_the_others() -> None:
     """45: T3 = x·G − T1 − T2: in a plain sum x alone would complete; combined as a key list it is worth nothing."""
     (first, second), x = some(2), Secret.generate()

@@ -311,6 +311,7 @@ def test_an_adaptor_has_one_point_or_several_different_ones(item: SignMessage) -
         (locked("single", *LOCKS), "single has one point"), (locked("and", LOCKS[0]), "at least two"),
         (locked("or", LOCKS[0]), "at least two"), (locked("and", LOCKS[0], LOCKS[0]), "taken for two"),
         (locked("or", LOCKS[1], LOCKS[0], LOCKS[1]), "taken for two"),
+        *((locked(mode, LOCKS[0], PlainKey(b"\x03" + LOCKS[0][1:])), "taken for two") for mode in ("and", "or")),
     ],
 )  # fmt: skip
 def test_an_adaptor_whose_points_contradict_its_mode_is_refused(item: SignMessage, told: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keymeld_protocol.errors import BrokenLog, Reason, Refused
+from keymeld_protocol.errors import BadInput, BrokenLog, Reason, Refused
 from keymeld_protocol.keygen import Phase
 from keymeld_protocol.payloads import KeygenLeave
 from keymeld_protocol.replay import Replay
@@ -92,6 +92,15 @@ def test_an_address_of_a_group_that_somebody_left_is_not_safe_to_fund() -> None:
     stream = completed()
     stream.hear(*(stream.confirm(stream.auth(slot)) for slot in range(2)), stream.confirm(TOWER), stream.leave(2))
     assert str(safety(stream.state)).startswith("NOT safe to fund: slot 2 left")
+
+
+def test_the_address_of_a_subset_without_the_slot_that_left_stays_safe_to_fund() -> None:
+    stream = completed(subsets=((0, 1), (0, 2)))
+    stream.hear(*(stream.confirm(stream.auth(slot)) for slot in range(2)), stream.confirm(TOWER), stream.leave(2))
+    assert safety(stream.state, subset=0).safe
+    assert str(safety(stream.state, subset=1)).startswith("NOT safe to fund: slot 2 left")
+    with pytest.raises(BadInput):
+        safety(stream.state, subset=2)
 
 
 # What needs a slot that left --------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from btclib_wallet.descriptors import parse
+from msgspec import structs
 
 from examples.regtest import Coin, transaction
 from keymeld_protocol import contents
@@ -17,12 +18,13 @@ from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import read_card, read_roster, read_terms, safety
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.shapes import Rule
 from keymeld_protocol.transaction import Spend, key_hash_script, taproot_script
 from keymeld_protocol.values import Hash, Id, PlainKey, XOnlyKey
 from tests.support.build import say, xonly
 from tests.support.machines import VAULT, completed
 from tests.support.people import Invitation, JoinDraft, Member
-from tests.support.world import NONE, World, key_of, secret_of
+from tests.support.world import NONE, SELF, World, key_of, secret_of
 
 ACCOMPLICE = key_of("an enclave that accepts everything")
 Spoil = Callable[[JoinDraft, Invitation], None]
@@ -298,3 +300,27 @@ def test_what_nobody_did_is_not_said() -> None:
     keygen = completed(2)
     keygen.hear(keygen.confirm(keygen.auth(0)), keygen.confirm(keygen.auth(1)))
     assert str(safety(keygen.state)) == "safe to fund: slots 0 and 1 confirmed by their participants"
+
+
+@pytest.mark.parametrize(
+    ("rules", "at", "said"),
+    [
+        ((Rule(approval="self", not_after=1_000), SELF), 1_000, None),
+        ((Rule(approval="self", not_after=1_000), SELF), 1_001, "slot 0"),
+        ((Rule(approval="self", not_after=1_000), Rule(approval="self", delay_ms=400)), 600, None),
+        ((Rule(approval="self", not_after=1_000), Rule(approval="self", delay_ms=401)), 600, "slot 0"),
+        ((Rule(approval="self", not_before=2_000), Rule(approval="self", not_after=1_999)), 0, "slot 1"),
+    ],
+)
+def test_an_address_whose_rules_leave_no_time_to_spend_is_not_safe_to_fund(
+    rules: tuple[Rule, Rule], at: int, said: str | None
+) -> None:
+    keygen = completed(2)
+    keygen.hear(keygen.confirm(keygen.auth(0)), keygen.confirm(keygen.auth(1)))
+    seats = [seat for seat in keygen.state.seats if seat is not None]
+    ruled = tuple(
+        replace(seat, join=structs.replace(seat.join, rule=rule)) for seat, rule in zip(seats, rules, strict=True)
+    )
+    judged = safety(replace(keygen.state, seats=ruled), at)
+    assert judged.safe is (said is None)
+    assert said is None or str(judged).startswith(f"NOT safe to fund: the rule of {said} ends before")

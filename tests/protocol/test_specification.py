@@ -18,6 +18,7 @@ from keymeld_protocol import content_policy, contents, frames, keygen, payloads,
 from keymeld_protocol.body import MAX_POINTS, Adaptor, Body, SignEcdsa, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.connection import Close, Goodbye, Heard, Hello, Presence, SessionInfo, Subscribed
 from keymeld_protocol.errors import Reason
+from keymeld_protocol.faults import ACCUSES
 from keymeld_protocol.item_policy import WHY
 from keymeld_protocol.sealed_policy import AllowedOutput, Policy
 from keymeld_server.admission import NOT_YET
@@ -271,6 +272,10 @@ def test_no_code_of_a_refusal_is_left_out() -> None:
     told = {code for row in table("where") for code in re.findall(r"`([a-z_]+)`", row[1])}
     never_said = {"no_card", "unknown_session"}
     assert said - never_said <= told
+
+
+def test_every_code_that_accuses_is_a_fault_that_hearers_can_find() -> None:
+    assert set(column(table("fault"))) | {"foreign_signer"} == ACCUSES
 
 
 def test_the_codes_of_content_policies_are_those_of_the_code() -> None:

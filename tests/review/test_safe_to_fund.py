@@ -18,7 +18,7 @@ from keymeld_protocol.keys import slot_secret
 from keymeld_protocol.payloads import KeygenRelease
 from tests.client.house import house
 from tests.client.paper import Reader, Tale
-from tests.support.world import NONE, SELF, World
+from tests.support.world import HOUR, NONE, NOON, SELF, World
 
 from .desk import at_desk
 
@@ -88,6 +88,21 @@ async def test_whoever_was_pushed_out_is_told_by_whom_before_an_address_is_calle
     assert keygen.state.unconfirmed() == () and not keygen.safety.safe
     with pytest.raises(JoinRefused, match="released"):
         await keygen.safe()
+    reader.wallet.close()
+
+
+@pytest.mark.parametrize(("ends", "safe"), [(NOON + HOUR, False), (2**52, True)])
+def test_no_address_is_called_safe_when_a_slots_window_has_closed(ends: int, safe: bool) -> None:
+    """The story is old: by this machine's clock Bob's key signs no more, whatever he confirmed in his time."""
+    tale = Tale.__new__(Tale)
+    tale.world = world = World()
+    rules = [NONE, Rule(approval="self", not_after=ends)]
+    tale.alice, tale.bob = world.member("alice"), world.member("bob")
+    tale.keygen = world.gather([tale.alice, tale.bob], at=world.enclave("vault"), rule=rules)
+    reader = Reader(tale)
+    reader.subscribed(tale.keygen)
+    reader.hear(tale.keygen)
+    assert at_desk(reader).keygen(tale.keygen).safety.safe is safe
     reader.wallet.close()
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from keymeld_client.judging import judge
 from keymeld_enclave import signer
 from keymeld_protocol import contents, contributions, musig_secret, statements
 from keymeld_protocol.body import Body, SignMessage
@@ -242,6 +243,14 @@ class Watched(World):
                     assert naive.is_signature(result, item.message, roster.keyagg(item.subset).output)
                 found += 1
         return found
+
+    def require_nobody_at_fault(self) -> None:
+        """Nobody's log convicts an enclave: all of them are genuine, whatever the coordinator does."""
+        for peer, _, heard in self.held():
+            if isinstance(peer, Member) and isinstance(heard.state, SigningState):
+                keygen = heard.state.request.keygen
+                judged = judge(heard, peer.roster(keygen), peer.groups[keygen])
+                assert judged.faults == (), "an honest enclave is called a liar"
 
     def require_logs_replay(self) -> None:
         """Every log of the coordinator, parsed anew from its bytes, gives the state that the coordinator holds."""

@@ -206,6 +206,7 @@ class HostileCoordinator(Sessions):
     def teardown(self) -> None:
         """In the end whatever is shown as completed verifies, or somebody is blamed."""
         self.world.require_results(honest=False)
+        self.world.require_nobody_at_fault()
         super().teardown()
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from examples.regtest import Coin, transaction
+from keymeld_client.judging import judge
 from keymeld_client.results import ItemError, results_of
 from keymeld_enclave.signer import Signer
 from keymeld_protocol.attempt import Attempt
@@ -30,6 +31,7 @@ from keymeld_protocol.body import (
 from keymeld_protocol.contents import Script
 from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.errors import Blamed
+from keymeld_protocol.faults import ACCUSES
 from keymeld_protocol.plan import Plan, plan_of
 from keymeld_protocol.values import Message, PlainKey, Signature
 from tests.support.party import Party
@@ -125,6 +127,9 @@ def test_nothing_that_an_enclave_contributes_breaks_anybody_or_shows_what_does_n
         p.world.wait(SECOND)
         state, key = p.alice.signing(signing), p.alice.groups[p.group]
         assert not state.open, "it was told to the end"
+        judged = judge(p.alice.heard(signing), p.alice.roster(p.group), key)
+        assert all(where[slot] == 1 for slot in judged.at_fault), f"{judged}: an honest one is called a liar"
+        assert judged.at_fault or state.code not in ACCUSES, f"{judged}: nobody knows why it failed"
         plan = plan_of(state, p.alice.heard(signing).records[0].statement, p.alice.roster(p.group), key)
         try:
             require(plan, results_of(p.alice.heard(signing), plan, p.alice.roster(p.group), key))

@@ -22,6 +22,7 @@ class HonestCoordinator(Sessions):
         self.world.run()
         self.nobody_loses_a_record_and_nobody_breaks()
         self.world.require_results()
+        self.world.require_nobody_at_fault()
         self.world.require_logs_replay()
         super().teardown()
 

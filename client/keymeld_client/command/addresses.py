@@ -7,7 +7,7 @@ roster ─▶ key list ─┬─▶ address, descriptor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import click
 from rich.text import Text
@@ -26,6 +26,7 @@ from .screen import Line
 from .verbs import Verb
 
 Path: TypeAlias = tuple[int, ...]
+_ALONE: Final = "slot {} signs alone only if its participant said so in joining (--alone), which nobody else can see"
 
 
 @click.command(
@@ -57,11 +58,11 @@ def address(app: App, session: str, subset: int | None, children: Sequence[Path]
     async def look(keygen: Keygen) -> tuple[list[Line], dict[str, Any]]:
         if keygen.read_only is None:
             await keygen.confirm()
-        safety = keygen.safety
+        safety = keygen.safety_of(subset)
         if app.quiet and not safety.safe:
             raise Refused(Reason.WRONG_STATE, str(safety))
         asked = _asked(keygen.roster, subset, children, descriptor, xpub, app.quiet)
-        return asked if app.quiet else asked + _told(keygen), _data(keygen, subset, children)
+        return asked if app.quiet else asked + _told(keygen, subset), _data(keygen, subset, children)
 
     with app.wallet() as wallet:
         lines, data = app.with_keygen(wallet, session, look)
@@ -97,13 +98,15 @@ def _child(roster: Roster, path: Path, subset: int | None) -> dict[str, str]:
     }
 
 
-def _told(keygen: Keygen) -> list[Line]:
+def _told(keygen: Keygen, subset: int | None) -> list[Line]:
     """Whether coins are safe there, and how to find out whether it is the right one."""
-    roster, safety = keygen.roster, keygen.safety
+    roster, safety = keygen.roster, keygen.safety_of(subset)
+    slots = roster.slots_of(subset)
     names = names_of(keygen.client, keygen.id)
     members = [names.slot(slot) for slot in range(len(roster.cards))]
     lines: list[Line] = [
         Text(str(safety), "green" if safety.safe else "bold red"),
+        *([Text(f"ALONE: {_ALONE.format(*slots)}", "bold red")] if len(slots) == 1 < len(roster.cards) else []),
         *([Text(f"OPAQUE: {words.scripts(roster.terms)[0]}", "bold red")] if roster.opaque else []),
         f"roster digits {keygen.roster_digits}: compare them with the others, by telephone",
         f"network {roster.terms.network}; members {', '.join(members)}",
@@ -115,7 +118,7 @@ def _told(keygen: Keygen) -> list[Line]:
 
 def _data(keygen: Keygen, subset: int | None, children: Sequence[Path]) -> dict[str, Any]:
     """All of it for scripts; what no descriptor can say is null."""
-    roster, safety = keygen.roster, keygen.safety
+    roster, safety = keygen.roster, keygen.safety_of(subset)
     try:
         every = roster.child_descriptor(None, subset)
     except BadInput:

@@ -36,7 +36,6 @@ _HINTS: Final[dict[type[Exception], str]] = {
     JoinRefused: "Run the same `keymeld join` again: it makes a fresh key. Another enclave: --enclave KEY.",
     KeygenEnded: "Whoever invited you can open a new one (keymeld create), with a longer --expires.",
     NeedsSecret: "`keymeld result SIGNING` prints the pre-signature and its point.",
-    SigningEnded: "Ask again with `keymeld request` once the reason is gone.",
 }
 _REASONS: Final[dict[Reason, str]] = {
     Reason.SLOT_TAKEN: "If it was you, name that wallet (--wallet); else ask whoever invited you for another ticket, "
@@ -75,6 +74,8 @@ def hint_of(error: Exception) -> str:
         return _about_wallet(str(error))
     if isinstance(error, NotTrusted):
         return _about_trust(str(error))
+    if isinstance(error, SigningEnded):
+        return _about_end(error)
     return next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), "")
 
 
@@ -83,6 +84,13 @@ def _about_trust(text: str) -> str:
     if "connected" in text:
         return "Nothing was sealed. Run the same command again once it is there (keymeld-enclave starts one)."
     return "Read the enclave's key where it runs (keymeld-enclave identity) and name it: --trust-enclave KEY."
+
+
+def _about_end(error: SigningEnded) -> str:
+    """Hints for a signing that has ended; where the log proves whose fault it is, that is evidence to keep."""
+    if error.at_fault:
+        return "Asking again meets the same enclaves. The log is proof: `keymeld export` writes it down."
+    return "Ask again with `keymeld request` once the reason is gone."
 
 
 def _about_wallet(text: str) -> str:

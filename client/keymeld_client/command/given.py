@@ -47,12 +47,13 @@ def secret(text: str) -> Secret:
     Raises:
         ValueError: no such file, one that others may read, or no secret key.
     """
+    path = Path(text)
     try:
-        raw = bytearray(sys.stdin.buffer.read(_KEY_BYTES)) if text == "-" else read_private(Path(text).expanduser())
-    except FileNotFoundError:
+        raw = bytearray(sys.stdin.buffer.read(_KEY_BYTES)) if text == "-" else read_private(path := path.expanduser())
+    except (FileNotFoundError, RuntimeError):  # the latter of a home that nobody has
         raise ValueError("no such file; a secret is read from a file or from -, never typed as an argument") from None
     except WalletError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(str(error).replace(str(path), "the file")) from None
     digits = bytearray()
     try:
         digits += bytearray.fromhex(raw.decode("ascii").strip())

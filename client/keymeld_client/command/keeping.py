@@ -148,7 +148,7 @@ def verify(app: App, log: str, ticket: str | None) -> None:
     raise click.exceptions.Exit(OK if report.ok else UNVERIFIED)
 
 
-_STYLES = {"holds": "green", "FAILED": "bold red", "not checked": "yellow"}
+_STYLES = {"holds": "green", "FAILED": "bold red", "not checked": "yellow", "proves": "bold yellow"}
 
 
 # trust, identity ------------------------------------------------------------------------------------------------

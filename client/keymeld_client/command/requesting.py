@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import click
 
@@ -108,7 +108,7 @@ def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequen
     async def look(keygen: Keygen) -> tuple[Body, list[Line]]:
         pairs = _pair(transactions, spent, keygen.roster.script(subset, tweaks))
         body = make_body(keygen.roster, pairs, messages, memo, subset, psbts, ecdsa, tweaks, adaptor)
-        return body, _preview(body, keygen.roster)
+        return body, _preview(body, keygen.roster, keygen.state.left)
 
     async def act(keygen: Keygen) -> tuple[str, str]:
         signing = await keygen.request(body=body, expires_in_ms=expires)
@@ -141,6 +141,6 @@ def _pair(transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None
     return pairs
 
 
-def _preview(body: Body, roster: Roster) -> list[Line]:
+def _preview(body: Body, roster: Roster, left: Collection[int] = ()) -> list[Line]:
     """What would be signed, in words, from exactly what would be sealed."""
-    return warned(tell_plan(plan(body, roster), roster))
+    return warned(tell_plan(plan(body, roster), roster, left))

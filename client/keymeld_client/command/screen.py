@@ -22,7 +22,7 @@ from rich.text import Text
 
 from keymeld_protocol.printable import printable
 
-from ..telling import BLIND, OPAQUE
+from ..telling import WARNINGS
 
 Line = str | Text
 
@@ -93,7 +93,7 @@ class Screen:
 
 def warned(lines: Iterable[str]) -> list[Line]:
     """Lines of a request, red where they warn."""
-    return [Text(line, "bold red") if line.strip() in (BLIND, OPAQUE) else line for line in lines]
+    return [Text(line, "bold red") if line.strip().startswith(WARNINGS) else line for line in lines]
 
 
 def table(rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> list[Text]:

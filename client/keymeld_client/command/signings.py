@@ -57,9 +57,11 @@ def tell_signing(app: App, signing: Signing) -> Told:
     lines.append(f"Approved by {names.all(approved)}")
     if state.consent.rejected:
         lines.append(f"Rejected by {names.all(tuple(sorted(state.consent.rejected)))}")
-    ending = signing.ending
+    ending, judged, judgement = signing.ending, signing.judged(), signing.judgement()
     over = f"The signing is {state.phase}." if ending is None else f"{_sentence(str(ending))}."
     lines.append(Text(missing or over, "yellow" if missing else "bold red" if state.may_be_signed else ""))
+    if ending is None:
+        lines += [Text(f"{_sentence(line)}.", "bold red") for line in judgement]
     if signing.read_only:
         lines.append(Text(f"READ-ONLY: {printable(signing.read_only)}", "bold red"))
     return lines, {
@@ -68,6 +70,9 @@ def tell_signing(app: App, signing: Signing) -> Told:
         "phase": state.phase.value,
         "code": state.code,
         "why": printable(ending.detail) if ending else "",
+        "refused": list(judged.refusal.slots) if judged.refusal else [],
+        "at_fault": list(judged.at_fault),
+        "judgement": judgement,
         "memo": signing.plan.body.memo,
         "items": _items_told(signing.plan),
         "transactions": [

@@ -75,7 +75,7 @@ class Watch:
         try:
             async for record in handle:
                 if record.offset > since:
-                    self._tell(handle, record)
+                    await self._tell(handle, record)
                 self._told[handle.id] = record.offset
                 self._bell.ring()
                 if isinstance(record.statement.payload, SigningOpened):
@@ -99,17 +99,24 @@ class Watch:
 
     # Lines ------------------------------------------------------------------------------------------------------
 
-    def _tell(self, handle: Handle, record: Record) -> None:
-        """One record: a sentence, and who is missing if that is news."""
+    async def _tell(self, handle: Handle, record: Record) -> None:
+        """One record: a sentence, who is missing if that is news, and who is at fault."""
         keygen = handle.id if isinstance(handle, Keygen) else handle.state.request.keygen
         told = sentence(record, self.names(keygen), detail_of(self.client, keygen, record))
         newest = record.offset == handle.heard.chain.offset
         missing = self.missing(handle) if newest else self._waiting.get(handle.id, "")
         news = missing if missing != self._waiting.get(handle.id, "") else ""
         self._waiting[handle.id] = missing
-        self.screen.result(_lines(handle.id, told, news), self._data(handle, record, told))
+        amiss = await self._amiss(handle) if newest else []
+        self.screen.result(_lines(handle.id, told, news, amiss), self._data(handle, record, told, amiss))
 
-    def _data(self, handle: Handle, record: Record, told: Sentence) -> dict[str, Any]:
+    async def _amiss(self, handle: Handle) -> list[str]:
+        """Who is at fault, where nothing more comes of a signing, or nothing may come of it."""
+        if isinstance(handle, Keygen) or handle.phase not in (Phase.CONFIRMING, Phase.FAILED, Phase.EXPIRED):
+            return []
+        return await asyncio.to_thread(handle.judgement)  # a big batch takes its time
+
+    def _data(self, handle: Handle, record: Record, told: Sentence, amiss: list[str]) -> dict[str, Any]:
         """The same for scripts."""
         return {
             "session": handle.id.hex(),
@@ -121,6 +128,7 @@ class Watch:
             "what": told.what,
             "phase": handle.state.phase.value,
             "holdouts": list(handle.state.holdouts()),
+            "judgement": amiss,
         }
 
     def missing(self, handle: Handle) -> str:
@@ -222,10 +230,12 @@ def _waiting(waits: Sequence[str]) -> str:
     return f"waiting {', and '.join(waits)}" if waits else ""
 
 
-def _lines(stream: Id, told: Sentence, missing: str) -> Iterable[Text]:
-    """A record as a line, and who is missing as another."""
+def _lines(stream: Id, told: Sentence, missing: str, amiss: Iterable[str]) -> Iterable[Text]:
+    """A record as a line, and who is missing or at fault as others."""
     yield Text.assemble(
         (told.clock, "dim"), "  ", (stream.hex()[:6], "dim"), "  ", (told.who, "bold cyan"), " ", told.what
     )
     if missing:
         yield Text(f"{'':18}… {missing}", "yellow")
+    for line in amiss:
+        yield Text(f"{'':18}! {line}", "bold red")

@@ -96,10 +96,18 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
         given.secret(written(tmp_path, "0f" * 32, 0o644))
 
 
-def test_a_key_that_is_typed_as_an_argument_is_refused_and_not_quoted() -> None:
-    with pytest.raises(ValueError, match="never typed") as refused:
-        given.secret("0f" * 32)
+@pytest.mark.parametrize(
+    ("typed", "told"), [("0f" * 32, "never typed"), ("0f" * 200, "too long"), ("~0f0f0f", "never typed")]
+)
+def test_a_key_that_is_typed_as_an_argument_is_refused_and_not_quoted(typed: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told) as refused:
+        given.secret(typed)
     assert "0f" not in str(refused.value)
+
+
+def test_a_folder_is_no_key_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="directory"):
+        given.secret(str(tmp_path))
 
 
 # What completes an item ---------------------------------------------------------------------------------------------
@@ -121,7 +129,7 @@ def test_an_adaptor_is_a_point_or_several_of_which_all_or_any_complete_it(word: 
         (f"xor:{POINTS[0]},{POINTS[1]}", "use POINT, and:POINT,POINT or or:POINT,POINT"),
         (f"and:{POINTS[0]}", "at least two"),
         (",".join(POINTS), "single has one point"),
-        (f"or:{POINTS[0]},{POINTS[0]}", "stands there twice"),
+        (f"or:{POINTS[0]},{POINTS[0]}", "opposite stands there twice"),
         (f"or:{POINTS[0]},02{'ff' * 32}", "no point of the curve"),
         ("or:" + ",".join(POINTS * 33), "66 points; at most 64"),
     ],

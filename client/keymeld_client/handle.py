@@ -1,0 +1,56 @@
+"""What keygens and signings have in common as handles: a client, a name, and the log that was verified so far.
+
+A handle holds no state: all of it is in the client's verified log, and whatever is shown was computed from there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from keymeld_protocol.replay import Replay
+from keymeld_protocol.values import Id
+
+from .errors import WalletError
+
+if TYPE_CHECKING:
+    from .client import Client
+
+
+class Handle:
+    """One session that this wallet takes part in; compare by ``id``."""
+
+    WHAT: ClassVar[str]
+    """What it is a handle of, in a word."""
+
+    def __init__(self, client: Client, stream: Id) -> None:
+        """A client makes them."""
+        self.client = client
+        self.id = stream
+
+    def __repr__(self) -> str:
+        """Its name and where it stands."""
+        heard = self.client.ledger.replay(self.id)
+        phase = getattr(heard and heard.state, "phase", "not heard")
+        return f"<{type(self).__name__} {self.id.hex()[:12]} {phase}>"
+
+    @property
+    def heard(self) -> Replay:
+        """The verified log so far.
+
+        Raises:
+            WalletError: nothing was heard yet.
+        """
+        heard = self.client.ledger.replay(self.id)
+        if heard is None:
+            raise self.client.ledger.refused.get(self.id) or WalletError(f"nothing was heard of this {self.WHAT} yet")
+        return heard
+
+    @property
+    def read_only(self) -> str | None:
+        """Why nothing is said here any more, or None."""
+        return self.client.ledger.trouble(self.id)
+
+    @property
+    def head_age_ms(self) -> int | None:
+        """How long ago the coordinator last signed where this stream stands; None if never."""
+        return self.client.ledger.head_age_ms(self.id)
