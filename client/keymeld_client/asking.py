@@ -28,7 +28,7 @@ from keymeld_protocol.contents import Script
 from keymeld_protocol.errors import Reason, Refused, bad_field
 from keymeld_protocol.own_scripts import GAP
 from keymeld_protocol.payloads import SigningRequest
-from keymeld_protocol.plan import Item, Plan, needed_slots, plan, require_possible
+from keymeld_protocol.plan import Plan, needed_slots, plan, require_possible
 from keymeld_protocol.psbt import Psbt
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.roster import Roster
@@ -92,11 +92,8 @@ def _inputs(found: Sequence[Key | None], transaction: int, field: str) -> list[S
     """
     keys = [(index, key) for index, key in enumerate(found) if key is not None]
     if not keys:
-        raise bad_field(
-            field,
-            f"spends nothing of this group, or of the key that was asked for; "
-            f"a child after the first {GAP} has to be named",
-        )
+        named = f"a child after the first {GAP} has to be named"
+        raise bad_field(field, f"spends nothing of this group, or of the key that was asked for; {named}")
     return [SignInput(transaction=transaction, input=i, subset=key[0], tweaks=key[1]) for i, key in keys]
 
 
@@ -134,25 +131,40 @@ def make_transaction(raw: bytes, spent: Sequence[tuple[int, bytes]]) -> Transact
 def requester(roster: Roster, body: Body, slots: Sequence[int]) -> tuple[int, Plan]:
     """The slot of ours that asks, and the plan of what it asks for.
 
-    Whoever asks has to be in the key list of each item that can be signed: no rule is met for one that he is not in,
-    and its enclave would refuse all of them.
-
     Raises:
         BadInput: an item names what is not there, or spends a foreign script.
         Blamed: nothing of it can be signed, by anybody.
-        Refused: none of our slots takes part in what is asked, or in one of its items.
+        Refused: none of our slots takes part in what is asked.
     """
     made = plan(body, roster)
     require_possible(made)
-    own = sorted(set(slots).intersection(needed_slots(made)))
+    needed = needed_slots(made)
+    own = [slot for slot in slots if slot in needed]
     if not own:
         raise Refused(Reason.NOT_ALLOWED, "only a member whose slot is needed can ask for these signatures", field="by")
-    for index, item in enumerate(made.items):
-        if isinstance(item, Item) and not (own := [slot for slot in own if slot in item.slots]):
-            whose = f"items[{index}] is signed by {slots_told(item.slots)}"
-            raise Refused(Reason.NOT_ALLOWED, f"{whose}: only a member of that key can ask, for it alone or for all",
-                          field="by")  # fmt: skip
-    return own[0], made
+    return next((slot for slot in own if all(slot in item.slots for item in made.items)), own[0]), made
+
+
+def require_one_judgement(rules: Mapping[int, Rule], made: Plan, asks: int) -> None:
+    """Refuse a request that the coordinator, who sees its slots, would judge otherwise than enclaves do, list by list.
+
+    A yes counts for an item only if its slot is in the item's key list: one of somebody else could open an attempt that
+    every enclave refuses.
+
+    Raises:
+        Refused: ``asks`` is not in every key list; or a quorum has other voters in one list than in all together.
+    """
+    together = frozenset(needed_slots(made))
+    for slots in {item.slots for item in made.items}:
+        told = slots_told(slots)
+        if asks not in slots:
+            why = f"slot {asks} asks, and has no key among {told}: who has one asks for that in a request of its own"
+            raise Refused(Reason.NOT_ALLOWED, why, field="items")
+        for slot in slots:
+            voters = frozenset(rules[slot].of or ())
+            if voters & together != voters & frozenset(slots):
+                why = f"the rule of slot {slot} counts a yes only from {told}: ask for that in a request of its own"
+                raise Refused(Reason.NOT_ALLOWED, why, field="items")
 
 
 def life_of(rules: Mapping[int, Rule], wanted: int | None, now: int) -> int:

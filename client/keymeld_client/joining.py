@@ -186,11 +186,14 @@ def check_choice(state: KeygenState, terms: Terms, choice: Choice) -> None:
 
 def warnings(rule: Rule, allow: Allow) -> tuple[str, ...]:
     """What somebody should know before this is sealed, though it is not refused."""
+    told = []
     if allow.max_amount is not None and allow.outputs is None and rule.approval == "none":
-        return (
-            "the amount is a limit for each request, not a rate: one request can follow another, and nobody is asked",
+        told.append(
+            "the amount is a limit for each request, not a rate: one request can follow another, and nobody is asked"
         )
-    return ()
+    if allow.outputs is not None and allow.max_amount is None and allow.max_fee is None and rule.approval != "self":
+        told.append("the fee is not limited: without your yes all that is not paid out can go to a miner")
+    return tuple(told)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from keymeld_protocol.statements import make
 from keymeld_protocol.tweaks import Steps
 from keymeld_protocol.values import XOnlyKey
 
-from .asking import Unsigned, life_of, make_body, make_request, requester
+from .asking import Unsigned, life_of, make_body, make_request, requester, require_one_judgement
 from .joining import NOTHING, Allow, Choice, bring, check_choice, make_join
 from .keygen_view import KeygenView
 from .ledger import now_ms
@@ -161,8 +161,8 @@ class Keygen(KeygenView):
 
         Raises:
             BadInput: there is nothing to sign, a PSBT contradicts itself, or an item breaks its rule.
-            Refused: the keygen is not completed, no own slot takes part, a slot that is needed has left, or the request
-                would end before it may be signed.
+            Refused: the keygen is not completed, no own slot takes part in all of it, a yes would count for one key
+                list and not for another, a needed slot has left, or the request would end before it may be signed.
             Blamed: the roster does not hold.
             ReadOnly: the log broke.
         """
@@ -172,7 +172,9 @@ class Keygen(KeygenView):
         slot, made = requester(roster, body, self.slots)
         self.state.require_present(needed_slots(made))
         now, joins = now_ms(), self.state.joins
-        life = life_of({each: joins[each].rule for each in needed_slots(made)}, expires_in_ms, now)
+        rules = {each: joins[each].rule for each in needed_slots(made)}
+        require_one_judgement(rules, made, slot)
+        life = life_of(rules, expires_in_ms, now)
         with self.client.wallet.identity.auth(self.id, slot) as auth:
             statement = make_request(
                 heard, roster, self.client.group(self.id), auth, made, expires_at=now + life, grace_ms=grace_ms

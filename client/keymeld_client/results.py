@@ -75,6 +75,7 @@ def all_signed(results: Sequence[ItemResult], secrets: Sequence[Bytes] = ()) -> 
         NeedsSecret: no secret completes an item.
         InvalidCrypto: one of ``secrets`` is none.
     """
+    require_all(results)
     signatures = signed_so_far(results, secrets)
     for index, (result, signature) in enumerate(zip(results, signatures, strict=True)):
         if signature is None and isinstance(result, tuple):
@@ -83,13 +84,11 @@ def all_signed(results: Sequence[ItemResult], secrets: Sequence[Bytes] = ()) -> 
 
 
 def signed_so_far(results: Sequence[ItemResult], secrets: Sequence[Bytes] = ()) -> tuple[Signature | None, ...]:
-    """The signatures, with None for each item that waits for a secret which is not among ``secrets`` (32 bytes each).
+    """The signatures, with None for each item that failed, or that no secret of ``secrets`` (32 bytes each) completes.
 
     Raises:
-        NotSigned: an item failed; with the first one's code and slots.
         InvalidCrypto: one of ``secrets`` is none.
     """
-    require_all(results)
     done = (completed(result, secrets) for result in results)
     return tuple(result if isinstance(result, Signature) else None for result in done)
 

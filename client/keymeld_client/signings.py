@@ -339,13 +339,13 @@ class Signing(Handle):
     async def psbts(self, given: Sequence[bytes] = (), secrets: Sequence[Bytes] = ()) -> tuple[Signed, ...]:
         """One PSBT for each transaction, in order, with the signatures in it; and the final transaction when complete.
 
-        What none of ``secrets`` (32 bytes each) completes is left out, and its transaction is not final. The signatures
-        go into the PSBT among ``given`` (raw or base64) that is of the same transaction, all else in it untouched;
-        without one into a fresh PSBT, which a Combiner merges with others.
+        What failed, or none of ``secrets`` (32 bytes each) completes, is left out: its transaction is not final. The
+        signatures go into the PSBT among ``given`` (raw or base64) that is of the same transaction, all else in it
+        untouched; without one into a fresh PSBT, which a Combiner merges with others.
 
         Raises:
             BadInput: one of ``given`` is no PSBT of this signing.
-            SigningEnded, InvalidCrypto, Blamed, ReadOnly: as `signatures`.
+            SigningEnded, InvalidCrypto, Blamed, ReadOnly: as `results`, and `signatures` about secrets.
         """
         signatures = signed_so_far(await self.results(), secrets)
         return await asyncio.to_thread(psbts_of, signatures, self.plan, given)  # a thousand take a second

@@ -35,7 +35,7 @@ from .custody import Custody, Unacceptable
 from .keymanagement import EnclaveIdentity
 from .signer import Signer
 from .voice import Voice
-from .work import SigningWork, refusal
+from .work import SigningWork
 
 Clock = Callable[[], int]
 CLOSED_KEPT: Final = 65_536
@@ -264,7 +264,7 @@ class Agent:
             if state.phase is Phase.CONFIRMING or not self._first_time(replay.stream, state.attempt):
                 return []
             self._concern(f"signing {replay.stream.hex()} is refused: {error}")
-            return refusal(self._voice, replay, group.custody.group, error.code, error.message)
+            return self._voice.refuse(replay, group.custody.group, error.code, error.message)
         work = SigningWork(self._voice, replay, signer, began=self._began.get(replay.stream, 0))
         self._works[replay.stream] = work
         for record in replay.records:

@@ -7,7 +7,7 @@ plan ─▶ each kind of policy, once ─┬─▶ the whole request is refused:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from keymeld_protocol import content_policy
@@ -27,8 +27,10 @@ class Judged:
     forbidden: Mapping[int, Failed]
 
 
-def judged(made: Plan, requester: int, policies: Mapping[int, Policy], roster: Roster) -> Judged:
-    """Judge a request by the policy of each of our slots.
+def judged(
+    made: Plan, requester: int, policies: Mapping[int, Policy], roster: Roster, left: Collection[int] = ()
+) -> Judged:
+    """Judge a request by the policy of each of our slots; ``left`` are those of anybody's that have left.
 
     Raises:
         Blamed: a policy forbids it as a whole, or every item that can be signed; names the slot.
@@ -36,19 +38,18 @@ def judged(made: Plan, requester: int, policies: Mapping[int, Policy], roster: R
     """
     needed = {slot for item in made.items if isinstance(item, Item) for slot in item.slots}
     kinds = content_policy.distinct({slot: policies[slot] for slot in policies if slot in needed}, roster)
+    payments = content_policy.Payments(made, roster, left)
     for slot, policy in kinds.items():
-        content_policy.judge(policy, slot, requester, made, roster)
-    found = {index: _forbidden(item, kinds, roster) for index, item in enumerate(made.items)}
-    against = {index: why for index, why in found.items() if why is not None}
+        content_policy.judge(policy, slot, requester, payments)
+    found = {alike: why for item, alike in made.alike.items() if (why := _forbidden(item, kinds, roster)) is not None}
+    against = {index: why for alike, why in found.items() for index in alike}
     if against and all(i in against or isinstance(item, Impossible) for i, item in enumerate(made.items)):
         slot, reason = against[first := min(against)]
         raise Blamed(reason.code, (slot,), f"nothing here may be signed; items[{first}]: {WHY[reason.code]}")
     return Judged(made.items, {index: reason for index, (_, reason) in against.items()})
 
 
-def _forbidden(item: Planned, kinds: Mapping[int, Policy], roster: Roster) -> tuple[int, Failed] | None:
+def _forbidden(item: Item, kinds: Mapping[int, Policy], roster: Roster) -> tuple[int, Failed] | None:
     """The first of our slots whose policy forbids an item, and why; None: all of them serve it."""
-    if isinstance(item, Impossible):
-        return None
     asked = ((slot, forbids(policy, item, roster)) for slot, policy in kinds.items() if slot in item.slots)
     return next(((slot, reason) for slot, reason in asked if reason is not None), None)

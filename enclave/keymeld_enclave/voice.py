@@ -6,9 +6,12 @@ from typing import Any
 
 from keymeld_protocol import contents, statements
 from keymeld_protocol.contents import MAX_TEXT, Detail
+from keymeld_protocol.keygen_state import KeygenState
+from keymeld_protocol.payloads import SigningRefuse
 from keymeld_protocol.replay import Replay
 from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.shapes import VERSION, Said
+from keymeld_protocol.signing_state import SigningState
 from keymeld_protocol.statements import Statement
 from keymeld_protocol.values import Id, XOnlyKey, digest
 
@@ -39,3 +42,17 @@ class Voice:
         """A refusal's detail, for the members only."""
         text = contents.encode(Detail(v=VERSION, message=message[:MAX_TEXT]))
         return self.sealed(group, kind, session, detail=text)
+
+    def refuse(self, replay: Replay, group: GroupKey | None, code: str, message: str) -> list[Statement]:
+        """``signing.refuse`` for the needed slots that are ours, with a detail for the members only; else nothing."""
+        state = replay.state
+        assert isinstance(state, SigningState)
+        slots = self.needed(state, state.keygen)
+        if not slots:
+            return []
+        detail = self.detail(group, "signing.refuse", replay.stream, message)
+        return [self.say(replay, SigningRefuse, attempt=state.attempt, slots=slots, code=code, **detail)]
+
+    def needed(self, state: SigningState, keygen: KeygenState) -> tuple[int, ...]:
+        """The slots that a request needs and that are sealed to us, rising."""
+        return tuple(sorted(set(keygen.slots_at(self.key)) & set(state.request.slots)))

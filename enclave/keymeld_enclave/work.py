@@ -13,20 +13,18 @@ rule that was sealed with that slot's key.  A request that cannot be signed is r
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import replace
 
 from keymeld_protocol import contributions, policy
 from keymeld_protocol.attempt import Attempt
 from keymeld_protocol.contributions import Entry
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
-from keymeld_protocol.keygen import KeygenState
 from keymeld_protocol.payloads import (
     AttemptOpened,
     SigningConfirm,
     SigningContribute,
     SigningHeard,
-    SigningRefuse,
     SigningRetry,
 )
 from keymeld_protocol.plan import plan_of
@@ -143,11 +141,11 @@ class SigningWork:
         opening, roster = self.heard.records[0], self._signer.roster
         try:
             made = plan_of(self.state, opening.statement, roster, self._group)
-            needed = _needed(self._voice, self.state, self._custody.state)
+            needed = self._voice.needed(self.state, self._custody.state)
             policies = {
                 slot: self._custody.take(slot).policy for slot in needed if slot not in self._custody.state.left
             }
-            return judged(made, self.state.consent.requester, policies, roster)
+            return judged(made, self.state.consent.requester, policies, roster, self._gone)
         except Blamed as error:
             return error
         finally:
@@ -182,9 +180,13 @@ class SigningWork:
         Raises:
             Blamed: ``left``, with the slots.
         """
-        gone = tuple(slot for slot in self.state.request.slots if slot in self._custody.state.left)
-        if gone and self.state.phase != Phase.CONFIRMING:
+        if gone := tuple(slot for slot in self.state.request.slots if slot in self._gone):
             raise Blamed("left", gone, "a participant whose key is needed has left")
+
+    @property
+    def _gone(self) -> Collection[int]:
+        """The slots that have left; where all psigs are said already, it makes no difference any more."""
+        return () if self.state.phase == Phase.CONFIRMING else self._custody.state.left
 
     def _check_life(self, now: int) -> None:
         """A request lives at most 7 days by our own clock too, whatever ``at`` the coordinator gave its records.
@@ -253,10 +255,8 @@ class SigningWork:
                 ripe = policy.ripe_at(rule, slot, consent)
                 early = verdict is Verdict.WAITING and ripe is not None and now < ripe
                 if verdict is not Verdict.MET and not early:
-                    told = (
-                        f"for what {slots_told(tuple(sorted(key_list)))} sign: whoever else asks or approves counts not"
-                    )
-                    raise Blamed("rule_not_met", (slot,), f"the rule sealed with slot {slot} is not met {told}")
+                    told = f"is not met by {slots_told(sorted(key_list))}, who would sign"
+                    raise Blamed("rule_not_met", (slot,), f"the rule sealed with slot {slot} {told}")
                 waiting = waiting or early
         self.waits_for_time = waiting
         return not waiting
@@ -350,26 +350,10 @@ class SigningWork:
         self.wipe()
         if not self._once(self.state.attempt, "refuse"):
             return []
-        return refusal(self._voice, self.heard, self._custody.group, code, message)
+        return self._voice.refuse(self.heard, self._custody.group, code, message)
 
     def wipe(self) -> None:
         """Wipe the nonces."""
         if self._nonces is not None:
             self._nonces.wipe()
             self._nonces = None
-
-
-def refusal(voice: Voice, heard: Replay, group: GroupKey | None, code: str, message: str) -> list[Statement]:
-    """``signing.refuse`` for the needed slots that are ours, with a detail for the members only; else nothing."""
-    state = heard.state
-    assert isinstance(state, SigningState)
-    slots = _needed(voice, state, state.keygen)
-    if not slots:
-        return []
-    detail = voice.detail(group, "signing.refuse", heard.stream, message)
-    return [voice.say(heard, SigningRefuse, attempt=state.attempt, slots=slots, code=code, **detail)]
-
-
-def _needed(voice: Voice, state: SigningState, keygen: KeygenState) -> tuple[int, ...]:
-    """The slots that the request needs and that are sealed to us, rising."""
-    return tuple(sorted(set(keygen.slots_at(voice.key)) & set(state.request.slots)))

@@ -2,7 +2,7 @@
 
     Plan ─▶ the transactions of which this slot's key signs an input
               own inputs  = those that spend a key list with this slot in it ──── all signed in this request, or refused
-              change      = outputs to such a list that holds everybody who pays
+              change      = outputs to such a list that holds everybody who pays, and that this policy serves
               spent       = own inputs − change, fee = inputs − outputs ───────── added up over the whole request
               paid        = all other outputs ─────────────────────────────────── allowed, and how much
 
@@ -14,11 +14,12 @@ that spend the same coin count twice.  Everything comes from the plan and the ro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple, TypeAlias
 
 from msgspec import structs
 
+from .body import SignInput
 from .contents import Network
 from .errors import Blamed
 from .item_policy import forbids
@@ -30,6 +31,8 @@ from .summary import amount_text
 from .transaction import Output, address_of
 from .values import Salt
 from .wording import slots_told
+
+KeyLists: TypeAlias = frozenset[frozenset[int]]
 
 _NO_SALT, _NO_RULE = Salt(bytes(Salt.size)), Rule(approval="none")
 
@@ -54,7 +57,44 @@ def distinct(policies: Mapping[int, Policy], roster: Roster) -> dict[int, Policy
     return {slot: policies[slot] for slot in found.values()}
 
 
-def judge(policy: Policy, slot: int, requester: int, plan: Plan, roster: Roster) -> None:
+class Payments:
+    """What the transactions of a plan do to the owners of slots, each found out once for all those who see the same.
+
+    A thousand slots with a policy each are judged by it: what depends on no policy is not computed for each.
+    """
+
+    def __init__(self, plan: Plan, roster: Roster, left: Collection[int] = ()) -> None:
+        """``left``: the slots that have left, for which nobody signs any more."""
+        self.plan = plan
+        self.roster = roster
+        self.left = left
+        self._lists: dict[int, tuple[frozenset[int], ...]] = {}
+        self._found: dict[tuple[int, tuple[bool, ...], tuple[bool, ...]], Payment] = {}
+
+    def of(self, index: int, slot: int, served: KeyLists | None = None) -> Payment:
+        """What a transaction does to the owner of ``slot``, whose key signs for the ``served`` lists alone (None: all).
+
+        It depends on the key lists whose scripts it names, and on nothing else.
+
+        Raises:
+            Blamed: ``own_input_missing``: it spends a coin of his that this request does not sign.
+        """
+        held = tuple(slot in slots for slots in self._lists_in(index))
+        back = tuple(served is None or slots in served for slots in self._lists_in(index))
+        if (seen := (index, held, back)) not in self._found:
+            self._found[seen] = _payment(index, slot, self.plan, self.roster, served)
+        return self._found[seen]
+
+    def _lists_in(self, index: int) -> tuple[frozenset[int], ...]:
+        """The key lists whose own scripts a transaction spends or pays."""
+        if index not in self._lists:
+            spend, own = self.plan.spends[index], self.roster.own
+            scripts = {output.script for output in (*spend.inputs, *spend.outputs)}
+            self._lists[index] = tuple({whose.slots for script in scripts if (whose := own.find(script)) is not None})
+        return self._lists[index]
+
+
+def judge(policy: Policy, slot: int, requester: int, payments: Payments) -> None:
     """Refuse a request that the policy sealed with the key of ``slot`` does not allow.
 
     Raises:
@@ -66,23 +106,39 @@ def judge(policy: Policy, slot: int, requester: int, plan: Plan, roster: Roster)
         raise Blamed("requester_not_allowed", (slot,), why)
     if not policy.transaction_rule:
         return
-    payments = [_payment(index, slot, plan, roster) for index in _signed(policy, slot, plan, roster)]
-    _check_outputs(policy, slot, payments, roster.terms.network)
-    spent, fee = sum(payment.spent for payment in payments), sum(payment.fee for payment in payments)
+    plan, roster = payments.plan, payments.roster
+    served = _served(policy, roster, payments.left)
+    made = [payments.of(index, slot, served) for index in _signed(policy, slot, plan, roster)]
+    _check_outputs(policy, slot, made, roster.terms.network)
+    spent, fee = sum(payment.spent for payment in made), sum(payment.fee for payment in made)
     _check_most("amount_not_allowed", slot, "spends", spent, policy.max_amount)
     _check_most("fee_not_allowed", slot, "pays the miners", fee, policy.max_fee)
 
 
+def _served(policy: Policy, roster: Roster, left: Collection[int]) -> KeyLists | None:
+    """The key lists that the policy serves: that of all slots, and of the subsets those that it names; None: all.
+
+    Nobody serves those with a slot that has left.
+    """
+    if policy.subsets is None and not left:
+        return None
+    subsets = range(len(roster.subsets)) if policy.subsets is None else policy.subsets
+    lists = (frozenset(roster.slots_of(subset)) for subset in (None, *subsets))
+    return frozenset(slots for slots in lists if slots.isdisjoint(left))
+
+
 def _signed(policy: Policy, slot: int, plan: Plan, roster: Roster) -> list[int]:
     """The transactions of which the key of ``slot`` signs an input; an item that fails alone is not signed."""
-    found = {
-        asked.transaction for asked, item in plan.inputs if slot in item.slots and forbids(policy, item, roster) is None
-    }
+    found: set[int] = set()
+    for item, alike in plan.alike.items():
+        if forbids(policy, item, roster) is None and slot in item.slots:
+            asked = (plan.body.items[index] for index in alike)
+            found.update(each.transaction for each in asked if isinstance(each, SignInput))
     return sorted(found)
 
 
-def _payment(index: int, slot: int, plan: Plan, roster: Roster) -> Payment:
-    """What a transaction spends and pays, as the owner of ``slot`` sees it.
+def _payment(index: int, slot: int, plan: Plan, roster: Roster, served: KeyLists | None) -> Payment:
+    """What a transaction spends and pays, as the owner of ``slot`` sees it; what his key never signs for is lost.
 
     Raises:
         Blamed: ``own_input_missing``: it spends a coin of his that this request does not sign.
@@ -93,8 +149,9 @@ def _payment(index: int, slot: int, plan: Plan, roster: Roster) -> Payment:
         if (index, number) not in plan.signed:
             why = f"transactions[{index}] spends a coin of ours, input {number}, that is not signed in this request"
             raise Blamed("own_input_missing", (slot,), why)
-    change = [output for output in spend.outputs if output.script in flow.change]
-    paid = [output for output in spend.outputs if output.script not in flow.change]
+    back = {script for script in flow.change if served is None or flow.own[script] in served}
+    change = [output for output in spend.outputs if output.script in back]
+    paid = [output for output in spend.outputs if output.script not in back]
     spent = sum(coin.amount for _, coin in own) - sum(output.amount for output in change)
     return Payment(max(0, spent), spend.fee, tuple(paid))
 

@@ -13,7 +13,6 @@ from .contributions import Failed
 from .plan import Item
 from .roster import Roster
 from .sealed_policy import Policy
-from .transaction import taproot_script
 
 WHY: Final = {
     "alone_not_allowed": "the owner of this key has not allowed a subset of it alone",
@@ -50,11 +49,5 @@ def _reasons(policy: Policy, item: Item, roster: Roster) -> Iterator[str]:
         yield "blind_not_allowed"
     if item.opaque and not policy.accept_opaque_tweak:
         yield "opaque_tweak"
-    if policy.transaction_rule and not _is_own(item, roster):
+    if policy.transaction_rule and not roster.own.spends(item):
         yield "tweak_not_allowed"
-
-
-def _is_own(item: Item, roster: Roster) -> bool:
-    """Whether the item's tweaks come to an own script of its key list: the terms' one, or a child up to the gap."""
-    own = roster.own.find(taproot_script(item.keyagg.output))
-    return own is not None and own.slots == frozenset(item.slots)

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from .derivation import children
 from .keyagg import taproot_tweak
 from .secp256k1 import point_tweak_add
-from .transaction import Spend, key_hash_script
+from .transaction import Spend, key_hash_script, taproot_script
 from .tweaks import Steps, child_steps, terms_root
 
 if TYPE_CHECKING:
+    from .plan import Item
     from .roster import Roster
 
 GAP: Final = 20
@@ -69,6 +71,7 @@ class OwnScripts:
         self._root = terms_root(roster.terms)
         self._found: dict[bytes, Own] = {}
         self._done = 0
+        self._spends: WeakKeyDictionary[Item, bool] = WeakKeyDictionary()
 
     def find(self, script: bytes) -> Own | None:
         """Whose ``script`` it is; None: it is not ours.
@@ -83,6 +86,19 @@ class OwnScripts:
             self._compute(self._lists[self._done % len(self._lists)], childless)
             self._done += 1
         return self._found.get(script)
+
+    def spends(self, item: Item) -> bool:
+        """Whether the item's tweaks come to an own script of its key list: the terms' one, or a child up to the gap.
+
+        Each policy asks it of each item: it is remembered as long as the item is there.
+
+        Raises:
+            InvalidCrypto: as `find`.
+        """
+        if item not in self._spends:
+            own = self.find(taproot_script(item.keyagg.output))
+            self._spends[item] = own is not None and own.slots == frozenset(item.slots)
+        return self._spends[item]
 
     def flow(self, spend: Spend, payers: Mapping[bytes, frozenset[int]] | None = None, slot: int | None = None) -> Flow:
         """What of a transaction is own: an output comes back only to a key list that holds all those that pay.

@@ -99,6 +99,15 @@ class Plan:
         return tuple((asked, item) for asked, item in pairs if isinstance(asked, SignInput) and isinstance(item, Item))
 
     @cached_property
+    def alike(self) -> dict[Item, tuple[int, ...]]:
+        """The items that can be signed by their index, those together of which every policy says the same."""
+        found: dict[tuple[object, ...], list[int]] = {}
+        for index, item in enumerate(self.items):
+            if isinstance(item, Item):
+                found.setdefault((item.slots, item.keyagg.output, item.blind, item.opaque), []).append(index)
+        return {self.item(alike[0]): tuple(alike) for alike in found.values()}
+
+    @cached_property
     def signed(self) -> frozenset[tuple[int, int]]:
         """The inputs that some item signs: transaction and input."""
         return frozenset((asked.transaction, asked.input) for asked, _ in self.inputs)

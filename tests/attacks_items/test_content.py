@@ -15,7 +15,7 @@ from keymeld_protocol.body import Asked, Bip86, SignInput, SignMessage, Transact
 from keymeld_protocol.contents import Detail, Leaf, Script, Terms
 from keymeld_protocol.contributions import Failed
 from keymeld_protocol.own_scripts import GAP
-from keymeld_protocol.payloads import SigningRefuse
+from keymeld_protocol.payloads import KeygenLeave, SigningRefuse
 from keymeld_protocol.plan import plan
 from keymeld_protocol.schnorr import verify
 from keymeld_protocol.sealed_policy import AllowedOutput, AllowedScript
@@ -196,6 +196,19 @@ def test_attack_33_what_goes_to_fewer_people_than_those_who_pay_is_paid_out() ->
     assert treasury.refused(treasury.ask(to_pair), "100,000 sat")
     up = payment([(100_000, treasury.roster.script(1))], [(99_000, treasury.ours)])
     assert treasury.ask(up, items=every_input([up], 1)) is None
+
+
+def test_attack_33_what_goes_to_a_key_list_that_nobody_signs_for_any_more_is_paid_out() -> None:
+    """33: change to a key list of which somebody has left: burnt, though within the limit."""
+    treasury = Treasury(subsets=((0, 1),), **LIMIT)
+    up = payment([(100_000, treasury.roster.script(0))], [(99_000, treasury.ours)])
+    assert treasury.ask(up, items=every_input([up], 0), by=0) is None
+    treasury.members[2].say(treasury.keygen, KeygenLeave, slot=2)
+    treasury.world.run()
+    code = treasury.ask(up, items=every_input([up], 0), by=0)
+    assert treasury.refused(code, "100,000 sat") and code == "amount_not_allowed"
+    back = payment([(100_000, treasury.roster.script(0))], [(99_000, treasury.roster.script(0))])
+    assert treasury.ask(back, items=every_input([back], 0), by=0) is None
 
 
 # 38: an outsider requests a subset's signature, in the real roster and in a fork --------------------------------------

@@ -8,9 +8,8 @@ import pytest
 from btclib.hashes import hash160
 from btclib_wallet.bip32.key_origin import BIP32KeyOrigin
 from btclib_wallet.psbt.psbt import Psbt as Wallet
-from msgspec import structs
 
-from keymeld_client.asking import life_of, make_body, requester
+from keymeld_client.asking import life_of, make_body, requester, require_one_judgement
 from keymeld_protocol.body import Adaptor, Body, Child, Scalar, SignEcdsa, SignInput, SignMessage
 from keymeld_protocol.errors import BadInput, Refused
 from keymeld_protocol.plan import needed_slots
@@ -205,13 +204,22 @@ def test_only_a_member_that_is_needed_asks(roster: Roster) -> None:
         requester(roster, body, [])
 
 
-def test_nobody_asks_for_an_item_of_a_key_that_he_is_not_in(roster: Roster) -> None:
+def quorum(*of: int) -> Rule:
+    return Rule(approval="quorum", threshold=1, of=of)
+
+
+def test_a_yes_that_counts_for_one_key_list_and_not_for_another_is_not_asked_for(roster: Roster) -> None:
+    """The coordinator sees the slots of the whole request alone: it would open attempts that every enclave refuses."""
     group = replace(roster, subsets=((1,),))
-    body = make_body(group, [], [MESSAGE], "", None)
-    mixed = structs.replace(body, items=(*body.items, SignMessage(message=Message(MESSAGE), subset=0)))
-    with pytest.raises(Refused, match=r"items\[1\] is signed by slot 1: only a member"):
-        requester(group, mixed, [0])
-    assert requester(group, mixed, [0, 1])[0] == 1
+    both = [make_body(group, [], [MESSAGE], "", subset).items[0] for subset in (None, 0)]
+    _, made = requester(group, Body(v=1, transactions=(), items=tuple(both), memo=""), [1])
+    own = Rule(approval="self")
+    require_one_judgement({0: own, 1: own}, made, 1)
+    require_one_judgement({0: own, 1: quorum(1)}, made, 1)
+    with pytest.raises(Refused, match="the rule of slot 1 counts a yes only from slot 1"):
+        require_one_judgement({0: own, 1: quorum(0, 1)}, made, 1)
+    with pytest.raises(Refused, match="slot 0 asks, and has no key among slot 1"):
+        require_one_judgement({0: own, 1: own}, made, 0)
 
 
 DAY = 86_400_000

@@ -59,7 +59,7 @@ async def _asked(alice: Person, bob: Person, session: str, coin: Coin, point: st
     assert item["adaptor"] == {"mode": "single", "points": [point]}
     await bob.types("approve", signing, "--yes")
     shown = await alice.types("result", signing, "--wait")
-    assert f"waits for the secret of {point}" in shown and "transaction 0  waits for a secret" in shown
+    assert f"waits for the secret of {point}" in shown and "transaction 0  is not complete" in shown
     return signing
 
 

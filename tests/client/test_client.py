@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from msgspec import structs
 
 from keymeld_client import Client, JoinRefused, Keygen, NotTrusted, Rule, Signing, SigningEnded, Trust, Wallet, connect
+from keymeld_client.asking import make_body
 from keymeld_client.ledger import now_ms
 from keymeld_client.results import open_values
-from keymeld_protocol.body import Body, SignMessage
+from keymeld_protocol.body import Body, Scalar, SignMessage
 from keymeld_protocol.contributions import Both, Nonce
 from keymeld_protocol.errors import BadInput, Blamed, Reason, Refused, WireError
 from keymeld_protocol.keygen import Phase
@@ -22,7 +24,7 @@ from keymeld_protocol.psbt import Psbt
 from keymeld_protocol.schnorr import verify
 from keymeld_protocol.ticket import Ticket, TicketSecret
 from keymeld_protocol.twofold import BIG_BATCH
-from keymeld_protocol.values import Message, XOnlyKey
+from keymeld_protocol.values import Hash, Message, XOnlyKey
 from tests.client.coins import FOREIGN, payment, psbt
 from tests.client.house import House, house
 from tests.support.coordinator import key_of
@@ -339,6 +341,19 @@ async def test_a_psbt_with_somebody_elses_input_comes_back_unfinished(home: Hous
             await signing.psbts([psbt([(50_000, mine.roster.script())], 1)])
         with pytest.raises(BadInput, match="says otherwise"):
             await signing.psbts([psbt([(50_000, mine.roster.script()), (5_001, FOREIGN)], 50_000)])
+
+
+async def test_an_item_that_fails_leaves_its_own_psbt_open_and_no_other(home: House) -> None:
+    async with home.person("alice") as alice, home.person("bob") as bob:
+        mine, _ = await gather(alice, bob, rules=(NONE, NONE))
+        given = [psbt([(each, mine.roster.script())], 1_000) for each in (5_000, 6_000)]
+        asked = make_body(mine.roster, [], [], "", None, given)
+        bad = structs.replace(asked.items[0], tweaks=(Scalar(scalar=Hash(bytes(32))),))
+        signing = await mine.request(body=structs.replace(asked, items=(bad, asked.items[1])))
+        opened, signed = await signing.psbts()
+        assert opened.final is None and signed.final is not None
+        with pytest.raises(Blamed, match="item 0 was not signed"):
+            await signing.transactions()
 
 
 async def test_what_is_approved_is_read_first(home: House) -> None:

@@ -93,3 +93,20 @@ def test_an_opaque_tweak_in_the_terms_takes_a_yes() -> None:
 def test_a_limit_for_each_request_is_no_rate(fields: dict[str, Any], rule: Rule, warned: bool) -> None:
     told = warnings(rule, Allow(**fields))
     assert bool(told) == warned and all("not a rate" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule", "warned"),
+    [
+        ({"outputs": (SHOP,)}, NONE, True),
+        ({"outputs": (SHOP,)}, quorum(1, 0, 1), True),
+        ({"outputs": (SHOP,)}, SELF, False),
+        ({"outputs": (SHOP,), "max_fee": 1}, NONE, False),
+        ({"outputs": (SHOP,), "max_amount": 1}, NONE, False),
+    ],
+)
+def test_a_fee_without_a_limit_gets_round_the_list_of_who_is_paid(
+    fields: dict[str, Any], rule: Rule, warned: bool
+) -> None:
+    told = warnings(rule, Allow(**fields))
+    assert bool(told) == warned and all("miner" in line for line in told)

@@ -1,15 +1,19 @@
 """agent.py, when participants leave: keys are wiped, what needs them is refused, and the others' go on."""
 
+from typing import Any
+
 import pytest
 
 from keymeld_enclave.custody import Unacceptable
+from keymeld_protocol.body import Asked, SignMessage
 from keymeld_protocol.keygen import Phase as KeygenPhase
 from keymeld_protocol.libsecp256k1 import ffi
 from keymeld_protocol.payloads import KeygenLeave
 from keymeld_protocol.records import Chain
 from keymeld_protocol.signing_state import Phase
-from keymeld_protocol.values import Id, Signature
+from keymeld_protocol.values import Id, Message, Signature
 from tests.support.party import Party
+from tests.support.payments import every_input, payment
 from tests.support.world import MESSAGE, NONE, SECOND, SELF, Member
 
 SUBSETS = ((0, 1), (0, 2))
@@ -132,9 +136,11 @@ def test_an_enclave_whose_every_participant_left_refuses_after_a_restart_too() -
     assert (party.phase(signing), party.code(signing)) == (Phase.FAILED, "left")
 
 
-def completed(party: Party) -> Id:
-    """A signing whose set is complete, and that nobody has confirmed before every enclave crashed."""
-    signing = party.alice.request(party.group, MESSAGE, subset=0)
+def completed(party: Party, *items: Asked, **options: Any) -> Id:
+    """A signing of the pair's whose set is complete, and that nobody has confirmed before every enclave crashed."""
+    signing = party.alice.request(
+        party.group, *(items or (SignMessage(message=Message(MESSAGE), subset=0),)), **options
+    )
     while party.phase(signing) is not Phase.CONFIRMING:
         for vault in party.vaults:
             vault.step()
@@ -160,6 +166,20 @@ def test_what_is_complete_is_confirmed_though_somebody_left_and_the_enclaves_beg
     come_back(party)
     assert party.phase(signing) is Phase.COMPLETED and party.signed(signing, subset=0)
     assert not any(vault.concerns for vault in party.vaults)
+
+
+def test_what_is_complete_is_confirmed_though_a_policy_would_say_no_since_somebody_left() -> None:
+    party = Party("vault", "keep")
+    party.gather(NONE, NONE, NONE, at=(0, 1, 0), subsets=SUBSETS, allow=({"max_amount": 1_000}, {}, {}))
+    roster = party.alice.roster(party.group)
+    up = payment([(100_000, roster.script(0))], [(99_000, roster.script())])
+    signing = completed(party, *every_input([up], 0), transactions=(up,))
+    leaves(party, party.carol)
+    come_back(party)
+    assert party.phase(signing) is Phase.COMPLETED
+    signing = party.alice.request(party.group, *every_input([up], 0), transactions=(up,))
+    party.world.run()
+    assert party.code(signing) == "amount_not_allowed", "the group's address is nobody's any more"
 
 
 def test_what_is_complete_is_refused_by_nobody_though_all_have_left() -> None:

@@ -10,9 +10,11 @@ from keymeld_protocol import content_policy
 from keymeld_protocol.body import Asked, Bip86, SignInput
 from keymeld_protocol.contributions import Failed
 from keymeld_protocol.errors import Blamed
+from keymeld_protocol.own_scripts import Flow, Own, OwnScripts
 from keymeld_protocol.plan import Plan, plan
 from keymeld_protocol.roster import Roster
 from keymeld_protocol.sealed_policy import Policy
+from keymeld_protocol.transaction import Spend
 from keymeld_protocol.values import Salt
 from tests.support.payments import SHOP, blind, payment, spend
 from tests.support.world import NONE, World
@@ -92,3 +94,28 @@ def test_slots_of_a_kind_are_judged_once(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(content_policy, "judge", judge)
     judged(asked(blind()), 0, policies(FREE, FREE, {"max_fee": 10**6}), group())
     assert calls == [0, 2], "slots 0 and 1 sit in the same key lists under the same policy"
+
+
+def test_attack_21_a_policy_for_each_slot_does_not_multiply_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """21: unbounded work: everybody of a large group limits himself otherwise, and one request is judged by each."""
+    seen, looked, flow, find = list[object](), list[bytes](), OwnScripts.flow, OwnScripts.find
+
+    def counted(own: OwnScripts, spend: Spend, *rest: Any, **named: Any) -> Flow:
+        seen.append(spend)
+        return flow(own, spend, *rest, **named)
+
+    def noted(own: OwnScripts, script: bytes) -> Own | None:
+        looked.append(script)
+        return find(own, script)
+
+    monkeypatch.setattr(OwnScripts, "flow", counted)
+    several = [payment([(1_000, group().script())], [(0, SHOP)]) for _ in range(5)]
+    limits = [{"max_fee": 10**6 + slot} for slot in range(3)]
+    judged(plan(spend(*several), group()), 0, policies(*limits), group())
+    assert len(seen) == len(set(seen)) == 5, "all three see the same of each"
+    monkeypatch.setattr(OwnScripts, "find", noted)
+    judged(plan(spend(*several), group()), 0, policies(*limits), group())
+    thrice = len(looked)
+    looked.clear()
+    judged(plan(spend(*several), group()), 0, policies(limits[0]), group())
+    assert thrice == len(looked)

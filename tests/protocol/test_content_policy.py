@@ -49,7 +49,7 @@ def judged(body: Body, *, slot: int = 0, requester: int = 0, roster: Roster | No
     roster = roster or group()
     policy = Policy(v=1, salt=Salt(bytes(32)), rule=NONE, **fields)
     try:
-        content_policy.judge(policy, slot, requester, plan(body, roster), roster)
+        content_policy.judge(policy, slot, requester, content_policy.Payments(plan(body, roster), roster))
     except Blamed as refusal:
         assert refusal.slots == (slot,) and len(refusal.message) <= 512
         return refusal.code
@@ -60,7 +60,7 @@ def why(body: Body, **fields: Any) -> str:
     """The words with which slot 0 refuses."""
     with pytest.raises(Blamed) as caught:
         policy = Policy(v=1, salt=Salt(bytes(32)), rule=NONE, **fields)
-        content_policy.judge(policy, 0, 0, plan(body, group()), group())
+        content_policy.judge(policy, 0, 0, content_policy.Payments(plan(body, group()), group()))
     return caught.value.message
 
 
@@ -199,6 +199,15 @@ def test_what_a_subset_pays_to_the_group_comes_back_to_more_people() -> None:
     assert judged(up, max_amount=1_000) is None
 
 
+def test_change_to_a_key_list_that_this_key_never_signs_for_is_lost() -> None:
+    up = spend(payment([(100_000, ours(ALONE))], [(99_000, ours(PAIR))]), subset=ALONE)
+    for fields, code in (({}, None), ({"subsets": (PAIR, ALONE)}, None), ({"subsets": (ALONE,)}, "amount_not_allowed")):
+        assert judged(up, alone=True, max_amount=1_000, **fields) == code
+    assert judged(up, alone=True, subsets=(ALONE,), outputs=(shop(),)) == "output_not_allowed"
+    home = spend(payment([(100_000, ours(ALONE))], [(99_000, ours())]), subset=ALONE)
+    assert judged(home, alone=True, subsets=(ALONE,), max_amount=1_000) is None, "the whole group's is always served"
+
+
 def test_two_key_lists_that_pay_get_change_only_where_both_are() -> None:
     pair = [SignInput(transaction=0, input=0, subset=PAIR), SignInput(transaction=0, input=1)]
     for script, spent in ((ours(PAIR), 100_000), (ours(), 1_000)):
@@ -279,3 +288,10 @@ def test_slots_that_allow_the_same_in_the_same_key_lists_are_judged_once() -> No
     assert content_policy.distinct({0: same[0], 2: same[1]}, group()).keys() == {0, 2}, "0 sits alone too"
     other = Policy(v=1, salt=Salt(bytes(32)), rule=NONE, max_fee=2)
     assert content_policy.distinct({0: same[0], 1: other, 2: same[1]}, bare).keys() == {0, 1}
+
+
+def test_slots_that_see_a_transaction_differently_are_judged_by_what_each_sees() -> None:
+    mixed = payment([(70_000, ours(PAIR)), (30_000, ours())], [(69_000, ours(PAIR)), (30_000, SHOP)])
+    items = [SignInput(transaction=0, input=0, subset=PAIR), SignInput(transaction=0, input=1)]
+    payments = content_policy.Payments(plan(spend(mixed, items=items), group()), group())
+    assert [payments.of(0, slot).spent for slot in (0, 2, 1)] == [100_000, 30_000, 100_000]

@@ -162,7 +162,7 @@ def policies(draw: st.DrawFn, terms: Terms | None) -> Policy:
 def passes(policy: Policy, slot: int, requester: int, made: Plan, found: Roster) -> list[bool]:
     """The items that the policy lets this slot's key sign."""
     try:
-        content_policy.judge(policy, slot, requester, made, found)
+        content_policy.judge(policy, slot, requester, content_policy.Payments(made, found))
     except Blamed:
         return [False] * len(made.items)
     return [

@@ -319,7 +319,7 @@ def test_a_policy_on_content_answers(one: Any) -> None:
     if one["refused"] is not None:
         assert refusal_of(policy, made, one) == one["refused"] and not any(naive)
         return
-    content_policy.judge(policy, one["slot"], one["requester"], made, roster)
+    content_policy.judge(policy, one["slot"], one["requester"], content_policy.Payments(made, roster))
     found = [forbids(policy, made.item(index), roster) for index in range(len(made.items))]
     assert [None if failed is None else failed.code for failed in found] == one["items"]
     assert naive == [code is None for code in one["items"]]
@@ -328,5 +328,5 @@ def test_a_policy_on_content_answers(one: Any) -> None:
 def refusal_of(policy: Policy, made: Plan, one: Any) -> str:
     """The code with which a request is refused as a whole."""
     with pytest.raises(Blamed) as caught:
-        content_policy.judge(policy, one["slot"], one["requester"], made, tell().roster)
+        content_policy.judge(policy, one["slot"], one["requester"], content_policy.Payments(made, tell().roster))
     return caught.value.code

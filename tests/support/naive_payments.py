@@ -183,8 +183,7 @@ class Question:
             yield "alone"
         if len(slots) == 1 < len(self.group.keys) and blind and not self.policy.get("alone_blind"):
             yield "alone and blind"
-        served = [self.group.subsets[i] for i in self.policy.get("subsets", range(len(self.group.subsets)))]
-        if "subset" in item and len(slots) < len(self.group.keys) and slots not in served:
+        if slots not in self._served():
             yield "another subset"
         if blind and (self.limited or self.policy.get("no_blind")):
             yield "blind"
@@ -213,7 +212,7 @@ class Question:
                 yield "an own input that is not signed here"
             change = 0
             for amount, script in transaction.outputs:
-                homes = [s for s in mine if script in own(self.group, s)]
+                homes = [s for s in mine if s in self._served() and script in own(self.group, s)]
                 if any(all(set(payer) <= set(home) for payer in payers) for home in homes):
                     change += amount
                 else:
@@ -238,6 +237,12 @@ class Question:
     def _lists(self) -> list[tuple[int, ...]]:
         """Every key list, the whole group first."""
         return [tuple(range(len(self.group.keys))), *self.group.subsets]
+
+    def _served(self) -> list[tuple[int, ...]]:
+        """The key lists that the policy has the key sign for."""
+        every = self._lists()
+        named = [self.group.subsets[i] for i in self.policy["subsets"]] if "subsets" in self.policy else every
+        return [every[0], *named]
 
     def _coin(self, item: dict[str, Any]) -> tuple[int, bytes]:
         """What an item's input spends."""

@@ -94,7 +94,7 @@ def _judged(why: str, fields: dict[str, Any], transactions: list[Transaction], i
     body = Body(v=1, transactions=tuple(transactions), items=tuple(items), memo="")
     made, refused = plan(body, roster), None
     try:
-        content_policy.judge(policy, 0, 0, made, roster)
+        content_policy.judge(policy, 0, 0, content_policy.Payments(made, roster))
     except Blamed as error:
         refused = error.code
     codes = [forbids(policy, made.item(index), roster) for index in range(len(items))]

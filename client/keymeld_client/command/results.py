@@ -80,13 +80,13 @@ def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes], secrets: 
             secret.wipe()
     app.screen.result(lines, data)
     if psbts and not all(data["complete"]):
-        app.screen.note("A PSBT is not complete: others sign inputs too, or --secret completes them.", style="yellow")
+        app.screen.note("A PSBT is not complete: without --psbt you are told what came of each item.", style="yellow")
     require_all(made)
 
 
 @dataclass(frozen=True)
 class _Took:
-    """What came of a signing: ``made`` by the signers, ``done`` with the secrets; a transaction that waits is None."""
+    """What came of a signing: ``made`` by the signers, ``done`` with the secrets; an incomplete transaction is None."""
 
     signing: Signing
     made: tuple[ItemResult, ...]
@@ -118,13 +118,14 @@ class _Took:
         ]
 
     def bare(self) -> list[Line]:
-        """The transactions alone; without any, the signatures and pre-signatures."""
-        ready = [raw.hex() for raw in self.transactions if raw is not None]
-        return [*ready] or [text for each in self.done for text in _hexes(each)]
+        """The transactions alone; without any, or where an item failed, what came of each item."""
+        failed = any(isinstance(each, ItemError) for each in self.done)
+        ready: list[Line] = [] if failed else [raw.hex() for raw in self.transactions if raw is not None]
+        return ready or [text for each in self.done for text in _hexes(each)]
 
     def lines(self) -> list[Line]:
         """All of it, and what a pre-signature waits for."""
-        raws = ["waits for a secret" if raw is None else raw.hex() for raw in self.transactions]
+        raws = ["is not complete" if raw is None else raw.hex() for raw in self.transactions]
         items = [line for i, each in enumerate(self.done) for line in _lines(i, each)]
         items += [f"in DER    {i}  {encoded.hex()}" for i, encoded in enumerate(self.ders) if encoded is not None]
         return items + _numbered("transaction", raws, False)
@@ -140,12 +141,9 @@ async def _take(signing: Signing, psbts: Sequence[bytes], secrets: Sequence[Byte
     done = tuple(completed(each, secrets) for each in made)
     if secrets and done == made:
         raise click.UsageError(f"--secret: completes nothing here; {_still_missing(made, secrets)}")
-    failed = any(isinstance(each, ItemError) for each in done)
-    filled = await signing.psbts(psbts, secrets) if psbts or not failed else ()
-    transactions: tuple[bytes | None, ...] = ()
-    if any(isinstance(each, tuple) for each in done):
-        transactions = tuple(each.final for each in filled)
-    elif not failed:
+    filled = await signing.psbts(psbts, secrets)
+    transactions: tuple[bytes | None, ...] = tuple(each.final for each in filled)
+    if all(isinstance(each, Signature) for each in done):
         raws = await signing.transactions(secrets)
         transactions = tuple(each.final or raw for each, raw in zip(filled, raws, strict=True))
     return _Took(signing, made, done, filled, transactions)

@@ -103,17 +103,23 @@ def rule_short(rule: Rule) -> str:
     return f"{rule.threshold}of{len(rule.of)}:{','.join(map(str, rule.of))}"
 
 
+_THOUSANDS: Final = "[1-9][0-9]{0,2}(?:,[0-9]{3}){1,4}"
+
+
 def amount(text: str) -> int:
     """Read an amount, in satoshi: ``10000``, ``10,000sat`` or ``0.0001btc``.
+
+    Commas stand between thousands only, and where they could be meant as the decimal point not at all: in many
+    languages 0,5btc is half a bitcoin, and not five.
 
     Raises:
         ValueError: a decimal without its unit, parts of a satoshi, or more than 21 million BTC.
     """
-    plain = text.lower().replace(",", "").replace("_", "").replace(" ", "")
-    if found := re.fullmatch(r"([0-9]{1,16})(?:sats?)?", plain, re.ASCII):
-        sat = int(found[1])
-    elif found := re.fullmatch(r"([0-9]{1,8})(?:\.([0-9]{1,8}))?btc", plain, re.ASCII):
-        sat = int(found[1]) * 10**8 + int((found[2] or "").ljust(8, "0"))
+    plain = text.lower().replace("_", "").replace(" ", "")
+    if found := re.fullmatch(rf"([0-9]{{1,16}}|{_THOUSANDS})(?:sats?)?", plain, re.ASCII):
+        sat = int(found[1].replace(",", ""))
+    elif found := re.fullmatch(rf"([0-9]{{1,8}}|{_THOUSANDS}(?=\.))(?:\.([0-9]{{1,8}}))?btc", plain, re.ASCII):
+        sat = int(found[1].replace(",", "")) * 10**8 + int((found[2] or "").ljust(8, "0"))
     else:
         raise ValueError("an amount is a whole number of satoshi (10000, 10000sat) or has its unit (0.0001btc)")
     if sat > MAX_MONEY:

@@ -49,13 +49,32 @@ def test_a_rule_is_explained_before_it_is_sealed() -> None:
 @pytest.mark.parametrize(
     ("text", "sat"),
     [("0", 0), ("10000", 10_000), ("10,000sat", 10_000), ("1sats", 1), ("0.0001btc", 10_000), ("50BTC", 5_000_000_000),
-     ("21000000btc", MAX_MONEY)],
+     ("21000000btc", MAX_MONEY), ("1,500.00000000 BTC", 150_000_000_000)],
 )  # fmt: skip
 def test_an_amount_is_satoshi_unless_it_says_btc(text: str, sat: int) -> None:
     assert words.amount(text) == sat
 
 
-@pytest.mark.parametrize("text", ["", "0.5", "1e8", "-1", "0.000000001btc", "1mbtc", "21000001btc", "٣"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0.5",
+        "1e8",
+        "-1",
+        "0.000000001btc",
+        "1mbtc",
+        "21000001btc",
+        "٣",
+        "0,5btc",
+        "0,500btc",
+        "1,500btc",
+        "1,5",
+        "0,500sat",
+        "10,00sat",
+        "1,500,5.0btc",
+    ],
+)
 def test_an_amount_that_could_be_misread_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"satoshi|21 million"):
         words.amount(text)
