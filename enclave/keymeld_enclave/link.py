@@ -42,6 +42,8 @@ from .outbox import Outbox
 TICK_S: Final = 0.5
 PACE_S: Final = 0.01
 OPEN_S: Final = 10.0
+SEND_S: Final = 30.0
+"""How long the coordinator may read nothing of a frame before it counts as lost."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
 FRAMES_WAITING: Final = 128
 """Frames that are read while a batch is handled; beyond them nothing is read from the socket, pings neither."""
@@ -142,12 +144,16 @@ async def _send(socket: ClientConnection, talk: Conversation, turn: asyncio.Lock
     """Write what may leave now; what has to wait for the pace leaves a little later.
 
     Whoever has the line takes and writes all of it: where the socket is slow, what was said first still leaves first.
+
+    Raises:
+        TimeoutError: the coordinator does not read.
     """
     async with line:
         async with turn:
             frames = talk.take(now_ms())
         for frame in frames:
-            await socket.send(frame, text=True)
+            async with asyncio.timeout(SEND_S):
+                await socket.send(frame, text=True)
 
 
 async def _receive(talk: Conversation, frame: bytes) -> None:

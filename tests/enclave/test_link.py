@@ -5,10 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from websockets.asyncio.server import ServerConnection, unix_serve
 
+from keymeld_enclave import link
 from keymeld_enclave.agent import Agent
 from keymeld_enclave.clock import now_ms
 from keymeld_enclave.config import Address
@@ -177,6 +180,16 @@ async def test_after_any_other_code_it_dials_again(tmp_path: Path) -> None:
         with pytest.raises(Ended):
             await Vault(unix(tmp_path)).link.run()
     assert used == [4100, 4200, 1011, 1000, 4003]
+
+
+@pytest.mark.asyncio
+async def test_a_coordinator_that_reads_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "SEND_S", 0)
+    never = asyncio.Event()
+    socket = SimpleNamespace(send=lambda *_, **__: never.wait())
+    talk = SimpleNamespace(take=lambda _: [b"{}"])
+    with pytest.raises(TimeoutError):
+        await link._send(cast(Any, socket), cast(Any, talk), asyncio.Lock(), asyncio.Lock())
 
 
 def test_waits_double_up_to_half_a_minute_with_full_jitter() -> None:
