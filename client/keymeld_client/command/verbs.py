@@ -86,9 +86,10 @@ class Verb(click.Command):
         except OSError as error:
             code = FAILED
             app.screen.complain(f"{error.filename or 'input or output'}: {error.strerror}", code=code)
-        except (KeyboardInterrupt, asyncio.CancelledError, click.Abort):
+        except (KeyboardInterrupt, asyncio.CancelledError, click.Abort) as error:
             code = INTERRUPTED
-            hint = f"Go on with: {app.go_on}" if app.go_on else "Run the same command again to go on."
+            begun = app.go_on and not isinstance(error, click.Abort)  # at a question nothing has begun
+            hint = f"Go on with: {app.go_on}" if begun else "Run the same command again to go on."
             app.screen.complain("Interrupted; nothing is lost.", hint, code, word="")
         ctx.exit(code)
 

@@ -14,13 +14,14 @@ from keymeld_client.errors import JoinRefused, NotConnected, NotSigned, NotTrust
 from keymeld_protocol.errors import BadInput, Blamed, Fork, Reason, Refused
 
 
-def run(error: BaseException, *options: str) -> Result:
-    """Run a command that raises."""
+def run(error: BaseException, *options: str, go_on: str = "") -> Result:
+    """Run a command that raises, after it has said how to ``go_on``."""
 
     @click.command(cls=Verb)
     @click.pass_context
     def verb(ctx: click.Context) -> None:
         """Raise."""
+        ctx.obj.go_on = go_on
         raise error
 
     return CliRunner().invoke(verb, options, obj=App())
@@ -73,6 +74,11 @@ def test_ctrl_c_is_a_goodbye_that_says_how_to_go_on() -> None:
     result = run(KeyboardInterrupt())
     assert result.exit_code == 130
     assert result.stderr == "Interrupted; nothing is lost.\nRun the same command again to go on.\n"
+
+
+def test_ctrl_c_goes_on_with_what_has_begun_and_at_a_question_nothing_has() -> None:
+    assert "Go on with: keymeld watch 3f" in run(KeyboardInterrupt(), go_on="keymeld watch 3f").stderr
+    assert "Run the same command again" in run(click.Abort(), go_on="keymeld watch 3f").stderr
 
 
 def test_a_file_that_cannot_be_read_is_an_error_with_its_name() -> None:
