@@ -249,6 +249,7 @@ async def test_limits_are_typed_shown_sealed_and_everybody_reads_why_they_refuse
         signing = asked["signing"][:10]
         watched = await alice.types("watch", signing, code=1)
         shown = [await bob.types("result", signing, "--wait", code=1), watched, await alice.types("show", signing)]
+        shown.append(await alice.types("approve", signing, "--yes", code=1))
         for told in shown:
             assert "output_not_allowed" in told and "slot 0: this request pays" in told and "60,000,000 sat" in told
         assert (await alice.asks("show", signing))["code"] == "output_not_allowed"

@@ -145,7 +145,8 @@ def _decide(app: App, name: str, verb: str, yes: bool, say: Any) -> None:
 
     async def look(found: Signing) -> tuple[str, list[Line], Told | None]:
         if not found.state.open:
-            raise _Over(f"the signing has ended ({found.phase}); nothing can be said about it any more")
+            ended = found.ending or f"the signing is {found.phase}"
+            raise _Over(f"{ended}; nothing can be said about it any more")
         try:
             lines, data = tell_signing(app, found)
         except KeymeldError as error:
