@@ -171,7 +171,7 @@ def life_of(rules: Mapping[int, Rule], wanted: int | None, now: int) -> int:
     """How long (ms) a request lives: ``wanted``, else a day longer than the rules of its slots wait, and 7 at most.
 
     Raises:
-        Refused: it would end before a slot's delay is over, or its window opens.
+        Refused: it would end before a slot's delay is over, or its window opens; or a window closes before that.
     """
     waits = {slot: max(0, rule.delay_ms or 0, (rule.not_before or 0) - now) for slot, rule in rules.items()}
     last = max(waits, key=lambda slot: waits[slot])
@@ -180,6 +180,11 @@ def life_of(rules: Mapping[int, Rule], wanted: int | None, now: int) -> int:
         ends = f"the request would end at {moment(now + life)}"
         why = f"slot {last} signs nothing before {moment(now + waits[last])}, and {ends}"
         raise Refused(Reason.EXPIRED, why, field="expires_at")
+    for slot, rule in rules.items():
+        if rule.not_after is not None and now + waits[last] > rule.not_after:
+            after = f"nothing is signed before {moment(now + waits[last])}" if waits[last] else "that has passed"
+            why = f"slot {slot} signs nothing after {moment(rule.not_after)}, for good, and {after}"
+            raise Refused(Reason.NOT_ALLOWED, why, field="not_after")
     return life
 
 

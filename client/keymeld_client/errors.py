@@ -71,7 +71,8 @@ class SigningEnded(KeymeldError):
         at_fault: tuple[int, ...] = (), judged: Sequence[str] = (),
     ) -> None:  # fmt: skip
         if code == phase:
-            how = f" by {slots_told(slots)}" if slots else ""
+            hopeless = ": a rule can no longer be met" if phase == "rejected" else ""
+            how = f" by {slots_told(slots)}" if slots else hopeless
         else:
             how = f": {code}, {slots_told(slots)}" if slots else f": {code}"
         why = f" ({printable(detail)})" if detail else ""

@@ -234,6 +234,15 @@ def test_a_request_lives_a_day_longer_than_its_rules_wait_and_a_week_at_most() -
     assert life_of({1: delayed}, DAY + 1, 0) == DAY + 1
 
 
+def test_a_request_after_a_rule_has_ended_is_not_made() -> None:
+    ends = Rule(approval="none", not_after=DAY)
+    assert life_of({0: ends}, None, DAY) == DAY
+    with pytest.raises(Refused, match=r"slot 0 signs nothing after 1970-01-02 .*, for good, and that has passed"):
+        life_of({0: ends}, None, DAY + 1)
+    with pytest.raises(Refused, match=r"slot 0 signs nothing after .*, and nothing is signed before 1970-01-03"):
+        life_of({0: ends, 1: Rule(approval="none", delay_ms=2 * DAY)}, None, 0)
+
+
 @pytest.mark.parametrize(
     ("rule", "wanted"), [(Rule(approval="none", delay_ms=DAY), DAY), (Rule(approval="none", not_before=7 * DAY), None)]
 )

@@ -20,6 +20,7 @@ def test_a_failed_signing_names_its_slots() -> None:
     [
         ("rejected", (1,), "the signing was rejected by slot 1"),
         ("rejected", (1, 2), "the signing was rejected by slots 1 and 2"),
+        ("rejected", (), "the signing was rejected: a rule can no longer be met"),
         ("cancelled", (), "the signing was cancelled by who asked for it"),
         ("expired", (), "the signing has expired"),
     ],

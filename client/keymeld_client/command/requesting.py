@@ -112,7 +112,8 @@ def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequen
 
     async def act(keygen: Keygen) -> tuple[str, str]:
         signing = await keygen.request(body=body, expires_in_ms=expires)
-        return signing.id.hex(), Watch(keygen.client, app.chatter).missing(signing)
+        missing = Watch(keygen.client, app.chatter).missing(signing)
+        return signing.id.hex(), missing or f"the signing is {signing.phase}"
 
     with app.wallet() as wallet:
         body, lines = app.with_keygen(wallet, session, look)
