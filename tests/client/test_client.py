@@ -337,7 +337,7 @@ async def test_a_psbt_with_somebody_elses_input_comes_back_unfinished(home: Hous
         assert signed.final is None
         with pytest.raises(BadInput, match="is signed already"):
             Psbt(signed.psbt).inputs({mine.roster.script()})
-        with pytest.raises(BadInput, match="not of a transaction of this signing"):
+        with pytest.raises(BadInput, match="transaction is none of this signing"):
             await signing.psbts([psbt([(50_000, mine.roster.script())], 1)])
         with pytest.raises(BadInput, match="says otherwise"):
             await signing.psbts([psbt([(50_000, mine.roster.script()), (5_001, FOREIGN)], 50_000)])
