@@ -158,7 +158,7 @@ def require_one_judgement(rules: Mapping[int, Rule], made: Plan, asks: int) -> N
     for slots in {item.slots for item in made.items}:
         told = slots_told(slots)
         if asks not in slots:
-            why = f"slot {asks} asks, and has no key among {told}: who has one asks for that in a request of its own"
+            why = f"slot {asks} asks, but the key of {told} is not his: one of those has to ask, in another request"
             raise Refused(Reason.NOT_ALLOWED, why, field="items")
         for slot in slots:
             voters = frozenset(rules[slot].of or ())

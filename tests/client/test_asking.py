@@ -218,7 +218,7 @@ def test_a_yes_that_counts_for_one_key_list_and_not_for_another_is_not_asked_for
     require_one_judgement({0: own, 1: quorum(1)}, made, 1)
     with pytest.raises(Refused, match="the rule of slot 1 counts a yes only from slot 1"):
         require_one_judgement({0: own, 1: quorum(0, 1)}, made, 1)
-    with pytest.raises(Refused, match="slot 0 asks, and has no key among slot 1"):
+    with pytest.raises(Refused, match="slot 0 asks, but the key of slot 1 is not his"):
         require_one_judgement({0: own, 1: own}, made, 0)
 
 
