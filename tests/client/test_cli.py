@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from examples.house import House
 from examples.regtest import COIN, Coin, Regtest, transaction
 from keymeld_client.cli import main
+from keymeld_client.telling import BLIND
 from keymeld_client.wallet import Wallet
 from keymeld_protocol import ecdsa
 from keymeld_protocol.psbt import Psbt
@@ -290,6 +291,7 @@ async def test_a_key_from_before_signs_ecdsa_and_leaves_for_somebody_who_types(t
         result = await alice.asks("result", asked["signing"], "--wait")
         assert ecdsa.verify(bytes.fromhex(result["signatures"][0]), bytes.fromhex(OTHER), key.point)
         assert result["der"] == [ecdsa.der(bytes.fromhex(result["signatures"][0])).hex()]
+        assert (await alice.asks("show", asked["signing"]))["warnings"] == [BLIND]
         told = await alice.types("result", asked["signing"])
         assert f"in DER    0  {result['der'][0]}" in told
         assert await alice.types("leave", made["session"], input="n\n", code=1)

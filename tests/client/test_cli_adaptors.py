@@ -55,11 +55,12 @@ async def _asked(alice: Person, bob: Person, session: str, coin: Coin, point: st
     assert told in await alice.types(*asked, input="n\n", code=1)
     signing = (await alice.types(*asked, "--yes", "-q")).strip()
     assert told in await bob.types("show", signing)
-    (item,) = (await bob.asks("show", signing))["items"]
-    assert item["adaptor"] == {"mode": "single", "points": [point]}
+    shown = await bob.asks("show", signing)
+    (item,) = shown["items"]
+    assert item["adaptor"] == {"mode": "single", "points": [point]} and shown["warnings"] == []
     await bob.types("approve", signing, "--yes")
-    shown = await alice.types("result", signing, "--wait")
-    assert f"waits for the secret of {point}" in shown and "transaction 0  is not complete" in shown
+    told = await alice.types("result", signing, "--wait")
+    assert f"waits for the secret of {point}" in told and "transaction 0  is not complete" in told
     return signing
 
 

@@ -93,7 +93,12 @@ class Screen:
 
 def warned(lines: Iterable[str]) -> list[Line]:
     """Lines of a request, red where they warn."""
-    return [Text(line, "bold red") if line.strip().startswith(WARNINGS) else line for line in lines]
+    return [Text(line, "bold red") if warns(line) else line for line in lines]
+
+
+def warns(line: str) -> bool:
+    """Whether a line of a request is a warning."""
+    return line.strip().startswith(WARNINGS)
 
 
 def table(rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> list[Text]:

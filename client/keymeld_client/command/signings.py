@@ -20,7 +20,7 @@ from ..telling import moment
 from .app import SHORT, App
 from .arguments import SPAN
 from .reading import names_of
-from .screen import Line, warned
+from .screen import Line, warned, warns
 from .verbs import Verb
 from .watching import Watch
 
@@ -53,7 +53,8 @@ def tell_signing(app: App, signing: Signing) -> Told:
     state, names = signing.state, names_of(signing.client, signing.keygen.id)
     approved = tuple(sorted(set(state.consent.approvals) - set(state.consent.rejected)))
     missing = Watch(signing.client, app.screen).missing(signing)
-    lines: list[Line] = [Text(f"Signing {signing.id.hex()}", "bold"), *warned(signing.summary())]
+    summary = signing.summary()
+    lines: list[Line] = [Text(f"Signing {signing.id.hex()}", "bold"), *warned(summary)]
     lines.append(f"Approved by {names.all(approved)}")
     if state.consent.rejected:
         lines.append(f"Rejected by {names.all(tuple(sorted(state.consent.rejected)))}")
@@ -73,6 +74,7 @@ def tell_signing(app: App, signing: Signing) -> Told:
         "refused": list(judged.refusal.slots) if judged.refusal else [],
         "at_fault": list(judged.at_fault),
         "judgement": judgement,
+        "warnings": [line.strip() for line in summary if warns(line)],
         "memo": signing.plan.body.memo,
         "items": _items_told(signing.plan),
         "transactions": [
