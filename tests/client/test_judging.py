@@ -22,7 +22,7 @@ from keymeld_protocol.statements import make
 from keymeld_protocol.values import XOnlyKey, digest
 from tests.attacks.mischief import say_as
 from tests.client.paper import GROUP_SECRET, Reader, Tale
-from tests.review.desk import at_desk
+from tests.promises.desk import at_desk
 from tests.support.liar import Liar
 from tests.support.world import HOUR, MESSAGE, World
 

@@ -7,7 +7,7 @@ import pytest
 from keymeld_client.command.addresses import _told
 from keymeld_client.keygens import Keygen
 from tests.client.paper import Reader, Tale
-from tests.review.desk import at_desk
+from tests.promises.desk import at_desk
 from tests.support.world import NONE, World
 
 

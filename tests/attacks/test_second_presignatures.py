@@ -23,7 +23,7 @@ from keymeld_protocol.roster import Roster
 from keymeld_protocol.signing_state import Phase
 from keymeld_protocol.values import Id, digest
 from tests.attacks.mischief import say_as
-from tests.attacks_items.test_adaptors import Duel, Group, locked, message
+from tests.attacks.test_adaptors import Duel, Group, locked, message
 from tests.support.world import MINUTE, Enclave
 
 

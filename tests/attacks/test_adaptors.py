@@ -23,7 +23,7 @@ from keymeld_protocol.secp256k1 import Secret, point_add, point_negate
 from keymeld_protocol.signing_state import Phase, nonces_hash
 from keymeld_protocol.values import Id, Message, PlainKey, digest
 from tests.attacks.mischief import Puppet, contribution, seal_values
-from tests.attacks_items.test_attacks import FOREIGN, spending
+from tests.attacks.test_items import FOREIGN, spending
 from tests.support.ceremony import EXTRA
 from tests.support.world import MESSAGE, Enclave, Member, World, secret_of
 

@@ -1,0 +1,1 @@
+"""What the design promises beyond its list of attacks, each as a test that tries to break it."""
