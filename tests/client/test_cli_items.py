@@ -27,7 +27,7 @@ async def test_an_item_that_fails_alone_is_told_with_its_reason() -> None:
         assert "item 0 was not signed" in failed and "prints what came of each" in failed
         (item,) = json.loads((await _result(alice, signing, "--json"))[0])["failed"]
         assert (item["item"], item["code"], item["slots"]) == (0, "alone_not_allowed", [0])
-        assert "in a request of its own" in await bob.types(*asked, code=1)
+        assert "one of those has to ask" in await bob.types(*asked, code=1)
 
 
 async def _opened(alice: Person, bob: Person) -> str:
