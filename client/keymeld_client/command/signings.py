@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import click
@@ -51,21 +52,32 @@ def tell_signing(app: App, signing: Signing) -> Told:
         Blamed: its body does not hold: nobody should approve it.
     """
     state, names = signing.state, names_of(signing.client, signing.keygen.id)
-    approved = tuple(sorted(set(state.consent.approvals) - set(state.consent.rejected)))
     missing = Watch(signing.client, app.screen).missing(signing)
     summary = signing.summary()
     lines: list[Line] = [Text(f"Signing {signing.id.hex()}", "bold"), *warned(summary)]
-    lines.append(f"Approved by {names.all(approved)}")
+    lines.append(f"Approved by {names.all(_approved(signing))}")
     if state.consent.rejected:
         lines.append(f"Rejected by {names.all(tuple(sorted(state.consent.rejected)))}")
-    ending, judged, judgement = signing.ending, signing.judged(), signing.judgement()
+    ending, judgement = signing.ending, signing.judgement()
     over = f"The signing is {state.phase}." if ending is None else f"{_sentence(str(ending))}."
     lines.append(Text(missing or over, "yellow" if missing else "bold red" if state.may_be_signed else ""))
     if ending is None:
         lines += [Text(f"{_sentence(line)}.", "bold red") for line in judgement]
     if signing.read_only:
         lines.append(Text(f"READ-ONLY: {printable(signing.read_only)}", "bold red"))
-    return lines, {
+    return lines, _data(signing, summary)
+
+
+def _approved(signing: Signing) -> tuple[int, ...]:
+    """The slots whose yes stands, or stood."""
+    consent = signing.state.consent
+    return tuple(sorted(set(consent.approvals) - set(consent.rejected)))
+
+
+def _data(signing: Signing, summary: Sequence[str]) -> dict[str, Any]:
+    """A signing for scripts."""
+    state, ending, judged = signing.state, signing.ending, signing.judged()
+    return {
         "signing": signing.id.hex(),
         "keygen": signing.keygen.id.hex(),
         "phase": state.phase.value,
@@ -73,7 +85,7 @@ def tell_signing(app: App, signing: Signing) -> Told:
         "why": printable(ending.detail) if ending else "",
         "refused": list(judged.refusal.slots) if judged.refusal else [],
         "at_fault": list(judged.at_fault),
-        "judgement": judgement,
+        "judgement": signing.judgement(),
         "warnings": [line.strip() for line in summary if warns(line)],
         "memo": signing.plan.body.memo,
         "items": _items_told(signing.plan),
@@ -81,7 +93,7 @@ def tell_signing(app: App, signing: Signing) -> Told:
             {"txid": spend.txid, "unsigned": spend.unsigned.hex(), "fee": spend.fee} for spend in signing.plan.spends
         ],
         "requester": state.consent.requester,
-        "approved": list(approved),
+        "approved": list(_approved(signing)),
         "rejected": sorted(state.consent.rejected),
         "holdouts": list(state.holdouts()),
         "awaits_me": signing.awaits_me(),
