@@ -137,6 +137,7 @@ class SigningWork:
         """Read the body and judge it; only its items are kept, since its transactions take ten times their bytes.
 
         Of a slot that has left no policy is asked: nothing that needs it is signed any more, only confirmed.
+        Who leaves later changes no judgement: he could as well leave once it is signed.
         """
         opening, roster = self.heard.records[0], self._signer.roster
         try:
