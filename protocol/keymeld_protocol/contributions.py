@@ -11,15 +11,13 @@ scalars are any is said by who verifies them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from .errors import BadInput, Reason, bad_field
 from .libsecp256k1 import sized
-from .schnorr import tagged_hash
 from .shapes import MAX_ITEMS
-from .values import Hash, Id
 
 PUBNONCE: Final = 66
 PSIG: Final = 32
@@ -132,14 +130,6 @@ def decode(raw: bytes, places: int) -> tuple[Entry, ...]:
     if reader.left:
         raise BadInput(Reason.TOO_BIG, f"{reader.left} bytes follow the last of {places} entries", field="values")
     return entries
-
-
-def over(signing_id: Id, attempt: int, ids: Iterable[Id]) -> Hash:
-    """The hash that a psig names: the nonces it answers.
-
-    ``ids`` are those of the attempt's contributions with pubnonces (steps nonces and both), by their lowest slot.
-    """
-    return Hash(tagged_hash("keymeld/nonces/v1", signing_id + attempt.to_bytes(4, "big") + b"".join(ids)))
 
 
 def _write(entry: Entry, field: str) -> bytes:

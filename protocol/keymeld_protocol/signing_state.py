@@ -10,16 +10,16 @@ Nothing here moves: ``signing.apply`` does.  Coordinator, enclaves and clients a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from . import policy
-from .contributions import over
 from .keygen import KeygenState
 from .payloads import AttemptOpened, SigningExpired, SigningRequest
 from .policy import Consent, Verdict
+from .schnorr import tagged_hash
 from .shapes import MAX_ATTEMPTS, Signer
 from .values import Hash, Id, XOnlyKey
 
@@ -193,3 +193,11 @@ def nonces_hash(state: SigningState) -> Hash:
     """``over``: the nonces of this attempt that a psig answers, by lowest slot of who sent them."""
     ids = [(c.slots[0], c.id) for c in state.contributions if c.step in ("nonces", "both")]
     return over(state.stream, state.attempt, [ident for _, ident in sorted(ids)])
+
+
+def over(signing_id: Id, attempt: int, ids: Iterable[Id]) -> Hash:
+    """The hash that a psig names: the nonces it answers.
+
+    ``ids`` are those of the attempt's contributions with pubnonces (steps nonces and both), by their lowest slot.
+    """
+    return Hash(tagged_hash("keymeld/nonces/v1", signing_id + attempt.to_bytes(4, "big") + b"".join(ids)))

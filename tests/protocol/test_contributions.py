@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 from keymeld_protocol import contributions
 from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.errors import BadInput, InvalidCrypto, Reason
-from keymeld_protocol.schnorr import tagged_hash
 from keymeld_protocol.shapes import MAX_ITEMS
-from keymeld_protocol.values import Id
 
 NONCE, PSIG, SIGNATURE = b"\x02" * 66, b"\x11" * 32, b"\x22" * 64
 PROOF, PRESIGNATURE = b"\x33" * 64, b"\x44" * 65
@@ -124,17 +122,3 @@ def test_values_of_another_length_are_never_made(size: int) -> None:
 def test_no_entry_and_too_many_are_refused(count: int) -> None:
     with pytest.raises(BadInput, match="1 to 1000 entries"):
         contributions.encode([Nothing()] * count)
-
-
-def test_the_hash_of_the_nonces_covers_session_attempt_and_every_id_in_order() -> None:
-    session, first, second = Id(b"\x01" * 32), Id(b"\x02" * 32), Id(b"\x03" * 32)
-    expected = tagged_hash("keymeld/nonces/v1", session + b"\x00\x00\x00\x02" + first + second)
-    assert contributions.over(session, 2, [first, second]) == expected
-    others = [
-        contributions.over(second, 2, [first, second]),
-        contributions.over(session, 1, [first, second]),
-        contributions.over(session, 2, [second, first]),
-        contributions.over(session, 2, [first]),
-        contributions.over(session, 2, []),
-    ]
-    assert expected not in others and len(set(others)) == 5

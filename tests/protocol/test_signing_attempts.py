@@ -5,14 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from keymeld_protocol import signing_state
-from keymeld_protocol.contributions import over
 from keymeld_protocol.errors import Reason
 from keymeld_protocol.payloads import (
     SigningContribute,
     SigningExpired,
 )
 from keymeld_protocol.shapes import Signer
-from keymeld_protocol.signing_state import Phase
+from keymeld_protocol.signing_state import Phase, over
 from keymeld_protocol.values import Hash, digest
 from tests.support.machines import (
     COORDINATOR,

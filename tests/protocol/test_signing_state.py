@@ -3,9 +3,10 @@
 import pytest
 
 from keymeld_protocol import signing_state
-from keymeld_protocol.contributions import over
 from keymeld_protocol.payloads import AttemptOpened, SigningExpired
-from keymeld_protocol.signing_state import ENDS, Phase
+from keymeld_protocol.schnorr import tagged_hash
+from keymeld_protocol.signing_state import ENDS, Phase, over
+from keymeld_protocol.values import Id
 from tests.support.machines import COORDINATOR, GRACE, HOUR, NOON, TOWER, VAULT, key_list, key_of, xonly
 from tests.support.phases import IN, asked, confirming, nonces, psigs, three
 
@@ -60,6 +61,20 @@ def test_over_hashes_the_nonces_by_lowest_slot_whoever_was_first() -> None:
     stream = three().steps((key_of("tower"), "nonces"), (key_of("castle"), "nonces"))
     tower, castle = stream.state.contributions
     assert signing_state.nonces_hash(stream.state) == over(stream.stream, 1, [castle.id, tower.id])
+
+
+def test_the_hash_of_the_nonces_covers_session_attempt_and_every_id_in_order() -> None:
+    session, first, second = Id(b"\x01" * 32), Id(b"\x02" * 32), Id(b"\x03" * 32)
+    expected = tagged_hash("keymeld/nonces/v1", session + b"\x00\x00\x00\x02" + first + second)
+    assert over(session, 2, [first, second]) == expected
+    others = [
+        over(second, 2, [first, second]),
+        over(session, 1, [first, second]),
+        over(session, 2, [second, first]),
+        over(session, 2, [first]),
+        over(session, 2, []),
+    ]
+    assert expected not in others and len(set(others)) == 5
 
 
 def test_holdouts_are_the_slots_that_owe_the_next_step() -> None:

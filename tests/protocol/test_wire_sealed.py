@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from keymeld_enclave import signer
-from keymeld_protocol import adaptor, content_policy, contents, contributions, policy
+from keymeld_protocol import adaptor, content_policy, contents, contributions, policy, signing_state
 from keymeld_protocol.body import Body, SignInput
 from keymeld_protocol.contents import Card, Detail, Terms
 from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Prefinished, Psig
@@ -181,7 +181,7 @@ def test_entries_are_refused(one: Any) -> None:
 @each("contributions", "over")
 def test_over_names_the_nonces(one: Any) -> None:
     ids = [Id.from_hex(ident) for ident in one["ids_by_lowest_slot"]]
-    assert contributions.over(Id.from_hex(one["signing_id"]), one["attempt"], ids).hex() == one["over"]
+    assert signing_state.over(Id.from_hex(one["signing_id"]), one["attempt"], ids).hex() == one["over"]
 
 
 @each("contributions", "nonce_extra")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from keymeld_protocol import contributions
+from keymeld_protocol import signing_state
 from keymeld_protocol.contributions import Nonce
 from keymeld_protocol.kdf import hkdf
 from keymeld_protocol.schnorr import SigningKey, tagged_hash
@@ -121,7 +121,7 @@ def _over() -> list[dict[str, Any]]:
     ids = [Id(secret_of(f"contribution {i}")) for i in range(3)]
     return [
         commented(f"{n} contributions with nonces, attempt {attempt}", signing_id=SIGNING, attempt=attempt,
-                  ids_by_lowest_slot=ids[:n], over=contributions.over(SIGNING, attempt, ids[:n]))
+                  ids_by_lowest_slot=ids[:n], over=signing_state.over(SIGNING, attempt, ids[:n]))
         for n, attempt in ((1, 1), (3, 16))
     ]  # fmt: skip
 
