@@ -16,9 +16,9 @@ from time import perf_counter
 from typing import Final, TypeAlias
 
 from keymeld_client.keygens import Keygen
-from keymeld_client.results import require_all
-from keymeld_protocol.body import Adaptor
-from keymeld_protocol.secp256k1 import Secret
+from keymeld_client.shown.results import require_all
+from keymeld_protocol.curve.secp256k1 import Secret
+from keymeld_protocol.plaintext.body import Adaptor
 from keymeld_protocol.values import PlainKey
 
 from .people import Trio

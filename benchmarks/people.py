@@ -10,12 +10,12 @@ from time import perf_counter
 
 from examples.house import House
 from keymeld_client.client import Client, connect
-from keymeld_client.joining import Choice, make_join
 from keymeld_client.keygens import Keygen
-from keymeld_client.trust import Trust
-from keymeld_client.wallet import Wallet
-from keymeld_protocol.shapes import Rule
+from keymeld_client.said.joining import Choice, make_join
+from keymeld_client.wallet.trust import Trust
+from keymeld_client.wallet.wallet import Wallet
 from keymeld_protocol.values import XOnlyKey
+from keymeld_protocol.wire.shapes import Rule
 
 SLOTS = 3
 NONE = Rule(approval="none")

@@ -6,8 +6,8 @@ from time import perf_counter
 
 from examples.regtest import Coin, transaction
 from keymeld_client.keygens import Keygen
-from keymeld_protocol.psbt import Psbt
-from keymeld_protocol.transaction import Spend
+from keymeld_protocol.bitcoin.psbt import Psbt
+from keymeld_protocol.bitcoin.transaction import Spend
 
 INPUTS = 1000
 SAT = 10_000

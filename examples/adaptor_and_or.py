@@ -28,10 +28,10 @@ from examples.people import Person
 from examples.regtest import COIN, Coin, Regtest, transaction, witnessed
 from keymeld_client.keygens import Keygen
 from keymeld_client.signings import Signing
-from keymeld_protocol import adaptor
-from keymeld_protocol.body import Body, SignInput
+from keymeld_protocol.curve import adaptor
+from keymeld_protocol.curve.secp256k1 import Bytes, Secret
 from keymeld_protocol.errors import InvalidCrypto
-from keymeld_protocol.secp256k1 import Bytes, Secret
+from keymeld_protocol.plaintext.body import Body, SignInput
 
 
 def contract(price: Coin, deposit: Coin, notary: bytes, courier: bytes) -> Body:

@@ -43,8 +43,8 @@ from examples.minutes import Minutes
 from examples.people import Person
 from examples.regtest import COIN, Coin, Regtest, transaction
 from keymeld_client.signings import Signing
-from keymeld_protocol.body import Body, SignInput
-from keymeld_protocol.secp256k1 import Bytes, Secret
+from keymeld_protocol.curve.secp256k1 import Bytes, Secret
+from keymeld_protocol.plaintext.body import Body, SignInput
 from keymeld_protocol.values import Id
 
 

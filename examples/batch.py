@@ -23,11 +23,11 @@ from examples.minutes import Minutes
 from examples.people import Person
 from examples.regtest import Coin, Regtest, transaction
 from keymeld_client.keygens import Keygen
-from keymeld_protocol.body import Body, RawTransaction, SignInput, Spent, Transaction
-from keymeld_protocol.contents import Script
-from keymeld_protocol.roster import Roster
-from keymeld_protocol.transaction import taproot_script
-from keymeld_protocol.tweaks import child_steps
+from keymeld_protocol.bitcoin.transaction import taproot_script
+from keymeld_protocol.bitcoin.tweaks import child_steps
+from keymeld_protocol.member.roster import Roster
+from keymeld_protocol.plaintext.body import Body, RawTransaction, SignInput, Spent, Transaction
+from keymeld_protocol.plaintext.contents import Script
 
 COINS: Final = 20
 FEE: Final = 10_000

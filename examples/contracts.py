@@ -13,13 +13,13 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from examples.regtest import Coin, Regtest, made, transaction
-from keymeld_client.presigned import Presigned
+from keymeld_client.shown.presigned import Presigned
 from keymeld_client.signings import Signing
-from keymeld_protocol.body import Adaptor, RawTransaction, Spent, Transaction
-from keymeld_protocol.contents import Script
-from keymeld_protocol.psbt import Signed
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.transaction import Spend, taproot_script
+from keymeld_protocol.bitcoin.psbt import Signed
+from keymeld_protocol.bitcoin.transaction import Spend, taproot_script
+from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.plaintext.body import Adaptor, RawTransaction, Spent, Transaction
+from keymeld_protocol.plaintext.contents import Script
 from keymeld_protocol.values import PlainKey
 
 FEE: Final = 10_000

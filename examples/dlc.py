@@ -45,9 +45,9 @@ from examples.oracle import Announcement, Oracle
 from examples.people import Person
 from examples.regtest import COIN, Coin, Regtest, made, transaction, witnessed
 from keymeld_client.signings import Signing
-from keymeld_protocol import adaptor
-from keymeld_protocol.body import Body, SignInput, Transaction
-from keymeld_protocol.roster import Roster
+from keymeld_protocol.curve import adaptor
+from keymeld_protocol.member.roster import Roster
+from keymeld_protocol.plaintext.body import Body, SignInput, Transaction
 
 PEOPLE: Final = ("Mona", "Alice", "Bob", "Carol")
 """By slot.  Mona is the market maker: she asks, so she is in every subset."""

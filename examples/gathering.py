@@ -7,9 +7,9 @@ from typing import Final
 
 from examples.house import House
 from examples.people import Person
-from keymeld_client.joining import NOTHING, Allow
 from keymeld_client.keygens import Keygen
-from keymeld_protocol.shapes import Rule
+from keymeld_client.said.joining import NOTHING, Allow
+from keymeld_protocol.wire.shapes import Rule
 
 NONE: Final = Rule(approval="none")
 SELF: Final = Rule(approval="self")

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from keymeld_protocol.keyagg import hash_to_scalar
-from keymeld_protocol.schnorr import tagged_hash, verify
-from keymeld_protocol.secp256k1 import (
+from keymeld_protocol.curve.keyagg import hash_to_scalar
+from keymeld_protocol.curve.schnorr import tagged_hash, verify
+from keymeld_protocol.curve.secp256k1 import (
     Secret,
     lift_x,
     point_add,

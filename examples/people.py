@@ -8,10 +8,10 @@ from pathlib import Path
 from keymeld_client.client import Client, connect
 from keymeld_client.keygens import Keygen
 from keymeld_client.signings import Signing
-from keymeld_client.trust import Trust
-from keymeld_client.wallet import Wallet
-from keymeld_protocol.shapes import Rule
+from keymeld_client.wallet.trust import Trust
+from keymeld_client.wallet.wallet import Wallet
 from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wire.shapes import Rule
 
 
 class Person:

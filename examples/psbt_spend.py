@@ -27,10 +27,10 @@ from examples.minutes import Minutes
 from examples.people import Person
 from examples.regtest import COIN, Coin, Regtest, transaction
 from keymeld_client.keygens import Keygen
-from keymeld_protocol.psbt import Psbt, Signed
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.shapes import Rule
-from keymeld_protocol.transaction import taproot_script
+from keymeld_protocol.bitcoin.psbt import Psbt, Signed
+from keymeld_protocol.bitcoin.transaction import taproot_script
+from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.wire.shapes import Rule
 
 FEE: Final = 20_000
 NONE: Final = Rule(approval="none")

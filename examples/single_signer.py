@@ -22,12 +22,12 @@ from examples.house import House
 from examples.minutes import Minutes
 from examples.people import Person
 from examples.regtest import COIN, Regtest, transaction
-from keymeld_client.asking import make_transaction
 from keymeld_client.keygens import Keygen
-from keymeld_protocol.body import Body, SignEcdsa, SignInput
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.shapes import Rule
-from keymeld_protocol.transaction import Spend, key_hash_script, taproot_script
+from keymeld_client.said.asking import make_transaction
+from keymeld_protocol.bitcoin.transaction import Spend, key_hash_script, taproot_script
+from keymeld_protocol.curve.secp256k1 import Secret
+from keymeld_protocol.plaintext.body import Body, SignEcdsa, SignInput
+from keymeld_protocol.wire.shapes import Rule
 
 FEE: Final = 20_000
 NONE: Final = Rule(approval="none")

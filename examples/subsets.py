@@ -21,10 +21,10 @@ from examples.house import House
 from examples.minutes import Minutes
 from examples.regtest import Coin, Regtest, transaction
 from keymeld_client.errors import SigningEnded
-from keymeld_client.joining import NOTHING, Allow
 from keymeld_client.keygens import Keygen
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.transaction import taproot_script
+from keymeld_client.said.joining import NOTHING, Allow
+from keymeld_protocol.bitcoin.transaction import taproot_script
+from keymeld_protocol.curve.schnorr import SigningKey
 from keymeld_protocol.values import Id
 
 FEE: Final = 10_000

@@ -24,15 +24,15 @@ from examples.minutes import Minutes
 from examples.people import Person
 from examples.regtest import COIN, Coin, Regtest, transaction
 from keymeld_client.errors import SigningEnded
-from keymeld_client.joining import Allow
 from keymeld_client.keygens import Keygen
+from keymeld_client.said.joining import Allow
 from keymeld_client.signings import Signing
-from keymeld_protocol.roster import Roster
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.sealed_policy import AllowedOutput, AllowedScript
-from keymeld_protocol.shapes import Rule
-from keymeld_protocol.transaction import taproot_script
+from keymeld_protocol.bitcoin.transaction import taproot_script
+from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.member.roster import Roster
+from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, AllowedScript
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire.shapes import Rule
 
 FEE: Final = 10_000
 LANDLORD: Final = taproot_script(SigningKey.generate().key)

@@ -4,10 +4,10 @@ It verifies every record it hears, recomputes whatever it can instead of believi
 it stood when the connection was lost.
 """
 
-from keymeld_protocol.body import Adaptor
-from keymeld_protocol.sealed_policy import AllowedOutput, AllowedScript
-from keymeld_protocol.shapes import Rule
-from keymeld_protocol.ticket import Ticket
+from keymeld_protocol.keys.ticket import Ticket
+from keymeld_protocol.plaintext.body import Adaptor
+from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, AllowedScript
+from keymeld_protocol.wire.shapes import Rule
 
 from .client import Client, connect
 from .errors import (
@@ -20,14 +20,14 @@ from .errors import (
     SigningEnded,
     WalletError,
 )
-from .joining import Allow
-from .judging import Fault, Judgement
 from .keygens import Keygen
-from .presigned import Presigned
+from .said.joining import Allow
+from .shown.judging import Fault, Judgement
+from .shown.presigned import Presigned
 from .signings import Signing
 from .status import Status
-from .trust import Trust
-from .wallet import Wallet
+from .wallet.trust import Trust
+from .wallet.wallet import Wallet
 
 __all__ = [
     "Allow",

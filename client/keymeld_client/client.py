@@ -17,34 +17,34 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from keymeld_protocol.connection import Placed
-from keymeld_protocol.contents import Leaf, Network, Terms, TermsTweak
+from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.secp256k1 import Bytes
 from keymeld_protocol.errors import Blamed, InvalidCrypto, KeymeldError, Refused, bad_field
-from keymeld_protocol.keygen import KeygenState, Phase
-from keymeld_protocol.plan import Plan
-from keymeld_protocol.records import Record
-from keymeld_protocol.roster import Roster, read_roster
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.sealing import GroupKey
-from keymeld_protocol.secp256k1 import Bytes
-from keymeld_protocol.shapes import Custody, Rule
-from keymeld_protocol.signing import SigningState
-from keymeld_protocol.statements import Statement
-from keymeld_protocol.ticket import Ticket
+from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.keys.ticket import Ticket
+from keymeld_protocol.machines.keygen import KeygenState, Phase
+from keymeld_protocol.machines.signing import SigningState
+from keymeld_protocol.member.plan import Plan
+from keymeld_protocol.member.roster import Roster, read_roster
+from keymeld_protocol.plaintext.contents import Leaf, Network, Terms, TermsTweak
 from keymeld_protocol.values import Hash, Id, XOnlyKey
+from keymeld_protocol.wire.connection import Placed
+from keymeld_protocol.wire.records import Record
+from keymeld_protocol.wire.shapes import Custody, Rule
+from keymeld_protocol.wire.statements import Statement
 
-from .asking import DAY_MS
-from .backoff import Backoff
-from .courier import Courier, EnclaveInfo, EnclavePage
 from .errors import NotConnected
-from .joining import NOTHING, Allow, Proposal, entry_of, make_create
 from .keygens import Keygen
-from .ledger import Ledger, now_ms
-from .link import origin_of
+from .line.backoff import Backoff
+from .line.courier import Courier, EnclaveInfo, EnclavePage
+from .line.ledger import Ledger, now_ms
+from .line.link import origin_of
+from .said.asking import DAY_MS
+from .said.joining import NOTHING, Allow, Proposal, entry_of, make_create
 from .signings import Signing
 from .status import Status
-from .trust import Trust
-from .wallet import Wallet
+from .wallet.trust import Trust
+from .wallet.wallet import Wallet
 
 
 @asynccontextmanager

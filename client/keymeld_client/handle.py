@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from keymeld_protocol.replay import Replay
+from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.values import Id
 
 from .errors import WalletError

@@ -8,22 +8,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from keymeld_protocol.contents import Terms
 from keymeld_protocol.errors import InvalidCrypto, KeymeldError
-from keymeld_protocol.keygen import KeygenState, Phase
-from keymeld_protocol.records import Record
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.roster import Roster, Safety, read_terms, safety
-from keymeld_protocol.ticket import Ticket
+from keymeld_protocol.keys.ticket import Ticket
+from keymeld_protocol.machines.keygen import KeygenState, Phase
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.member.roster import Roster, Safety, read_terms, safety
+from keymeld_protocol.plaintext.contents import Terms
 from keymeld_protocol.values import XOnlyKey
+from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wording import slots_told
 
-from .entries import KeygenEntry
 from .errors import KeygenEnded, WalletError
 from .handle import Handle
-from .joining import tickets_of
-from .ledger import now_ms
-from .seats import is_seated, safety_for
+from .line.ledger import now_ms
+from .said.joining import tickets_of
+from .shown.seats import is_seated, safety_for
+from .wallet.entries import KeygenEntry
 
 if TYPE_CHECKING:
     from .signings import Signing

@@ -12,21 +12,21 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from keymeld_protocol.body import Adaptor, Body
+from keymeld_protocol.bitcoin.tweaks import Steps
+from keymeld_protocol.curve.secp256k1 import Bytes
 from keymeld_protocol.errors import Reason, Refused, WireError
-from keymeld_protocol.keygen import Phase
-from keymeld_protocol.payloads import KeygenConfirm, KeygenLeave, KeygenRelease
-from keymeld_protocol.plan import needed_slots
-from keymeld_protocol.secp256k1 import Bytes
-from keymeld_protocol.shapes import Custody, Rule, Said
-from keymeld_protocol.statements import make
-from keymeld_protocol.tweaks import Steps
+from keymeld_protocol.machines.keygen import Phase
+from keymeld_protocol.member.plan import needed_slots
+from keymeld_protocol.plaintext.body import Adaptor, Body
 from keymeld_protocol.values import XOnlyKey
+from keymeld_protocol.wire.payloads import KeygenConfirm, KeygenLeave, KeygenRelease
+from keymeld_protocol.wire.shapes import Custody, Rule, Said
+from keymeld_protocol.wire.statements import make
 
-from .asking import Unsigned, life_of, make_body, make_request, requester, require_one_judgement
-from .joining import NOTHING, Allow, Choice, bring, check_choice, make_join
 from .keygen_view import KeygenView
-from .ledger import now_ms
+from .line.ledger import now_ms
+from .said.asking import Unsigned, life_of, make_body, make_request, requester, require_one_judgement
+from .said.joining import NOTHING, Allow, Choice, bring, check_choice, make_join
 
 if TYPE_CHECKING:
     from .signings import Signing

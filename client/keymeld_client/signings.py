@@ -10,28 +10,28 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from keymeld_protocol.body import SignInput
+from keymeld_protocol.bitcoin.psbt import Signed
+from keymeld_protocol.curve.secp256k1 import Bytes
 from keymeld_protocol.errors import Blamed, Reason, Refused
-from keymeld_protocol.payloads import SigningApprove, SigningCancel, SigningReject
-from keymeld_protocol.plan import Plan, plan_of
-from keymeld_protocol.psbt import Signed
-from keymeld_protocol.records import Record
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.secp256k1 import Bytes
-from keymeld_protocol.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS, Said
-from keymeld_protocol.signing import ENDS, Phase, SigningState
-from keymeld_protocol.statements import make
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.machines.signing import ENDS, Phase, SigningState
+from keymeld_protocol.member.plan import Plan, plan_of
+from keymeld_protocol.plaintext.body import SignInput
 from keymeld_protocol.twofold import BIG_BATCH
 from keymeld_protocol.values import Hash, Id, Signature, XOnlyKey
+from keymeld_protocol.wire.payloads import SigningApprove, SigningCancel, SigningReject
+from keymeld_protocol.wire.records import Record
+from keymeld_protocol.wire.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS, Said
+from keymeld_protocol.wire.statements import make
 
-from .earlier import may_hide
-from .endings import ended, tell_judgement
 from .errors import SigningEnded, WalletError
 from .handle import Handle
-from .judging import Judgement, judge
-from .ledger import now_ms
-from .results import ItemResult, all_signed, psbts_of, results_of, signed_so_far
-from .telling import PRESIGNED, name_of, tell
+from .line.ledger import now_ms
+from .shown.earlier import may_hide
+from .shown.endings import ended, tell_judgement
+from .shown.judging import Judgement, judge
+from .shown.results import ItemResult, all_signed, psbts_of, results_of, signed_so_far
+from .shown.telling import PRESIGNED, name_of, tell
 
 if TYPE_CHECKING:
     from .client import Client

@@ -18,18 +18,18 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Final
 
-from keymeld_protocol import keygen
 from keymeld_protocol.errors import Blamed, BrokenLog, KeymeldError
-from keymeld_protocol.hearing import Hearing
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.payloads import CustodyAccept, CustodyRefuse, CustodyWiped, KeygenConfirm, Note
-from keymeld_protocol.records import Record
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.roster import read_roster
-from keymeld_protocol.signing_state import Phase, SigningState
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.machines import keygen
+from keymeld_protocol.machines.hearing import Hearing
+from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.machines.signing_state import Phase, SigningState
+from keymeld_protocol.member.roster import read_roster
 from keymeld_protocol.twofold import BIG_BATCH
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire.payloads import CustodyAccept, CustodyRefuse, CustodyWiped, KeygenConfirm, Note
+from keymeld_protocol.wire.records import Record
+from keymeld_protocol.wire.statements import Statement
 
 from .custody import Custody, Unacceptable
 from .keymanagement import EnclaveIdentity

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from keymeld_protocol import frames
-from keymeld_protocol.connection import Answer, PeerSide
 from keymeld_protocol.errors import WireError
+from keymeld_protocol.wire import frames
+from keymeld_protocol.wire.connection import Answer, PeerSide
 
 from .logs import tell
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from keymeld_protocol.errors import BadInput, KeymeldError
-from keymeld_protocol.ticket import split_url
+from keymeld_protocol.keys.ticket import split_url
 
 PREFIX: Final = "KEYMELD_ENCLAVE_"
 

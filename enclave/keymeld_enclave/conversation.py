@@ -24,12 +24,12 @@ from typing import Final
 
 import msgspec
 
-from keymeld_protocol import frames
-from keymeld_protocol.connection import Answer, Goodbye, Heard, Hello, PeerSide, Placed, SessionInfo, Subscribed
 from keymeld_protocol.errors import BadInput, KeymeldError, Reason, WireError
-from keymeld_protocol.signing_state import SigningState
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.machines.signing_state import SigningState
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire import frames
+from keymeld_protocol.wire.connection import Answer, Goodbye, Heard, Hello, PeerSide, Placed, SessionInfo, Subscribed
+from keymeld_protocol.wire.statements import Statement
 
 from .agent import Agent
 from .calls import PER_SECOND, Calls

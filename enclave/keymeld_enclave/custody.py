@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keymeld_protocol import contents
-from keymeld_protocol.envelope import EnvelopeContext, OpenedEnvelope, open_envelope
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, KeymeldError
-from keymeld_protocol.keygen import KeygenState, Seat
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.roster import read_card
-from keymeld_protocol.sealed_policy import Policy, policy_commitment
-from keymeld_protocol.sealing import GroupKey
-from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.keys.envelope import EnvelopeContext, OpenedEnvelope, open_envelope
+from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.machines.keygen import KeygenState, Seat
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.member.roster import read_card
+from keymeld_protocol.plaintext import contents
+from keymeld_protocol.plaintext.sealed_policy import Policy, policy_commitment
 from keymeld_protocol.values import Id
 
 from .keymanagement import EnclaveIdentity

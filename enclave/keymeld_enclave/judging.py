@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from keymeld_protocol import content_policy
-from keymeld_protocol.contributions import Failed
 from keymeld_protocol.errors import Blamed
-from keymeld_protocol.item_policy import WHY, forbids
-from keymeld_protocol.plan import Impossible, Item, Plan, Planned
-from keymeld_protocol.roster import Roster
-from keymeld_protocol.sealed_policy import Policy
+from keymeld_protocol.member import content_policy
+from keymeld_protocol.member.item_policy import WHY, forbids
+from keymeld_protocol.member.plan import Impossible, Item, Plan, Planned
+from keymeld_protocol.member.roster import Roster
+from keymeld_protocol.plaintext.contributions import Failed
+from keymeld_protocol.plaintext.sealed_policy import Policy
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final, Protocol
 
+from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.secp256k1 import Holder, Secret, wipe
 from keymeld_protocol.errors import InvalidCrypto, KeymeldError
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.secp256k1 import Holder, Secret, wipe
 from keymeld_protocol.values import XOnlyKey
 
 _HEX: Final = b"0123456789abcdef"

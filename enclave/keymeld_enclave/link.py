@@ -29,7 +29,7 @@ from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
-from keymeld_protocol.frames import PEER_FRAME_BYTES, SUBPROTOCOL
+from keymeld_protocol.wire.frames import PEER_FRAME_BYTES, SUBPROTOCOL
 
 from .agent import Agent
 from .beside import beside

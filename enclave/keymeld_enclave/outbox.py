@@ -10,11 +10,11 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
 
-from keymeld_protocol import statements
-from keymeld_protocol.frames import WireRecord
-from keymeld_protocol.records import Record
-from keymeld_protocol.statements import Statement
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire import statements
+from keymeld_protocol.wire.frames import WireRecord
+from keymeld_protocol.wire.records import Record
+from keymeld_protocol.wire.statements import Statement
 
 REMEMBERED: Final = 2048
 """Our latest statements that are recognised when they come back."""

@@ -18,17 +18,17 @@ from functools import lru_cache
 from threading import Lock
 from typing import TypeVar
 
-from keymeld_protocol import adaptor, ecdsa, musig
-from keymeld_protocol.attempt import Attempt
-from keymeld_protocol.contributions import Both, Entry, Finished, Nonce, Nothing, Prefinished, Psig
+from keymeld_protocol.curve import adaptor, ecdsa, musig
+from keymeld_protocol.curve.keyagg import KeyAgg
+from keymeld_protocol.curve.musig_secret import Secnonce, partial_sign, summed_secret, summed_signer, weighted_secret
+from keymeld_protocol.curve.musig_secret import Signer as CollapsedSigner
+from keymeld_protocol.curve.schnorr import SigningKey, tagged_hash
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import KeymeldError
-from keymeld_protocol.keyagg import KeyAgg
-from keymeld_protocol.musig_secret import Secnonce, partial_sign, summed_secret, summed_signer, weighted_secret
-from keymeld_protocol.musig_secret import Signer as CollapsedSigner
-from keymeld_protocol.plan import Item
-from keymeld_protocol.roster import Roster
-from keymeld_protocol.schnorr import SigningKey, tagged_hash
-from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.member.attempt import Attempt
+from keymeld_protocol.member.plan import Item
+from keymeld_protocol.member.roster import Roster
+from keymeld_protocol.plaintext.contributions import Both, Entry, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.twofold import each
 
 from .custody import Custody

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from keymeld_protocol import contents, statements
-from keymeld_protocol.contents import MAX_TEXT, Detail
-from keymeld_protocol.keygen_state import KeygenState
-from keymeld_protocol.payloads import SigningRefuse
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.sealing import GroupKey
-from keymeld_protocol.shapes import VERSION, Said
-from keymeld_protocol.signing_state import SigningState
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.machines.keygen_state import KeygenState
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.machines.signing_state import SigningState
+from keymeld_protocol.plaintext import contents
+from keymeld_protocol.plaintext.contents import MAX_TEXT, Detail
 from keymeld_protocol.values import Id, XOnlyKey, digest
+from keymeld_protocol.wire import statements
+from keymeld_protocol.wire.payloads import SigningRefuse
+from keymeld_protocol.wire.shapes import VERSION, Said
+from keymeld_protocol.wire.statements import Statement
 
 from .keymanagement import EnclaveIdentity
 

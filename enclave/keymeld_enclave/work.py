@@ -16,26 +16,21 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable
 from dataclasses import replace
 
-from keymeld_protocol import contributions, policy
-from keymeld_protocol.attempt import Attempt
-from keymeld_protocol.contributions import Entry
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
-from keymeld_protocol.payloads import (
-    AttemptOpened,
-    SigningConfirm,
-    SigningContribute,
-    SigningHeard,
-    SigningRetry,
-)
-from keymeld_protocol.plan import plan_of
-from keymeld_protocol.policy import Consent, Verdict
-from keymeld_protocol.records import Record
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.sealing import GroupKey
-from keymeld_protocol.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS
-from keymeld_protocol.signing_state import Phase, SigningState, expected, nonces_hash
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.machines import policy
+from keymeld_protocol.machines.policy import Consent, Verdict
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.machines.signing_state import Phase, SigningState, expected, nonces_hash
+from keymeld_protocol.member.attempt import Attempt
+from keymeld_protocol.member.plan import plan_of
+from keymeld_protocol.plaintext import contributions
+from keymeld_protocol.plaintext.contributions import Entry
 from keymeld_protocol.twofold import BIG_BATCH
+from keymeld_protocol.wire.payloads import AttemptOpened, SigningConfirm, SigningContribute, SigningHeard, SigningRetry
+from keymeld_protocol.wire.records import Record
+from keymeld_protocol.wire.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS
+from keymeld_protocol.wire.statements import Statement
 from keymeld_protocol.wording import slots_told
 
 from .custody import Unacceptable

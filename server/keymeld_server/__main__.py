@@ -18,8 +18,8 @@ from . import logs
 from .app import serve
 from .config import Config, load
 from .settings import BadSetting
-from .sqlite_schema import begin_epoch
-from .store import StoreError
+from .store.port import StoreError
+from .store.sqlite.schema import begin_epoch
 
 NEW_EPOCH: Final = "new-epoch"
 

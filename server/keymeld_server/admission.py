@@ -10,8 +10,9 @@ from collections.abc import Container
 from typing import Final
 
 from keymeld_protocol.errors import BadInput, Reason, Refused, bad_field
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.payloads import (
+from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wire.payloads import (
     NOTICES,
     CustodyReseal,
     KeygenCreate,
@@ -19,8 +20,7 @@ from keymeld_protocol.payloads import (
     SigningDispute,
     SigningRequest,
 )
-from keymeld_protocol.statements import Statement
-from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wire.statements import Statement
 from keymeld_protocol.wording import counted
 
 from .config import Config

@@ -18,12 +18,12 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from keymeld_protocol.connection import CoordinatorSide
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.replay import State
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.signing import SigningState
+from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.replay import State
+from keymeld_protocol.machines.signing import SigningState
 from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wire.connection import CoordinatorSide
 
 from .admission import Admission
 from .clock import Clock
@@ -41,8 +41,8 @@ from .secretfiles import access_tokens, coordinator_key
 from .session import Part, Session
 from .sessions import Sessions
 from .settings import BadSetting
-from .store import Store, StoreError
-from .store_sqlite import SqliteStore
+from .store.port import Store, StoreError
+from .store.sqlite.store import SqliteStore
 
 log = logging.getLogger(__name__)
 

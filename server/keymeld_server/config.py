@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from keymeld_protocol.frames import PEER_FRAME_BYTES
-from keymeld_protocol.shapes import (
+from keymeld_protocol.wire.frames import PEER_FRAME_BYTES
+from keymeld_protocol.wire.shapes import (
     MAX_ATTEMPTS,
     MAX_GRACE_MS,
     MAX_ITEMS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from keymeld_protocol.connection import Close
+from keymeld_protocol.wire.connection import Close
 
 from .config import Config
 

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from keymeld_protocol import keygen, signing, statements
+from keymeld_protocol.curve.schnorr import SigningKey
 from keymeld_protocol.errors import WireError
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.payloads import KeygenExpired, SigningOpened
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.shapes import Payload
-from keymeld_protocol.signing import SigningState
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.machines import keygen, signing
+from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.signing import SigningState
 from keymeld_protocol.values import XOnlyKey
+from keymeld_protocol.wire import statements
+from keymeld_protocol.wire.payloads import KeygenExpired, SigningOpened
+from keymeld_protocol.wire.shapes import Payload
+from keymeld_protocol.wire.statements import Statement
 
 from .session import Part, Session
 

@@ -25,12 +25,12 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from keymeld_protocol import frames
-from keymeld_protocol.connection import CoordinatorSide, Request
 from keymeld_protocol.errors import Reason, Refused, Unavailable, WireError
-from keymeld_protocol.frames import Announce, Attest, Authenticate, Submit, Subscribe, Unsubscribe
-from keymeld_protocol.statements import Statement, parse, require_blobs
 from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wire import frames
+from keymeld_protocol.wire.connection import CoordinatorSide, Request
+from keymeld_protocol.wire.frames import Announce, Attest, Authenticate, Submit, Subscribe, Unsubscribe
+from keymeld_protocol.wire.statements import Statement, parse, require_blobs
 
 from .enclaves import Enclaves
 from .hub import Hub, resume
@@ -39,7 +39,7 @@ from .observe import KNOWN, STORED, Metrics
 from .outbox import Outbox
 from .presence import Presence
 from .sessions import Place, Sessions
-from .store import EnclaveRow, SessionRow, Store
+from .store.port import EnclaveRow, SessionRow, Store
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from keymeld_protocol.values import Id, XOnlyKey
 
-from .store import EnclaveRow, Store
+from .store.port import EnclaveRow, Store
 
 
 class Enclaves:

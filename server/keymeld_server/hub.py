@@ -17,10 +17,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from keymeld_protocol.errors import Reason, Refused
-from keymeld_protocol.frames import Since
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.records import first_hash
+from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.values import Epoch, Id, XOnlyKey
+from keymeld_protocol.wire.frames import Since
+from keymeld_protocol.wire.records import first_hash
 
 from .outbox import Cursor, Outbox
 from .session import Part, Session

@@ -25,9 +25,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
-from keymeld_protocol.connection import Close, CoordinatorSide
-from keymeld_protocol.frames import SUBPROTOCOL
 from keymeld_protocol.values import Salt
+from keymeld_protocol.wire.connection import Close, CoordinatorSide
+from keymeld_protocol.wire.frames import SUBPROTOCOL
 
 from .config import Config
 from .crowd import Crowd

@@ -14,7 +14,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from keymeld_protocol.errors import Reason
-from keymeld_protocol.payloads import KINDS
+from keymeld_protocol.wire.payloads import KINDS
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 SIDES: Final = ("participant", "enclave")

@@ -12,8 +12,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
-from keymeld_protocol import frames
 from keymeld_protocol.values import XOnlyKey
+from keymeld_protocol.wire import frames
 
 from .hub import Hub
 

@@ -16,16 +16,17 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from keymeld_protocol import frames, replay
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.payloads import KeygenLeave
-from keymeld_protocol.records import Chain, Head, Record, sign_head
-from keymeld_protocol.replay import State
-from keymeld_protocol.signing import SigningState
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.machines import replay
+from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.replay import State
+from keymeld_protocol.machines.signing import SigningState
 from keymeld_protocol.values import Epoch, Id, XOnlyKey
+from keymeld_protocol.wire import frames
+from keymeld_protocol.wire.payloads import KeygenLeave
+from keymeld_protocol.wire.records import Chain, Head, Record, sign_head
+from keymeld_protocol.wire.statements import Statement
 
-from .store import Append, SessionKind, SessionRow
+from .store.port import Append, SessionKind, SessionRow
 
 TAIL_RECORDS = 64
 TAIL_BYTES = 256 * 1024

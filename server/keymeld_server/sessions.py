@@ -20,19 +20,19 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias
 
+from keymeld_protocol.curve.schnorr import SigningKey
 from keymeld_protocol.errors import BrokenLog, Reason, Refused, Unavailable, WireError
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.payloads import OPENERS, SigningRequest
-from keymeld_protocol.records import Head
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.values import Epoch, Id, XOnlyKey
+from keymeld_protocol.wire.payloads import OPENERS, SigningRequest
+from keymeld_protocol.wire.records import Head
+from keymeld_protocol.wire.statements import Statement
 
 from .admission import Admission
 from .decide import Decider, Decision
 from .logs import about
 from .session import Part, Session, Told
-from .store import Conflict, Store
+from .store.port import Conflict, Store
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode
 from websockets.protocol import State
 
-from keymeld_protocol import frames
-from keymeld_protocol.connection import Close
+from keymeld_protocol.wire import frames
+from keymeld_protocol.wire.connection import Close
 
 RETRY_MS: Final = 5_000
 """What a goodbye of the range 41xx advises."""

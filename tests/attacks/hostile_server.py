@@ -21,12 +21,13 @@ from typing import Any
 
 from msgspec import structs
 
-from keymeld_protocol import frames, policy, statements
-from keymeld_protocol.payloads import AttemptOpened, SigningApprove, SigningRequest
-from keymeld_protocol.policy import Verdict
-from keymeld_protocol.records import Chain, Record
-from keymeld_protocol.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.machines import policy
+from keymeld_protocol.machines.policy import Verdict
 from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wire import frames, statements
+from keymeld_protocol.wire.payloads import AttemptOpened, SigningApprove, SigningRequest
+from keymeld_protocol.wire.records import Chain, Record
 from keymeld_server import __main__ as server
 from keymeld_server.admission import Admission
 from keymeld_server.decide import Decider

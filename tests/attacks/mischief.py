@@ -12,17 +12,18 @@ from typing import Any
 
 import pytest
 
-from keymeld_protocol import contents, contributions, statements
-from keymeld_protocol.body import Body, SignMessage
-from keymeld_protocol.contents import Terms
-from keymeld_protocol.contributions import Entry
 from keymeld_protocol.errors import Reason, WireError
-from keymeld_protocol.payloads import KeygenCreate, SigningContribute, SigningRequest
-from keymeld_protocol.records import Record
-from keymeld_protocol.sealing import GroupKey
-from keymeld_protocol.shapes import Rule, Said
-from keymeld_protocol.statements import Statement, WireStatement
+from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.plaintext import contents, contributions
+from keymeld_protocol.plaintext.body import Body, SignMessage
+from keymeld_protocol.plaintext.contents import Terms
+from keymeld_protocol.plaintext.contributions import Entry
 from keymeld_protocol.values import Hash, Id, Message, Salt, XOnlyKey, digest
+from keymeld_protocol.wire import statements
+from keymeld_protocol.wire.payloads import KeygenCreate, SigningContribute, SigningRequest
+from keymeld_protocol.wire.records import Record
+from keymeld_protocol.wire.shapes import Rule, Said
+from keymeld_protocol.wire.statements import Statement, WireStatement
 from tests.support.world import HOUR, NONE, SELF, Enclave, Invitation, Log, Member, World, key_of, secret_of
 
 

@@ -20,7 +20,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve, unix_serv
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from keymeld_protocol.frames import SUBPROTOCOL
+from keymeld_protocol.wire.frames import SUBPROTOCOL
 
 WORDS = [Subprotocol(SUBPROTOCOL)]
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from examples.house import House
 from examples.people import Person
-from keymeld_protocol import payloads
-from keymeld_protocol.payloads import Note
-from keymeld_protocol.shapes import Payload, Rule
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire import payloads
+from keymeld_protocol.wire.payloads import Note
+from keymeld_protocol.wire.shapes import Payload, Rule
 from tests.support.vectors import ROOT
 
 NONE, SELF = Rule(approval="none"), Rule(approval="self")

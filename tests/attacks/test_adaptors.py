@@ -10,18 +10,21 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
-from keymeld_protocol import adaptor, contents, contributions, plan, statements
-from keymeld_protocol.attempt import Attempt
-from keymeld_protocol.body import MAX_POINTS, Adaptor, Asked, Body, SignInput, SignMessage
-from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Prefinished
+from keymeld_protocol.curve import adaptor
+from keymeld_protocol.curve.musig_secret import Secnonce, Signer, partial_sign
+from keymeld_protocol.curve.schnorr import verify
+from keymeld_protocol.curve.secp256k1 import Secret, point_add, point_negate
 from keymeld_protocol.errors import BadInput, Blamed
-from keymeld_protocol.musig_secret import Secnonce, Signer, partial_sign
-from keymeld_protocol.payloads import SigningContribute
-from keymeld_protocol.places import Place, places
-from keymeld_protocol.schnorr import verify
-from keymeld_protocol.secp256k1 import Secret, point_add, point_negate
-from keymeld_protocol.signing_state import Phase, nonces_hash
+from keymeld_protocol.machines.signing_state import Phase, nonces_hash
+from keymeld_protocol.member import plan
+from keymeld_protocol.member.attempt import Attempt
+from keymeld_protocol.member.places import Place, places
+from keymeld_protocol.plaintext import contents, contributions
+from keymeld_protocol.plaintext.body import MAX_POINTS, Adaptor, Asked, Body, SignInput, SignMessage
+from keymeld_protocol.plaintext.contributions import Both, Entry, Failed, Finished, Nonce, Prefinished
 from keymeld_protocol.values import Id, Message, PlainKey, digest
+from keymeld_protocol.wire import statements
+from keymeld_protocol.wire.payloads import SigningContribute
 from tests.attacks.mischief import Puppet, contribution, seal_values
 from tests.attacks.test_items import FOREIGN, spending
 from tests.support.ceremony import EXTRA

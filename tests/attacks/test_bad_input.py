@@ -16,8 +16,8 @@ import orjson
 import pytest
 
 from keymeld_protocol.errors import Reason, WireError
-from keymeld_protocol.frames import METHODS
-from keymeld_protocol.statements import WireStatement
+from keymeld_protocol.wire.frames import METHODS
+from keymeld_protocol.wire.statements import WireStatement
 from keymeld_server.app import App
 from tests.support.build import Cast
 from tests.support.coordinator import key_of

@@ -13,16 +13,16 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from keymeld_client.audit import Audit
-from keymeld_client.telling import moment, tell
-from keymeld_protocol import statements
-from keymeld_protocol.connection import PeerSide
+from keymeld_client.shown.audit import Audit
+from keymeld_client.shown.telling import moment, tell
 from keymeld_protocol.errors import BadInput
-from keymeld_protocol.frames import WireRecord
-from keymeld_protocol.payloads import KeygenCreate, Note
-from keymeld_protocol.plan import plan_of
-from keymeld_protocol.shapes import REQUEST_LIFE_MS
+from keymeld_protocol.member.plan import plan_of
 from keymeld_protocol.values import Id, XOnlyKey, digest
+from keymeld_protocol.wire import statements
+from keymeld_protocol.wire.connection import PeerSide
+from keymeld_protocol.wire.frames import WireRecord
+from keymeld_protocol.wire.payloads import KeygenCreate, Note
+from keymeld_protocol.wire.shapes import REQUEST_LIFE_MS
 from tests.support.line import Line
 from tests.support.machines import key_of, xonly
 from tests.support.world import HOUR, MESSAGE, MINUTE, NONE, SELF, Enclave, Member, World, secret_of

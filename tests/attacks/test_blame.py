@@ -12,21 +12,21 @@ from functools import partial
 
 import pytest
 
-from keymeld_client.endings import tell_judgement
-from keymeld_client.judging import Fault, Judgement, judge
-from keymeld_client.results import results_of
-from keymeld_client.telling import name_of
-from keymeld_protocol import contributions
-from keymeld_protocol.body import Adaptor, SignMessage
-from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Prefinished, Psig
+from keymeld_client.shown.endings import tell_judgement
+from keymeld_client.shown.judging import Fault, Judgement, judge
+from keymeld_client.shown.results import results_of
+from keymeld_client.shown.telling import name_of
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Blamed
-from keymeld_protocol.faults import ACCUSES
-from keymeld_protocol.payloads import SigningConfirm
-from keymeld_protocol.plan import plan_of
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.signing_state import Phase, nonces_hash
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.machines.signing_state import Phase, nonces_hash
+from keymeld_protocol.member.faults import ACCUSES
+from keymeld_protocol.member.plan import plan_of
+from keymeld_protocol.plaintext import contributions
+from keymeld_protocol.plaintext.body import Adaptor, SignMessage
+from keymeld_protocol.plaintext.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.values import Id, Message, PlainKey, digest
+from keymeld_protocol.wire.payloads import SigningConfirm
 from tests.support.liar import Liar, Spoil
 from tests.support.world import HOUR, MESSAGE, World, secret_of
 

@@ -10,19 +10,19 @@ import pytest
 from btclib.script import sig_hash
 from btclib.tx import Tx, TxOut
 
-from keymeld_protocol import contents
-from keymeld_protocol.body import Asked, Bip86, SignInput, SignMessage, Transaction
-from keymeld_protocol.contents import Detail, Leaf, Script, Terms
-from keymeld_protocol.contributions import Failed
-from keymeld_protocol.own_scripts import GAP
-from keymeld_protocol.payloads import KeygenLeave, SigningRefuse
-from keymeld_protocol.plan import plan
-from keymeld_protocol.schnorr import verify
-from keymeld_protocol.sealed_policy import AllowedOutput, AllowedScript
-from keymeld_protocol.signing_state import Phase
-from keymeld_protocol.transaction import Spend, taproot_script
-from keymeld_protocol.tweaks import child_steps
+from keymeld_protocol.bitcoin.transaction import Spend, taproot_script
+from keymeld_protocol.bitcoin.tweaks import child_steps
+from keymeld_protocol.curve.schnorr import verify
+from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.member.own_scripts import GAP
+from keymeld_protocol.member.plan import plan
+from keymeld_protocol.plaintext import contents
+from keymeld_protocol.plaintext.body import Asked, Bip86, SignInput, SignMessage, Transaction
+from keymeld_protocol.plaintext.contents import Detail, Leaf, Script, Terms
+from keymeld_protocol.plaintext.contributions import Failed
+from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, AllowedScript
 from keymeld_protocol.values import Id, Message
+from keymeld_protocol.wire.payloads import KeygenLeave, SigningRefuse
 from tests.support.payments import MALLORY, SHOP, blind, every_input, payment, spend
 from tests.support.world import NONE, Enclave, Member, World, quorum
 

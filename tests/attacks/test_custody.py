@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 from keymeld_client.errors import NotTrusted
-from keymeld_client.trust import Trust
+from keymeld_client.wallet.trust import Trust
 from keymeld_enclave.custody import Unacceptable
 from keymeld_protocol.errors import BrokenLog, Reason, WireError
-from keymeld_protocol.keygen import REPLACE_AFTER_MS
-from keymeld_protocol.payloads import KeygenLeave, KeygenRelease, SigningHeard
-from keymeld_protocol.roster import safety
-from keymeld_protocol.shapes import Rule
+from keymeld_protocol.machines.keygen import REPLACE_AFTER_MS
+from keymeld_protocol.member.roster import safety
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire.payloads import KeygenLeave, KeygenRelease, SigningHeard
+from keymeld_protocol.wire.shapes import Rule
 from tests.support.machines import key_of, xonly
 from tests.support.world import HOUR, MESSAGE, MINUTE, NONE, NOON, SECOND, SELF, Enclave, Invitation, Member, World
 

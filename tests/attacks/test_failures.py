@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from keymeld_client import joining
 from keymeld_client.errors import JoinRefused, NotConnected, SigningEnded
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.signing_state import SigningState
+from keymeld_client.said import joining
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.machines.signing_state import SigningState
 
 from .relay import relay
 from .stage import MESSAGE, NONE, SELF, gather, house, people, statements

@@ -17,11 +17,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from examples.house import House, Process
-from keymeld_client import joining
 from keymeld_client.errors import JoinRefused
-from keymeld_protocol.envelope import EnvelopeContext, seal_envelope
+from keymeld_client.said import joining
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import WireError
-from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.keys.envelope import EnvelopeContext, seal_envelope
 from tests.support.peer import dial
 
 from .stage import SELF, gather, house, people

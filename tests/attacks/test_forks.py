@@ -14,13 +14,13 @@ import msgspec
 import pytest
 
 from keymeld_protocol.errors import BrokenLog, Fork, Reason, WireError
-from keymeld_protocol.frames import WireRecord, record_of
-from keymeld_protocol.payloads import SigningApprove, SigningExpired
-from keymeld_protocol.records import head_is_signed, sign_head
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.roster import safety
-from keymeld_protocol.shapes import Rule
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.member.roster import safety
 from keymeld_protocol.values import Epoch, Hash, Id
+from keymeld_protocol.wire.frames import WireRecord, record_of
+from keymeld_protocol.wire.payloads import SigningApprove, SigningExpired
+from keymeld_protocol.wire.records import head_is_signed, sign_head
+from keymeld_protocol.wire.shapes import Rule
 from tests.support.build import say
 from tests.support.machines import key_of, xonly
 from tests.support.world import MESSAGE, NONE, SELF, Enclave, Member, World, quorum

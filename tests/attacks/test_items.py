@@ -5,9 +5,13 @@ from typing import Any
 import pytest
 
 from examples.regtest import Coin, transaction
-from keymeld_client.joining import Allow, Choice, check_choice
-from keymeld_protocol import contents
-from keymeld_protocol.body import (
+from keymeld_client.said.joining import Allow, Choice, check_choice
+from keymeld_protocol.bitcoin.tweaks import child_steps
+from keymeld_protocol.curve.schnorr import verify
+from keymeld_protocol.errors import BadInput, InvalidCrypto, Refused
+from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.plaintext import contents
+from keymeld_protocol.plaintext.body import (
     Asked,
     BareRoot,
     Bip86,
@@ -21,14 +25,10 @@ from keymeld_protocol.body import (
     Transaction,
     XOnlyScalar,
 )
-from keymeld_protocol.contents import Script, Terms
-from keymeld_protocol.contributions import Failed
-from keymeld_protocol.errors import BadInput, InvalidCrypto, Refused
-from keymeld_protocol.schnorr import verify
-from keymeld_protocol.shapes import Rule
-from keymeld_protocol.signing_state import Phase
-from keymeld_protocol.tweaks import child_steps
+from keymeld_protocol.plaintext.contents import Script, Terms
+from keymeld_protocol.plaintext.contributions import Failed
 from keymeld_protocol.values import Hash, Id, Message
+from keymeld_protocol.wire.shapes import Rule
 from tests.support.world import MESSAGE, Enclave, World, secret_of
 
 ORDER = Hash(bytes.fromhex("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"))

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from keymeld_protocol import contents
-from keymeld_protocol.contents import Card, Terms
-from keymeld_protocol.envelope import EnvelopeContext, open_envelope, seal_envelope
+from keymeld_protocol.curve.schnorr import SigningKey, verify
+from keymeld_protocol.curve.secp256k1 import Secret, has_even_y
 from keymeld_protocol.errors import InvalidCrypto, Reason, WireError
-from keymeld_protocol.frames import WireRecord
-from keymeld_protocol.keys import prove_possession
-from keymeld_protocol.payloads import KeygenJoin
-from keymeld_protocol.schnorr import SigningKey, verify
-from keymeld_protocol.sealing import GroupKey
-from keymeld_protocol.secp256k1 import Secret, has_even_y
-from keymeld_protocol.statements import Statement, make
+from keymeld_protocol.keys.envelope import EnvelopeContext, open_envelope, seal_envelope
+from keymeld_protocol.keys.keys import prove_possession
+from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.plaintext import contents
+from keymeld_protocol.plaintext.contents import Card, Terms
 from keymeld_protocol.values import Id, PlainKey, Salt, Signature, XOnlyKey
+from keymeld_protocol.wire.frames import WireRecord
+from keymeld_protocol.wire.payloads import KeygenJoin
+from keymeld_protocol.wire.statements import Statement, make
 from tests.support.machines import Keygen, completed, key_of, refused, secret_of, xonly
 from tests.support.world import MESSAGE, NONE, Enclave, Invitation, JoinDraft, Member, World
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from secrets import randbelow, token_bytes
 
-from keymeld_protocol.keyagg import aggregate, hash_to_scalar
-from keymeld_protocol.musig import Session, bind_adaptor
-from keymeld_protocol.schnorr import verify
-from keymeld_protocol.secp256k1 import Secret, point_add, point_mul, pubkey_of
+from keymeld_protocol.curve.keyagg import aggregate, hash_to_scalar
+from keymeld_protocol.curve.musig import Session, bind_adaptor
+from keymeld_protocol.curve.schnorr import verify
+from keymeld_protocol.curve.secp256k1 import Secret, point_add, point_mul, pubkey_of
 
 ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 SESSIONS = 256

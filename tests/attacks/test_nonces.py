@@ -9,16 +9,16 @@ from collections import Counter
 import pytest
 
 from keymeld_enclave.signer import Nonces, NoncesGone
-from keymeld_protocol import contributions
-from keymeld_protocol.contents import Detail, parse
-from keymeld_protocol.contributions import Both, Nonce, Psig
+from keymeld_protocol.curve.keyagg import aggregate
+from keymeld_protocol.curve.musig_secret import Signer, nonce_gen, partial_sign
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Blamed, InvalidCrypto
-from keymeld_protocol.keyagg import aggregate
-from keymeld_protocol.musig_secret import Signer, nonce_gen, partial_sign
-from keymeld_protocol.payloads import SigningContribute, SigningRefuse
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.signing_state import nonces_hash
+from keymeld_protocol.machines.signing_state import nonces_hash
+from keymeld_protocol.plaintext import contributions
+from keymeld_protocol.plaintext.contents import Detail, parse
+from keymeld_protocol.plaintext.contributions import Both, Nonce, Psig
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire.payloads import SigningContribute, SigningRefuse
 from tests.support.ceremony import draw, sign_together
 from tests.support.world import MESSAGE, Enclave, Member, World
 

@@ -8,12 +8,12 @@ import json
 import msgspec
 import pytest
 
-from keymeld_protocol import frames, statements
-from keymeld_protocol.connection import CoordinatorSide, PeerSide
 from keymeld_protocol.errors import BadInput, InvalidCrypto, Reason
-from keymeld_protocol.payloads import SigningApprove, SigningReject
-from keymeld_protocol.statements import Statement
 from keymeld_protocol.values import Epoch, Id, Salt, XOnlyKey
+from keymeld_protocol.wire import frames, statements
+from keymeld_protocol.wire.connection import CoordinatorSide, PeerSide
+from keymeld_protocol.wire.payloads import SigningApprove, SigningReject
+from keymeld_protocol.wire.statements import Statement
 from tests.support.machines import key_of, xonly
 from tests.support.world import HOUR, MESSAGE, NONE, NOON, World
 

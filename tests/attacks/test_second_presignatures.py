@@ -10,18 +10,18 @@ from unittest.mock import Mock
 
 import pytest
 
-from keymeld_client.earlier import may_hide
-from keymeld_client.results import results_of
+from keymeld_client.shown.earlier import may_hide
+from keymeld_client.shown.results import results_of
+from keymeld_client.shown.telling import PRESIGNED
 from keymeld_client.signings import Signing
-from keymeld_client.telling import PRESIGNED
-from keymeld_protocol import plan
-from keymeld_protocol.contributions import Failed, Nonce, encode
 from keymeld_protocol.errors import Blamed
-from keymeld_protocol.payloads import SigningConfirm, SigningContribute, SigningRetry
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.roster import Roster
-from keymeld_protocol.signing_state import Phase
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.member import plan
+from keymeld_protocol.member.roster import Roster
+from keymeld_protocol.plaintext.contributions import Failed, Nonce, encode
 from keymeld_protocol.values import Id, digest
+from keymeld_protocol.wire.payloads import SigningConfirm, SigningContribute, SigningRetry
 from tests.attacks.mischief import say_as
 from tests.attacks.test_adaptors import Duel, Group, locked, message
 from tests.support.world import MINUTE, Enclave

@@ -8,14 +8,14 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from keymeld_protocol import statements
-from keymeld_protocol.body import SignMessage
 from keymeld_protocol.errors import BadInput, Reason
-from keymeld_protocol.keygen import REPLACE_AFTER_MS
-from keymeld_protocol.payloads import CustodyAccept, KeygenConfirm, SigningApprove
-from keymeld_protocol.records import Chain
-from keymeld_protocol.statements import WireStatement
+from keymeld_protocol.machines.keygen import REPLACE_AFTER_MS
+from keymeld_protocol.plaintext.body import SignMessage
 from keymeld_protocol.values import Id, Message
+from keymeld_protocol.wire import statements
+from keymeld_protocol.wire.payloads import CustodyAccept, KeygenConfirm, SigningApprove
+from keymeld_protocol.wire.records import Chain
+from keymeld_protocol.wire.statements import WireStatement
 from tests.support.machines import Keygen, Signing, completed, key_of, refused
 from tests.support.world import HOUR, MESSAGE, NONE, NOON, Enclave, Log, Member, World, quorum
 

@@ -12,19 +12,19 @@ from io import StringIO
 
 import pytest
 
-from keymeld_client.audit import Audit
 from keymeld_client.command.names import Names
 from keymeld_client.command.screen import Screen
 from keymeld_client.command.sentences import sentence
-from keymeld_client.telling import tell
+from keymeld_client.shown.audit import Audit
+from keymeld_client.shown.telling import tell
 from keymeld_enclave import logs
-from keymeld_protocol import contents
-from keymeld_protocol.contents import Terms
-from keymeld_protocol.frames import WireRecord
-from keymeld_protocol.plan import plan_of
+from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.member.plan import plan_of
+from keymeld_protocol.plaintext import contents
+from keymeld_protocol.plaintext.contents import Terms
 from keymeld_protocol.printable import printable
-from keymeld_protocol.sealing import GroupKey
 from keymeld_protocol.values import Id, Salt, XOnlyKey
+from keymeld_protocol.wire.frames import WireRecord
 from tests.support.world import MESSAGE, NONE, Member, World, secret_of
 
 from .mischief import create

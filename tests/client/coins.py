@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keymeld_client.asking import Unsigned
-from keymeld_protocol.psbt import Psbt
-from keymeld_protocol.transaction import Spend, taproot_script
+from keymeld_client.said.asking import Unsigned
+from keymeld_protocol.bitcoin.psbt import Psbt
+from keymeld_protocol.bitcoin.transaction import Spend, taproot_script
 
 FOREIGN = taproot_script(bytes(31) + b"\1")
 """A taproot script of somebody else."""

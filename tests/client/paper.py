@@ -7,13 +7,13 @@ reader.hear(tale.keygen); reader.hear(tale.signing)
 
 from __future__ import annotations
 
-from keymeld_client.entries import KeygenEntry
-from keymeld_client.ledger import Ledger
-from keymeld_client.wallet import Wallet
-from keymeld_protocol.connection import Subscribed
-from keymeld_protocol.frames import WireHead, WireRecord
-from keymeld_protocol.records import Head, sign_head
+from keymeld_client.line.ledger import Ledger
+from keymeld_client.wallet.entries import KeygenEntry
+from keymeld_client.wallet.wallet import Wallet
 from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wire.connection import Subscribed
+from keymeld_protocol.wire.frames import WireHead, WireRecord
+from keymeld_protocol.wire.records import Head, sign_head
 from tests.support.world import MESSAGE, NONE, SELF, World, secret_of
 
 URL = "ws://127.0.0.1:8765"

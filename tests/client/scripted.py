@@ -14,10 +14,10 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from keymeld_protocol import frames
-from keymeld_protocol.connection import CoordinatorSide, Request
 from keymeld_protocol.errors import WireError
 from keymeld_protocol.values import Epoch, Salt, XOnlyKey
+from keymeld_protocol.wire import frames
+from keymeld_protocol.wire.connection import CoordinatorSide, Request
 from tests.support.coordinator import NOON, key_of
 
 

@@ -10,17 +10,17 @@ import pytest_asyncio
 from msgspec.structs import replace as replaced
 
 from keymeld_client import Adaptor, NeedsSecret, Rule
-from keymeld_client.asking import make_body
-from keymeld_client.audit import Report
-from keymeld_client.log import export_log, verify_log
-from keymeld_client.results import results_of
-from keymeld_protocol import contributions
+from keymeld_client.said.asking import make_body
+from keymeld_client.shown.audit import Report
+from keymeld_client.shown.log import export_log, verify_log
+from keymeld_client.shown.results import results_of
+from keymeld_protocol.curve.schnorr import verify
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Blamed
-from keymeld_protocol.plan import plan_of
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.schnorr import verify
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.signing_state import SigningState
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.machines.signing_state import SigningState
+from keymeld_protocol.member.plan import plan_of
+from keymeld_protocol.plaintext import contributions
 from keymeld_protocol.values import PlainKey
 from tests.client.coins import payment, psbt
 from tests.client.house import House, house

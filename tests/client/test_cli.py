@@ -16,13 +16,13 @@ from click.testing import CliRunner, Result
 from examples.house import House
 from examples.regtest import COIN, Coin, Regtest, transaction
 from keymeld_client.cli import main
-from keymeld_client.telling import BLIND
-from keymeld_client.wallet import Wallet
-from keymeld_protocol import ecdsa
-from keymeld_protocol.psbt import Psbt
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.ticket import Ticket, TicketSecret
-from keymeld_protocol.transaction import Spend, taproot_address, taproot_script
+from keymeld_client.shown.telling import BLIND
+from keymeld_client.wallet.wallet import Wallet
+from keymeld_protocol.bitcoin.psbt import Psbt
+from keymeld_protocol.bitcoin.transaction import Spend, taproot_address, taproot_script
+from keymeld_protocol.curve import ecdsa
+from keymeld_protocol.curve.secp256k1 import Secret
+from keymeld_protocol.keys.ticket import Ticket, TicketSecret
 from keymeld_protocol.values import Id
 from tests.client.terminal import Person
 

@@ -8,8 +8,8 @@ import pytest
 
 from examples.house import House
 from examples.regtest import COIN, Coin, Regtest, transaction
-from keymeld_protocol.psbt import Psbt
-from keymeld_protocol.transaction import Spend
+from keymeld_protocol.bitcoin.psbt import Psbt
+from keymeld_protocol.bitcoin.transaction import Spend
 from tests.client.terminal import Person
 
 LEAVES = ("--leaf", "20" + "79" * 32 + "ac", "--leaf", "51")

@@ -11,20 +11,20 @@ import pytest_asyncio
 from msgspec import structs
 
 from keymeld_client import Client, JoinRefused, Keygen, NotTrusted, Rule, Signing, SigningEnded, Trust, Wallet, connect
-from keymeld_client.asking import make_body
-from keymeld_client.ledger import now_ms
-from keymeld_client.results import open_values
-from keymeld_protocol.body import Body, Scalar, SignMessage
-from keymeld_protocol.contributions import Both, Nonce
+from keymeld_client.line.ledger import now_ms
+from keymeld_client.said.asking import make_body
+from keymeld_client.shown.results import open_values
+from keymeld_protocol.bitcoin.psbt import Psbt
+from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.errors import BadInput, Blamed, Reason, Refused, WireError
-from keymeld_protocol.keygen import Phase
-from keymeld_protocol.payloads import SigningContribute
-from keymeld_protocol.plan import Plan, plan_of
-from keymeld_protocol.psbt import Psbt
-from keymeld_protocol.schnorr import verify
-from keymeld_protocol.ticket import Ticket, TicketSecret
+from keymeld_protocol.keys.ticket import Ticket, TicketSecret
+from keymeld_protocol.machines.keygen import Phase
+from keymeld_protocol.member.plan import Plan, plan_of
+from keymeld_protocol.plaintext.body import Body, Scalar, SignMessage
+from keymeld_protocol.plaintext.contributions import Both, Nonce
 from keymeld_protocol.twofold import BIG_BATCH
 from keymeld_protocol.values import Hash, Message, XOnlyKey
+from keymeld_protocol.wire.payloads import SigningContribute
 from tests.client.coins import FOREIGN, payment, psbt
 from tests.client.house import House, house
 from tests.support.coordinator import key_of

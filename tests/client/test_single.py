@@ -8,11 +8,11 @@ import pytest
 import pytest_asyncio
 
 from keymeld_client import NotTrusted, Rule, Trust, WalletError, keygens
-from keymeld_client.joining import Allow, Brought, bring
-from keymeld_protocol import ecdsa
+from keymeld_client.said.joining import Allow, Brought, bring
+from keymeld_protocol.curve import ecdsa
+from keymeld_protocol.curve.schnorr import verify
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import BadInput, Refused
-from keymeld_protocol.schnorr import verify
-from keymeld_protocol.secp256k1 import Secret
 from tests.client.house import House, house
 from tests.support.coordinator import secret_of
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.schnorr import verify
-from keymeld_protocol.signing_state import Phase
+from keymeld_protocol.curve.schnorr import verify
+from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.signing_state import Phase
 from tests.support.party import Party, party_of_one, party_of_two
 from tests.support.world import (
     MESSAGE,

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 import msgspec
 import pytest
 
-from keymeld_protocol.frames import WireRecord
-from keymeld_protocol.shapes import Signer
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire.frames import WireRecord
+from keymeld_protocol.wire.shapes import Signer
 from tests.support.party import Party, party_of_one, party_of_two
 from tests.support.world import (
     MESSAGE,
@@ -48,7 +48,7 @@ def test_the_rule_that_was_sealed_counts_even_if_the_log_were_believed(monkeypat
     party.gather(NONE, SELF, NONE)
     signing = party.alice.request(party.group, MESSAGE)
     party.world.run()
-    monkeypatch.setattr("keymeld_protocol.signing.may_open", lambda *_: True)
+    monkeypatch.setattr("keymeld_protocol.machines.signing.may_open", lambda *_: True)
     party.world.attempt(signing)
     party.world.run()
     assert "signing.contribute" not in party.vaults[0].kinds()

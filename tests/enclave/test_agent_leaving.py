@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from keymeld_enclave.custody import Unacceptable
-from keymeld_protocol.body import Asked, SignMessage
-from keymeld_protocol.keygen import Phase as KeygenPhase
-from keymeld_protocol.libsecp256k1 import ffi
-from keymeld_protocol.payloads import KeygenLeave
-from keymeld_protocol.records import Chain
-from keymeld_protocol.signing_state import Phase
+from keymeld_protocol.curve.libsecp256k1 import ffi
+from keymeld_protocol.machines.keygen import Phase as KeygenPhase
+from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.plaintext.body import Asked, SignMessage
 from keymeld_protocol.values import Id, Message, Signature
+from keymeld_protocol.wire.payloads import KeygenLeave
+from keymeld_protocol.wire.records import Chain
 from tests.support.party import Party
 from tests.support.payments import every_input, payment
 from tests.support.world import MESSAGE, NONE, SECOND, SELF, Member

@@ -5,11 +5,11 @@ import logging
 import pytest
 
 from keymeld_enclave.conversation import Conversation, Ended
-from keymeld_protocol import frames
 from keymeld_protocol.errors import BadInput, InvalidCrypto, Reason, Refused, Unavailable
-from keymeld_protocol.records import Record
-from keymeld_protocol.statements import Statement, WireStatement
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire import frames
+from keymeld_protocol.wire.records import Record
+from keymeld_protocol.wire.statements import Statement, WireStatement
 from tests.support.desk import Desk
 from tests.support.world import HOUR, MESSAGE, NONE, SECOND, Member, World
 

@@ -7,16 +7,16 @@ import msgspec
 import pytest
 
 from keymeld_enclave.custody import Custody, Unacceptable
-from keymeld_protocol import contents
-from keymeld_protocol.contents import Card
-from keymeld_protocol.envelope import seal_envelope
-from keymeld_protocol.frames import WireRecord
-from keymeld_protocol.keys import prove_possession
-from keymeld_protocol.payloads import CustodyRefuse, KeygenRelease
-from keymeld_protocol.sealed_policy import Policy
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.shapes import Rule
+from keymeld_protocol.curve.secp256k1 import Secret
+from keymeld_protocol.keys.envelope import seal_envelope
+from keymeld_protocol.keys.keys import prove_possession
+from keymeld_protocol.plaintext import contents
+from keymeld_protocol.plaintext.contents import Card
+from keymeld_protocol.plaintext.sealed_policy import Policy
 from keymeld_protocol.values import Hash, Id, PlainKey, Salt, XOnlyKey
+from keymeld_protocol.wire.frames import WireRecord
+from keymeld_protocol.wire.payloads import CustodyRefuse, KeygenRelease
+from keymeld_protocol.wire.shapes import Rule
 from tests.support.world import MINUTE, NONE, SELF, Enclave, Invitation, JoinDraft, Member, World, key_of, secret_of
 
 

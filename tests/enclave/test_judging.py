@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from keymeld_enclave.judging import judged
-from keymeld_protocol import content_policy
-from keymeld_protocol.body import Asked, Bip86, SignInput
-from keymeld_protocol.contributions import Failed
+from keymeld_protocol.bitcoin.transaction import Spend
 from keymeld_protocol.errors import Blamed
-from keymeld_protocol.own_scripts import Flow, Own, OwnScripts
-from keymeld_protocol.plan import Plan, plan
-from keymeld_protocol.roster import Roster
-from keymeld_protocol.sealed_policy import Policy
-from keymeld_protocol.transaction import Spend
+from keymeld_protocol.member import content_policy
+from keymeld_protocol.member.own_scripts import Flow, Own, OwnScripts
+from keymeld_protocol.member.plan import Plan, plan
+from keymeld_protocol.member.roster import Roster
+from keymeld_protocol.plaintext.body import Asked, Bip86, SignInput
+from keymeld_protocol.plaintext.contributions import Failed
+from keymeld_protocol.plaintext.sealed_policy import Policy
 from keymeld_protocol.values import Salt
 from tests.support.payments import SHOP, blind, payment, spend
 from tests.support.world import NONE, World

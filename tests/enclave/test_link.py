@@ -18,7 +18,7 @@ from keymeld_enclave.config import Address
 from keymeld_enclave.conversation import Ended
 from keymeld_enclave.keymanagement import EnclaveIdentity
 from keymeld_enclave.link import Link, Waits
-from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_server.app import running
 from keymeld_server.config import Config

@@ -14,7 +14,7 @@ from keymeld_enclave.agent import Agent
 from keymeld_enclave.clock import now_ms
 from keymeld_enclave.config import Address
 from keymeld_enclave.keymanagement import EnclaveIdentity
-from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.curve.secp256k1 import Secret
 
 pytestmark = pytest.mark.asyncio
 

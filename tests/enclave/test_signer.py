@@ -7,17 +7,17 @@ import pytest
 from keymeld_enclave import signer
 from keymeld_enclave.custody import Unacceptable
 from keymeld_enclave.signer import Nonces, NoncesGone, Signer
-from keymeld_protocol import adaptor
-from keymeld_protocol.attempt import Attempt
-from keymeld_protocol.contributions import Both, Failed, Finished, Nonce, Nothing, Prefinished, Psig
+from keymeld_protocol.curve import adaptor
+from keymeld_protocol.curve.keyagg import Tweak
+from keymeld_protocol.curve.musig_secret import weighted_secret
+from keymeld_protocol.curve.schnorr import tagged_hash, verify
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Blamed
-from keymeld_protocol.keyagg import Tweak
-from keymeld_protocol.musig_secret import weighted_secret
-from keymeld_protocol.plan import Item
-from keymeld_protocol.schnorr import tagged_hash, verify
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.shapes import Signer as Speaker
+from keymeld_protocol.member.attempt import Attempt
+from keymeld_protocol.member.plan import Item
+from keymeld_protocol.plaintext.contributions import Both, Failed, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.values import Id, Message, Signature
+from keymeld_protocol.wire.shapes import Signer as Speaker
 from tests.support.world import MESSAGE, World, secret_of
 
 SIGNING = Id(bytes(32))

@@ -6,17 +6,17 @@ import msgspec
 import pytest
 
 from keymeld_enclave import work
-from keymeld_protocol import statements
-from keymeld_protocol.body import Adaptor, SignMessage
-from keymeld_protocol.payloads import SigningContribute, SigningRefuse, SigningRequest
-from keymeld_protocol.plan import plan_of
-from keymeld_protocol.schnorr import verify
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.shapes import Rule
-from keymeld_protocol.signing_state import Phase
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.curve.schnorr import verify
+from keymeld_protocol.curve.secp256k1 import Secret
+from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.member.plan import plan_of
+from keymeld_protocol.plaintext.body import Adaptor, SignMessage
 from keymeld_protocol.twofold import BIG_BATCH
 from keymeld_protocol.values import Message, PlainKey, digest
+from keymeld_protocol.wire import statements
+from keymeld_protocol.wire.payloads import SigningContribute, SigningRefuse, SigningRequest
+from keymeld_protocol.wire.shapes import Rule
+from keymeld_protocol.wire.statements import Statement
 from tests.support.party import Party, party_of_one
 from tests.support.world import (
     HOUR,

@@ -2,10 +2,10 @@
 
 import pytest
 
-from keymeld_protocol.payloads import SigningHeard
-from keymeld_protocol.shapes import Rule
-from keymeld_protocol.signing_state import Phase
+from keymeld_protocol.machines.signing_state import Phase
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire.payloads import SigningHeard
+from keymeld_protocol.wire.shapes import Rule
 from tests.support.party import Party
 from tests.support.world import HOUR, MESSAGE, MINUTE, NONE, NOON, SECOND, Enclave, Peer
 

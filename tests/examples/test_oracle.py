@@ -3,8 +3,8 @@
 import pytest
 
 from examples.oracle import Oracle
+from keymeld_protocol.curve.secp256k1 import pubkey_of
 from keymeld_protocol.errors import InvalidCrypto
-from keymeld_protocol.secp256k1 import pubkey_of
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from examples.regtest import COIN, Coin, Regtest, made, transaction, verify_input, witnessed
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.transaction import Spend, taproot_script
+from keymeld_protocol.bitcoin.transaction import Spend, taproot_script
+from keymeld_protocol.curve.schnorr import SigningKey
 
 ANYONE = b"\x51"
 

@@ -6,7 +6,7 @@ reader = Reader(tale); client = at_desk(reader); client.keygen(tale.keygen).safe
 from __future__ import annotations
 
 from keymeld_client import Client, Trust
-from keymeld_client.courier import Courier
+from keymeld_client.line.courier import Courier
 from tests.client.paper import Reader
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from keymeld_client import Signing, signings
 from keymeld_protocol.errors import Blamed, Refused
-from keymeld_protocol.shapes import REQUEST_LIFE_MS
+from keymeld_protocol.wire.shapes import REQUEST_LIFE_MS
 from tests.client.paper import Reader, Tale
 from tests.support.world import HOUR, MINUTE, NOON
 

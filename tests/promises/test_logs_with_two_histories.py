@@ -5,7 +5,7 @@ keygen ─▶ as alice heard it ─▶ as it was told to somebody else ─▶ FA
 
 from __future__ import annotations
 
-from keymeld_client.log import export_log, verify_log
+from keymeld_client.shown.log import export_log, verify_log
 from tests.client.paper import GROUP_SECRET, Reader, Tale
 
 

@@ -5,11 +5,11 @@ keep (slot 2) ─▶ nonces: for an item of its own slot alone, too, no signatur
 
 from __future__ import annotations
 
-from keymeld_protocol.body import SignMessage
-from keymeld_protocol.contributions import Finished, Nonce, Nothing
-from keymeld_protocol.payloads import SigningContribute
-from keymeld_protocol.schnorr import verify
+from keymeld_protocol.curve.schnorr import verify
+from keymeld_protocol.plaintext.body import SignMessage
+from keymeld_protocol.plaintext.contributions import Finished, Nonce, Nothing
 from keymeld_protocol.values import Message
+from keymeld_protocol.wire.payloads import SigningContribute
 from tests.support.party import Party
 from tests.support.world import HOUR, MESSAGE
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import gc
 
 from examples.regtest import Coin, transaction
-from keymeld_protocol.body import RawTransaction, SignInput, Spent, Transaction
-from keymeld_protocol.contents import Script
-from keymeld_protocol.payloads import SigningContribute
-from keymeld_protocol.transaction import Spend
+from keymeld_protocol.bitcoin.transaction import Spend
+from keymeld_protocol.plaintext.body import RawTransaction, SignInput, Spent, Transaction
+from keymeld_protocol.plaintext.contents import Script
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire.payloads import SigningContribute
 from tests.support.party import Party
 from tests.support.world import NONE, SELF, secret_of
 

@@ -10,13 +10,13 @@ from contextlib import suppress
 
 import pytest
 
-from keymeld_client.entries import KeygenEntry
-from keymeld_client.wallet import Wallet
-from keymeld_protocol import frames
+from keymeld_client.wallet.entries import KeygenEntry
+from keymeld_client.wallet.wallet import Wallet
 from keymeld_protocol.errors import Reason, Refused, Unavailable
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire import frames
+from tests.client.line.test_courier import courier, note
 from tests.client.scripted import Talk, scripted
-from tests.client.test_courier import courier, note
 from tests.support.coordinator import NOON, secret_of
 
 pytestmark = pytest.mark.asyncio

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from keymeld_enclave.work import SigningWork
-from keymeld_protocol.shapes import Rule
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire.shapes import Rule
 from tests.support.party import Party
 from tests.support.world import MESSAGE, MINUTE, NONE, NOON, SELF
 

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from keymeld_client.results import ItemError, ItemResult, results_of
+from keymeld_client.shown.results import ItemError, ItemResult, results_of
 from keymeld_enclave.signer import Nonces
-from keymeld_protocol.attempt import Attempt
-from keymeld_protocol.body import RawTransaction, Scalar, SignInput, SignMessage, Spent, Transaction
-from keymeld_protocol.contents import Script
-from keymeld_protocol.contributions import Entry, Failed, Psig
+from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.errors import Blamed
-from keymeld_protocol.payloads import SigningContribute
-from keymeld_protocol.plan import plan_of
-from keymeld_protocol.records import Record
-from keymeld_protocol.schnorr import verify
+from keymeld_protocol.member.attempt import Attempt
+from keymeld_protocol.member.plan import plan_of
+from keymeld_protocol.plaintext.body import RawTransaction, Scalar, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.plaintext.contents import Script
+from keymeld_protocol.plaintext.contributions import Entry, Failed, Psig
 from keymeld_protocol.values import Hash, Id, Message
+from keymeld_protocol.wire.payloads import SigningContribute
+from keymeld_protocol.wire.records import Record
 from tests.client.coins import payment
 from tests.support.party import Party
 from tests.support.world import MESSAGE, SECOND

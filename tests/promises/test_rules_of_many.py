@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keymeld_protocol import policy, shapes
-from keymeld_protocol.policy import Consent, Verdict, evaluate, missing
-from keymeld_protocol.shapes import Rule
+from keymeld_protocol.machines import policy
+from keymeld_protocol.machines.policy import Consent, Verdict, evaluate, missing
+from keymeld_protocol.wire import shapes
+from keymeld_protocol.wire.shapes import Rule
 
 SLOTS = st.integers(0, 11)
 SETS = st.frozensets(SLOTS, min_size=1, max_size=8)

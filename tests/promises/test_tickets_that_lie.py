@@ -13,13 +13,13 @@ import pytest
 import pytest_asyncio
 
 from keymeld_client import Client, Rule
-from keymeld_client.entries import KeygenEntry
 from keymeld_client.errors import WalletError
-from keymeld_protocol import statements
+from keymeld_client.wallet.entries import KeygenEntry
 from keymeld_protocol.errors import Refused
-from keymeld_protocol.payloads import WalletOpen
-from keymeld_protocol.ticket import Ticket, TicketSecret
+from keymeld_protocol.keys.ticket import Ticket, TicketSecret
 from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wire import statements
+from keymeld_protocol.wire.payloads import WalletOpen
 from tests.client.house import House, house
 from tests.support.coordinator import key_of
 from tests.support.peer import dial

@@ -11,7 +11,7 @@ import pytest
 from keymeld_enclave.agent import Agent
 from keymeld_enclave.keymanagement import EnclaveIdentity
 from keymeld_enclave.signer import Nonces, NoncesGone
-from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.curve.secp256k1 import Secret
 from tests.enclave.test_signer import Bench
 from tests.support.coordinator import secret_of
 from tests.support.party import Party

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import cast
 
 from keymeld_client import Rule
-from keymeld_client.joining import Choice, make_join
-from keymeld_protocol.keys import Identity, slot_secret
-from keymeld_protocol.payloads import KeygenJoin, KeygenRelease
-from keymeld_protocol.statements import Statement
+from keymeld_client.said.joining import Choice, make_join
+from keymeld_protocol.keys.keys import Identity, slot_secret
+from keymeld_protocol.wire.payloads import KeygenJoin, KeygenRelease
+from keymeld_protocol.wire.statements import Statement
 from tests.client.paper import Reader, Tale
 from tests.support.world import NONE, Invitation, World
 

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from keymeld_client.asking import make_body
 from keymeld_client.command.requesting import _preview
-from keymeld_client.telling import tell
-from keymeld_protocol.body import RawTransaction, SignInput, Spent, Transaction
-from keymeld_protocol.contents import Script
-from keymeld_protocol.plan import plan_of
-from keymeld_protocol.roster import Roster
-from keymeld_protocol.transaction import taproot_script
-from keymeld_protocol.tweaks import child_steps
+from keymeld_client.said.asking import make_body
+from keymeld_client.shown.telling import tell
+from keymeld_protocol.bitcoin.transaction import taproot_script
+from keymeld_protocol.bitcoin.tweaks import child_steps
+from keymeld_protocol.member.plan import plan_of
+from keymeld_protocol.member.roster import Roster
+from keymeld_protocol.plaintext.body import RawTransaction, SignInput, Spent, Transaction
+from keymeld_protocol.plaintext.contents import Script
 from keymeld_protocol.values import Id
 from tests.client.coins import FOREIGN, payment
 from tests.support.world import NONE, SELF, Member, World

@@ -14,13 +14,25 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from keymeld_protocol import content_policy, contents, frames, keygen, payloads, shapes, signing, statements
-from keymeld_protocol.body import MAX_POINTS, Adaptor, Body, SignEcdsa, SignInput, SignMessage, Spent, Transaction
-from keymeld_protocol.connection import Close, Goodbye, Heard, Hello, Presence, SessionInfo, Subscribed
 from keymeld_protocol.errors import Reason
-from keymeld_protocol.faults import ACCUSES
-from keymeld_protocol.item_policy import WHY
-from keymeld_protocol.sealed_policy import AllowedOutput, Policy
+from keymeld_protocol.machines import keygen, signing
+from keymeld_protocol.member import content_policy
+from keymeld_protocol.member.faults import ACCUSES
+from keymeld_protocol.member.item_policy import WHY
+from keymeld_protocol.plaintext import contents
+from keymeld_protocol.plaintext.body import (
+    MAX_POINTS,
+    Adaptor,
+    Body,
+    SignEcdsa,
+    SignInput,
+    SignMessage,
+    Spent,
+    Transaction,
+)
+from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, Policy
+from keymeld_protocol.wire import frames, payloads, shapes, statements
+from keymeld_protocol.wire.connection import Close, Goodbye, Heard, Hello, Presence, SessionInfo, Subscribed
 from keymeld_server.admission import NOT_YET
 from keymeld_server.config import Config
 from tests.support.vectors import ROOT, WIRE

@@ -8,29 +8,32 @@ from typing import Any
 import pytest
 
 from keymeld_enclave import signer
-from keymeld_protocol import adaptor, content_policy, contents, contributions, policy, signing_state
-from keymeld_protocol.body import Body, SignInput
-from keymeld_protocol.contents import Card, Detail, Terms
-from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Prefinished, Psig
-from keymeld_protocol.envelope import EnvelopeContext, open_envelope
+from keymeld_protocol.bitcoin.transaction import Spend, taproot_address
+from keymeld_protocol.curve import adaptor
+from keymeld_protocol.curve.keyagg import aggregate, bip86_tweak, key_agg, key_sort, paired
+from keymeld_protocol.curve.musig import Session, nonce_agg, verify_collapsed_psig
+from keymeld_protocol.curve.schnorr import SigningKey, tagged_hash, verify
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Blamed, InvalidCrypto
-from keymeld_protocol.item_policy import forbids
-from keymeld_protocol.kdf import hkdf
-from keymeld_protocol.keyagg import aggregate, bip86_tweak, key_agg, key_sort, paired
-from keymeld_protocol.keygen import roster_hash
-from keymeld_protocol.keys import possession_is_proven, possession_message
-from keymeld_protocol.musig import Session, nonce_agg, verify_collapsed_psig
-from keymeld_protocol.own_scripts import Own
-from keymeld_protocol.plan import Plan, plan
-from keymeld_protocol.policy import Consent
-from keymeld_protocol.schnorr import SigningKey, tagged_hash, verify
-from keymeld_protocol.sealed_policy import Policy, policy_commitment
-from keymeld_protocol.sealing import GroupKey
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.shapes import Rule
-from keymeld_protocol.ticket import Ticket
-from keymeld_protocol.transaction import Spend, taproot_address
+from keymeld_protocol.keys.envelope import EnvelopeContext, open_envelope
+from keymeld_protocol.keys.kdf import hkdf
+from keymeld_protocol.keys.keys import possession_is_proven, possession_message
+from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.keys.ticket import Ticket
+from keymeld_protocol.machines import policy, signing_state
+from keymeld_protocol.machines.keygen import roster_hash
+from keymeld_protocol.machines.policy import Consent
+from keymeld_protocol.member import content_policy
+from keymeld_protocol.member.item_policy import forbids
+from keymeld_protocol.member.own_scripts import Own
+from keymeld_protocol.member.plan import Plan, plan
+from keymeld_protocol.plaintext import contents, contributions
+from keymeld_protocol.plaintext.body import Body, SignInput
+from keymeld_protocol.plaintext.contents import Card, Detail, Terms
+from keymeld_protocol.plaintext.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Prefinished, Psig
+from keymeld_protocol.plaintext.sealed_policy import Policy, policy_commitment
 from keymeld_protocol.values import Hash, Id, PlainKey, Salt, Signature, XOnlyKey
+from keymeld_protocol.wire.shapes import Rule
 from tests.support.naive_payments import Group, Question
 from tests.support.wire import HEX, each, refusal, wire
 from tests.vectors.story import tell

@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from keymeld_protocol import frames, payloads, statements
-from keymeld_protocol.connection import CoordinatorSide, PeerSide, proof_message
+from keymeld_protocol.curve.schnorr import tagged_hash, verify
 from keymeld_protocol.errors import BadInput, BrokenLog, Fork, Reason
-from keymeld_protocol.frames import METHODS, Authenticate, Proof, WireHead, WireRecord, head_of, record_of
-from keymeld_protocol.records import Chain, Record, first_hash, head_is_signed, head_message
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.roster import read_roster
-from keymeld_protocol.schnorr import tagged_hash, verify
-from keymeld_protocol.sealing import GroupKey
-from keymeld_protocol.signing import Phase, SigningState
+from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.machines.signing import Phase, SigningState
+from keymeld_protocol.member.roster import read_roster
 from keymeld_protocol.values import Epoch, Id, Salt, Signature, XOnlyKey, decode_sized
+from keymeld_protocol.wire import frames, payloads, statements
+from keymeld_protocol.wire.connection import CoordinatorSide, PeerSide, proof_message
+from keymeld_protocol.wire.frames import METHODS, Authenticate, Proof, WireHead, WireRecord, head_of, record_of
+from keymeld_protocol.wire.records import Chain, Record, first_hash, head_is_signed, head_message
 from tests.support.vectors import ROOT, WIRE
 from tests.support.wire import HEX, each, refusal, wire
 

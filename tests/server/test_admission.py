@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from keymeld_protocol.errors import Reason, WireError
-from keymeld_protocol.payloads import WalletOpen
-from keymeld_protocol.statements import Statement, make
+from keymeld_protocol.wire.payloads import WalletOpen
+from keymeld_protocol.wire.statements import Statement, make
 from tests.support.build import HOUR, xonly
 from tests.support.coordinator import key_of
 from tests.support.line import Line

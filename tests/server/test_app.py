@@ -8,12 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from keymeld_protocol import frames, keygen
-from keymeld_protocol.connection import Close
 from keymeld_protocol.errors import Reason, WireError
-from keymeld_protocol.frames import statement_json
-from keymeld_protocol.records import head_is_signed
+from keymeld_protocol.machines import keygen
 from keymeld_protocol.values import decode_sized
+from keymeld_protocol.wire import frames
+from keymeld_protocol.wire.connection import Close
+from keymeld_protocol.wire.frames import statement_json
+from keymeld_protocol.wire.records import head_is_signed
 from keymeld_server.app import running
 from keymeld_server.listener import Listener
 from keymeld_server.settings import BadSetting

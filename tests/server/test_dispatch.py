@@ -2,9 +2,9 @@
 
 import pytest
 
-from keymeld_protocol import frames
-from keymeld_protocol.connection import proof_message
-from keymeld_protocol.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.wire import frames
+from keymeld_protocol.wire.connection import proof_message
 from keymeld_server.dispatch import METHODS
 from tests.support.build import xonly
 from tests.support.coordinator import key_of

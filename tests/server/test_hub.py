@@ -3,8 +3,8 @@
 import pytest
 
 from keymeld_protocol.errors import Reason, Refused
-from keymeld_protocol.records import Position, first_hash
 from keymeld_protocol.values import Epoch, Hash, Id
+from keymeld_protocol.wire.records import Position, first_hash
 from keymeld_server.hub import Hub, resume
 from tests.support.build import Cast, xonly
 from tests.support.coordinator import key_of

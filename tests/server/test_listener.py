@@ -9,9 +9,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
-from keymeld_protocol import frames
-from keymeld_protocol.connection import Close
 from keymeld_protocol.errors import Reason, WireError
+from keymeld_protocol.wire import frames
+from keymeld_protocol.wire.connection import Close
 from keymeld_server import listener
 from keymeld_server.app import App
 from tests.support.build import Cast, xonly

@@ -10,7 +10,7 @@ import pytest
 
 from keymeld_protocol.values import Id
 from keymeld_server.logs import about, peer_tag, quiet, setup
-from keymeld_server.store import StoreFailed
+from keymeld_server.store.port import StoreFailed
 
 Lines: TypeAlias = Callable[[], list[str]]
 SECRET = "hunter2-and-longer"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from keymeld_protocol.connection import Close
 from keymeld_protocol.values import XOnlyKey
+from keymeld_protocol.wire.connection import Close
 from tests.support.build import Cast
 from tests.support.peer import dial
 

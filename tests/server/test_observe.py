@@ -3,7 +3,7 @@
 import pytest
 
 from keymeld_protocol.errors import Reason
-from keymeld_protocol.payloads import KINDS
+from keymeld_protocol.wire.payloads import KINDS
 from keymeld_server.observe import KNOWN, SIDES, STORED, Metrics, known_kind
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from keymeld_protocol.records import Record
+from keymeld_protocol.wire.records import Record
 from keymeld_server import outbox as module
 from keymeld_server.outbox import REQUESTS_UNDER_WAY, Outbox
 from keymeld_server.session import Told

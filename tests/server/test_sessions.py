@@ -5,8 +5,10 @@ import asyncio
 import pytest
 
 from keymeld_protocol.errors import Reason, Unavailable, WireError
-from keymeld_protocol.keygen import KeygenState, Phase
-from keymeld_protocol.payloads import (
+from keymeld_protocol.machines.keygen import KeygenState, Phase
+from keymeld_protocol.machines.signing import SigningState
+from keymeld_protocol.values import digest
+from keymeld_protocol.wire.payloads import (
     AttemptOpened,
     CustodyReseal,
     SigningApprove,
@@ -14,10 +16,8 @@ from keymeld_protocol.payloads import (
     WalletNote,
     WalletOpen,
 )
-from keymeld_protocol.records import Chain
-from keymeld_protocol.signing import SigningState
-from keymeld_protocol.statements import Statement, make
-from keymeld_protocol.values import digest
+from keymeld_protocol.wire.records import Chain
+from keymeld_protocol.wire.statements import Statement, make
 from tests.support.build import HOUR, SELF, Cast, complete, contribute, say, xonly
 from tests.support.coordinator import key_of
 from tests.support.line import Line

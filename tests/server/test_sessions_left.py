@@ -5,10 +5,10 @@ from collections.abc import Iterable
 import pytest
 
 from keymeld_protocol.errors import Reason, WireError
-from keymeld_protocol.payloads import KeygenJoin, KeygenLeave
-from keymeld_protocol.records import Record
-from keymeld_protocol.signing import SigningState
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.machines.signing import SigningState
+from keymeld_protocol.wire.payloads import KeygenJoin, KeygenLeave
+from keymeld_protocol.wire.records import Record
+from keymeld_protocol.wire.statements import Statement
 from tests.support.build import Cast, say
 from tests.support.line import Line
 

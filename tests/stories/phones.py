@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 
 from examples.minutes import Minutes
 from examples.people import Person
-from keymeld_client.backoff import Backoff
 from keymeld_client.client import Client, connect
-from keymeld_client.journal import Pending
-from keymeld_client.trust import Trust
-from keymeld_client.wallet import Wallet
-from keymeld_protocol.connection import Subscribed
-from keymeld_protocol.records import Record
-from keymeld_protocol.statements import Statement
+from keymeld_client.line.backoff import Backoff
+from keymeld_client.wallet.journal import Pending
+from keymeld_client.wallet.trust import Trust
+from keymeld_client.wallet.wallet import Wallet
 from keymeld_protocol.values import Hash, Id
+from keymeld_protocol.wire.connection import Subscribed
+from keymeld_protocol.wire.records import Record
+from keymeld_protocol.wire.statements import Statement
 
 from .blow import Blow, Heard, Moment, Saying
 

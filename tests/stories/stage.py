@@ -19,7 +19,7 @@ from typing import Final
 from examples.house import House
 from examples.offline_trio import STEPS, Story
 from examples.regtest import Regtest
-from keymeld_protocol.shapes import Rule
+from keymeld_protocol.wire.shapes import Rule
 
 from .blow import Before, Blow
 from .phones import Notebook, Phone, Unread

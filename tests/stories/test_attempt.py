@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from examples.house import Process
-from keymeld_protocol.signing import Phase, SigningState
+from keymeld_protocol.machines.signing import Phase, SigningState
 from tests.stories.stage import Scene, stage
 
 pytestmark = [pytest.mark.processes, pytest.mark.asyncio]

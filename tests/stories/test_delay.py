@@ -4,9 +4,9 @@ noon       Alice's stolen phone asks ▶ both enclaves hear it ▶ Carol, warned
 next day   Alice asks anew ▶ the keep restarts ▶ a day has passed ▶ signed, at once and by everybody
 """
 
-from keymeld_protocol.shapes import Rule
-from keymeld_protocol.signing_state import Phase
+from keymeld_protocol.machines.signing_state import Phase
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire.shapes import Rule
 from tests.support.party import Party
 from tests.support.world import HOUR, MESSAGE, NONE
 

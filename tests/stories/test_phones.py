@@ -5,9 +5,9 @@ from signal import SIGTERM
 import pytest
 
 from keymeld_client.errors import WalletError
-from keymeld_client.wallet import Wallet
-from keymeld_protocol.signing import Phase
-from keymeld_protocol.statements import Statement
+from keymeld_client.wallet.wallet import Wallet
+from keymeld_protocol.machines.signing import Phase
+from keymeld_protocol.wire.statements import Statement
 from tests.stories.blow import COORDINATOR, Before, Blow, Heard, Moment, Saying
 from tests.stories.stage import Scene, stage
 

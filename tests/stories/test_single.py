@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
-from keymeld_protocol import ecdsa, schnorr
-from keymeld_protocol.body import Bip86, SignEcdsa, SignMessage
-from keymeld_protocol.contributions import Failed, Finished
+from keymeld_protocol.bitcoin.tweaks import child_steps
+from keymeld_protocol.curve import ecdsa, schnorr
+from keymeld_protocol.curve.schnorr import verify
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Blamed
-from keymeld_protocol.schnorr import verify
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.signing_state import Phase
-from keymeld_protocol.tweaks import child_steps
+from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.plaintext.body import Bip86, SignEcdsa, SignMessage
+from keymeld_protocol.plaintext.contributions import Failed, Finished
 from keymeld_protocol.values import Message
 from tests.support.party import Party
 from tests.support.world import MESSAGE, World, secret_of

@@ -14,8 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from keymeld_protocol import statements
-from keymeld_protocol.payloads import (
+from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.values import Hash, Id, Salt, XOnlyKey, digest
+from keymeld_protocol.wire import statements
+from keymeld_protocol.wire.payloads import (
     CustodyAccept,
     KeygenConfirm,
     KeygenCreate,
@@ -24,10 +26,8 @@ from keymeld_protocol.payloads import (
     SigningContribute,
     SigningRequest,
 )
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.shapes import Rule, Said
-from keymeld_protocol.statements import Statement
-from keymeld_protocol.values import Hash, Id, Salt, XOnlyKey, digest
+from keymeld_protocol.wire.shapes import Rule, Said
+from keymeld_protocol.wire.statements import Statement
 
 from .coordinator import key_of, secret_of
 

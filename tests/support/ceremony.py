@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from keymeld_protocol.keyagg import KeyAgg
-from keymeld_protocol.musig import Session, nonce_agg
-from keymeld_protocol.musig_secret import Secnonce, Signer, partial_sign
+from keymeld_protocol.curve.keyagg import KeyAgg
+from keymeld_protocol.curve.musig import Session, nonce_agg
+from keymeld_protocol.curve.musig_secret import Secnonce, Signer, partial_sign
 
 EXTRA = bytes(32)
 

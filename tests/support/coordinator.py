@@ -17,11 +17,17 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from keymeld_protocol import keygen, replay, signing_state, statements
+from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Reason, Refused, WireError
-from keymeld_protocol.frames import WireRecord
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.payloads import (
+from keymeld_protocol.machines import keygen, replay, signing_state
+from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.replay import State
+from keymeld_protocol.machines.signing_state import SigningState
+from keymeld_protocol.values import Epoch, Id, XOnlyKey
+from keymeld_protocol.wire import statements
+from keymeld_protocol.wire.frames import WireRecord
+from keymeld_protocol.wire.payloads import (
     AttemptOpened,
     KeygenCreate,
     KeygenJoin,
@@ -30,14 +36,9 @@ from keymeld_protocol.payloads import (
     SigningRequest,
     WalletOpen,
 )
-from keymeld_protocol.records import Chain, Record
-from keymeld_protocol.replay import State
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.shapes import Said
-from keymeld_protocol.signing_state import SigningState
-from keymeld_protocol.statements import Statement
-from keymeld_protocol.values import Epoch, Id, XOnlyKey
+from keymeld_protocol.wire.records import Chain, Record
+from keymeld_protocol.wire.shapes import Said
+from keymeld_protocol.wire.statements import Statement
 
 NOON = 1_700_000_000_000
 """When every world begins (ms)."""

@@ -15,14 +15,14 @@ from keymeld_enclave.agent import Agent
 from keymeld_enclave.conversation import Conversation
 from keymeld_enclave.keymanagement import EnclaveIdentity
 from keymeld_enclave.outbox import Outbox
-from keymeld_protocol import frames, statements
-from keymeld_protocol.connection import CoordinatorSide, Request
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Reason, Refused, WireError
-from keymeld_protocol.frames import WireRecord
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.signing_state import SigningState
+from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.signing_state import SigningState
 from keymeld_protocol.values import Id, Salt, XOnlyKey
+from keymeld_protocol.wire import frames, statements
+from keymeld_protocol.wire.connection import CoordinatorSide, Request
+from keymeld_protocol.wire.frames import WireRecord
 
 from .coordinator import Coordinator, Log, Peer, secret_of
 

@@ -16,10 +16,10 @@ from typing import Any
 
 from msgspec.structs import replace as changed
 
-from keymeld_protocol.body import Asked, BareRoot, Scalar, SignEcdsa, SignInput, Step, TermsStep, XOnlyScalar
-from keymeld_protocol.contents import Leaf, Script, Terms
-from keymeld_protocol.shapes import Rule
+from keymeld_protocol.plaintext.body import Asked, BareRoot, Scalar, SignEcdsa, SignInput, Step, TermsStep, XOnlyScalar
+from keymeld_protocol.plaintext.contents import Leaf, Script, Terms
 from keymeld_protocol.values import Hash
+from keymeld_protocol.wire.shapes import Rule
 
 from . import naive
 from .oracle import GENERATOR, ORDER, TAPROOT, Tree, is_point, output_key, secret_sum, tree_root

@@ -17,7 +17,7 @@ from typing import Literal
 from msgspec.structs import replace as changed
 
 from examples.regtest import Coin, transaction
-from keymeld_protocol.body import (
+from keymeld_protocol.plaintext.body import (
     Adaptor,
     BareRoot,
     Bip86,
@@ -33,7 +33,7 @@ from keymeld_protocol.body import (
     Transaction,
     XOnlyScalar,
 )
-from keymeld_protocol.contents import Script
+from keymeld_protocol.plaintext.contents import Script
 from keymeld_protocol.values import Hash, Message, PlainKey
 
 from . import naive

@@ -12,15 +12,16 @@ from typing import Any
 
 import msgspec
 
-from keymeld_protocol import contents, contributions, statements
-from keymeld_protocol.body import places_of
-from keymeld_protocol.contents import Detail
-from keymeld_protocol.contributions import Entry
-from keymeld_protocol.payloads import SigningConfirm, SigningContribute, SigningRefuse
-from keymeld_protocol.plan import read_body
-from keymeld_protocol.sealing import GroupKey
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.member.plan import read_body
+from keymeld_protocol.plaintext import contents, contributions
+from keymeld_protocol.plaintext.body import places_of
+from keymeld_protocol.plaintext.contents import Detail
+from keymeld_protocol.plaintext.contributions import Entry
 from keymeld_protocol.values import Id, digest
+from keymeld_protocol.wire import statements
+from keymeld_protocol.wire.payloads import SigningConfirm, SigningContribute, SigningRefuse
+from keymeld_protocol.wire.statements import Statement
 
 from .coordinator import key_of
 from .world import Enclave, Member

@@ -15,19 +15,19 @@ from typing import Any
 
 import msgspec
 
-from keymeld_protocol import frames
-from keymeld_protocol.connection import CoordinatorSide
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.signing import SigningState
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.signing import SigningState
 from keymeld_protocol.values import Hash, Id, Salt
+from keymeld_protocol.wire import frames
+from keymeld_protocol.wire.connection import CoordinatorSide
+from keymeld_protocol.wire.statements import Statement
 from keymeld_server.app import App
 from keymeld_server.config import Config
 from keymeld_server.dispatch import Peer
 from keymeld_server.observe import Metrics
 from keymeld_server.outbox import Outbox
 from keymeld_server.sessions import Place
-from keymeld_server.store import EnclaveRow
+from keymeld_server.store.port import EnclaveRow
 
 from .build import Cast, xonly
 from .coordinator import NOON, key_of

@@ -8,12 +8,12 @@ scribe.append(…records)         the Append that a store takes
 
 from dataclasses import replace
 
-from keymeld_protocol.payloads import WalletNote, WalletOpen
-from keymeld_protocol.records import Chain, Record
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.statements import Statement, make
+from keymeld_protocol.curve.schnorr import SigningKey
 from keymeld_protocol.values import Epoch, Id, XOnlyKey, digest
-from keymeld_server.store import Append, SessionRow
+from keymeld_protocol.wire.payloads import WalletNote, WalletOpen
+from keymeld_protocol.wire.records import Chain, Record
+from keymeld_protocol.wire.statements import Statement, make
+from keymeld_server.store.port import Append, SessionRow
 
 NOON = 1_700_000_000_000
 """When the first record of every stream is written (milliseconds since the Unix epoch)."""

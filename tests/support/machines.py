@@ -16,10 +16,14 @@ from typing import Any
 
 import pytest
 
-from keymeld_protocol import replay, signing, statements
+from keymeld_protocol.curve.schnorr import SigningKey
 from keymeld_protocol.errors import Reason, WireError
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.payloads import (
+from keymeld_protocol.machines import replay, signing
+from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.signing import SigningState
+from keymeld_protocol.values import Epoch, Hash, Id, XOnlyKey, digest
+from keymeld_protocol.wire import statements
+from keymeld_protocol.wire.payloads import (
     AttemptOpened,
     CustodyAccept,
     CustodyRefuse,
@@ -41,12 +45,9 @@ from keymeld_protocol.payloads import (
     SigningReject,
     SigningRetry,
 )
-from keymeld_protocol.records import Chain, Record
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.shapes import Rule, Said
-from keymeld_protocol.signing import SigningState
-from keymeld_protocol.statements import Statement
-from keymeld_protocol.values import Epoch, Hash, Id, XOnlyKey, digest
+from keymeld_protocol.wire.records import Chain, Record
+from keymeld_protocol.wire.shapes import Rule, Said
+from keymeld_protocol.wire.statements import Statement
 
 from .build import HOUR, NONE, Cast, say, xonly
 from .coordinator import NOON, key_of, secret_of

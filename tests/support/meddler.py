@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from keymeld_protocol.frames import WireRecord
 from keymeld_protocol.values import Epoch, Hash, Id
+from keymeld_protocol.wire.frames import WireRecord
 
 from .coordinator import Peer
 

@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 
-from keymeld_protocol.records import Record
 from keymeld_protocol.values import Epoch, Id, XOnlyKey
-from keymeld_server.store import Append, Conflict, EnclaveRow, SessionRow, StoreFailed
+from keymeld_protocol.wire.records import Record
+from keymeld_server.store.port import Append, Conflict, EnclaveRow, SessionRow, StoreFailed
 
 
 class MemoryStore:

@@ -6,10 +6,10 @@ libsecp256k1 keeps their layout to itself, so this may break with a new release 
     keyagg cache   magic(4) ‖ aggregate key(64) ‖ …
 """
 
-from keymeld_protocol.keyagg import key_agg
-from keymeld_protocol.libsecp256k1 import CData, ffi, parse_point
-from keymeld_protocol.musig_secret import Secnonce, nonce_gen
-from keymeld_protocol.secp256k1 import Secret, lift_x, pubkey_of, seckey_verify
+from keymeld_protocol.curve.keyagg import key_agg
+from keymeld_protocol.curve.libsecp256k1 import CData, ffi, parse_point
+from keymeld_protocol.curve.musig_secret import Secnonce, nonce_gen
+from keymeld_protocol.curve.secp256k1 import Secret, lift_x, pubkey_of, seckey_verify
 
 
 def numbers_of(secnonce: Secnonce) -> bytes:

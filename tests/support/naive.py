@@ -17,9 +17,9 @@ from typing import Any
 
 from coincurve import PublicKeyXOnly
 
-from keymeld_protocol.records import Record
-from keymeld_protocol.shapes import Rule
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.wire.records import Record
+from keymeld_protocol.wire.shapes import Rule
+from keymeld_protocol.wire.statements import Statement
 
 
 def tagged(tag: str, message: bytes) -> bytes:

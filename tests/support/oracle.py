@@ -20,8 +20,8 @@ from ecc.ecc import dsa, musig2, ssa
 from ecc.ecc.musig2 import KeyAggContext
 
 from examples.regtest import verify_input
-from keymeld_protocol.body import BareRoot, Bip86, Child, Scalar, Step, TermsStep, XOnlyScalar
-from keymeld_protocol.contents import Leaf
+from keymeld_protocol.plaintext.body import BareRoot, Bip86, Child, Scalar, Step, TermsStep, XOnlyScalar
+from keymeld_protocol.plaintext.contents import Leaf
 
 from .naive import tagged
 

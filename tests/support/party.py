@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from keymeld_protocol.contributions import Finished
-from keymeld_protocol.schnorr import verify
-from keymeld_protocol.shapes import Rule
-from keymeld_protocol.signing_state import Phase
+from keymeld_protocol.curve.schnorr import verify
+from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.plaintext.contributions import Finished
 from keymeld_protocol.values import Id, Signature
+from keymeld_protocol.wire.shapes import Rule
 
 from .world import MESSAGE, NONE, Member, World
 

@@ -11,8 +11,17 @@ from itertools import count
 
 from examples.regtest import Coin
 from examples.regtest import transaction as unsigned
-from keymeld_protocol.body import Asked, Body, RawTransaction, SignInput, SignMessage, Spent, Step, Transaction
-from keymeld_protocol.contents import Script
+from keymeld_protocol.plaintext.body import (
+    Asked,
+    Body,
+    RawTransaction,
+    SignInput,
+    SignMessage,
+    Spent,
+    Step,
+    Transaction,
+)
+from keymeld_protocol.plaintext.contents import Script
 from keymeld_protocol.values import Message
 
 from .coordinator import secret_of

@@ -24,13 +24,13 @@ from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from keymeld_protocol import frames
-from keymeld_protocol.connection import Answer, Goodbye, Heard, Hello, PeerSide, Presence
-from keymeld_protocol.frames import SUBPROTOCOL, WireRecord
-from keymeld_protocol.records import Position, Record
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.curve.schnorr import SigningKey
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire import frames
+from keymeld_protocol.wire.connection import Answer, Goodbye, Heard, Hello, PeerSide, Presence
+from keymeld_protocol.wire.frames import SUBPROTOCOL, WireRecord
+from keymeld_protocol.wire.records import Position, Record
+from keymeld_protocol.wire.statements import Statement
 
 PATIENCE_S = 10.0
 """A test that waits longer has failed."""

@@ -12,18 +12,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from keymeld_protocol import contents, contributions, frames, plan, statements
-from keymeld_protocol.attempt import Attempt
-from keymeld_protocol.body import Asked, Body, SignMessage, Transaction, places_of
-from keymeld_protocol.contents import Card, Terms
-from keymeld_protocol.contributions import Entry
-from keymeld_protocol.envelope import EnvelopeContext, seal_envelope
+from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import BrokenLog
-from keymeld_protocol.frames import WireRecord
-from keymeld_protocol.hearing import Hearing
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.keys import Identity, prove_possession, slot_secret
-from keymeld_protocol.payloads import (
+from keymeld_protocol.keys.envelope import EnvelopeContext, seal_envelope
+from keymeld_protocol.keys.keys import Identity, prove_possession, slot_secret
+from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.machines.hearing import Hearing
+from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.machines.signing_state import SigningState
+from keymeld_protocol.member import plan
+from keymeld_protocol.member.attempt import Attempt
+from keymeld_protocol.member.places import Result
+from keymeld_protocol.member.roster import Roster, read_roster
+from keymeld_protocol.plaintext import contents, contributions
+from keymeld_protocol.plaintext.body import Asked, Body, SignMessage, Transaction, places_of
+from keymeld_protocol.plaintext.contents import Card, Terms
+from keymeld_protocol.plaintext.contributions import Entry
+from keymeld_protocol.plaintext.sealed_policy import Policy, policy_commitment
+from keymeld_protocol.values import Id, Message, PlainKey, Salt, XOnlyKey, digest
+from keymeld_protocol.wire import frames, statements
+from keymeld_protocol.wire.frames import WireRecord
+from keymeld_protocol.wire.payloads import (
     KeygenConfirm,
     KeygenCreate,
     KeygenJoin,
@@ -34,17 +45,8 @@ from keymeld_protocol.payloads import (
     SigningReject,
     SigningRequest,
 )
-from keymeld_protocol.places import Result
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.roster import Roster, read_roster
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.sealed_policy import Policy, policy_commitment
-from keymeld_protocol.sealing import GroupKey
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.shapes import Rule, Said
-from keymeld_protocol.signing_state import SigningState
-from keymeld_protocol.statements import Statement
-from keymeld_protocol.values import Id, Message, PlainKey, Salt, XOnlyKey, digest
+from keymeld_protocol.wire.shapes import Rule, Said
+from keymeld_protocol.wire.statements import Statement
 
 from .coordinator import Coordinator, Peer, secret_of
 

@@ -8,12 +8,10 @@ confirming()     every psig is there                    IN[phase]()   a session 
 from collections.abc import Callable
 from typing import Any
 
-from keymeld_protocol.payloads import (
-    SigningExpired,
-)
-from keymeld_protocol.shapes import MAX_ATTEMPTS, Rule
-from keymeld_protocol.signing_state import Phase
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.wire.payloads import SigningExpired
+from keymeld_protocol.wire.shapes import MAX_ATTEMPTS, Rule
+from keymeld_protocol.wire.statements import Statement
 from tests.support.machines import (
     GRACE,
     HOUR,

@@ -12,12 +12,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import time_ns
 
-from keymeld_protocol import frames
-from keymeld_protocol.payloads import KeygenCreate
-from keymeld_protocol.records import Chain
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.curve.schnorr import SigningKey
 from keymeld_protocol.values import Id, Salt
+from keymeld_protocol.wire import frames
+from keymeld_protocol.wire.payloads import KeygenCreate
+from keymeld_protocol.wire.records import Chain
+from keymeld_protocol.wire.statements import Statement
 
 from .coordinator import Coordinator, Log, Peer
 from .peer import SocketPeer, dial

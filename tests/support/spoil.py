@@ -19,10 +19,10 @@ from typing import Any
 
 from msgspec import inspect
 
-from keymeld_protocol import payloads, statements
-from keymeld_protocol.shapes import Payload
-from keymeld_protocol.statements import Statement
 from keymeld_protocol.values import Sized
+from keymeld_protocol.wire import payloads, statements
+from keymeld_protocol.wire.shapes import Payload
+from keymeld_protocol.wire.statements import Statement
 
 ALL: dict[str, type[Any]] = {**payloads.KINDS, "note.*": payloads.Note}
 """Every kind of payload, notes among them."""

@@ -16,24 +16,26 @@ from typing import Any
 
 import pytest
 
-from keymeld_client.judging import judge
+from keymeld_client.shown.judging import judge
 from keymeld_enclave import signer
-from keymeld_protocol import contents, contributions, musig_secret, statements
-from keymeld_protocol.body import Body, SignMessage
-from keymeld_protocol.contributions import Both, Finished, Nonce
+from keymeld_protocol.curve import musig_secret
+from keymeld_protocol.curve.musig_secret import Secnonce
 from keymeld_protocol.errors import Blamed, Fork
-from keymeld_protocol.frames import WireRecord
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.musig_secret import Secnonce
-from keymeld_protocol.payloads import CustodyAccept, SigningConfirm, SigningContribute, SigningHeard
-from keymeld_protocol.records import Record, first_hash, sign_head
-from keymeld_protocol.replay import Replay, State
-from keymeld_protocol.roster import read_roster
-from keymeld_protocol.sealing import GroupKey
-from keymeld_protocol.shapes import Rule
-from keymeld_protocol.signing_state import Phase, SigningState
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.replay import Replay, State
+from keymeld_protocol.machines.signing_state import Phase, SigningState
+from keymeld_protocol.member.roster import read_roster
+from keymeld_protocol.plaintext import contents, contributions
+from keymeld_protocol.plaintext.body import Body, SignMessage
+from keymeld_protocol.plaintext.contributions import Both, Finished, Nonce
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire import statements
+from keymeld_protocol.wire.frames import WireRecord
+from keymeld_protocol.wire.payloads import CustodyAccept, SigningConfirm, SigningContribute, SigningHeard
+from keymeld_protocol.wire.records import Record, first_hash, sign_head
+from keymeld_protocol.wire.shapes import Rule
+from keymeld_protocol.wire.statements import Statement
 
 from . import naive
 from .people import Member

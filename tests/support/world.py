@@ -20,14 +20,14 @@ from typing import Any
 
 from keymeld_enclave.agent import Agent
 from keymeld_enclave.keymanagement import EnclaveIdentity
-from keymeld_protocol import frames
-from keymeld_protocol.contents import Terms
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import WireError
-from keymeld_protocol.frames import WireRecord
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.shapes import Rule
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.plaintext.contents import Terms
 from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wire import frames
+from keymeld_protocol.wire.frames import WireRecord
+from keymeld_protocol.wire.shapes import Rule
+from keymeld_protocol.wire.statements import Statement
 
 from .coordinator import NOON, Coordinator, Log, Peer, key_of, secret_of
 from .people import HOUR, Invitation, JoinDraft, Member

@@ -8,9 +8,9 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any, Final
 
-from keymeld_protocol.keys import Identity, slot_secret
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.secp256k1 import Secret
+from keymeld_protocol.keys.keys import Identity, slot_secret
 from keymeld_protocol.values import Epoch, Id, Salt, XOnlyKey
 
 NOON: Final = 1_800_000_000_000

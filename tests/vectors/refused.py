@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.wire.statements import Statement
 
 Case = tuple[str, str, str, str]
 

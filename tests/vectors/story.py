@@ -16,13 +16,22 @@ from typing import Any
 
 from keymeld_enclave.agent import Agent
 from keymeld_enclave.keymanagement import EnclaveIdentity
-from keymeld_protocol import contents, signing, statements
-from keymeld_protocol.body import Body, RawTransaction, SignInput, SignMessage, Spent, Transaction
-from keymeld_protocol.contents import Card, Terms
-from keymeld_protocol.envelope import EnvelopeContext, seal_envelope
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.keys import prove_possession
-from keymeld_protocol.payloads import (
+from keymeld_protocol.curve.secp256k1 import Secret
+from keymeld_protocol.keys.envelope import EnvelopeContext, seal_envelope
+from keymeld_protocol.keys.keys import prove_possession
+from keymeld_protocol.keys.sealing import NO_SESSION, GroupKey
+from keymeld_protocol.machines import signing
+from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.machines.signing import SigningState
+from keymeld_protocol.member.roster import Roster, read_roster
+from keymeld_protocol.plaintext import contents
+from keymeld_protocol.plaintext.body import Body, RawTransaction, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.plaintext.contents import Card, Terms
+from keymeld_protocol.plaintext.sealed_policy import Policy, policy_commitment
+from keymeld_protocol.values import Id, Message, PlainKey, Salt, XOnlyKey, digest
+from keymeld_protocol.wire import statements
+from keymeld_protocol.wire.payloads import (
     KeygenConfirm,
     KeygenCreate,
     KeygenJoin,
@@ -30,16 +39,9 @@ from keymeld_protocol.payloads import (
     SigningOpened,
     SigningRequest,
 )
-from keymeld_protocol.records import Record
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.roster import Roster, read_roster
-from keymeld_protocol.sealed_policy import Policy, policy_commitment
-from keymeld_protocol.sealing import NO_SESSION, GroupKey
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.shapes import Rule
-from keymeld_protocol.signing import SigningState
-from keymeld_protocol.statements import Statement
-from keymeld_protocol.values import Id, Message, PlainKey, Salt, XOnlyKey, digest
+from keymeld_protocol.wire.records import Record
+from keymeld_protocol.wire.shapes import Rule
+from keymeld_protocol.wire.statements import Statement
 
 from . import cast
 from .chance import Chance

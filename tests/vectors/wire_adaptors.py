@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from keymeld_protocol import adaptor, musig
-from keymeld_protocol.keyagg import aggregate, bip86_tweak, key_agg, key_sort, paired
-from keymeld_protocol.musig import Session
-from keymeld_protocol.musig_secret import Signer, nonce_gen, partial_sign, summed_signer, weighted_secret
-from keymeld_protocol.secp256k1 import Secret
+from keymeld_protocol.curve import adaptor, musig
+from keymeld_protocol.curve.keyagg import aggregate, bip86_tweak, key_agg, key_sort, paired
+from keymeld_protocol.curve.musig import Session
+from keymeld_protocol.curve.musig_secret import Signer, nonce_gen, partial_sign, summed_signer, weighted_secret
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.values import Id
 
 from .cast import commented, secret_of

@@ -5,8 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from keymeld_protocol import contents
-from keymeld_protocol.body import (
+from keymeld_protocol.bitcoin.summary import Summary
+from keymeld_protocol.bitcoin.transaction import taproot_address
+from keymeld_protocol.curve.keyagg import bip86_tweak
+from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.member.plan import plan
+from keymeld_protocol.member.roster import read_card
+from keymeld_protocol.plaintext import contents
+from keymeld_protocol.plaintext.body import (
     Adaptor,
     BareRoot,
     Bip86,
@@ -18,17 +25,10 @@ from keymeld_protocol.body import (
     TermsStep,
     XOnlyScalar,
 )
-from keymeld_protocol.contents import Card, Content, Detail, Leaf, Script, Terms
-from keymeld_protocol.keyagg import bip86_tweak
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.plan import plan
-from keymeld_protocol.roster import read_card
-from keymeld_protocol.sealed_policy import AllowedOutput, AllowedScript, Policy, policy_commitment
-from keymeld_protocol.sealing import GroupKey
-from keymeld_protocol.shapes import Rule
-from keymeld_protocol.summary import Summary
-from keymeld_protocol.transaction import taproot_address
+from keymeld_protocol.plaintext.contents import Card, Content, Detail, Leaf, Script, Terms
+from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, AllowedScript, Policy, policy_commitment
 from keymeld_protocol.values import Hash, Message, PlainKey, Salt, Signature
+from keymeld_protocol.wire.shapes import Rule
 
 from . import cast
 from .cast import commented

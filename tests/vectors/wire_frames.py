@@ -6,12 +6,12 @@ import json
 from hashlib import sha256
 from typing import Any
 
-from keymeld_protocol import frames
-from keymeld_protocol.connection import CoordinatorSide, PeerSide, proof_message
 from keymeld_protocol.errors import Reason, Refused
-from keymeld_protocol.frames import head_json, record_frame, since_json, statement_json
-from keymeld_protocol.records import sign_head
 from keymeld_protocol.values import Salt, XOnlyKey
+from keymeld_protocol.wire import frames
+from keymeld_protocol.wire.connection import CoordinatorSide, PeerSide, proof_message
+from keymeld_protocol.wire.frames import head_json, record_frame, since_json, statement_json
+from keymeld_protocol.wire.records import sign_head
 from keymeld_server.config import Config
 
 from . import cast

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from keymeld_protocol import contributions
-from keymeld_protocol.contributions import Finished
-from keymeld_protocol.frames import head_json, record_json
-from keymeld_protocol.payloads import SigningConfirm
-from keymeld_protocol.plan import plan_of
-from keymeld_protocol.records import sign_head
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.sealing import GroupKey
-from keymeld_protocol.signing import SigningState
+from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.machines.signing import SigningState
+from keymeld_protocol.member.plan import plan_of
+from keymeld_protocol.plaintext import contributions
+from keymeld_protocol.plaintext.contributions import Finished
+from keymeld_protocol.wire.frames import head_json, record_json
+from keymeld_protocol.wire.payloads import SigningConfirm
+from keymeld_protocol.wire.records import sign_head
 
 from . import cast
 from .cast import commented

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from keymeld_protocol import content_policy, contents
-from keymeld_protocol.body import Asked, Body, RawTransaction, SignInput, SignMessage, Spent, Transaction
-from keymeld_protocol.contents import Script
+from keymeld_protocol.bitcoin.transaction import taproot_script
+from keymeld_protocol.bitcoin.tweaks import child_steps
 from keymeld_protocol.errors import Blamed
-from keymeld_protocol.item_policy import forbids
-from keymeld_protocol.plan import plan
-from keymeld_protocol.sealed_policy import AllowedOutput, AllowedScript, Policy
-from keymeld_protocol.shapes import Rule
-from keymeld_protocol.transaction import taproot_script
-from keymeld_protocol.tweaks import child_steps
+from keymeld_protocol.member import content_policy
+from keymeld_protocol.member.item_policy import forbids
+from keymeld_protocol.member.plan import plan
+from keymeld_protocol.plaintext import contents
+from keymeld_protocol.plaintext.body import Asked, Body, RawTransaction, SignInput, SignMessage, Spent, Transaction
+from keymeld_protocol.plaintext.contents import Script
+from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, AllowedScript, Policy
 from keymeld_protocol.values import Message, Salt
+from keymeld_protocol.wire.shapes import Rule
 
 from .cast import commented, key_of, secret_of
 from .story import tell

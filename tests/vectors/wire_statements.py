@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from keymeld_protocol import contents, payloads, statements
-from keymeld_protocol.contents import Detail
-from keymeld_protocol.envelope import EnvelopeContext, seal_envelope
-from keymeld_protocol.frames import head_json, record_json, statement_json
-from keymeld_protocol.payloads import (
+from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.keys.envelope import EnvelopeContext, seal_envelope
+from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.plaintext import contents
+from keymeld_protocol.plaintext.contents import Detail
+from keymeld_protocol.values import XOnlyKey, digest, to_base64url
+from keymeld_protocol.wire import payloads, statements
+from keymeld_protocol.wire.frames import head_json, record_json, statement_json
+from keymeld_protocol.wire.payloads import (
     CustodyRefuse,
     CustodyReseal,
     CustodyWiped,
@@ -28,12 +33,8 @@ from keymeld_protocol.payloads import (
     WalletNote,
     WalletOpen,
 )
-from keymeld_protocol.records import first_hash, head_message, record_hash, sign_head
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.schnorr import SigningKey
-from keymeld_protocol.sealing import GroupKey
-from keymeld_protocol.statements import Statement
-from keymeld_protocol.values import XOnlyKey, digest, to_base64url
+from keymeld_protocol.wire.records import first_hash, head_message, record_hash, sign_head
+from keymeld_protocol.wire.statements import Statement
 
 from . import cast
 from .cast import commented

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from keymeld_protocol import signing_state
-from keymeld_protocol.contributions import Nonce
-from keymeld_protocol.kdf import hkdf
-from keymeld_protocol.schnorr import SigningKey, tagged_hash
-from keymeld_protocol.ticket import Ticket, TicketSecret
+from keymeld_protocol.curve.schnorr import SigningKey, tagged_hash
+from keymeld_protocol.keys.kdf import hkdf
+from keymeld_protocol.keys.ticket import Ticket, TicketSecret
+from keymeld_protocol.machines import signing_state
+from keymeld_protocol.plaintext.contributions import Nonce
 from keymeld_protocol.values import Id
 
 from . import cast

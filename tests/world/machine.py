@@ -17,15 +17,15 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from keymeld_protocol.body import SignMessage
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import KeymeldError
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.payloads import KeygenLeave, KeygenRelease
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.shapes import Rule
-from keymeld_protocol.signing_state import SigningState
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.signing_state import SigningState
+from keymeld_protocol.plaintext.body import SignMessage
 from keymeld_protocol.values import Id, Message, XOnlyKey
+from keymeld_protocol.wire.payloads import KeygenLeave, KeygenRelease
+from keymeld_protocol.wire.shapes import Rule
+from keymeld_protocol.wire.statements import Statement
 from tests.support.people import Invitation, JoinDraft, Member
 from tests.support.witness import Watched, WatchedEnclave
 from tests.support.world import HOUR, MINUTE, NONE, NOON, SECOND, SELF, Peer, quorum, secret_of

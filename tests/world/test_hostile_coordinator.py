@@ -14,14 +14,14 @@ from hypothesis.stateful import initialize, invariant, rule, run_state_machine_a
 
 from keymeld_enclave.agent import Agent
 from keymeld_enclave.keymanagement import EnclaveIdentity
-from keymeld_protocol import statements
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import KeymeldError
-from keymeld_protocol.payloads import KeygenExpired, SigningApprove, SigningExpired, SigningOpened
-from keymeld_protocol.records import sign_head
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.signing_state import SigningState, signers_of
-from keymeld_protocol.statements import Statement
+from keymeld_protocol.machines.signing_state import SigningState, signers_of
 from keymeld_protocol.values import Hash, Id
+from keymeld_protocol.wire import statements
+from keymeld_protocol.wire.payloads import KeygenExpired, SigningApprove, SigningExpired, SigningOpened
+from keymeld_protocol.wire.records import sign_head
+from keymeld_protocol.wire.statements import Statement
 from tests.support.coordinator import Log, Peer, secret_of
 from tests.support.meddler import HOLD, TRICKS, Meddler
 from tests.support.witness import WatchedEnclave

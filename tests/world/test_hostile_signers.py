@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 
 from examples.regtest import Coin, transaction
-from keymeld_client.judging import judge
-from keymeld_client.results import ItemError, results_of
+from keymeld_client.shown.judging import judge
+from keymeld_client.shown.results import ItemError, results_of
 from keymeld_enclave.signer import Signer
-from keymeld_protocol.attempt import Attempt
-from keymeld_protocol.body import (
+from keymeld_protocol.errors import Blamed
+from keymeld_protocol.member.attempt import Attempt
+from keymeld_protocol.member.faults import ACCUSES
+from keymeld_protocol.member.plan import Plan, plan_of
+from keymeld_protocol.plaintext.body import (
     Adaptor,
     Asked,
     Bip86,
@@ -28,11 +31,8 @@ from keymeld_protocol.body import (
     Spent,
     Transaction,
 )
-from keymeld_protocol.contents import Script
-from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Prefinished, Psig
-from keymeld_protocol.errors import Blamed
-from keymeld_protocol.faults import ACCUSES
-from keymeld_protocol.plan import Plan, plan_of
+from keymeld_protocol.plaintext.contents import Script
+from keymeld_protocol.plaintext.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.values import Message, PlainKey, Signature
 from tests.support.party import Party
 from tests.support.world import MESSAGE, SECOND, key_of

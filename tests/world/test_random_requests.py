@@ -14,13 +14,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from keymeld_client.results import ItemError, ItemResult, open_values, results_of
-from keymeld_protocol.body import SignEcdsa, SignInput
-from keymeld_protocol.contributions import Both, Entry, Failed, Finished, Nonce, Prefinished
-from keymeld_protocol.payloads import SigningApprove, SigningContribute
-from keymeld_protocol.plan import plan_of
-from keymeld_protocol.signing_state import Phase
+from keymeld_client.shown.results import ItemError, ItemResult, open_values, results_of
+from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.member.plan import plan_of
+from keymeld_protocol.plaintext.body import SignEcdsa, SignInput
+from keymeld_protocol.plaintext.contributions import Both, Entry, Failed, Finished, Nonce, Prefinished
 from keymeld_protocol.values import Id, Signature
+from keymeld_protocol.wire.payloads import SigningApprove, SigningContribute
 from tests.support import naive, oracle
 from tests.support.drawn_groups import DrawnGroup, Wish
 from tests.support.drawn_requests import DrawnRequest, draw_request

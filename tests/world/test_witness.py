@@ -7,13 +7,14 @@ import pytest
 
 from keymeld_enclave.custody import Custody
 from keymeld_enclave.work import SigningWork
-from keymeld_protocol import contents, policy
-from keymeld_protocol.musig_secret import Signer
-from keymeld_protocol.policy import Consent
-from keymeld_protocol.records import Chain, Record
-from keymeld_protocol.replay import Replay
-from keymeld_protocol.sealed_policy import Policy
-from keymeld_protocol.shapes import Rule
+from keymeld_protocol.curve.musig_secret import Signer
+from keymeld_protocol.machines import policy
+from keymeld_protocol.machines.policy import Consent
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.plaintext import contents
+from keymeld_protocol.plaintext.sealed_policy import Policy
+from keymeld_protocol.wire.records import Chain, Record
+from keymeld_protocol.wire.shapes import Rule
 from tests.support.world import HOUR, MINUTE, NONE, SECOND, SELF
 from tests.world.machine import MOST, Sessions
 from tests.world.test_hostile_coordinator import HostileCoordinator

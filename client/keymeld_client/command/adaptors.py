@@ -14,15 +14,15 @@ from pathlib import Path
 
 import click
 
-from keymeld_protocol import adaptor as adaptors
-from keymeld_protocol import schnorr
+from keymeld_protocol.curve import adaptor as adaptors
+from keymeld_protocol.curve import schnorr
+from keymeld_protocol.curve.secp256k1 import Secret, wipe
 from keymeld_protocol.errors import InvalidCrypto
-from keymeld_protocol.secp256k1 import Secret, wipe
 from keymeld_protocol.values import Message, PlainKey
 
 from .app import App
-from .arguments import MESSAGE, OUTPUT_KEY, POINT, PRESIGNATURE, SECRET, SIGNATURE
 from .failures import UNVERIFIED
+from .typed.arguments import MESSAGE, OUTPUT_KEY, POINT, PRESIGNATURE, SECRET, SIGNATURE
 from .verbs import Verb, Verbs
 
 _OF_THE_ITEM = "as `keymeld result --json` shows it."

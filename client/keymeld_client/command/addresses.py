@@ -12,18 +12,18 @@ from typing import Any, Final, TypeAlias
 import click
 from rich.text import Text
 
-from keymeld_protocol.derivation import path_told
+from keymeld_protocol.bitcoin.derivation import path_told
+from keymeld_protocol.bitcoin.transaction import taproot_address, taproot_script
 from keymeld_protocol.errors import BadInput, Reason, Refused
-from keymeld_protocol.roster import Roster
-from keymeld_protocol.transaction import taproot_address, taproot_script
+from keymeld_protocol.member.roster import Roster
 from keymeld_protocol.wording import slots_told
 
 from ..keygens import Keygen
-from . import words
 from .app import App
-from .arguments import PATHS
 from .reading import names_of
 from .screen import Line
+from .typed import words
+from .typed.arguments import PATHS
 from .verbs import Verb
 
 Path: TypeAlias = tuple[int, ...]

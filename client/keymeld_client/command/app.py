@@ -24,14 +24,14 @@ from keymeld_protocol.printable import printable
 from keymeld_protocol.values import Id, XOnlyKey
 
 from ..client import Client, connect
-from ..entries import KeygenEntry
 from ..errors import NotConnected
 from ..keygens import Keygen
-from ..link import origin_of
+from ..line.link import origin_of
 from ..signings import Signing
 from ..status import Status
-from ..trust import Trust
-from ..wallet import Wallet
+from ..wallet.entries import KeygenEntry
+from ..wallet.trust import Trust
+from ..wallet.wallet import Wallet
 from .screen import Screen
 
 DEFAULT_SERVER: Final = "ws://127.0.0.1:8765"

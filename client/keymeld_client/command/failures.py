@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from keymeld_protocol.errors import BadInput, Blamed, BrokenLog, InvalidCrypto, KeymeldError, Reason, WireError
-from keymeld_protocol.item_policy import WHY
+from keymeld_protocol.member.item_policy import WHY
 
 from ..errors import (
     JoinRefused,

@@ -9,18 +9,18 @@ from typing import Any
 import click
 from rich.text import Text
 
-from keymeld_protocol.contents import Terms, TermsTweak
-from keymeld_protocol.ticket import Ticket
-from keymeld_protocol.tweaks import is_opaque
+from keymeld_protocol.bitcoin.tweaks import is_opaque
+from keymeld_protocol.keys.ticket import Ticket
+from keymeld_protocol.plaintext.contents import Terms, TermsTweak
 from keymeld_protocol.values import Hash, Id
 
 from ..keygens import Keygen
-from . import tweaking, words
 from .app import DEFAULT_SERVER, SHORT, App
-from .arguments import LABEL, LEAF, ROOT, SPAN, SUBSET, TREE
 from .qr import terminal_qr
 from .screen import Line
-from .tweaking import GivenLeaf
+from .typed import tweaking, words
+from .typed.arguments import LABEL, LEAF, ROOT, SPAN, SUBSET, TREE
+from .typed.tweaking import GivenLeaf
 from .verbs import Verb
 
 NETWORKS = ("bitcoin", "testnet", "signet", "regtest")

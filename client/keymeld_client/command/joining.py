@@ -16,29 +16,29 @@ import click
 from msgspec import structs
 from rich.text import Text
 
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import BadInput
-from keymeld_protocol.keygen import Phase
+from keymeld_protocol.keys.ticket import Ticket
+from keymeld_protocol.machines.keygen import Phase
 from keymeld_protocol.printable import printable
-from keymeld_protocol.secp256k1 import Secret
-from keymeld_protocol.shapes import Custody, Rule
-from keymeld_protocol.ticket import Ticket
 from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wire.shapes import Custody, Rule
 from keymeld_protocol.wording import listed
 
 from ..client import Client
 from ..errors import KeygenEnded
-from ..joining import Allow, Choice, check_choice, warnings
 from ..keygens import Keygen
-from ..ledger import now_ms
-from ..link import origin_of
-from ..telling import moment
-from ..wallet import Wallet
-from . import times, words
+from ..line.ledger import now_ms
+from ..line.link import origin_of
+from ..said.joining import Allow, Choice, check_choice, warnings
+from ..shown.telling import moment
+from ..wallet.wallet import Wallet
 from .app import SHORT, App
-from .arguments import DELAY, KEY, LABEL, RULE, SECRET, WHEN
-from .limits import Limits, limits, told
 from .reading import names_of
 from .screen import Line, table
+from .typed import times, words
+from .typed.arguments import DELAY, KEY, LABEL, RULE, SECRET, WHEN
+from .typed.limits import Limits, limits, told
 from .verbs import Verb
 from .watching import Watch
 

@@ -11,20 +11,20 @@ import click
 from rich.text import Text
 
 from keymeld_protocol.errors import BadInput, KeymeldError
-from keymeld_protocol.ticket import Ticket
+from keymeld_protocol.keys.ticket import Ticket
 from keymeld_protocol.values import Id, XOnlyKey
 
 from ..client import Client
 from ..errors import NotConnected, WalletError
-from ..log import export_log, verify_log
-from ..results import require_all
+from ..shown.log import export_log, verify_log
+from ..shown.results import require_all
 from ..signings import Signing
-from ..trust import Trust
-from ..wallet import Wallet
+from ..wallet.trust import Trust
+from ..wallet.wallet import Wallet
 from .app import SHORT, App, exactly_one, unknown
-from .arguments import KEY
 from .failures import OK, UNVERIFIED
 from .screen import Line
+from .typed.arguments import KEY
 from .verbs import Verb, Verbs
 from .watching import Handle, Watch
 

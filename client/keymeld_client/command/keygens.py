@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from keymeld_protocol.keygen import Phase
+from keymeld_protocol.machines.keygen import Phase
 from keymeld_protocol.printable import printable
 from keymeld_protocol.wording import counted, listed, slots_told
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.payloads import KeygenCreate, KeygenJoin, Note
+from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.printable import printable
-from keymeld_protocol.shapes import Payload
 from keymeld_protocol.values import XOnlyKey
+from keymeld_protocol.wire.payloads import KeygenCreate, KeygenJoin, Note
+from keymeld_protocol.wire.shapes import Payload
 
 SHORT: Final = 6
 """Hex digits of a key that tell it apart among the few of one session; names of sessions are shown with twelve."""

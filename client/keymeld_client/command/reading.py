@@ -5,15 +5,15 @@ What does not open is shown as nothing: a stream is told even if one of its memb
 
 from __future__ import annotations
 
-from keymeld_protocol import contents
-from keymeld_protocol.body import Body
-from keymeld_protocol.contents import Detail, Terms
 from keymeld_protocol.errors import KeymeldError
-from keymeld_protocol.payloads import CustodyRefuse, KeygenCreate, SigningRefuse, SigningRequest
+from keymeld_protocol.member.roster import read_card
+from keymeld_protocol.plaintext import contents
+from keymeld_protocol.plaintext.body import Body
+from keymeld_protocol.plaintext.contents import Detail, Terms
 from keymeld_protocol.printable import printable
-from keymeld_protocol.records import Record
-from keymeld_protocol.roster import read_card
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire.payloads import CustodyRefuse, KeygenCreate, SigningRefuse, SigningRequest
+from keymeld_protocol.wire.records import Record
 
 from ..client import Client
 from .names import Names

@@ -6,20 +6,20 @@ from collections.abc import Collection, Sequence
 
 import click
 
-from keymeld_protocol.body import Adaptor, Body
-from keymeld_protocol.plan import plan
-from keymeld_protocol.roster import Roster
-from keymeld_protocol.tweaks import Steps
+from keymeld_protocol.bitcoin.tweaks import Steps
+from keymeld_protocol.member.plan import plan
+from keymeld_protocol.member.roster import Roster
+from keymeld_protocol.plaintext.body import Adaptor, Body
 from keymeld_protocol.values import Message
 
-from ..asking import Unsigned, make_body
 from ..keygens import Keygen
-from ..telling import tell_plan
-from . import given
+from ..said.asking import Unsigned, make_body
+from ..shown.telling import tell_plan
 from .app import SHORT, App
-from .arguments import ADAPTOR, MEMO, MESSAGE, PATH, PSBT, SPAN, SPENT, STEPS, TRANSACTION
 from .screen import Line, warned
-from .tweaking import together
+from .typed import given
+from .typed.arguments import ADAPTOR, MEMO, MESSAGE, PATH, PSBT, SPAN, SPENT, STEPS, TRANSACTION
+from .typed.tweaking import together
 from .verbs import Verb
 from .watching import Watch
 

@@ -10,21 +10,21 @@ from typing import Any, TypeAlias
 import click
 from rich.text import Text
 
-from keymeld_protocol.ecdsa import der as to_der
+from keymeld_protocol.bitcoin.psbt import Signed
+from keymeld_protocol.curve.ecdsa import der as to_der
+from keymeld_protocol.curve.secp256k1 import Bytes, Secret
 from keymeld_protocol.errors import KeymeldError
-from keymeld_protocol.plan import Item
+from keymeld_protocol.member.plan import Item
 from keymeld_protocol.printable import printable
-from keymeld_protocol.psbt import Signed
-from keymeld_protocol.secp256k1 import Bytes, Secret
 from keymeld_protocol.values import Signature
 from keymeld_protocol.wording import slots_told
 
-from ..presigned import Presigned
-from ..results import ItemError, ItemResult, completed, require_all
+from ..shown.presigned import Presigned
+from ..shown.results import ItemError, ItemResult, completed, require_all
 from ..signings import Signing
 from .app import App
-from .arguments import PSBT, SECRET
 from .screen import Line
+from .typed.arguments import PSBT, SECRET
 from .verbs import Verb
 from .watching import Watch
 

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from keymeld_protocol.printable import printable
 
-from ..telling import WARNINGS
+from ..shown.telling import WARNINGS
 
 Line = str | Text
 

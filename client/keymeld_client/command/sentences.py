@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from keymeld_protocol.payloads import (
+from keymeld_protocol.wire.payloads import (
     AttemptOpened,
     CustodyAccept,
     CustodyRefuse,
@@ -36,12 +36,12 @@ from keymeld_protocol.payloads import (
     SigningRequest,
     SigningRetry,
 )
-from keymeld_protocol.records import Record
+from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wording import counted, slots_told
 
-from ..telling import moment
+from ..shown.telling import moment
 from .names import Names
-from .words import rule_told
+from .typed.words import rule_told
 
 STEPS: Final = {
     "nonces": "sends nonces",

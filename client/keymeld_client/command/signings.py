@@ -9,19 +9,19 @@ from typing import Any, TypeAlias
 import click
 from rich.text import Text
 
-from keymeld_protocol import contents
 from keymeld_protocol.errors import KeymeldError, Reason, Refused
-from keymeld_protocol.plan import Impossible, Plan, Planned
+from keymeld_protocol.machines.signing import ENDS
+from keymeld_protocol.member.plan import Impossible, Plan, Planned
+from keymeld_protocol.plaintext import contents
 from keymeld_protocol.printable import printable
-from keymeld_protocol.signing import ENDS
 
-from ..ledger import now_ms
+from ..line.ledger import now_ms
+from ..shown.telling import moment
 from ..signings import Signing
-from ..telling import moment
 from .app import SHORT, App
-from .arguments import SPAN
 from .reading import names_of
 from .screen import Line, warned, warns
+from .typed.arguments import SPAN
 from .verbs import Verb
 from .watching import Watch
 

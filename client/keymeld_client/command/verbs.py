@@ -14,11 +14,11 @@ import click
 
 from keymeld_protocol.errors import KeymeldError, WireError
 
-from ..link import origin_of
+from ..line.link import origin_of
 from .app import DEFAULT_SERVER, App
-from .arguments import KEY, SPAN
 from .failures import CODES_TOLD, FAILED, INTERRUPTED, code_of, hint_of, text_of
-from .words import Words
+from .typed.arguments import KEY, SPAN
+from .typed.words import Words
 
 SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 

@@ -16,21 +16,21 @@ from typing import Any, Final
 from rich.live import Live
 from rich.text import Text
 
-from keymeld_protocol.keygen import KeygenState
-from keymeld_protocol.keygen import Phase as KeygenPhase
-from keymeld_protocol.payloads import SigningOpened
+from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.keygen import Phase as KeygenPhase
+from keymeld_protocol.machines.signing import Phase, SigningState
 from keymeld_protocol.printable import printable
-from keymeld_protocol.records import Record
-from keymeld_protocol.signing import Phase, SigningState
 from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wire.payloads import SigningOpened
+from keymeld_protocol.wire.records import Record
 
 from ..client import Client
 from ..errors import ReadOnly, WalletError
 from ..keygens import Keygen
-from ..ledger import now_ms
+from ..line.ledger import now_ms
+from ..shown.telling import moment
 from ..signings import Signing
 from ..status import Bell
-from ..telling import moment
 from .app import SHORT, trouble
 from .names import Names
 from .reading import detail_of, names_of

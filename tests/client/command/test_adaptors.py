@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from keymeld_client.cli import main
-from keymeld_protocol.schnorr import SigningKey, tagged_hash
-from keymeld_protocol.secp256k1 import Secret, seckey_negate, seckey_tweak_add
+from keymeld_protocol.curve.schnorr import SigningKey, tagged_hash
+from keymeld_protocol.curve.secp256k1 import Secret, seckey_negate, seckey_tweak_add
 
 MESSAGE = tagged_hash("test/message", b"")
 SECRET, OTHER = (tagged_hash("test/secret", bytes([i])) for i in range(2))

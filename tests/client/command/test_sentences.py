@@ -4,7 +4,8 @@ from typing import Any
 
 from keymeld_client.command.names import Names
 from keymeld_client.command.sentences import SENTENCES, Sentence, sentence
-from keymeld_protocol.payloads import (
+from keymeld_protocol.values import Digest, Epoch, Hash, Id, XOnlyKey
+from keymeld_protocol.wire.payloads import (
     KINDS,
     AttemptOpened,
     CustodyAccept,
@@ -16,10 +17,9 @@ from keymeld_protocol.payloads import (
     WalletNote,
     WalletOpen,
 )
-from keymeld_protocol.records import Record
-from keymeld_protocol.shapes import Rule, Signer
-from keymeld_protocol.statements import Statement
-from keymeld_protocol.values import Digest, Epoch, Hash, Id, XOnlyKey
+from keymeld_protocol.wire.records import Record
+from keymeld_protocol.wire.shapes import Rule, Signer
+from keymeld_protocol.wire.statements import Statement
 
 BOB, VAULT, SOMEBODY = (XOnlyKey(bytes([n]) * 32) for n in (2, 9, 7))
 HERE: dict[str, Any] = {"v": 1, "stream": Id(bytes(32)), "after": Hash(bytes(32))}

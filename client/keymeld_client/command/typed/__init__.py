@@ -1,0 +1,1 @@
+"""What a person types after `keymeld`, and what it comes to; each wrong word has an answer."""

@@ -1,0 +1,278 @@
+"""Every stream this wallet hears: verified, stored, and told to those who wait.
+
+    record ──▶ signatures hold ──▶ follows our history, the machine allows it ──▶ stored ──▶ waiters wake
+                   └─────────────────────┴──▶ this session is read-only, the evidence is kept; the others go on
+
+The same path takes the records on disk at the start and those of the coordinator later: both are verified, neither is
+believed.  No socket here: what a conversation hears it puts in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from time import time
+from typing import Final
+
+from keymeld_protocol.errors import BrokenLog, Fork, WireError
+from keymeld_protocol.machines.hearing import Hearing
+from keymeld_protocol.machines.replay import Replay, coordinator_of
+from keymeld_protocol.machines.signing import SigningState
+from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wire.connection import Subscribed
+from keymeld_protocol.wire.frames import WireHead, WireRecord, head_of, record_of
+from keymeld_protocol.wire.payloads import SigningRequest
+from keymeld_protocol.wire.records import Head, Position, Record
+from keymeld_protocol.wire.statements import statement_id
+
+from ..errors import ReadOnly, WalletError
+from ..wallet.wallet import Wallet
+from .evidence import Theirs, describe
+from .listening import Listening
+
+_UNKNOWN: Final = 2**53
+"""The top of a stream that was not subscribed yet: nobody has caught up with it."""
+
+
+def now_ms() -> int:
+    """This machine's clock, in milliseconds since the Unix epoch."""
+    return int(time() * 1000)
+
+
+class Ledger(Listening):
+    """The verified history of one wallet at one coordinator."""
+
+    def __init__(self, wallet: Wallet, url: str) -> None:
+        """Verify what the wallet has stored for the coordinator ``url``.
+
+        Raises:
+            WalletError: the wallet cannot be read.
+        """
+        super().__init__()
+        self.wallet, self.url = wallet, url
+        self.hearing = Hearing()
+        self.heads: dict[Id, tuple[Head, int]] = {}
+        self.look_again: Callable[[Id], None] | None = None
+        self._stored: dict[Id, int] = {}
+        self._ahead: dict[Id, Head] = {}
+        self._load()
+
+    # What is known ----------------------------------------------------------------------------------------------
+
+    def replay(self, stream: Id) -> Replay | None:
+        """What was verified of ``stream``; None before its first record."""
+        heard = self.hearing.streams.get(stream)
+        return heard if heard is not None and heard.state is not None else None
+
+    def position(self, stream: Id) -> Position | None:
+        """From where ``stream`` is resumed; None: from its first record."""
+        heard = self.hearing.streams.get(stream)
+        return heard.chain.position if heard is not None else None
+
+    def streams(self) -> tuple[Replay, ...]:
+        """All the streams of which something was verified."""
+        return tuple(heard for heard in self.hearing.streams.values() if heard.state is not None)
+
+    def trouble(self, stream: Id) -> str | None:
+        """Why nothing is said in ``stream`` any more, or None."""
+        heard = self.hearing.streams.get(stream)
+        if heard is None:
+            return None
+        key = coordinator_of(heard.state)
+        if heard.broken is not None:
+            return str(heard.broken)
+        if key is not None and self.hearing.coordinator not in (None, key):
+            return f"the server at {self.url} is not the coordinator that this session names"
+        if stream in self.refused and heard.state is not None:
+            return f"the coordinator does not let us hear it: {self.refused[stream]}"
+        if isinstance(heard.state, SigningState):
+            return self.trouble(heard.state.request.keygen)
+        return None
+
+    def require(self, stream: Id) -> Replay:
+        """The replay of a session in which something may be said.
+
+        Raises:
+            ReadOnly: its log does not hold.
+            WalletError: nothing of it was heard.
+        """
+        heard = self.replay(stream)
+        if (why := self.trouble(stream)) is not None:
+            raise ReadOnly(f"this session is read-only: {why}")
+        if heard is None:
+            problem = self.refused.get(stream)
+            raise problem or WalletError(f"nothing was heard of session {stream.hex()}")
+        return heard
+
+    def caught_up(self) -> bool:
+        """Whether every stream was heard as far as it had come when it was subscribed."""
+        return all(r.caught_up or self.trouble(s) is not None for s, r in self.hearing.streams.items())
+
+    # What is heard ----------------------------------------------------------------------------------------------
+
+    def greet(self, coordinator: XOnlyKey) -> None:
+        """A conversation begins; its notices and heads must be signed by the key that each session names."""
+        self.hearing.coordinator = coordinator
+        self.ring(None)
+
+    def expect(self, stream: Id) -> None:
+        """``stream`` is about to be subscribed: nobody has caught up before the answer."""
+        self.hearing.replay(stream).top = _UNKNOWN
+
+    def refuse(self, stream: Id, problem: WireError) -> None:
+        """The coordinator will not let us hear ``stream``."""
+        self.refused[stream] = problem
+        heard = self.hearing.streams.get(stream)
+        if heard is not None:
+            heard.top = 0
+            if heard.state is None:
+                self.hearing.forget(stream)
+        self.ring(stream)
+
+    def subscribed(self, stream: Id, answer: Subscribed) -> None:
+        """Take the answer to ``subscribe``: does it continue what was verified?"""
+        heard = self.hearing.replay(stream)
+        self.refused.pop(stream, None)
+        heard.top = answer.top
+        if answer.reason == "first_record_only":
+            heard.top = heard.chain.offset or 1
+        elif answer.reason == "fork" or answer.top < heard.chain.offset:
+            lengths = f"it has {answer.top} records, {heard.chain.offset} were verified here"
+            fork = Fork(f"the coordinator's history of {stream.hex()} is not the one verified here: {lengths}")
+            self._break(heard, fork, answer.head)
+        if answer.head is not None:
+            self.head(stream, answer.head)
+        self._hear(heard, lambda: self.hearing.subscribed(stream, heard.top))
+        self.ring(stream)
+
+    def hear(self, stream: Id, wire: WireRecord) -> None:
+        """Verify a record; what does not hold makes its own session read-only and no other."""
+        if not self._concerns(stream, wire):
+            return
+        heard = self.hearing.replay(stream)
+        if heard.broken is not None:
+            return
+        try:
+            record = record_of(wire)
+        except WireError as error:
+            self._break(heard, BrokenLog(f"offset {wire.offset} of {stream.hex()}: {error}"), wire)
+            return
+        self._look_behind(record)
+        self._hear(heard, lambda: self.hearing.hear(stream, record))
+
+    def _look_behind(self, record: Record) -> None:
+        """A request may overtake the keygen's record that it names: ask how far the keygen has come, before judging."""
+        said = record.statement.payload
+        if not isinstance(said, SigningRequest) or self.look_again is None:
+            return
+        keygen = self.replay(said.keygen)
+        if keygen is not None and keygen.caught_up and not keygen.chain.knows(said.after):
+            self.expect(said.keygen)
+            self.look_again(said.keygen)
+
+    def head(self, stream: Id, wire: WireHead) -> None:
+        """Check a signed head against our history, or once our history has come that far."""
+        heard, head = self.hearing.replay(stream), head_of(wire)
+        if heard.state is None or head.offset > heard.chain.offset:
+            self._ahead[stream] = head
+            return
+        try:
+            heard.check_head(head)
+        except BrokenLog as error:
+            self._break(heard, error, wire)
+            return
+        previous = self.heads.get(stream)
+        self.heads[stream] = (head, now_ms())
+        if previous is None or previous[0].offset < head.offset:
+            self.wallet.append_head(stream, head)
+
+    def head_age_ms(self, stream: Id) -> int | None:
+        """How long ago the coordinator last signed where this stream stands; a withheld tail shows in nothing else."""
+        found = self.heads.get(stream)
+        return None if found is None else max(0, now_ms() - found[1])
+
+    # Inside -----------------------------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        """Hear what the wallet has stored: keygens first, since signings build on them."""
+        keygens = [entry.id for entry in self.wallet.keygens(self.url)]
+        stored = self.wallet.streams()
+        mine = set(keygens)
+        for stream in [s for s in keygens if s in stored] + [s for s in stored if s not in mine]:
+            records, head = self.wallet.stream(stream)
+            self._stored[stream] = len(records)
+            if records and self._concerns(stream, records[0]):
+                self._load_stream(stream, records, head)
+        self.heard.clear()
+
+    def _load_stream(self, stream: Id, records: list[WireRecord], head: WireHead | None) -> None:
+        for wire in records:
+            self.hear(stream, wire)
+        heard = self.hearing.replay(stream)
+        heard.top = _UNKNOWN if heard.state is None or heard.state.open else heard.chain.offset
+        if head is not None:
+            self.head(stream, head)
+        evidence = self.wallet.evidence(stream)
+        if evidence is not None and evidence.get("fork") and heard.broken is None:
+            heard.broken = Fork(f"{evidence.get('why')} (evidence/{stream.hex()}.json)")
+
+    def _concerns(self, stream: Id, wire: WireRecord) -> bool:
+        """Whether a stream is one of the wallet's keygens or a signing of one: nobody fills our memory with others."""
+        if stream in self.hearing.streams or self._is_ours(stream):
+            return True
+        with suppress(WireError):
+            if wire.offset == 1 and statement_id(wire.statement.payload) == stream:
+                said = record_of(wire).statement.payload
+                return isinstance(said, SigningRequest) and self._is_ours(said.keygen)
+        return False
+
+    def _is_ours(self, keygen: Id) -> bool:
+        """Whether the wallet takes part in a keygen at this coordinator."""
+        entry = self.wallet.keygen(keygen)
+        return entry is not None and entry.url == self.url
+
+    def _hear(self, heard: Replay, hear: Callable[[], list[tuple[Replay, Record]]]) -> None:
+        """Let the hearing verify; store and tell what it verified, and what broke."""
+        others_wait = bool(self.hearing.waiting)
+        try:
+            for replay, record in hear():
+                self._keep(replay, record)
+        except BrokenLog as error:
+            heard.broken = heard.broken or error
+            others_wait = True
+        if others_wait:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """After a break: keep whatever was verified beside it, and the evidence against what broke."""
+        for replay in list(self.hearing.streams.values()):
+            for record in replay.records[self._stored.get(replay.stream, 0) :]:
+                self._keep(replay, record)
+            if replay.broken is not None:
+                self._break(replay, replay.broken, replay.evidence)
+
+    def _keep(self, replay: Replay, record: Record) -> None:
+        """Store a verified record and wake who waits for it."""
+        stream = replay.stream
+        if record.offset > self._stored.get(stream, 0):
+            self.wallet.append(stream, record)
+            self._stored[stream] = record.offset
+            self.heard.append((stream, record))
+        ahead = self._ahead.get(stream)
+        if ahead is not None and record.offset >= ahead.offset:
+            del self._ahead[stream]
+            self.head(stream, _wire(ahead))
+        self.ring(stream)
+
+    def _break(self, heard: Replay, error: BrokenLog, theirs: Theirs) -> None:
+        """This session is read-only from now on; what broke it is kept, and a fork rather than anything less."""
+        if heard.broken is None or (isinstance(error, Fork) and not isinstance(heard.broken, Fork)):
+            heard.broken = error
+        head = self.heads.get(heard.stream)
+        evidence = describe(heard, heard.broken, head[0] if head else None, theirs)
+        self.wallet.accuse(heard.stream, evidence)
+        self.ring(None)
+
+
+def _wire(head: Head) -> WireHead:
+    return WireHead(head.offset, head.hash, head.at, head.signature)

@@ -1,0 +1,1 @@
+"""What a participant says, before it is said: joins and requests."""

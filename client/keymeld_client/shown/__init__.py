@@ -1,0 +1,1 @@
+"""What a verified log comes to, for people: requests, results, faults, exported logs."""

@@ -1,0 +1,31 @@
+"""Pre-signatures that an earlier signing may have left with somebody, and with nobody else.
+
+earlier signing: psigs were sent, no result ──▶ somebody may hold R'‖s' of this ──▶ warn who approves it again
+
+Out of what he publishes, who has only the pre-signature of the later signing never takes the secret.
+"""
+
+from __future__ import annotations
+
+from keymeld_protocol.errors import Blamed
+from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.machines.signing_state import Phase, SigningState
+from keymeld_protocol.member.plan import Plan
+from keymeld_protocol.member.roster import Roster
+
+from .results import results_of
+
+
+def may_hide(heard: Replay, earlier: Plan, asked: Plan, roster: Roster, group: GroupKey) -> bool:
+    """Whether a signing, of plan ``earlier``, may have left a pre-signature of what ``asked`` locks; it is not here."""
+    state = heard.state
+    if not isinstance(state, SigningState) or not state.psig_sent or earlier.locked.isdisjoint(asked.locked):
+        return False
+    if state.phase is not Phase.COMPLETED:
+        return True
+    try:
+        results_of(heard, earlier, roster, group)
+    except Blamed:
+        return True
+    return False

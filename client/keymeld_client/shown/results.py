@@ -1,0 +1,223 @@
+"""Signatures, computed from a verified log: from the contributions if they are there, else from the sealed confirm.
+
+    contributions of the latest attempt ──▶ opened ──▶ added up, each item verified ──▶ signatures, pre-signatures
+    signing.confirm (when a contribution's blob was deleted) ──▶ opened ──▶ each verified ─┘
+
+Nobody's word for a result is needed: every signature and pre-signature is checked against the plan's own message, key
+and points.  That there is none is believed where the contributions show it, so that nobody hides one that he holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from keymeld_protocol.bitcoin.psbt import Psbt, Signed
+from keymeld_protocol.bitcoin.psbt import Signature as PsbtSignature
+from keymeld_protocol.bitcoin.transaction import Output
+from keymeld_protocol.curve.secp256k1 import Bytes
+from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, bad_field
+from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.machines.signing import SigningState
+from keymeld_protocol.member.attempt import Attempt
+from keymeld_protocol.member.item_policy import WHY
+from keymeld_protocol.member.places import Made, Place, Result, by_item, places
+from keymeld_protocol.member.plan import Impossible, Item, Plan
+from keymeld_protocol.member.roster import Roster
+from keymeld_protocol.plaintext import contributions
+from keymeld_protocol.plaintext.body import SignInput
+from keymeld_protocol.plaintext.contributions import Entry, Failed, Finished, Prefinished
+from keymeld_protocol.values import Signature
+from keymeld_protocol.wire.records import Record
+from keymeld_protocol.wording import slots_told
+
+from ..errors import NeedsSecret, NotSigned
+from .presigned import Presigned, presigned
+
+
+@dataclass(frozen=True)
+class ItemError:
+    """An item that was not signed: ``code`` says why, ``slots`` are its key list's, ``why`` is for people."""
+
+    code: str
+    slots: tuple[int, ...]
+    why: str
+
+
+ItemResult: TypeAlias = Signature | tuple[Presigned, ...] | ItemError
+"""Of an item with adaptor points the pre-signatures: one, or of an ``or`` one for each point."""
+
+
+def results_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> tuple[ItemResult, ...]:
+    """For every item of a signing whose contributions are complete what came of it, verified, or why nothing did.
+
+    Raises:
+        Blamed: something is missing or does not verify; names the slots.
+    """
+    if not isinstance(heard.state, SigningState):
+        raise Blamed("no_signing", (), "not a signing that was heard")
+    try:
+        found = _from_contributions(heard, heard.state, plan, roster, group)
+    except Blamed as error:
+        if heard.state.confirmed is None:
+            raise
+        return _from_confirm(heard.records[heard.state.confirmed - 1], heard.state, plan, group, error)
+    return tuple(_told(result, plan, index) for index, result in enumerate(found))
+
+
+def all_signed(results: Sequence[ItemResult], secrets: Sequence[Bytes] = ()) -> tuple[Signature, ...]:
+    """The signatures, if no item failed; pre-signatures are completed with ``secrets`` (32 bytes each).
+
+    Raises:
+        NotSigned: with the first failed item's code and slots.
+        NeedsSecret: no secret completes an item.
+        InvalidCrypto: one of ``secrets`` is none.
+    """
+    require_all(results)
+    signatures = signed_so_far(results, secrets)
+    for index, (result, signature) in enumerate(zip(results, signatures, strict=True)):
+        if signature is None and isinstance(result, tuple):
+            raise NeedsSecret(result[0].missing(secrets), index, others=len(result) - 1)
+    return tuple(signature for signature in signatures if signature is not None)
+
+
+def signed_so_far(results: Sequence[ItemResult], secrets: Sequence[Bytes] = ()) -> tuple[Signature | None, ...]:
+    """The signatures, with None for each item that failed, or that no secret of ``secrets`` (32 bytes each) completes.
+
+    Raises:
+        InvalidCrypto: one of ``secrets`` is none.
+    """
+    done = (completed(result, secrets) for result in results)
+    return tuple(result if isinstance(result, Signature) else None for result in done)
+
+
+def completed(result: ItemResult, secrets: Sequence[Bytes]) -> ItemResult:
+    """The signature of an item, if ``secrets`` (32 bytes each) complete a pre-signature of it; else what came of it.
+
+    Raises:
+        InvalidCrypto: one of ``secrets`` is none.
+    """
+    made = result if isinstance(result, tuple) else ()
+    return next((each.adapt(secrets) for each in made if not each.missing(secrets)), result)
+
+
+def require_all(results: Sequence[ItemResult]) -> None:
+    """Refuse results of which an item failed.
+
+    Raises:
+        NotSigned: with the first failed item's code and slots.
+    """
+    for index, result in enumerate(results):
+        if isinstance(result, ItemError):
+            raise NotSigned(result.code, result.slots, f"item {index} was not signed: {result.why}")
+
+
+def _from_contributions(
+    heard: Replay, state: SigningState, plan: Plan, roster: Roster, group: GroupKey
+) -> tuple[Result, ...]:
+    """Add up what the signers of the latest attempt have said."""
+    attempt = Attempt.of(state, plan.items, roster)
+    for said in state.contributions:
+        entries = open_values(heard.records[said.offset - 1], "values", len(attempt.places), group, said.slots)
+        attempt.hear(said.by, entries)
+    return attempt.results()
+
+
+def _from_confirm(
+    record: Record, state: SigningState, plan: Plan, group: GroupKey, why: Blamed
+) -> tuple[ItemResult, ...]:
+    """Take what a signer has confirmed; ``why`` the contributions do not give it.
+
+    Raises:
+        Blamed: one does not verify; or an item is called failed, although the contributions are here and do not say so.
+    """
+    slots = next(signer.slots for signer in state.signers if signer.key == record.statement.payload.by)
+    found = by_item(plan.items, confirmed(record, places(plan.items), group, slots))
+    return tuple(_told(result, plan, index, by_confirm=why) for index, result in enumerate(found))
+
+
+def confirmed(record: Record, every: Sequence[Place], group: GroupKey, slots: tuple[int, ...]) -> tuple[Made, ...]:
+    """What a signer has confirmed, place by place, each verified; an item may be said to have failed.
+
+    Raises:
+        Blamed: ``missing_blob``, ``bad_values``, or ``bad_confirm``: one does not verify; names ``slots``.
+    """
+    made: list[Made] = []
+    for place, entry in zip(every, open_values(record, "signatures", len(every), group, slots), strict=True):
+        can = isinstance(place.planned, Item)
+        if isinstance(entry, Failed) or (isinstance(entry, Finished | Prefinished) and can and place.holds(entry)):
+            made.append(entry)
+        else:
+            raise Blamed("bad_confirm", slots, str(place))
+    return tuple(made)
+
+
+def _told(result: Result, plan: Plan, index: int, by_confirm: Blamed | None = None) -> ItemResult:
+    """What came of an item, for its reader: of a failure why, in words where this wallet has found it too."""
+    item = plan.items[index]
+    if isinstance(result, Failed):
+        why = item.why if isinstance(item, Impossible) else _words(result, by_confirm)
+        return ItemError(result.code, item.slots, why)
+    if isinstance(result, Signature):
+        return result
+    return presigned(result, plan.body.items[index].adaptor, plan.item(index))
+
+
+def _words(failed: Failed, by_confirm: Blamed | None) -> str:
+    """Who failed an item, by the contributions; or that it is the word of whoever confirmed: he may hold its signature.
+
+    Raises:
+        Blamed: more is known than his word.
+    """
+    if by_confirm is None:
+        unknown = "a policy forbids it, or it could not be signed"
+        return f"{WHY.get(failed.code, unknown)} (says who signs for {slots_told(failed.by or ())})"
+    if by_confirm.code != "missing_blob":
+        more = f"{by_confirm.message}; somebody may hold a signature all the same"
+        raise Blamed(by_confirm.code, by_confirm.slots, more)
+    return "so says whoever confirmed; what the signers said is not here, and it may be signed all the same"
+
+
+def open_values(record: Record, field: str, places: int, group: GroupKey, slots: tuple[int, ...]) -> tuple[Entry, ...]:
+    """Open the sealed values of a contribution or a confirm.
+
+    Raises:
+        Blamed: they are not here, do not open or do not parse; names ``slots``.
+    """
+    sealed = record.statement.blob(field)
+    if sealed is None:
+        raise Blamed("missing_blob", slots, f"the sealed {field} of offset {record.offset} are not here")
+    try:
+        return contributions.decode(group.open_in(record.statement.payload, field, sealed), places)
+    except (InvalidCrypto, BadInput) as error:
+        raise Blamed("bad_values", slots, f"offset {record.offset}: {error}") from None
+
+
+def psbts_of(signatures: Sequence[Signature | None], plan: Plan, given: Sequence[bytes]) -> tuple[Signed, ...]:
+    """Put the signatures into a PSBT for each transaction of the plan: the one that was given, or a fresh one.
+
+    Raises:
+        BadInput: one of ``given`` is no PSBT, of another transaction, or told otherwise what its inputs spend.
+    """
+    psbts = _matched(plan, given)
+    found: list[dict[int, PsbtSignature]] = [{} for _ in plan.spends]
+    for index, (asked, signature) in enumerate(zip(plan.body.items, signatures, strict=True)):
+        if isinstance(asked, SignInput) and signature is not None:
+            found[asked.transaction][asked.input] = PsbtSignature(signature, plan.item(index).keyagg)
+    return tuple(psbt.sign(each) for psbt, each in zip(psbts, found, strict=True))
+
+
+def _matched(plan: Plan, given: Sequence[bytes]) -> list[Psbt]:
+    """Find a PSBT for each transaction of the plan, which may be there twice with other words about what it spends."""
+    named: dict[tuple[bytes, tuple[Output, ...]], Psbt] = {}
+    for index, raw in enumerate(given):
+        psbt = Psbt(raw, f"psbts[{index}]")
+        same = [spend for spend in plan.spends if spend.unsigned == psbt.spend.unsigned]
+        if not same:
+            raise bad_field(f"psbts[{index}]", "its transaction is none of this signing")
+        if all(spend.inputs != psbt.spend.inputs for spend in same):
+            raise bad_field(f"psbts[{index}]", "says otherwise than the request what its inputs spend")
+        named[psbt.spend.unsigned, psbt.spend.inputs] = psbt
+    return [named.get((spend.unsigned, spend.inputs)) or Psbt.of(spend) for spend in plan.spends]

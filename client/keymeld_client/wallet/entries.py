@@ -1,0 +1,131 @@
+"""What a wallet remembers of one keygen: the secrets that no log holds, and how often it has joined.
+
+A ticket's holder has the group secret and one slot's secret; the creator has the open secret, from which every slot's
+secret follows.  ``generations`` counts the joins of each slot, so that no two envelopes ever carry the same key: a
+generation is on disk before anything is said with it.
+
+The file form is JSON with hex, mode 0600.  What passed through JSON cannot be wiped from Python's memory; nothing here
+is ever part of a repr, a log or an exception.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.secp256k1 import Secret
+from keymeld_protocol.keys.keys import slot_secret
+from keymeld_protocol.values import Id, Salt, decode_sized, encode_sized
+
+from ..errors import WalletError
+
+
+@dataclass
+class KeygenEntry:
+    """One keygen of the wallet.
+
+    ``url`` is the coordinator's origin, as dialled; ``salt`` is set only for the creator; ``slot_secrets`` are those of
+    the tickets held; ``generations`` has the last generation that was used for each slot joined.
+    """
+
+    id: Id
+    url: str
+    group_secret: bytearray = field(repr=False)
+    salt: Salt | None = None
+    open_secret: bytearray | None = field(default=None, repr=False)
+    open_tickets: bool = False
+    slot_secrets: dict[int, bytearray] = field(default_factory=dict, repr=False)
+    generations: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """The slots that this wallet has said a join for, rising."""
+        return tuple(sorted(self.generations))
+
+    @property
+    def created(self) -> bool:
+        """Whether this wallet opened the keygen."""
+        return self.salt is not None
+
+    def invites(self, slot: int) -> bool:
+        """Whether the secret of ``slot``'s invitation is held."""
+        return slot in self.slot_secrets or self.open_secret is not None
+
+    def invite(self, slot: int) -> SigningKey:
+        """The invite key of ``slot``.
+
+        Raises:
+            WalletError: no ticket for this slot is held.
+        """
+        if slot in self.slot_secrets:
+            with Secret(self.slot_secrets[slot]) as secret:
+                return SigningKey(secret)
+        if self.open_secret is None:
+            raise WalletError(f"this wallet holds no ticket for slot {slot}")
+        with slot_secret(self.open_secret, slot) as secret:
+            return SigningKey(secret)
+
+
+class _Stored(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The file form of an entry; hex for every secret."""
+
+    v: int
+    id: Id
+    url: str
+    group_secret: str
+    salt: Salt | None = None
+    open_secret: str | None = None
+    open_tickets: bool = False
+    slot_secrets: dict[str, str] = {}
+    generations: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return "<stored keygen>"
+
+
+def dump_entry(entry: KeygenEntry) -> bytes:
+    """The file form of ``entry``."""
+    stored = _Stored(
+        v=1,
+        id=entry.id,
+        url=entry.url,
+        group_secret=entry.group_secret.hex(),
+        salt=entry.salt,
+        open_secret=entry.open_secret.hex() if entry.open_secret is not None else None,
+        open_tickets=entry.open_tickets,
+        slot_secrets={str(slot): secret.hex() for slot, secret in entry.slot_secrets.items()},
+        generations={str(slot): generation for slot, generation in entry.generations.items()},
+    )
+    return msgspec.json.encode(stored, enc_hook=encode_sized)
+
+
+def load_entry(raw: bytes | bytearray, name: str) -> KeygenEntry:
+    """Read the file form.
+
+    Raises:
+        WalletError: damaged; names the file and never what is in it.
+    """
+    try:
+        stored = msgspec.json.decode(raw, type=_Stored, dec_hook=decode_sized)
+        return KeygenEntry(
+            id=stored.id,
+            url=stored.url,
+            group_secret=_secret(stored.group_secret),
+            salt=stored.salt,
+            open_secret=_secret(stored.open_secret) if stored.open_secret is not None else None,
+            open_tickets=stored.open_tickets,
+            slot_secrets={int(slot): _secret(text) for slot, text in stored.slot_secrets.items()},
+            generations={int(slot): generation for slot, generation in stored.generations.items()},
+        )
+    except (msgspec.DecodeError, ValueError):
+        raise WalletError(f"{name} is damaged") from None
+
+
+def _secret(text: str) -> bytearray:
+    """32 bytes of hex."""
+    raw = bytearray.fromhex(text)
+    if len(raw) != 32:
+        raise ValueError("must be 32 bytes")
+    return raw

@@ -1,0 +1,293 @@
+"""Everything a participant keeps on disk, in one folder that one process uses at a time.
+
+    FOLDER/                       mode 0700, every file 0600
+      lock                        held while the wallet is open
+      identity                    32 secret bytes, hex: the root of every key (CRYPTO §1); back it up
+      trusted-enclaves            the enclave identities that its owner believes, hex, one a line
+      keygens/KEYGEN.json         the secrets of one keygen, and the generations used
+      brought-keys                hashes of the keys that its owner brought along and sealed; the keys are not kept
+      outbox.jsonl                statements that were said and not answered yet, in order, byte for byte
+      streams/STREAM.jsonl        the verified records of one stream, one a line, and signed heads; the last record is
+                                  the position from which the stream is resumed
+      evidence/STREAM.json        the record or head that broke a stream's log
+
+A statement is in the outbox before it is submitted and leaves it once it is answered, so that after a crash the same
+bytes are submitted again.  Small files are replaced atomically; a torn last line of a stream is dropped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+
+from keymeld_protocol.curve.secp256k1 import wipe
+from keymeld_protocol.keys.keys import Identity
+from keymeld_protocol.values import Id, decode_sized
+from keymeld_protocol.wire.frames import WireHead, WireRecord, head_json, record_json
+from keymeld_protocol.wire.records import Head, Record
+from keymeld_protocol.wire.statements import Statement
+
+from ..errors import WalletError
+from .brought import Brought
+from .entries import KeygenEntry, dump_entry, load_entry
+from .files import AppendFile, FolderLock, private_folder, read_lines, read_private, remove_file, replace_file
+from .journal import Journal, Pending
+
+_FOLDERS: Final = ("keygens", "streams", "evidence")
+FILES_OPEN: Final = 64
+"""Streams whose files are kept open; the least recently written is closed first."""
+_HEAD: Final = b'{"head":'
+
+
+class _HeadLine(msgspec.Struct):
+    """The line of a stream's file that holds a signed head."""
+
+    head: WireHead
+
+
+_records = msgspec.json.Decoder(WireRecord, dec_hook=decode_sized)
+_heads = msgspec.json.Decoder(_HeadLine, dec_hook=decode_sized)
+
+
+class Wallet:
+    """One participant's folder, open in this process."""
+
+    def __init__(self, folder: Path, lock: FolderLock, identity: Identity, *, passing: bool = False) -> None:
+        """Use `Wallet.open` or `Wallet.in_memory`."""
+        self.folder = folder
+        self.identity = identity
+        self._lock = lock
+        self._passing = passing
+        self._keygens = {entry.id: entry for entry in self._load_keygens()}
+        self._journal = Journal(folder / "outbox.jsonl")
+        self._files: dict[Id, AppendFile] = {}
+        self._brought = Brought(folder / "brought-keys")
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, create: bool = True) -> Self:
+        """Open the wallet in the folder ``path``; with ``create``, make one with a fresh identity if there is none.
+
+        Raises:
+            WalletError: in use by another process, damaged, readable by others, or (without ``create``) not there.
+        """
+        folder = Path(path)
+        if not create and not (folder / "identity").exists():
+            raise WalletError(f"{folder} holds no wallet")
+        private_folder(folder)
+        lock = FolderLock(folder)
+        try:
+            for name in _FOLDERS:
+                private_folder(folder / name)
+            return cls(folder, lock, _identity(folder / "identity"))
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def in_memory(cls) -> Self:
+        """A wallet for tests and trials, in a temporary folder that ``close`` removes."""
+        wallet = cls.open(tempfile.mkdtemp(prefix="keymeld-"))
+        wallet._passing = True
+        return wallet
+
+    def close(self) -> None:
+        """Wipe the identity and let other processes have the folder; closing twice is fine."""
+        self.identity.wipe()
+        self._journal.close()
+        while self._files:
+            self._files.popitem()[1].close()
+        self._lock.release()
+        if self._passing:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        """Where it is; nothing of what it holds."""
+        return f"Wallet({str(self.folder)!r})"
+
+    # Keygens ----------------------------------------------------------------------------------------------------
+
+    def keygens(self, url: str | None = None) -> tuple[KeygenEntry, ...]:
+        """The keygens remembered, or those that live at the coordinator ``url``."""
+        return tuple(entry for entry in self._keygens.values() if url is None or entry.url == url)
+
+    def keygen(self, ident: Id) -> KeygenEntry | None:
+        """What is remembered of one keygen."""
+        return self._keygens.get(ident)
+
+    def remember(self, entry: KeygenEntry) -> None:
+        """Put ``entry`` on disk as it is now.
+
+        Raises:
+            WalletError: the disk is full, or the folder cannot be written.
+        """
+        replace_file(self._keygen_path(entry.id), dump_entry(entry))
+        self._keygens[entry.id] = entry
+
+    def next_generation(self, ident: Id, slot: int, heard: int = -1) -> int:
+        """Count one more join of ``slot``, on disk, before anything is said with it; gives its generation.
+
+        It is higher than ``heard``, the last one in the log: a wallet that was restored has counted too few.
+
+        Raises:
+            WalletError: the keygen is unknown, the slot was joined 65,536 times, or the disk failed.
+        """
+        entry = self._keygens.get(ident)
+        if entry is None:
+            raise WalletError("this wallet holds no ticket for that keygen")
+        generation = max(entry.generations.get(slot, -1), heard) + 1
+        if generation > 0xFFFF:
+            raise WalletError(f"slot {slot} was joined too often")
+        entry.generations[slot] = generation
+        self.remember(entry)
+        return generation
+
+    def bring(self, point: bytes, again: bool = False) -> None:
+        """Remember, on disk, that the key of ``point`` (33 bytes) is sealed now; ``again``: a second time, wittingly.
+
+        Raises:
+            WalletError: it was sealed before, or the disk failed.
+        """
+        self._brought.note(point, again)
+
+    def forget(self, ident: Id) -> None:
+        """Drop what is remembered of a keygen that never came to be."""
+        remove_file(self._keygen_path(ident))
+        self._keygens.pop(ident, None)
+
+    def _keygen_path(self, ident: Id) -> Path:
+        return self.folder / "keygens" / f"{ident.hex()}.json"
+
+    def _load_keygens(self) -> Iterator[KeygenEntry]:
+        for path in sorted((self.folder / "keygens").glob("[!.]*.json")):
+            raw = read_private(path)
+            yield load_entry(raw, path.name)
+            wipe(raw)
+
+    # The outbox -------------------------------------------------------------------------------------------------
+
+    def outbox(self, url: str | None = None) -> tuple[Pending, ...]:
+        """The statements that are not answered yet, in the order in which they were said."""
+        return tuple(pending for pending in self._journal.waiting() if url is None or pending.url == url)
+
+    def post(self, url: str, statement: Statement) -> Pending:
+        """Put a statement on disk, to be submitted until it is answered; the same one twice is one.
+
+        Raises:
+            WalletError: the disk is full, or the folder cannot be written.
+        """
+        return self._journal.post(url, statement)
+
+    def answered(self, pending: Pending) -> None:
+        """The coordinator has answered: it is not submitted again."""
+        self._journal.answered(pending.statement.id)
+
+    # Streams ----------------------------------------------------------------------------------------------------
+
+    def streams(self) -> tuple[Id, ...]:
+        """The streams of which records are stored."""
+        return tuple(Id.from_hex(path.stem) for path in sorted((self.folder / "streams").glob("[!.]*.jsonl")))
+
+    def append(self, stream: Id, record: Record) -> None:
+        """Store a record that was verified; it becomes the position from which ``stream`` is resumed.
+
+        Raises:
+            WalletError: the disk is full, or the folder cannot be written.
+        """
+        self._stream_file(stream).append(record_json(record))
+
+    def append_head(self, stream: Id, head: Head) -> None:
+        """Store a signed head that agrees with the stored records: for exports, and against a second one.
+
+        Raises:
+            WalletError: the disk is full, or the folder cannot be written.
+        """
+        self._stream_file(stream).append(_HEAD + msgspec.json.encode(head_json(head)) + b"}")
+
+    def stream(self, stream: Id) -> tuple[list[WireRecord], WireHead | None]:
+        """The stored records of ``stream`` and its latest head; they are verified again by whoever reads them.
+
+        Raises:
+            WalletError: a line before the last is damaged.
+        """
+        records: list[WireRecord] = []
+        head: WireHead | None = None
+        for number, line in enumerate(read_lines(self._stream_path(stream)), 1):
+            try:
+                if line.startswith(_HEAD):
+                    head = _heads.decode(line).head
+                else:
+                    records.append(_records.decode(line))
+            except (msgspec.DecodeError, ValueError):
+                raise WalletError(f"streams/{stream.hex()}.jsonl line {number} is damaged") from None
+        return records, head
+
+    def _stream_file(self, stream: Id) -> AppendFile:
+        """The open file of a stream; what a power cut takes from it, the coordinator sends again."""
+        file = self._files.pop(stream, None) or AppendFile(self._stream_path(stream))
+        self._files[stream] = file
+        if len(self._files) > FILES_OPEN:
+            self._files.pop(next(iter(self._files))).close()
+        return file
+
+    def _stream_path(self, stream: Id) -> Path:
+        return self.folder / "streams" / f"{stream.hex()}.jsonl"
+
+    # Evidence ---------------------------------------------------------------------------------------------------
+
+    def accuse(self, stream: Id, evidence: dict[str, object]) -> None:
+        """Keep what broke a stream's log first; a fork stays read-only until its owner removes the file.
+
+        A fork takes the place of anything less: a record that merely does not follow must not hide it.
+
+        Raises:
+            WalletError: the disk is full, or the folder cannot be written.
+        """
+        path, kept = self.folder / "evidence" / f"{stream.hex()}.json", self.evidence(stream)
+        if kept is None or (evidence.get("fork") and not kept.get("fork")):
+            replace_file(path, msgspec.json.format(msgspec.json.encode(evidence)))
+
+    def evidence(self, stream: Id) -> dict[str, object] | None:
+        """What broke this stream's log, if anything did."""
+        with suppress(FileNotFoundError, msgspec.DecodeError):
+            raw = read_private(self.folder / "evidence" / f"{stream.hex()}.json")
+            return msgspec.json.decode(raw, type=dict[str, object])
+        return None
+
+
+def _identity(path: Path) -> Identity:
+    """Read the identity, or draw one and store it before it is used.
+
+    Raises:
+        WalletError: damaged, or readable by others.
+    """
+    try:
+        digits = read_private(path)
+    except FileNotFoundError:
+        identity = Identity.generate()
+        replace_file(path, identity.buffer.hex().encode() + b"\n")
+        return identity
+    try:
+        secret = bytearray.fromhex(digits.decode("ascii").strip())
+        if len(secret) != 32:
+            raise ValueError
+        identity = Identity(secret)
+        wipe(secret)
+        return identity
+    except ValueError:
+        raise WalletError(f"{path.name} is damaged: it must hold 64 hex digits") from None
+    finally:
+        wipe(digits)

@@ -1,0 +1,1 @@
+"""Transactions, PSBTs, addresses, descriptors, and the tweaks that lead to them."""

@@ -1,0 +1,1 @@
+"""What is derived, handed out and sealed: keys, tickets, the group's key, envelopes (specification, 8)."""

@@ -1,0 +1,135 @@
+"""A keygen as its log tells it: who sits in which slot, who is missing, and whom the stream concerns.
+
+Nothing here moves: ``keygen.apply`` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from ..curve.schnorr import tagged_hash
+from ..errors import Reason, Refused
+from ..values import Hash, Id, XOnlyKey
+from ..wire.payloads import KeygenCreate, KeygenJoin
+from ..wording import slots_told
+
+
+class Phase(StrEnum):
+    """Where a keygen stands."""
+
+    COLLECTING = "collecting"
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A filled slot: its join, whether it is ready, and who has confirmed the roster for it."""
+
+    join: KeygenJoin
+    id: Id
+    at: int
+    ready: bool
+    confirmed: Literal["participant", "enclave"] | None = None
+
+
+@dataclass(frozen=True)
+class Freed:
+    """A slot that became free again, and why."""
+
+    slot: int
+    by: XOnlyKey
+    code: str
+
+
+@dataclass(frozen=True)
+class KeygenState:
+    """A keygen as its log tells it; ``left``: the slots that have left, and the offset at which they did.
+
+    A slot that left keeps its seat: what was asked and signed before stays as it was.
+    """
+
+    stream: Id
+    create: KeygenCreate
+    phase: Phase
+    seats: tuple[Seat | None, ...]
+    roster: Hash | None = None
+    freed: tuple[Freed, ...] = ()
+    generations: Mapping[XOnlyKey, int] = field(default_factory=dict)
+    joined: Mapping[int, int] = field(default_factory=dict)
+    notes: Mapping[int, int] = field(default_factory=dict)
+    left: Mapping[int, int] = field(default_factory=dict)
+    wiped: frozenset[int] = frozenset()
+
+    @property
+    def joins(self) -> tuple[KeygenJoin, ...]:
+        """The joins of a keygen whose slots are all filled, by slot.
+
+        Raises:
+            Refused: some slot is free.
+        """
+        joins = tuple(seat.join for seat in self.seats if seat is not None)
+        if len(joins) != len(self.seats):
+            raise Refused(Reason.WRONG_STATE, f"still free or not ready: {slots_told(self.holdouts())}")
+        return joins
+
+    def holdouts(self) -> tuple[int, ...]:
+        """The slots that are still missing: free, or not ready."""
+        return tuple(i for i, seat in enumerate(self.seats) if seat is None or not seat.ready)
+
+    def unconfirmed(self) -> tuple[int, ...]:
+        """The slots that have not left and for which nobody has confirmed the roster."""
+        seats = [(i, seat) for i, seat in enumerate(self.seats) if i not in self.left]
+        return tuple(i for i, seat in seats if seat is None or seat.confirmed is None)
+
+    def unwiped(self) -> tuple[int, ...]:
+        """The slots that have left and whose enclave has not wiped their key yet."""
+        sealed = [i for i in sorted(self.left) if (seat := self.seats[i]) is not None and seat.join.enclave is not None]
+        return tuple(i for i in sealed if i not in self.wiped)
+
+    def require_present(self, slots: Iterable[int], by: int | None = None) -> None:
+        """Refuse what needs a slot that has left; with ``by``, only if it had left at that offset.
+
+        Raises:
+            Refused: ``wrong_state``.
+        """
+        gone = tuple(sorted(s for s in slots if s in self.left and (by is None or self.left[s] <= by)))
+        if gone:
+            what = f"slots: {slots_told(gone)} left this group; nothing that needs a slot that has left is signed"
+            raise Refused(Reason.WRONG_STATE, what, field="slots")
+
+    def slot_of(self, key: XOnlyKey) -> int | None:
+        """The slot whose participant speaks with ``key``."""
+        return next((i for i, seat in enumerate(self.seats) if seat is not None and seat.join.by == key), None)
+
+    def slots_at(self, enclave: XOnlyKey) -> tuple[int, ...]:
+        """The slots sealed to ``enclave``, rising."""
+        return tuple(i for i, s in enumerate(self.seats) if s is not None and s.join.enclave == enclave)
+
+    def hearers(self) -> frozenset[XOnlyKey]:
+        """Who may hear more than the first record (PROTOCOL §1)."""
+        keys = {self.create.by}
+        for invite, seat in zip(self.create.slots, self.seats, strict=True):
+            if seat is None or not seat.ready:
+                keys.add(invite)
+            if seat is not None:
+                keys.update(k for k in (seat.join.by, seat.join.reader, seat.join.enclave) if k is not None)
+        return frozenset(keys)
+
+    @property
+    def open(self) -> bool:
+        """Whether anything can still happen; a completed key lives on until its members leave."""
+        return bool(self.unwiped()) if self.phase == Phase.CLOSED else self.phase != Phase.EXPIRED
+
+    def deadline(self) -> int | None:
+        """When the clock has something to say (ms), or None."""
+        return self.create.expires_at if self.phase == Phase.COLLECTING else None
+
+
+def roster_hash(keygen: Id, joins: tuple[Id, ...]) -> Hash:
+    """``TH("keymeld/roster/v1", keygen_id ‖ id(join 0) ‖ … ‖ id(join n−1))``."""
+    return Hash(tagged_hash("keymeld/roster/v1", keygen + b"".join(joins)))

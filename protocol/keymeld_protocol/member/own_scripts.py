@@ -1,0 +1,142 @@
+"""A group's own scripts: whose coins an input spends, and to whom an output comes back.
+
+    key list ─▶ aggregate key ─┬─ the terms' tweak ──────────────────────────────▶ the list's address
+                               ├─ child (0|1)/n, n < GAP ─ the terms' tweak ─────▶ receive and change addresses
+                               └─ of one slot: P2WPKH ──────────────────────────▶ what ECDSA can spend
+
+They are computed from the roster and nothing else (CRYPTO §6): what a PSBT or an item's tweaks call ours counts for
+nothing, and neither does an output to the group's internal key with somebody else's script tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from ..bitcoin.derivation import children
+from ..bitcoin.transaction import Spend, key_hash_script, taproot_script
+from ..bitcoin.tweaks import Steps, child_steps, terms_root
+from ..curve.keyagg import taproot_tweak
+from ..curve.secp256k1 import point_tweak_add
+
+if TYPE_CHECKING:
+    from .plan import Item
+    from .roster import Roster
+
+GAP: Final = 20
+"""Children 0…19 of each branch count as own: further than a wallet looks ahead (BIP-44), nobody may be led."""
+
+BRANCHES: Final = (0, 1)
+"""Receive and change."""
+
+_TAPROOT: Final = b"\x51\x20"
+_FORMS: Final = {(34, _TAPROOT), (22, b"\x00\x14")}
+
+
+class Own(NamedTuple):
+    """Whose script it is: the subset (None: the whole group), the child's path (None: no child), and the slots.
+
+    ``hashed``: it is P2WPKH, and no SignInput spends it.
+    """
+
+    subset: int | None
+    path: tuple[int, int] | None
+    slots: frozenset[int]
+    hashed: bool = False
+
+    @property
+    def tweaks(self) -> Steps | None:
+        """The tweaks of the item that spends it; None: the terms' one."""
+        return None if self.path is None else child_steps(self.path)
+
+
+class Flow(NamedTuple):
+    """Which scripts of one transaction are own, with the slots of their key lists; and which outputs come back."""
+
+    own: Mapping[bytes, frozenset[int]]
+    change: frozenset[bytes]
+
+
+class OwnScripts:
+    """The own scripts of one roster.
+
+    They are computed when somebody asks, and no further than needed: the address of each key list first, then the
+    children list by list.  All children of a list take about a millisecond; they are computed once.
+    """
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self._lists: Final = (None, *range(len(roster.subsets)))
+        self._root = terms_root(roster.terms)
+        self._found: dict[bytes, Own] = {}
+        self._done = 0
+        self._spends: WeakKeyDictionary[Item, bool] = WeakKeyDictionary()
+
+    def find(self, script: bytes) -> Own | None:
+        """Whose ``script`` it is; None: it is not ours.
+
+        Raises:
+            InvalidCrypto: a key list does not aggregate; nothing can be said of any script that is not known yet.
+        """
+        if (len(script), script[:2]) not in _FORMS:
+            return None
+        while script not in self._found and self._done < 2 * len(self._lists):
+            childless = self._done < len(self._lists)
+            self._compute(self._lists[self._done % len(self._lists)], childless)
+            self._done += 1
+        return self._found.get(script)
+
+    def spends(self, item: Item) -> bool:
+        """Whether the item's tweaks come to an own script of its key list: the terms' one, or a child up to the gap.
+
+        Each policy asks it of each item: it is remembered as long as the item is there.
+
+        Raises:
+            InvalidCrypto: as `find`.
+        """
+        if item not in self._spends:
+            own = self.find(taproot_script(item.keyagg.output))
+            self._spends[item] = own is not None and own.slots == frozenset(item.slots)
+        return self._spends[item]
+
+    def flow(self, spend: Spend, payers: Mapping[bytes, frozenset[int]] | None = None, slot: int | None = None) -> Flow:
+        """What of a transaction is own: an output comes back only to a key list that holds all those that pay.
+
+        A subset is fewer people than the group: what goes from the group to a subset is paid out, and no change.
+        ``payers``: further scripts that pay, with their slots; ``slot``: as the owner of one slot sees it, whose own
+        are the key lists with him in it; not P2WPKH, whose coins no SignInput spends and no policy judges.
+
+        Raises:
+            InvalidCrypto: as `find`.
+        """
+        scripts = {output.script for output in (*spend.inputs, *spend.outputs)}
+        found = {script: whose for script in scripts if (whose := self.find(script)) is not None}
+        lists = {
+            script: whose.slots
+            for script, whose in found.items()
+            if slot is None or (slot in whose.slots and not whose.hashed)
+        }
+        own = {**(payers or {}), **lists}
+        paying = {own[coin.script] for coin in spend.inputs if coin.script in own}
+        change = frozenset(script for script, slots in lists.items() if all(payer <= slots for payer in paying))
+        return Flow(own, change)
+
+    def _compute(self, subset: int | None, childless: bool) -> None:
+        """Add the address of a key list, or those of its children; of two lists of the same slots the first stands."""
+        slots = frozenset(self._roster.slots_of(subset))
+        aggregate = self._roster.keyagg(subset, ()).point
+        if childless:
+            self._found.setdefault(self._script(aggregate), Own(subset, None, slots))
+            if len(slots) == 1:
+                self._found.setdefault(key_hash_script(aggregate), Own(subset, None, slots, hashed=True))
+            return
+        for branch in BRANCHES:
+            for index, child in enumerate(children(aggregate, branch, GAP)):
+                self._found.setdefault(self._script(child), Own(subset, (branch, index), slots))
+
+    def _script(self, point: bytes) -> bytes:
+        """The script of a key (33 bytes) with the terms' tweak."""
+        if self._root is None:
+            return _TAPROOT + point[1:]
+        return _TAPROOT + point_tweak_add(b"\x02" + point[1:], taproot_tweak(point[1:], self._root).value)[1:]

@@ -1,0 +1,1 @@
+"""What is inside sealed fields; the coordinator imports none of it (specification, 9)."""

@@ -1,0 +1,290 @@
+"""Frames: JSON-RPC 2.0 texts on the socket, and the typed parameters of every method.
+
+    {"jsonrpc":"2.0","id":7,"method":"submit","params":{"statement":{…}}}      request
+    {"jsonrpc":"2.0","id":7,"result":{"stream":"…","offset":4,"head":{…}}}     its answer
+    {"jsonrpc":"2.0","id":7,"error":{"code":-32602,"message":"…","data":{"reason":"bad_field","field":"slot",…}}}
+    {"jsonrpc":"2.0","method":"record","params":{"stream":"…","record":{…}}}   notification
+
+The coordinator is strict: unknown methods, fields, types and lengths are refused with an error that names the field.
+Peers are lenient: they ignore members that they do not know.  No batch arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+import orjson
+from msgspec import Meta, Raw
+
+from ..errors import BadInput, Reason, WireError, bad_field
+from ..values import Epoch, Hash, Id, Salt, Signature, XOnlyKey, decode_sized
+from .records import Head, Position, Record
+from .shapes import Shape, split_complaint
+from .statements import WireStatement, parse
+
+SUBPROTOCOL: Final = "keymeld.v1"
+FRAME_BYTES: Final = 1024 * 1024
+PEER_FRAME_BYTES: Final = 2 * FRAME_BYTES
+"""What peers accept, whatever their coordinator's limit: a record is longer than the frame that submitted it."""
+MAX_PROOFS: Final = 64
+
+JsonId = int | str
+Token = Annotated[str, Meta(max_length=512)]
+
+
+class Frame(msgspec.Struct, forbid_unknown_fields=True):
+    """Any frame as the coordinator reads it."""
+
+    jsonrpc: Annotated[str, Meta(pattern=r"\A2\.0\Z")]
+    id: Annotated[int, Meta(ge=0, le=2**53 - 1)] | Annotated[str, Meta(max_length=64)] | None = None
+    method: Annotated[str, Meta(max_length=64)] | None = None
+    params: Raw = Raw()
+    result: Raw = Raw()
+    error: Raw = Raw()
+
+
+class LenientFrame(Frame, forbid_unknown_fields=False):
+    """Any frame as a peer reads it: members it does not know are ignored."""
+
+
+class Proof(Shape, frozen=True, kw_only=True):
+    """This connection speaks for ``key``; ``signs``: this device will contribute for it."""
+
+    key: XOnlyKey
+    sig: Signature
+    signs: bool = False
+
+
+class Authenticate(Shape, frozen=True, kw_only=True):
+    """What this connection may hear; ``token``: the operator's permission to open sessions."""
+
+    proofs: Annotated[tuple[Proof, ...], Meta(max_length=MAX_PROOFS)]
+    token: Token | None = None
+
+
+class Submit(Shape, frozen=True, kw_only=True):
+    """The only way to change anything."""
+
+    statement: WireStatement
+
+
+class Since(Shape, frozen=True, kw_only=True):
+    """Where a hearer stood when it last heard the stream."""
+
+    epoch: Epoch
+    offset: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+    hash: Hash
+
+
+class Subscribe(Shape, frozen=True, kw_only=True):
+    """Hear a stream, from ``since`` or from its first record."""
+
+    stream: Id
+    since: Since | None = None
+
+
+class Unsubscribe(Shape, frozen=True, kw_only=True):
+    """Hear a stream no longer."""
+
+    stream: Id
+
+
+class Sessions(Shape, frozen=True, kw_only=True):
+    """The streams that concern the proven keys, in the order of their names."""
+
+    open: bool = False
+    after: Id | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+class Nothing(Shape, frozen=True, kw_only=True):
+    """A method without parameters."""
+
+
+class Attest(Shape, frozen=True, kw_only=True):
+    """Ask an enclave for a fresh attestation document that carries ``nonce``."""
+
+    enclave: XOnlyKey
+    nonce: Salt
+
+
+class Announce(Shape, frozen=True, kw_only=True):
+    """An enclave says that it is there, how many keys it can hold, and (when it has one) its document."""
+
+    capacity: Annotated[int, Meta(ge=1, le=10_000_000)]
+    document: Annotated[str, Meta(max_length=32 * 1024)] | None = None
+
+
+METHODS: Final[dict[str, type[Shape]]] = {
+    "authenticate": Authenticate,
+    "submit": Submit,
+    "subscribe": Subscribe,
+    "unsubscribe": Unsubscribe,
+    "sessions": Sessions,
+    "enclaves": Nothing,
+    "attest": Attest,
+    "announce": Announce,
+    "ping": Nothing,
+}
+
+
+class WireRecord(msgspec.Struct, frozen=True):
+    """A record as it lies in a frame or an exported log."""
+
+    epoch: Epoch
+    offset: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    at: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+    hash: Hash
+    statement: WireStatement
+
+
+class WireHead(msgspec.Struct, frozen=True):
+    """A signed head as it lies in a frame or an exported log."""
+
+    offset: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    hash: Hash
+    at: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+    sig: Signature
+
+
+_strict = msgspec.json.Decoder(Frame)
+_lenient = msgspec.json.Decoder(LenientFrame)
+_params = {name: msgspec.json.Decoder(shape, dec_hook=decode_sized) for name, shape in METHODS.items()}
+
+
+def decode(data: str | bytes, *, strict: bool) -> Frame:
+    """Read one frame; ``strict`` as the coordinator does.
+
+    Raises:
+        BadInput: ``bad_json`` for what is no JSON object, ``bad_field`` for a member of the wrong type.
+    """
+    try:
+        return (_strict if strict else _lenient).decode(data)
+    except msgspec.ValidationError as error:
+        raise bad_field(*_complaint(error, "frame")) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        raise BadInput(Reason.BAD_JSON, "the frame is not a JSON object", field="frame") from None
+
+
+def params_of(method: str, params: Raw) -> Any:
+    """The typed parameters of ``method``.
+
+    Raises:
+        BadInput: ``unknown_method``, or ``bad_field`` naming the field and its rule.
+    """
+    decoder = _params.get(method)
+    if decoder is None:
+        raise BadInput(Reason.UNKNOWN_METHOD, "no such method", field="method")
+    try:
+        return decoder.decode(params or b"{}")
+    except msgspec.ValidationError as error:
+        raise bad_field(*_complaint(error, "params")) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        raise BadInput(Reason.BAD_JSON, "params are not a JSON object", field="params") from None
+
+
+def _complaint(error: msgspec.ValidationError, whole: str) -> tuple[str, str]:
+    """Field and rule; ``whole`` is what is wrong when no single field is."""
+    field, rule = split_complaint(error)
+    return (whole if field == "payload" else field), rule
+
+
+T = TypeVar("T")
+
+
+def convert(raw: Raw, kind: type[T]) -> T:
+    """Turn a raw member of a frame into ``kind``; unknown members are ignored where ``kind`` allows.
+
+    Raises:
+        BadInput: it does not fit.
+    """
+    try:
+        return msgspec.json.decode(raw or b"null", type=kind, dec_hook=decode_sized)
+    except msgspec.ValidationError as error:
+        raise bad_field(*_complaint(error, "result")) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        raise BadInput(Reason.BAD_JSON, "the result is not JSON", field="result") from None
+
+
+def request(ident: JsonId, method: str, params: dict[str, Any]) -> bytes:
+    """A request frame."""
+    return orjson.dumps({"jsonrpc": "2.0", "id": ident, "method": method, "params": params})
+
+
+def result(ident: JsonId, value: dict[str, Any]) -> bytes:
+    """The answer to a request."""
+    return orjson.dumps({"jsonrpc": "2.0", "id": ident, "result": value})
+
+
+def notification(method: str, params: dict[str, Any]) -> bytes:
+    """A frame that wants no answer."""
+    return orjson.dumps({"jsonrpc": "2.0", "method": method, "params": params})
+
+
+def error(ident: JsonId | None, problem: WireError, position: dict[str, Any] | None = None) -> bytes:
+    """The answer to a request that failed; ``ident`` is null when the request could not be read."""
+    data: dict[str, Any] = {"reason": problem.reason.value, "repeatable": problem.reason.repeatable}
+    for name in ("field", "limit", "retry_after_ms"):
+        if (value := getattr(problem, name)) is not None:
+            data[name] = value
+    if position is not None:
+        data["position"] = position
+    body = {"code": problem.reason.code, "message": problem.message, "data": data}
+    return orjson.dumps({"jsonrpc": "2.0", "id": ident, "error": body})
+
+
+def record_json(record: Record) -> bytes:
+    """A record's JSON, made once and kept beside the record: fan-out sends the same bytes to everybody."""
+    cached = record.__dict__.get("json")
+    if cached is None:
+        statement = record.statement.wire
+        cached = orjson.dumps(
+            {
+                "epoch": record.epoch.hex(),
+                "offset": record.offset,
+                "at": record.at,
+                "hash": record.hash.hex(),
+                "statement": {
+                    "payload": statement.payload,
+                    "signatures": statement.signatures,
+                    "blobs": statement.blobs,
+                },
+            }
+        )
+        record.__dict__["json"] = cached
+    return bytes(cached)
+
+
+def record_frame(stream: Id, record: Record) -> bytes:
+    """The notification that carries ``record``."""
+    return notification("record", {"stream": stream.hex(), "record": orjson.Fragment(record_json(record))})
+
+
+def record_of(wire: WireRecord) -> Record:
+    """A record whose statement has been parsed and whose signatures hold; its place is for the chain to check.
+
+    Raises:
+        BadInput: the statement breaks a rule.
+    """
+    return Record(wire.epoch, wire.offset, wire.at, wire.hash, parse(wire.statement))
+
+
+def statement_json(statement: WireStatement) -> dict[str, Any]:
+    """A statement's members, for ``submit``."""
+    return {"payload": statement.payload, "signatures": statement.signatures, "blobs": statement.blobs}
+
+
+def head_json(head: Head) -> dict[str, Any]:
+    """A head's members."""
+    return {"offset": head.offset, "hash": head.hash.hex(), "at": head.at, "sig": head.signature.hex()}
+
+
+def head_of(wire: WireHead) -> Head:
+    """A head, not yet verified."""
+    return Head(wire.offset, wire.hash, wire.at, wire.sig)
+
+
+def since_json(position: Position) -> dict[str, Any]:
+    """A position's members, for ``subscribe``."""
+    return {"epoch": position.epoch.hex(), "offset": position.offset, "hash": position.hash.hex()}

@@ -1,0 +1,69 @@
+"""Keys that were brought along are remembered, and sealed once."""
+
+from pathlib import Path
+
+import pytest
+
+from keymeld_client.errors import WalletError
+from keymeld_client.said.joining import bring
+from keymeld_client.wallet.brought import Brought
+from keymeld_client.wallet.wallet import Wallet
+from keymeld_protocol.curve.secp256k1 import Secret
+from keymeld_protocol.errors import BadInput
+
+KEY = Secret(bytes(range(1, 33)))
+ORDER = bytes.fromhex("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    tmp_path.chmod(0o700)
+    return tmp_path / "brought-keys"
+
+
+def test_a_key_is_noted_once(path: Path) -> None:
+    Brought(path).note(KEY.point, again=False)
+    with pytest.raises(WalletError, match="sealed before"):
+        Brought(path).note(KEY.point, again=False)
+
+
+def test_a_key_and_its_negative_are_one(path: Path) -> None:
+    brought = Brought(path)
+    brought.note(b"\x02" + KEY.point[1:], again=False)
+    with pytest.raises(WalletError, match="sealed before"):
+        brought.note(b"\x03" + KEY.point[1:], again=False)
+
+
+def test_whoever_insists_notes_it_again_and_forgets_nothing(path: Path) -> None:
+    other = Secret.generate()
+    for key, again in ((KEY, False), (other, False), (KEY, True)):
+        Brought(path).note(key.point, again)
+    for key in (KEY, other):
+        with pytest.raises(WalletError, match="sealed before"):
+            Brought(path).note(key.point, again=False)
+
+
+def test_the_file_is_its_owners_alone_and_tells_no_key(path: Path) -> None:
+    Brought(path).note(KEY.point, again=False)
+    assert path.stat().st_mode & 0o777 == 0o600
+    written = path.read_text()
+    assert KEY.point[1:].hex() not in written and bytes(KEY.buffer).hex() not in written
+
+
+def test_a_wallet_remembers_over_restarts(tmp_path: Path) -> None:
+    with Wallet.open(tmp_path / "wallet") as wallet:
+        wallet.bring(KEY.point)
+    with Wallet.open(tmp_path / "wallet") as wallet, pytest.raises(WalletError, match="sealed before"):
+        wallet.bring(KEY.point)
+
+
+@pytest.mark.parametrize("key", [bytes(32), ORDER, b"\xff" * 32, bytes(31), b"\x01" * 33])
+def test_what_is_no_secret_key_is_refused_and_not_quoted(key: bytes) -> None:
+    with pytest.raises(BadInput, match="key: must be 32 bytes, not zero and below the order") as refused:
+        bring(key, again=False, custody="sealed")
+    assert key.hex() not in str(refused.value)
+
+
+def test_a_key_that_nothing_would_hold_is_refused() -> None:
+    with pytest.raises(BadInput, match="would be lost with custody device"):
+        bring(KEY.buffer, again=False, custody="device")

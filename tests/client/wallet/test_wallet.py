@@ -1,0 +1,223 @@
+"""The wallet: what is on disk after every step, and what a crash in between leaves."""
+
+from pathlib import Path
+
+import pytest
+
+from keymeld_client.errors import WalletError
+from keymeld_client.wallet.entries import KeygenEntry
+from keymeld_client.wallet.wallet import Wallet
+from keymeld_protocol.values import Epoch, Id
+from keymeld_protocol.wire.records import Record, sign_head
+from keymeld_protocol.wire.statements import Statement
+from tests.support.coordinator import key_of
+from tests.support.logs import Scribe
+
+URL = "ws://127.0.0.1:8765"
+SECRET = bytes(range(32))
+
+
+def entry(name: bytes = b"k", url: str = URL) -> KeygenEntry:
+    """A keygen that a wallet was invited to."""
+    return KeygenEntry(Id(name * 32), url, bytearray(SECRET), slot_secrets={1: bytearray(SECRET)})
+
+
+def scribe() -> Scribe:
+    return Scribe(Epoch(bytes(16)))
+
+
+def statement() -> Statement:
+    return scribe().opening
+
+
+def reopen(wallet: Wallet) -> Wallet:
+    """What the next process finds."""
+    wallet.close()
+    return Wallet.open(wallet.folder)
+
+
+@pytest.fixture
+def wallet(tmp_path: Path) -> Wallet:
+    """An empty wallet."""
+    return Wallet.open(tmp_path / "wallet")
+
+
+def test_an_identity_is_drawn_once(wallet: Wallet) -> None:
+    drawn = bytes(wallet.identity.buffer)
+    assert bytes(reopen(wallet).identity.buffer) == drawn
+
+
+def test_two_wallets_are_two_people() -> None:
+    with Wallet.in_memory() as one, Wallet.in_memory() as two:
+        assert one.identity.buffer != two.identity.buffer
+
+
+def test_everything_is_for_its_owner_alone(wallet: Wallet) -> None:
+    wallet.remember(entry())
+    wallet.post(URL, statement())
+    for path in wallet.folder.rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_a_wallet_is_open_in_one_process(wallet: Wallet) -> None:
+    with pytest.raises(WalletError, match="in use"):
+        Wallet.open(wallet.folder)
+
+
+def test_a_wallet_that_is_not_there_is_not_made_unasked(tmp_path: Path) -> None:
+    with pytest.raises(WalletError, match="holds no wallet"):
+        Wallet.open(tmp_path / "none", create=False)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_passing_wallet_leaves_nothing() -> None:
+    with Wallet.in_memory() as wallet:
+        assert wallet.folder.exists()
+    assert not wallet.folder.exists()
+
+
+def test_a_damaged_identity_is_refused_and_not_quoted(wallet: Wallet) -> None:
+    wallet.close()
+    (wallet.folder / "identity").write_text("abcd" * 3)
+    with pytest.raises(WalletError, match="64 hex digits") as refused:
+        Wallet.open(wallet.folder)
+    assert "abcd" not in str(refused.value)
+
+
+def test_a_refused_folder_is_not_left_locked(wallet: Wallet) -> None:
+    wallet.close()
+    kept = (wallet.folder / "identity").read_bytes()
+    (wallet.folder / "identity").write_bytes(b"x")
+    with pytest.raises(WalletError):
+        Wallet.open(wallet.folder)
+    (wallet.folder / "identity").write_bytes(kept)
+    Wallet.open(wallet.folder).close()
+
+
+def test_nothing_secret_is_in_a_repr(wallet: Wallet) -> None:
+    secret = SECRET.hex()
+    assert secret not in repr(entry()) and str(SECRET) not in repr(entry()) and "bytearray" not in repr(entry())
+    assert wallet.identity.buffer.hex() not in repr(wallet)
+
+
+# Keygens
+
+
+def test_a_keygen_is_remembered_whole(wallet: Wallet) -> None:
+    wallet.remember(entry())
+    assert reopen(wallet).keygens() == (entry(),)
+
+
+def test_keygens_are_found_by_coordinator(wallet: Wallet) -> None:
+    wallet.remember(entry())
+    wallet.remember(entry(b"o", "wss://elsewhere"))
+    assert [found.id for found in wallet.keygens(URL)] == [entry().id]
+
+
+def test_a_generation_is_on_disk_before_it_is_used(wallet: Wallet) -> None:
+    wallet.remember(entry())
+    assert [wallet.next_generation(entry().id, 1) for _ in range(3)] == [0, 1, 2]
+    assert reopen(wallet).next_generation(entry().id, 1) == 3
+
+
+def test_slots_count_their_generations_apart(wallet: Wallet) -> None:
+    wallet.remember(entry())
+    assert [wallet.next_generation(entry().id, slot) for slot in (1, 2, 1)] == [0, 0, 1]
+
+
+def test_a_damaged_keygen_is_named_and_not_quoted(wallet: Wallet) -> None:
+    wallet.remember(entry())
+    path = next((wallet.folder / "keygens").iterdir())
+    path.write_bytes(path.read_bytes()[:-5])
+    wallet.close()
+    with pytest.raises(WalletError, match="is damaged") as refused:
+        Wallet.open(wallet.folder)
+    assert SECRET.hex() not in str(refused.value)
+
+
+# The outbox
+
+
+def test_a_statement_is_stored_byte_for_byte(wallet: Wallet) -> None:
+    said = statement()
+    wallet.post(URL, said)
+    (pending,) = reopen(wallet).outbox(URL)
+    assert pending.statement.wire == said.wire
+
+
+def test_statements_keep_their_order(wallet: Wallet) -> None:
+    said = [statement() for _ in range(12)]
+    for one in said:
+        wallet.post(URL, one)
+    assert [pending.statement.id for pending in reopen(wallet).outbox()] == [one.id for one in said]
+
+
+def test_an_answered_statement_is_gone(wallet: Wallet) -> None:
+    wallet.answered(wallet.post(URL, statement()))
+    assert reopen(wallet).outbox() == ()
+
+
+def test_one_statement_is_posted_once(wallet: Wallet) -> None:
+    said = statement()
+    assert wallet.post(URL, said) is wallet.post(URL, said)
+
+
+def test_an_outbox_is_for_one_coordinator(wallet: Wallet) -> None:
+    wallet.post(URL, statement())
+    assert wallet.outbox("wss://elsewhere") == ()
+
+
+# Streams
+
+
+def written(wallet: Wallet, count: int = 3) -> tuple[Id, list[Record]]:
+    """A stream of which the wallet has stored some records."""
+    author = scribe()
+    records = [author.open(), *author.notes(count - 1)]
+    for record in records:
+        wallet.append(author.stream, record)
+    return author.stream, records
+
+
+def test_records_come_back_as_they_were(wallet: Wallet) -> None:
+    stream, records = written(wallet)
+    stored, head = reopen(wallet).stream(stream)
+    assert [wire.hash for wire in stored] == [record.hash for record in records]
+    assert [wire.statement for wire in stored] == [record.statement.wire for record in records]
+    assert head is None
+
+
+def test_a_record_torn_by_a_crash_is_dropped(wallet: Wallet) -> None:
+    stream, records = written(wallet)
+    path = wallet.folder / "streams" / f"{stream.hex()}.jsonl"
+    path.write_bytes(path.read_bytes()[:-40])
+    again = reopen(wallet)
+    assert len(again.stream(stream)[0]) == 2
+    again.append(stream, records[2])
+    assert [wire.offset for wire in again.stream(stream)[0]] == [1, 2, 3]
+
+
+def test_a_damaged_line_in_the_middle_is_told(wallet: Wallet) -> None:
+    stream, _ = written(wallet)
+    path = wallet.folder / "streams" / f"{stream.hex()}.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + b"{}\n" + lines[2])
+    with pytest.raises(WalletError, match="line 2"):
+        wallet.stream(stream)
+
+
+def test_the_latest_head_is_kept(wallet: Wallet) -> None:
+    stream, records = written(wallet)
+    coordinator = key_of("coordinator")
+    for record in records:
+        wallet.append_head(stream, sign_head(stream, record, coordinator.sign))
+    stored, head = reopen(wallet).stream(stream)
+    assert len(stored) == 3
+    assert head is not None and (head.offset, head.hash) == (3, records[2].hash)
+
+
+def test_evidence_is_kept_and_not_overwritten(wallet: Wallet) -> None:
+    stream, _ = written(wallet)
+    wallet.accuse(stream, {"why": "first", "fork": True})
+    wallet.accuse(stream, {"why": "second"})
+    assert reopen(wallet).evidence(stream) == {"why": "first", "fork": True}

@@ -1,0 +1,291 @@
+"""The signing's table, event by event: what may happen when, and that nothing else does; how it begins and ends."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from keymeld_protocol.errors import Reason, WireError
+from keymeld_protocol.machines import signing
+from keymeld_protocol.machines.signing import TRANSITIONS
+from keymeld_protocol.machines.signing_state import ENDS, Phase
+from keymeld_protocol.values import Hash
+from keymeld_protocol.wire.payloads import (
+    KINDS,
+    AttemptOpened,
+    SigningApprove,
+    SigningCancel,
+    SigningConfirm,
+    SigningContribute,
+    SigningExpired,
+    SigningHeard,
+    SigningRefuse,
+    SigningReject,
+    SigningRetry,
+)
+from keymeld_protocol.wire.shapes import REQUEST_LIFE_MS, Payload
+from keymeld_protocol.wire.statements import Statement
+from tests.support.machines import (
+    COORDINATOR,
+    GRACE,
+    HOUR,
+    NONE,
+    NOON,
+    STRANGER,
+    TOWER,
+    VAULT,
+    Keygen,
+    Signing,
+    completed,
+    key_list,
+    refused,
+)
+from tests.support.phases import DELAYED, IN, SELF, asked, confirming, ended, nonces, psigs, quorum
+from tests.support.spoil import sample
+
+SAYS: dict[type[Payload], Callable[[Signing], Statement]] = {
+    SigningApprove: lambda s: s.approve(1),
+    SigningReject: lambda s: s.reject(1),
+    SigningCancel: lambda s: s.cancel(),
+    SigningContribute: lambda s: s.contribute(TOWER, "psigs" if s.state.phase is Phase.PSIGS else "nonces"),
+    SigningConfirm: lambda s: s.confirm(TOWER),
+    SigningRetry: lambda s: s.retry(TOWER),
+    SigningRefuse: lambda s: s.refuse(VAULT),
+    SigningHeard: lambda s: s.hears(TOWER),
+    AttemptOpened: lambda s: s.opening(),
+    SigningExpired: lambda s: s.expired(),
+}
+"""What the right speaker would say, for every kind that this machine takes; the others are samples."""
+
+TABLE: dict[tuple[Phase, type[Payload]], Phase] = {
+    (Phase.APPROVING, SigningApprove): Phase.APPROVING,
+    (Phase.APPROVING, SigningReject): Phase.APPROVING,
+    (Phase.APPROVING, SigningCancel): Phase.CANCELLED,
+    (Phase.APPROVING, SigningHeard): Phase.APPROVING,
+    (Phase.APPROVING, SigningRefuse): Phase.FAILED,
+    (Phase.APPROVING, AttemptOpened): Phase.NONCES,
+    (Phase.APPROVING, SigningExpired): Phase.EXPIRED,
+    (Phase.NONCES, SigningContribute): Phase.NONCES,
+    (Phase.NONCES, SigningApprove): Phase.NONCES,
+    (Phase.NONCES, SigningReject): Phase.NONCES,
+    (Phase.NONCES, SigningRetry): Phase.NONCES,
+    (Phase.NONCES, SigningRefuse): Phase.FAILED,
+    (Phase.NONCES, AttemptOpened): Phase.NONCES,
+    (Phase.NONCES, SigningExpired): Phase.EXPIRED,
+    (Phase.PSIGS, SigningContribute): Phase.CONFIRMING,
+    (Phase.PSIGS, SigningApprove): Phase.PSIGS,
+    (Phase.PSIGS, SigningReject): Phase.PSIGS,
+    (Phase.PSIGS, SigningRetry): Phase.PSIGS,
+    (Phase.PSIGS, SigningRefuse): Phase.FAILED,
+    (Phase.PSIGS, AttemptOpened): Phase.NONCES,
+    (Phase.PSIGS, SigningExpired): Phase.EXPIRED,
+    (Phase.CONFIRMING, SigningConfirm): Phase.COMPLETED,
+    (Phase.CONFIRMING, SigningRefuse): Phase.FAILED,
+    (Phase.CONFIRMING, SigningExpired): Phase.EXPIRED,
+}
+"""The specification's table: what may happen when, and where it leads with two enclaves and rules ``none``."""
+
+BEGIN: dict[type[Payload], Callable[[], Signing]] = {SigningHeard: lambda: asked(NONE, NONE, DELAYED)}
+"""Where an event needs more than its phase: a delay, which keeps a session in APPROVING."""
+
+AT: dict[type[Payload], int] = {SigningExpired: NOON + HOUR}
+"""When an event is possible at all; an attempt that is under way may be replaced once its grace has passed."""
+
+
+def test_the_table_is_the_specifications() -> None:
+    assert set(TRANSITIONS) == set(TABLE)
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_each_phase_is_reached(phase: Phase) -> None:
+    stream = IN[phase]()
+    assert stream.state.phase is phase and stream.state.open is (phase not in ENDS)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("phase", Phase)
+def test_every_event_moves_as_the_table_says_or_is_refused(phase: Phase, kind: type[Payload]) -> None:
+    stream = BEGIN[kind]() if kind in BEGIN and (phase, kind) in TABLE else IN[phase]()
+    said = SAYS[kind](stream) if kind in SAYS else sample(kind)
+    if (phase, kind) not in TABLE:
+        refused(stream, said, Reason.WRONG_STATE, "kind")
+        return
+    at = AT.get(kind, NOON + GRACE if kind is AttemptOpened and phase is not Phase.APPROVING else NOON)
+    assert stream.hear(said, at=at).phase is TABLE[phase, kind]
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_note_by_a_member_moves_nothing_in_any_phase(phase: Phase) -> None:
+    stream = IN[phase]()
+    before = stream.state
+    stream.hear(stream.note(stream.keygen.auth(1)))
+    assert replace(stream.state, words={}) == before
+    refused(stream, stream.note(STRANGER), Reason.NOT_ALLOWED, "by")
+
+
+# The request ------------------------------------------------------------------------------------------------------
+
+
+def request(keygen: Keygen | None = None, by: int = 0, **fields: object) -> WireError:
+    with pytest.raises(WireError) as caught:
+        Signing(keygen or completed(), by, **fields)
+    return caught.value
+
+
+def test_a_signing_begins_with_nothing_but_a_request() -> None:
+    keygen = completed()
+    record = keygen.chain.next(keygen.records[0].epoch, NOON, keygen.confirm(VAULT))
+    with pytest.raises(WireError) as caught:
+        signing.opened(record, keygen.state)
+    assert caught.value.reason is Reason.UNKNOWN_STREAM
+
+
+@pytest.mark.parametrize("keygen", [Keygen(3), Keygen(3).fill(0, 1)], ids=["empty", "one slot missing"])
+def test_a_keygen_that_is_not_completed_signs_nothing(keygen: Keygen) -> None:
+    error = request(keygen)
+    assert (error.reason, error.field) == (Reason.WRONG_STATE, "keygen")
+
+
+def test_attack_38_a_request_over_another_roster_is_refused() -> None:
+    keygen = completed()
+    said = keygen.cast.request(keygen.chain.hash, Hash(bytes(32)), NOON)
+    with pytest.raises(WireError) as caught:
+        signing.opened(keygen.chain.next(keygen.records[0].epoch, NOON, said), keygen.state)
+    assert (caught.value.reason, caught.value.field) == (Reason.NOT_ALLOWED, "roster")
+
+
+def test_attack_38_an_outsider_requests_nothing() -> None:
+    keygen = completed()
+    error = request(keygen, by=3)
+    assert (error.reason, error.field) == (Reason.NOT_ALLOWED, "by")
+
+
+def test_attack_38_a_member_whose_slot_is_not_needed_requests_nothing() -> None:
+    error = request(slots=(1, 2))
+    assert (error.reason, error.field) == (Reason.NOT_ALLOWED, "by")
+
+
+def test_a_slot_that_is_not_there_is_not_needed() -> None:
+    error = request(slots=(0, 3))
+    assert (error.reason, error.field) == (Reason.BAD_FIELD, "slots")
+
+
+def test_a_slot_on_a_device_is_refused_until_devices_sign() -> None:
+    keygen = Keygen(2).fill(0)
+    keygen.hear(keygen.device(1))
+    error = request(keygen)
+    assert (error.reason, error.field) == (Reason.NOT_ALLOWED, "slots")
+    assert "devices cannot sign yet" in error.message
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "reason"),
+    [(NOON, Reason.EXPIRED), (NOON - 1, Reason.EXPIRED), (NOON + REQUEST_LIFE_MS + 1, Reason.OVER_LIMIT)],
+)
+def test_a_request_lives_from_a_moment_to_seven_days(expires_at: int, reason: Reason) -> None:
+    error = request(expires_at=expires_at)
+    assert (error.reason, error.field) == (reason, "expires_at")
+    assert asked(expires_at=NOON + REQUEST_LIFE_MS).state.phase is Phase.APPROVING
+
+
+def test_a_request_whose_rules_can_never_be_met_is_rejected_at_once() -> None:
+    keygen = completed(3, quorum(1, 2))
+    assert Signing(keygen, slots=(0, 2)).state.phase is Phase.APPROVING
+    assert Signing(keygen, slots=(0, 1)).state.phase is Phase.REJECTED
+
+
+def test_attack_6_a_request_is_bound_to_its_keygen() -> None:
+    one, two = completed(name="one"), completed(name="two")
+    said = one.cast.request(one.chain.hash, one.state.roster or Hash(bytes(32)), NOON)
+    with pytest.raises(WireError) as caught:
+        signing.opened(two.chain.next(two.records[0].epoch, NOON, said), two.state)
+    assert caught.value.field == "roster"
+
+
+# Ending -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_signer_confirms_and_nobody_else() -> None:
+    stream = confirming()
+    for who in (STRANGER, COORDINATOR, stream.keygen.auth(0)):
+        refused(stream, stream.confirm(who), Reason.NOT_ALLOWED, "by")
+    refused(stream, stream.confirm(TOWER, attempt=2), Reason.STALE_ATTEMPT, "attempt")
+    stream.hear(stream.confirm(VAULT))
+    assert stream.state.confirmed == stream.chain.offset
+
+
+def test_an_enclave_refuses_for_needed_slots_it_holds() -> None:
+    stream = asked()
+    stream.hear(stream.refuse(VAULT, 0, 1))
+    assert (stream.state.phase, stream.state.code, stream.state.blamed) == (Phase.FAILED, "rule_not_met", (0, 1))
+
+
+def test_nobody_refuses_for_others() -> None:
+    stream = asked()
+    refused(stream, stream.refuse(VAULT, 0, 2), Reason.NOT_ALLOWED, "slots")
+    for who in (STRANGER, COORDINATOR, stream.keygen.auth(0)):
+        refused(stream, stream.refuse(who, 0), Reason.NOT_ALLOWED, "slots")
+    few = Signing(completed(), slots=(0, 1))
+    refused(few, few.refuse(TOWER, 2), Reason.NOT_ALLOWED, "slots")
+
+
+def test_a_refusal_of_another_attempt_is_stale() -> None:
+    refused(asked(), asked().refuse(VAULT, 0, attempt=1), Reason.STALE_ATTEMPT, "attempt")
+    refused(nonces(), nonces().refuse(VAULT, 0, attempt=0), Reason.STALE_ATTEMPT, "attempt")
+
+
+def test_attack_42_nothing_is_said_once_the_request_has_expired_even_if_the_notice_is_withheld() -> None:
+    for make, kinds in (
+        (asked, (SigningApprove, AttemptOpened)),
+        (nonces, (SigningContribute, SigningRetry)),
+        (psigs, (SigningContribute, SigningReject)),
+        (confirming, (SigningConfirm,)),
+    ):
+        for kind in kinds:
+            stream = make()
+            refused(stream, SAYS[kind](stream), Reason.EXPIRED, "kind", at=NOON + HOUR)
+
+
+def test_a_request_expires_at_its_time_and_by_the_coordinators_word() -> None:
+    stream = asked()
+    refused(stream, stream.expired(), Reason.NOT_ALLOWED, "kind", at=NOON + HOUR - 1)
+    for who in (STRANGER, VAULT, stream.keygen.auth(0)):
+        refused(stream, stream.expired(by=who), Reason.NOT_ALLOWED, "by", at=NOON + HOUR)
+
+
+def test_a_session_that_ended_after_a_psig_may_be_signed() -> None:
+    for begin in (psigs, confirming):
+        stream = begin()
+        stream.hear(stream.expired(), at=NOON + HOUR)
+        assert stream.state.may_be_signed
+    assert not IN[Phase.COMPLETED]().state.may_be_signed
+    assert not ended(lambda s: s.expired(), nonces)().state.may_be_signed
+
+
+def test_a_psig_of_an_earlier_attempt_is_remembered() -> None:
+    stream = psigs()
+    stream.hear(stream.opening(), at=NOON + GRACE)
+    stream.hear(stream.refuse(VAULT))
+    assert stream.state.may_be_signed
+
+
+def test_a_veto_after_a_psig_ends_the_session_and_says_that_it_may_be_signed() -> None:
+    stream = asked(NONE, SELF)
+    stream.hear(stream.approve(1))
+    stream.open().steps((TOWER, "nonces"), (VAULT, "both"))
+    stream.hear(stream.reject(1))
+    assert stream.state.phase is Phase.REJECTED and stream.state.may_be_signed
+
+
+def test_members_readers_and_the_needed_enclaves_hear() -> None:
+    stream = Signing(completed(), slots=(0, 1))
+    assert stream.state.hearers() == key_list(*(stream.keygen.auth(i) for i in range(3)), VAULT)
+
+
+def test_attack_13_any_member_may_ask() -> None:
+    keygen = completed()
+    for slot in range(3):
+        stream = Signing(keygen, by=slot)
+        stream.open().steps((TOWER, "nonces"), (VAULT, "both"), (TOWER, "psigs"))
+        stream.hear(stream.confirm(TOWER))
+        assert stream.state.phase is Phase.COMPLETED
