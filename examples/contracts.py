@@ -17,7 +17,7 @@ from keymeld_client.shown.presigned import Presigned
 from keymeld_client.signings import Signing
 from keymeld_protocol.bitcoin.psbt import Signed
 from keymeld_protocol.bitcoin.transaction import Spend, taproot_script
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.plaintext.body import Adaptor, RawTransaction, Spent, Transaction
 from keymeld_protocol.plaintext.contents import Script
 from keymeld_protocol.values import PlainKey
@@ -34,7 +34,7 @@ class Purse:
 
     def __init__(self, chain: Regtest) -> None:
         """The chain pays the coin."""
-        self._key = SigningKey.generate()
+        self._key = Keypair.generate()
         self._chain = chain
         self.script = taproot_script(self._key.key)
         self._coin = chain.fund(self.script)
@@ -60,7 +60,7 @@ class Purse:
 
 def somebody() -> bytes:
     """A fresh script of somebody who waits for a payment."""
-    return taproot_script(SigningKey.generate().key)
+    return taproot_script(Keypair.generate().key)
 
 
 def spending(unsigned: bytes, coin: Coin) -> Transaction:

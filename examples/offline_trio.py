@@ -26,14 +26,14 @@ from examples.minutes import Minutes
 from examples.people import Person
 from examples.regtest import COIN, Coin, Regtest, transaction
 from keymeld_protocol.bitcoin.transaction import taproot_address, taproot_script
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import KeymeldError
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.shapes import Rule
 
 PRICE: Final = 2 * COIN
 FEE: Final = 10_000
-ROOFER, MALLORY = SigningKey.generate().key, SigningKey.generate().key
+ROOFER, MALLORY = Keypair.generate().key, Keypair.generate().key
 
 
 @dataclass

@@ -29,7 +29,7 @@ from examples.regtest import COIN, Coin, Regtest, transaction
 from keymeld_client.keygens import Keygen
 from keymeld_protocol.bitcoin.psbt import Psbt, Signed
 from keymeld_protocol.bitcoin.transaction import taproot_script
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.wire.shapes import Rule
 
 FEE: Final = 20_000
@@ -41,7 +41,7 @@ class Friend:
 
     def __init__(self, chain: Regtest) -> None:
         """The chain pays him a coin."""
-        self._key = SigningKey.generate()
+        self._key = Keypair.generate()
         self.coin = chain.fund(taproot_script(self._key.key))
 
     def finish(self, raw: bytes) -> bytes:
@@ -57,7 +57,7 @@ def watcher_makes(descriptor: str, coins: list[Coin], friend: Coin) -> bytes:
     script = parse(descriptor, "regtest").script_pub_key().script
     spent = [*(coin for coin in coins if coin.script == script), friend]
     change = sum(coin.amount for coin in spent) - 60 * COIN - FEE
-    roofer = taproot_script(SigningKey.generate().key)
+    roofer = taproot_script(Keypair.generate().key)
     unsigned = transaction(spent, [(60 * COIN, roofer), (change, script)])
     inputs = [PsbtIn(witness_utxo=TxOut(coin.amount, coin.script)) for coin in spent]
     return WatcherPsbt.from_tx(Tx.parse_without_witness(unsigned), inputs).to_v2().serialize()

@@ -24,12 +24,12 @@ from keymeld_client.errors import SigningEnded
 from keymeld_client.keygens import Keygen
 from keymeld_client.said.joining import NOTHING, Allow
 from keymeld_protocol.bitcoin.transaction import taproot_script
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.values import Id
 
 FEE: Final = 10_000
 SUBSETS: Final = ((0, 1), (1, 2), (2,), (1,))
-PAYEE: Final = SigningKey.generate().key
+PAYEE: Final = Keypair.generate().key
 
 
 async def spend(keygen: Keygen, coin: Coin, subset: int | None) -> bytes:

@@ -28,15 +28,15 @@ from keymeld_client.keygens import Keygen
 from keymeld_client.said.joining import Allow
 from keymeld_client.signings import Signing
 from keymeld_protocol.bitcoin.transaction import taproot_script
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.member.roster import Roster
-from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, AllowedScript
+from keymeld_protocol.plaintext.policy import AllowedOutput, AllowedScript
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.shapes import Rule
 
 FEE: Final = 10_000
-LANDLORD: Final = taproot_script(SigningKey.generate().key)
-STRANGER: Final = taproot_script(SigningKey.generate().key)
+LANDLORD: Final = taproot_script(Keypair.generate().key)
+STRANGER: Final = taproot_script(Keypair.generate().key)
 APPROVAL: Final = Rule(approval="quorum", threshold=2, of=(0, 1, 2))
 LIMITS: Final = Allow(
     outputs=(AllowedOutput(script=AllowedScript(LANDLORD)),), max_amount=2 * COIN, max_fee=50_000

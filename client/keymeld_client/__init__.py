@@ -6,7 +6,7 @@ it stood when the connection was lost.
 
 from keymeld_protocol.keys.ticket import Ticket
 from keymeld_protocol.plaintext.body import Adaptor
-from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, AllowedScript
+from keymeld_protocol.plaintext.policy import AllowedOutput, AllowedScript
 from keymeld_protocol.wire.shapes import Rule
 
 from .client import Client, connect
@@ -22,7 +22,7 @@ from .errors import (
 )
 from .keygens import Keygen
 from .said.joining import Allow
-from .shown.judging import Fault, Judgement
+from .shown.blame import Fault, Judgement
 from .shown.presigned import Presigned
 from .signings import Signing
 from .status import Status

@@ -17,12 +17,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.curve.secp256k1 import Bytes
 from keymeld_protocol.errors import Blamed, InvalidCrypto, KeymeldError, Refused, bad_field
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.keys.ticket import Ticket
-from keymeld_protocol.machines.keygen import KeygenState, Phase
+from keymeld_protocol.machines.keygen import KeygenPhase, KeygenState
 from keymeld_protocol.machines.signing import SigningState
 from keymeld_protocol.member.plan import Plan
 from keymeld_protocol.member.roster import Roster, read_roster
@@ -30,7 +30,7 @@ from keymeld_protocol.plaintext.contents import Leaf, Network, Terms, TermsTweak
 from keymeld_protocol.values import Hash, Id, XOnlyKey
 from keymeld_protocol.wire.connection import Placed
 from keymeld_protocol.wire.records import Record
-from keymeld_protocol.wire.shapes import Custody, Rule
+from keymeld_protocol.wire.shapes import CustodyKind, Rule
 from keymeld_protocol.wire.statements import Statement
 
 from .errors import NotConnected
@@ -257,7 +257,7 @@ class Client:
         self,
         ticket: Ticket | str,
         *,
-        custody: Custody = "sealed",
+        custody: CustodyKind = "sealed",
         rule: Rule | None = None,
         enclave: XOnlyKey | None = None,
         label: str = "",
@@ -309,7 +309,7 @@ class Client:
 
     async def _hear(self, keygen: Keygen, slots: list[int]) -> None:
         """Prove what the invitations to ``slots`` allow, and hear the keygen as far as it has come."""
-        identity, keys = self.wallet.identity, list[SigningKey]()
+        identity, keys = self.wallet.identity, list[Keypair]()
         for slot in slots:
             keys += [keygen.entry.invite(slot), identity.auth(keygen.id, slot)]
         await self.courier.prove(keys)
@@ -335,7 +335,7 @@ class Client:
             await self.ready()
             while True:
                 for keygen in self.keygens():
-                    if keygen.id not in settled and keygen.state.phase == Phase.COMPLETED:
+                    if keygen.id not in settled and keygen.state.phase == KeygenPhase.COMPLETED:
                         settled.add(keygen.id)
                         await self._confirm(keygen)
                 await self.ledger.changed()

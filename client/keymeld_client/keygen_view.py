@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from keymeld_protocol.errors import InvalidCrypto, KeymeldError
 from keymeld_protocol.keys.ticket import Ticket
-from keymeld_protocol.machines.keygen import KeygenState, Phase
+from keymeld_protocol.machines.keygen import KeygenPhase, KeygenState
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.member.roster import Roster, Safety, read_terms, safety
 from keymeld_protocol.plaintext.contents import Terms
@@ -199,7 +199,7 @@ class KeygenView(Handle):
         return self.client.ledger.follow(self.id)
 
     def _check_alive(self) -> None:
-        if self.state.phase == Phase.EXPIRED:
+        if self.state.phase == KeygenPhase.EXPIRED:
             raise KeygenEnded(f"the deadline passed; missing: {slots_told(self.state.holdouts())}")
 
     def _ready(self) -> bool:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from keymeld_protocol.bitcoin.tweaks import Steps
 from keymeld_protocol.curve.secp256k1 import Bytes
 from keymeld_protocol.errors import Reason, Refused, WireError
-from keymeld_protocol.machines.keygen import Phase
+from keymeld_protocol.machines.keygen import KeygenPhase
 from keymeld_protocol.member.plan import needed_slots
 from keymeld_protocol.plaintext.body import Adaptor, Body
 from keymeld_protocol.values import XOnlyKey
 from keymeld_protocol.wire.payloads import KeygenConfirm, KeygenLeave, KeygenRelease
-from keymeld_protocol.wire.shapes import Custody, Rule, Said
+from keymeld_protocol.wire.shapes import CustodyKind, Rule, Said
 from keymeld_protocol.wire.statements import make
 
 from .keygen_view import KeygenView
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class Keygen(KeygenView):
     """One keygen that this wallet takes part in; compare by ``id``.  `Client.keygen` and `Client.join` give it."""
 
-    async def join(self, slot: int | None = None, *, custody: Custody = "sealed", rule: Rule | None = None,
+    async def join(self, slot: int | None = None, *, custody: CustodyKind = "sealed", rule: Rule | None = None,
                    enclave: XOnlyKey | None = None, label: str = "", allow: Allow = NOTHING,
                    key: Bytes | None = None, again: bool = False) -> int:  # fmt: skip
         """Join ``slot`` (None: the first free one that a ticket of this wallet is for); gives the slot.
@@ -72,7 +72,7 @@ class Keygen(KeygenView):
             Refused: it is taken, there is none, or the keygen no longer collects.
         """
         state, entry = self.state, self.entry
-        if state.phase != Phase.COLLECTING:
+        if state.phase != KeygenPhase.COLLECTING:
             raise Refused(Reason.WRONG_STATE, f"the keygen is {state.phase}; nobody can join any more", field="kind")
         slots = range(len(state.seats)) if wanted is None else [wanted]
         invited = [s for s in slots if 0 <= s < len(state.seats) and entry.invites(s)]

@@ -14,10 +14,10 @@ from keymeld_protocol.bitcoin.psbt import Signed
 from keymeld_protocol.curve.secp256k1 import Bytes
 from keymeld_protocol.errors import Blamed, Reason, Refused
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing import ENDS, Phase, SigningState
+from keymeld_protocol.machines.signing import ENDS, SigningPhase, SigningState
 from keymeld_protocol.member.plan import Plan, plan_of
 from keymeld_protocol.plaintext.body import SignInput
-from keymeld_protocol.twofold import BIG_BATCH
+from keymeld_protocol.two_threads import BIG_BATCH
 from keymeld_protocol.values import Hash, Id, Signature, XOnlyKey
 from keymeld_protocol.wire.payloads import SigningApprove, SigningCancel, SigningReject
 from keymeld_protocol.wire.records import Record
@@ -27,9 +27,9 @@ from keymeld_protocol.wire.statements import make
 from .errors import SigningEnded, WalletError
 from .handle import Handle
 from .line.ledger import now_ms
-from .shown.earlier import may_hide
+from .shown.blame import Judgement, judge
 from .shown.endings import ended, tell_judgement
-from .shown.judging import Judgement, judge
+from .shown.presigned_before import may_hide
 from .shown.results import ItemResult, all_signed, psbts_of, results_of, signed_so_far
 from .shown.telling import PRESIGNED, name_of, tell
 
@@ -64,7 +64,7 @@ class Signing(Handle):
         return state
 
     @property
-    def phase(self) -> Phase:
+    def phase(self) -> SigningPhase:
         """Where it stands, in one word."""
         return self.state.phase
 
@@ -98,7 +98,7 @@ class Signing(Handle):
     def awaits_me(self) -> bool:
         """Whether a yes of this wallet is one that the signing waits for."""
         state = self.state
-        return state.phase == Phase.APPROVING and bool(set(state.holdouts()) & set(self.keygen.slots))
+        return state.phase == SigningPhase.APPROVING and bool(set(state.holdouts()) & set(self.keygen.slots))
 
     def summary(self) -> list[str]:
         """What it would do, in lines that a person can approve; safe to print.
@@ -219,7 +219,7 @@ class Signing(Handle):
             if not self.state.open and record.offset >= heard.chain.offset:
                 return
 
-    async def ended(self) -> Phase:
+    async def ended(self) -> SigningPhase:
         """Until nothing can happen any more; gives how it ended.
 
         Raises:
@@ -244,7 +244,7 @@ class Signing(Handle):
             ending = await asyncio.to_thread(lambda: self.ending)  # judging a big batch takes its time
             if ending is not None:
                 raise ending
-            done = self.phase == Phase.COMPLETED
+            done = self.phase == SigningPhase.COMPLETED
             try:
                 return await self._verified()
             except Blamed as error:
@@ -266,7 +266,7 @@ class Signing(Handle):
 
     def _moved(self, heard: Replay, past: int) -> int | None:
         """The offset at which the set is complete or it has ended, if that is beyond ``past``."""
-        ready = self.state.phase in (Phase.CONFIRMING, *ENDS)
+        ready = self.state.phase in (SigningPhase.CONFIRMING, *ENDS)
         return heard.chain.offset if ready and heard.chain.offset > past else None
 
     async def _verified(self) -> tuple[ItemResult, ...]:
@@ -302,7 +302,7 @@ class Signing(Handle):
     @property
     def ending(self) -> SigningEnded | None:
         """How it ended without signatures: code, who refused, who is at fault; None: it has not."""
-        return None if self.state.open or self.phase == Phase.COMPLETED else self._ended()
+        return None if self.state.open or self.phase == SigningPhase.COMPLETED else self._ended()
 
     def _ended(self) -> SigningEnded:
         return ended(self.heard, self.judged(), self.client.group(self.state.request.keygen), self._name)

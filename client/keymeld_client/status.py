@@ -11,14 +11,14 @@ import asyncio
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["connecting", "online", "waiting", "stopped"]
+ConnectionState = Literal["connecting", "online", "waiting", "stopped"]
 
 
 @dataclass(frozen=True)
 class Status:
     """``error`` says what went wrong last; ``retry_in_s`` how long a waiting client waits."""
 
-    state: State
+    state: ConnectionState
     error: str | None = None
     retry_in_s: float | None = None
 

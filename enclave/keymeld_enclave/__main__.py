@@ -19,10 +19,10 @@ from keymeld_protocol.errors import KeymeldError
 
 from .agent import Agent
 from .clock import now_ms
-from .config import BadSetting, Config, load
+from .config import BadSetting, EnclaveConfig, load
 from .hardening import harden
 from .keymanagement import EnclaveIdentity, KeyFile
-from .link import Link
+from .link import EnclaveLink
 from .logs import named, setup, tell
 
 
@@ -48,11 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(error, 1)
 
 
-async def _serve(config: Config, identity: EnclaveIdentity) -> int:
+async def _serve(config: EnclaveConfig, identity: EnclaveIdentity) -> int:
     """Stay connected until a signal comes; then wipe."""
     key = identity.key.hex()
     agent = Agent(identity, now_ms, lambda text: tell(logging.ERROR, text))
-    link = Link(agent, config.coordinator, config.capacity, _once(lambda: _ready(key, config)))
+    link = EnclaveLink(agent, config.coordinator, config.capacity, _once(lambda: _ready(key, config)))
     running = asyncio.current_task()
     assert running is not None
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -65,7 +65,7 @@ async def _serve(config: Config, identity: EnclaveIdentity) -> int:
     return 0
 
 
-def _ready(key: str, config: Config) -> None:
+def _ready(key: str, config: EnclaveConfig) -> None:
     print(f"keymeld-enclave ready {key} {config.coordinator}", flush=True)
 
 

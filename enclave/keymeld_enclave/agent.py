@@ -23,9 +23,9 @@ from keymeld_protocol.machines import keygen
 from keymeld_protocol.machines.hearing import Hearing
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing_state import Phase, SigningState
+from keymeld_protocol.machines.signing_state import SigningPhase, SigningState
 from keymeld_protocol.member.roster import read_roster
-from keymeld_protocol.twofold import BIG_BATCH
+from keymeld_protocol.two_threads import BIG_BATCH
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.payloads import CustodyAccept, CustodyRefuse, CustodyWiped, KeygenConfirm, Note
 from keymeld_protocol.wire.records import Record
@@ -33,8 +33,8 @@ from keymeld_protocol.wire.statements import Statement
 
 from .custody import Custody, Unacceptable
 from .keymanagement import EnclaveIdentity
-from .signer import Signer
-from .voice import Voice
+from .signer import MemberSigner
+from .speaker import Speaker
 from .work import SigningWork
 
 Clock = Callable[[], int]
@@ -47,9 +47,9 @@ class Group:
 
     def __init__(self, custody: Custody) -> None:
         self.custody = custody
-        self._signer: Signer | None = None
+        self._signer: MemberSigner | None = None
 
-    def signer(self) -> Signer:
+    def signer(self) -> MemberSigner:
         """The signer of a completed keygen, its roster verified.
 
         Raises:
@@ -58,7 +58,7 @@ class Group:
         if self._signer is None:
             group = self.custody.take_all()
             try:
-                self._signer = Signer(self.custody, read_roster(self.custody.heard, group))
+                self._signer = MemberSigner(self.custody, read_roster(self.custody.heard, group))
             except Blamed as error:
                 raise Unacceptable(error.code, error.message) from None
         return self._signer
@@ -83,7 +83,7 @@ class Agent:
     def __init__(self, identity: EnclaveIdentity, now: Clock, concern: Callable[[str], None] = lambda _: None) -> None:
         self.identity = identity
         self.hearing = Hearing()
-        self._voice = Voice(identity)
+        self._speaker = Speaker(identity)
         self._now = now
         self._concern = concern
         self._groups: dict[Id, Group] = {}
@@ -204,7 +204,7 @@ class Agent:
         for slot in state.unwiped():
             if slot in ours and self._first_time(replay.stream, ("wiped", slot)):
                 group.leave(slot)
-                yield self._voice.say(replay, CustodyWiped, slot=slot)
+                yield self._speaker.say(replay, CustodyWiped, slot=slot)
         if state.left and self._first_time(replay.stream, frozenset(state.left)):
             works = [work for work in self._works.values() if work.heard.keygen is replay]
             yield from chain.from_iterable(self._owed(work.heard) for work in works)
@@ -222,9 +222,9 @@ class Agent:
         try:
             custody.take(slot)
         except Unacceptable as error:
-            detail = self._voice.detail(custody.group, "custody.refuse", heard.stream, error.message)
-            return self._voice.say(heard, CustodyRefuse, slot=slot, join=seat.id, code=error.code, **detail)
-        return self._voice.say(heard, CustodyAccept, slot=slot, join=seat.id)
+            detail = self._speaker.detail(custody.group, "custody.refuse", heard.stream, error.message)
+            return self._speaker.say(heard, CustodyRefuse, slot=slot, join=seat.id, code=error.code, **detail)
+        return self._speaker.say(heard, CustodyAccept, slot=slot, join=seat.id)
 
     def _confirm(self, group: Group, replay: Replay, state: KeygenState) -> Iterable[Statement]:
         """Confirm a roster that verifies; one that does not is told to the operator, and confirmed by nobody here."""
@@ -233,7 +233,7 @@ class Agent:
         except Unacceptable as error:
             self._concern(f"keygen {replay.stream.hex()} is not confirmed: {error}")
             return
-        yield self._voice.say(replay, KeygenConfirm, roster=state.roster)
+        yield self._speaker.say(replay, KeygenConfirm, roster=state.roster)
 
     # Signings
 
@@ -261,11 +261,11 @@ class Agent:
         try:
             signer = group.signer()
         except Unacceptable as error:
-            if state.phase is Phase.CONFIRMING or not self._first_time(replay.stream, state.attempt):
+            if state.phase is SigningPhase.CONFIRMING or not self._first_time(replay.stream, state.attempt):
                 return []
             self._concern(f"signing {replay.stream.hex()} is refused: {error}")
-            return self._voice.refuse(replay, group.custody.group, error.code, error.message)
-        work = SigningWork(self._voice, replay, signer, began=self._began.get(replay.stream, 0))
+            return self._speaker.refuse(replay, group.custody.group, error.code, error.message)
+        work = SigningWork(self._speaker, replay, signer, began=self._began.get(replay.stream, 0))
         self._works[replay.stream] = work
         for record in replay.records:
             work.note(record)
@@ -281,7 +281,7 @@ class Agent:
         now = self._now()
         while self._withdrawn and self._withdrawn[oldest := next(iter(self._withdrawn))] <= now:
             del self._withdrawn[oldest]
-        if state.consent.rejected or state.phase in (Phase.REJECTED, Phase.CANCELLED):
+        if state.consent.rejected or state.phase in (SigningPhase.REJECTED, SigningPhase.CANCELLED):
             self._withdrawn[state.stream] = state.request.expires_at
 
     def _close(self, state: KeygenState) -> None:

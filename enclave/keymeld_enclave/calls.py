@@ -24,7 +24,7 @@ PER_SECOND: Final = 100
 """Requests a second, where hello does not say."""
 
 Then = Callable[[Any], None]
-Refused = Callable[[WireError], None]
+OnRefused = Callable[[WireError], None]
 
 
 @dataclass(eq=False)
@@ -35,7 +35,7 @@ class Call:
     params: dict[str, Any]
     then: Then | None
     kind: Any
-    refused: Refused
+    refused: OnRefused
     failures: int = 0
     at: int = 0
 
@@ -58,7 +58,7 @@ class Calls:
 
     def ask(
         self, method: str, params: dict[str, Any], then: Then | None = None, kind: Any = None,
-        refused: Refused | None = None,
+        refused: OnRefused | None = None,
     ) -> None:  # fmt: skip
         """Queue a request; a refusal that nobody handles is written to the log."""
 

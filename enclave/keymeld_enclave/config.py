@@ -77,7 +77,7 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class EnclaveConfig:
     """The settings of one start."""
 
     coordinator: Address
@@ -150,7 +150,7 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
-def load(argv: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> tuple[str, Config]:
+def load(argv: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> tuple[str, EnclaveConfig]:
     """What to do (``run`` or ``identity``) and the settings of this start.
 
     Raises:
@@ -163,7 +163,7 @@ def load(argv: Sequence[str] | None = None, environment: Mapping[str, str] | Non
     values = {setting.name: setting.read(setting.default) for setting in SETTINGS}
     for name, text, source in _given(arguments, environment, file):
         values[name] = _read(name, text, source)
-    return arguments.action, Config(**values)
+    return arguments.action, EnclaveConfig(**values)
 
 
 def _given(

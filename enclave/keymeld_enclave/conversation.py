@@ -34,7 +34,7 @@ from keymeld_protocol.wire.statements import Statement
 from .agent import Agent
 from .calls import PER_SECOND, Calls
 from .logs import named, tell
-from .outbox import Outbox
+from .outbox import Unanswered
 
 PAGE: Final = 1000
 ANSWER_MS: Final = 10_000
@@ -57,7 +57,7 @@ class _Sessions(msgspec.Struct, frozen=True):
 class Conversation:
     """One connection's talk.  Feed it frames and ticks, send what ``take`` gives."""
 
-    def __init__(self, agent: Agent, outbox: Outbox, origin: str, capacity: int) -> None:
+    def __init__(self, agent: Agent, outbox: Unanswered, origin: str, capacity: int) -> None:
         self.ready = False
         self.goodbye: Goodbye | None = None
         self._agent = agent

@@ -19,7 +19,7 @@ from keymeld_protocol.machines.keygen import KeygenState, Seat
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.member.roster import read_card
 from keymeld_protocol.plaintext import contents
-from keymeld_protocol.plaintext.sealed_policy import Policy, policy_commitment
+from keymeld_protocol.plaintext.policy import Policy, policy_commitment
 from keymeld_protocol.values import Id
 
 from .keymanagement import EnclaveIdentity

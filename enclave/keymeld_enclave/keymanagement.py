@@ -15,7 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final, Protocol
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.curve.secp256k1 import Holder, Secret, wipe
 from keymeld_protocol.errors import InvalidCrypto, KeymeldError
 from keymeld_protocol.values import XOnlyKey
@@ -37,7 +37,7 @@ class EnclaveIdentity(Holder):
     def __init__(self, secret: Secret) -> None:
         """Take over ``secret``; nobody else keeps it."""
         self.secret = secret
-        self.signing = SigningKey(secret)
+        self.signing = Keypair(secret)
         self.key = XOnlyKey(self.signing.key)
 
     def sign(self, message: bytes) -> bytes:

@@ -32,12 +32,12 @@ from websockets.typing import Subprotocol
 from keymeld_protocol.wire.frames import PEER_FRAME_BYTES, SUBPROTOCOL
 
 from .agent import Agent
-from .beside import beside
 from .clock import now_ms
 from .config import Address
 from .conversation import Conversation, Ended
 from .logs import named, tell
-from .outbox import Outbox
+from .outbox import Unanswered
+from .worker_thread import beside
 
 TICK_S: Final = 0.5
 PACE_S: Final = 0.01
@@ -50,7 +50,7 @@ FRAMES_WAITING: Final = 128
 _CHANCE: Final = SystemRandom()
 
 
-class Link:
+class EnclaveLink:
     """This enclave's way to its coordinator; ``on_ready`` is called when it has come, also when it has come again."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Link:
         self.address = address
         self._capacity = capacity
         self._on_ready = on_ready
-        self._outbox = Outbox()
+        self._outbox = Unanswered()
         self._waits = Waits(random)
         self._stopped = False
 

@@ -20,7 +20,7 @@ REMEMBERED: Final = 2048
 """Our latest statements that are recognised when they come back."""
 
 
-class Outbox:
+class Unanswered:
     """Statements by id, in the order in which they were said."""
 
     def __init__(self) -> None:

@@ -20,23 +20,29 @@ from typing import TypeVar
 
 from keymeld_protocol.curve import adaptor, ecdsa, musig
 from keymeld_protocol.curve.keyagg import KeyAgg
-from keymeld_protocol.curve.musig_secret import Secnonce, partial_sign, summed_secret, summed_signer, weighted_secret
-from keymeld_protocol.curve.musig_secret import Signer as CollapsedSigner
-from keymeld_protocol.curve.schnorr import SigningKey, tagged_hash
+from keymeld_protocol.curve.musig_secret import (
+    CollapsedSigner,
+    Secnonce,
+    partial_sign,
+    summed_secret,
+    summed_signer,
+    weighted_secret,
+)
+from keymeld_protocol.curve.schnorr import Keypair, tagged_hash
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import KeymeldError
 from keymeld_protocol.member.attempt import Attempt
 from keymeld_protocol.member.plan import Item
 from keymeld_protocol.member.roster import Roster
 from keymeld_protocol.plaintext.contributions import Both, Entry, Finished, Nonce, Nothing, Prefinished, Psig
-from keymeld_protocol.twofold import each
+from keymeld_protocol.two_threads import each
 
 from .custody import Custody
 
 MAX_SUMS = 1024
 """Tweaked sums of keys that are kept, of either sort; the oldest is wiped for the next."""
 
-Sum = TypeVar("Sum", SigningKey, CollapsedSigner)
+Sum = TypeVar("Sum", Keypair, CollapsedSigner)
 
 
 class NoncesGone(KeymeldError):
@@ -75,7 +81,7 @@ class Nonces:
         return f"<Nonces of attempt {self.attempt}: {len(self._secnonces)} unspent>"
 
 
-class Signer:
+class MemberSigner:
     """This enclave in one keygen, whatever number of slots it speaks for."""
 
     def __init__(self, custody: Custody, roster: Roster) -> None:
@@ -83,7 +89,7 @@ class Signer:
         self._key = custody.key
         self.roster = roster
         self._totals: dict[tuple[int, ...], Secret] = {}
-        self._sums: dict[bytes, SigningKey] = {}
+        self._sums: dict[bytes, Keypair] = {}
         self._lone: dict[bytes, CollapsedSigner] = {}
         self._collapsed: dict[tuple[int, ...], CollapsedSigner] = {}
         self._summing = Lock()  # the places of a big batch are signed on two threads
@@ -137,7 +143,7 @@ class Signer:
         item = attempt.places[index].item
         signer = self._sum(self._lone, item, summed_signer)
         secnonce = signer.nonce_gen(signer.keyagg, item.message, self._extra(attempt, index, bytes(66)))
-        session = musig.Session(signer.keyagg, musig.nonce_agg([secnonce.pubnonce]), item.message, bound)
+        session = musig.SessionContext(signer.keyagg, musig.nonce_agg([secnonce.pubnonce]), item.message, bound)
         return adaptor.presignature(session, [partial_sign(session, signer, secnonce)])
 
     def _sum(self, kept: dict[bytes, Sum], item: Item, make: Callable[[Secret, KeyAgg], Sum]) -> Sum:
@@ -199,7 +205,7 @@ class Signer:
         ours = attempt.pubnonces.get(self._key)
         return None if ours is None else ours[index]
 
-    def _spend(self, attempt: Attempt, index: int, session: musig.Session, secnonce: Secnonce) -> bytes:
+    def _spend(self, attempt: Attempt, index: int, session: musig.SessionContext, secnonce: Secnonce) -> bytes:
         return partial_sign(session, self._signer(attempt, index), secnonce)
 
     def _draw(self, attempt: Attempt, index: int, others: bytes) -> Secnonce:

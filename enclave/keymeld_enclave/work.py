@@ -18,15 +18,15 @@ from dataclasses import replace
 
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
 from keymeld_protocol.keys.sealing import GroupKey
-from keymeld_protocol.machines import policy
-from keymeld_protocol.machines.policy import Consent, Verdict
+from keymeld_protocol.machines import consent
+from keymeld_protocol.machines.consent import Consent, Verdict
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing_state import Phase, SigningState, expected, nonces_hash
+from keymeld_protocol.machines.signing_state import SigningPhase, SigningState, expected, nonces_hash
 from keymeld_protocol.member.attempt import Attempt
 from keymeld_protocol.member.plan import plan_of
 from keymeld_protocol.plaintext import contributions
 from keymeld_protocol.plaintext.contributions import Entry
-from keymeld_protocol.twofold import BIG_BATCH
+from keymeld_protocol.two_threads import BIG_BATCH
 from keymeld_protocol.wire.payloads import AttemptOpened, SigningConfirm, SigningContribute, SigningHeard, SigningRetry
 from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wire.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS
@@ -34,10 +34,10 @@ from keymeld_protocol.wire.statements import Statement
 from keymeld_protocol.wording import slots_told
 
 from .custody import Unacceptable
-from .judging import Judged, judged
+from .policies import Judged, judged
 from .presigning import Presigning
-from .signer import Nonces, NoncesGone, Signer
-from .voice import Voice
+from .signer import MemberSigner, Nonces, NoncesGone
+from .speaker import Speaker
 
 CONFIRM_AFTER_MS = 1000
 
@@ -45,9 +45,9 @@ CONFIRM_AFTER_MS = 1000
 class SigningWork:
     """What we owe to one signing.  ``began`` is the offset up to which records are history of another life."""
 
-    def __init__(self, voice: Voice, heard: Replay, signer: Signer, began: int) -> None:
+    def __init__(self, speaker: Speaker, heard: Replay, signer: MemberSigner, began: int) -> None:
         self.heard = heard
-        self._voice = voice
+        self._speaker = speaker
         self._signer = signer
         self._custody = signer.custody
         self._began = began
@@ -88,7 +88,7 @@ class SigningWork:
             self._live = record.offset > self._began
             self._attempt = None
             self._blamed = None
-        elif isinstance(said, SigningHeard) and said.by == self._voice.key:
+        elif isinstance(said, SigningHeard) and said.by == self._speaker.key:
             self._heard_at = said.at
         elif isinstance(said, SigningContribute):
             self._read(said, record.statement)
@@ -137,7 +137,7 @@ class SigningWork:
         opening, roster = self.heard.records[0], self._signer.roster
         try:
             made = plan_of(self.state, opening.statement, roster, self._group)
-            needed = self._voice.needed(self.state, self._custody.state)
+            needed = self._speaker.needed(self.state, self._custody.state)
             policies = {
                 slot: self._custody.take(slot).policy for slot in needed if slot not in self._custody.state.left
             }
@@ -182,7 +182,7 @@ class SigningWork:
     @property
     def _gone(self) -> Collection[int]:
         """The slots that have left; where all psigs are said already, it makes no difference any more."""
-        return () if self.state.phase == Phase.CONFIRMING else self._custody.state.left
+        return () if self.state.phase == SigningPhase.CONFIRMING else self._custody.state.left
 
     def _check_life(self, now: int) -> None:
         """A request lives at most 7 days by our own clock too, whatever ``at`` the coordinator gave its records.
@@ -195,10 +195,10 @@ class SigningWork:
 
     def _owed(self, state: SigningState, now: int) -> Iterable[Statement]:
         """The step that is ours now, or the word with which a delay begins, or the confirmation that somebody owes."""
-        step = expected(state).get(self._voice.key)
-        if state.phase == Phase.APPROVING:
+        step = expected(state).get(self._speaker.key)
+        if state.phase == SigningPhase.APPROVING:
             yield from self._hearing(state, now)
-        elif state.phase == Phase.CONFIRMING:
+        elif state.phase == SigningPhase.CONFIRMING:
             yield from self._confirmation(state, now)
         elif step is None or state.retry or (state.attempt, step) in self._said:
             return
@@ -214,12 +214,12 @@ class SigningWork:
     def _hearing(self, state: SigningState, now: int) -> Iterable[Statement]:
         """Our delays begin now, unless the log holds our own word for when they did, in this life or another one."""
         if not self._ours.isdisjoint(state.unheard()) and self._once(state.attempt, "heard"):
-            yield self._voice.say(self.heard, SigningHeard, at=now)
+            yield self._speaker.say(self.heard, SigningHeard, at=now)
 
     @property
     def _ours(self) -> set[int]:
         """The slots that are sealed to us."""
-        return set(self._custody.state.slots_at(self._voice.key))
+        return set(self._custody.state.slots_at(self._speaker.key))
 
     def _once(self, attempt: int, what: str) -> bool:
         """Whether this has not been said yet by this process."""
@@ -233,7 +233,7 @@ class SigningWork:
 
     def _retry(self, state: SigningState) -> Iterable[Statement]:
         if self._once(state.attempt, "retry"):
-            yield self._voice.say(self.heard, SigningRetry, attempt=state.attempt)
+            yield self._speaker.say(self.heard, SigningRetry, attempt=state.attempt)
 
     def _rules_met(self, now: int) -> bool:
         """The sealed rule of each of our slots, for each item whose key list holds it, by our own clock.
@@ -241,14 +241,14 @@ class SigningWork:
         Raises:
             Blamed: a rule is not met, and time alone will not change that; the session is refused.
         """
-        state, consent, ours, waiting = self.state, self._consent(), self._ours, False
+        state, said, ours, waiting = self.state, self._consent(), self._ours, False
         if state.request.expires_at <= now:
             raise Blamed("expired", (), "the request has expired by this enclave's clock")
-        for key_list in {policy.as_key_list(item.slots) for item in self._judged.items}:
+        for key_list in {consent.as_key_list(item.slots) for item in self._judged.items}:
             for slot in sorted(ours & key_list):
                 rule = self._custody.take(slot).policy.rule
-                verdict = policy.evaluate(rule, slot, key_list, consent, now)
-                ripe = policy.ripe_at(rule, slot, consent)
+                verdict = consent.evaluate(rule, slot, key_list, said, now)
+                ripe = consent.ripe_at(rule, slot, said)
                 early = verdict is Verdict.WAITING and ripe is not None and now < ripe
                 if verdict is not Verdict.MET and not early:
                     told = f"is not met by {slots_told(sorted(key_list))}, who would sign"
@@ -272,12 +272,12 @@ class SigningWork:
             yield from self._retry(state)
             return
         self._presigning.note(state.attempt, step)
-        yield self._voice.say(
-            self.heard, SigningContribute, attempt=state.attempt, slots=attempt.signer(self._voice.key).slots,
+        yield self._speaker.say(
+            self.heard, SigningContribute, attempt=state.attempt, slots=attempt.signer(self._speaker.key).slots,
             step=step, over=over, **self._sealed("signing.contribute", "values", entries),
         )  # fmt: skip
         if self._confirms_now(step):
-            attempt.hear(self._voice.key, entries)
+            attempt.hear(self._speaker.key, entries)
             yield self._confirm(attempt)
 
     def _confirms_now(self, step: str) -> bool:
@@ -315,7 +315,7 @@ class SigningWork:
         made = attempt.made()
         self._said.add((attempt.number, "confirm"))
         sealed = self._sealed("signing.confirm", "signatures", made)
-        return self._voice.say(self.heard, SigningConfirm, attempt=attempt.number, **sealed)
+        return self._speaker.say(self.heard, SigningConfirm, attempt=attempt.number, **sealed)
 
     def _confirmation(self, state: SigningState, now: int) -> Iterable[Statement]:
         """Confirm at once if our words completed the set, else one second later for whoever did and does not.
@@ -326,7 +326,7 @@ class SigningWork:
             return
         if self._set_complete_at is None:
             self._set_complete_at = now
-        ours = self._live and state.contributions[-1].by == self._voice.key
+        ours = self._live and state.contributions[-1].by == self._speaker.key
         late = now >= self._set_complete_at + CONFIRM_AFTER_MS
         if (state.attempt, "confirm") in self._said:
             return
@@ -339,14 +339,14 @@ class SigningWork:
 
     def _sealed(self, kind: str, field: str, entries: tuple[Entry, ...]) -> dict[str, object]:
         """A field of entries, sealed to the group."""
-        return self._voice.sealed(self._group, kind, self.heard.stream, **{field: contributions.encode(entries)})
+        return self._speaker.sealed(self._group, kind, self.heard.stream, **{field: contributions.encode(entries)})
 
     def _refuse(self, code: str, message: str) -> list[Statement]:
         """Say, once in each attempt, why this enclave will not sign."""
         self.wipe()
         if not self._once(self.state.attempt, "refuse"):
             return []
-        return self._voice.refuse(self.heard, self._custody.group, code, message)
+        return self._speaker.refuse(self.heard, self._custody.group, code, message)
 
     def wipe(self) -> None:
         """Wipe the nonces."""

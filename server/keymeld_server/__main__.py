@@ -16,7 +16,7 @@ from typing import Final
 
 from . import logs
 from .app import serve
-from .config import Config, load
+from .config import ServerConfig, load
 from .settings import BadSetting
 from .store.port import StoreError
 from .store.sqlite.schema import begin_epoch
@@ -45,7 +45,7 @@ def main() -> int:
     return 0
 
 
-async def _until_told(config: Config) -> None:
+async def _until_told(config: ServerConfig) -> None:
     """Serve until one of the signals that mean *stop*."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -53,7 +53,7 @@ async def _until_told(config: Config) -> None:
     await serve(config, stop)
 
 
-def _begin_epoch(config: Config) -> int:
+def _begin_epoch(config: ServerConfig) -> int:
     epoch = begin_epoch(config.database)
     print(f"{config.database}: epoch {epoch.hex()} begins")
     return 0

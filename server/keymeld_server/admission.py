@@ -23,7 +23,7 @@ from keymeld_protocol.wire.payloads import (
 from keymeld_protocol.wire.statements import Statement
 from keymeld_protocol.wording import counted
 
-from .config import Config
+from .config import ServerConfig
 from .secretfiles import AccessTokens
 from .session import Session
 
@@ -36,7 +36,11 @@ class Admission:
     """The operator's rules; ``enclaves`` are the identities that have announced themselves here."""
 
     def __init__(
-        self, config: Config, coordinator: XOnlyKey, enclaves: Container[XOnlyKey], tokens: AccessTokens | None = None
+        self,
+        config: ServerConfig,
+        coordinator: XOnlyKey,
+        enclaves: Container[XOnlyKey],
+        tokens: AccessTokens | None = None,
     ) -> None:
         """Ask as ``config`` says; with ``tokens`` only their holders open keygens and wallets."""
         self._config = config
@@ -72,15 +76,15 @@ class Admission:
             message = "enclave: has never announced itself to this coordinator"
             raise Refused(Reason.NOT_ALLOWED, message, field="enclave")
 
-    def check_opener(self, said: Statement, now: int, home: Session | None, token: str | None) -> None:
-        """A statement that opens a session, at ``now`` (ms); ``home`` is the keygen of a request.
+    def check_opener(self, said: Statement, now: int, parent: Session | None, token: str | None) -> None:
+        """A statement that opens a session, at ``now`` (ms); ``parent`` is the keygen of a request.
 
         Raises:
             Refused: it is not for this coordinator, from another history, over a limit, or without permission.
         """
         payload = said.payload
         if isinstance(payload, SigningRequest):
-            self._check_request(payload, now, home)
+            self._check_request(payload, now, parent)
         else:
             self._check_token(token)
         if isinstance(payload, KeygenCreate):
@@ -111,13 +115,13 @@ class Admission:
         _at_most("subsets", len(payload.subsets), config.subsets_max)
         _at_most_ahead("expires_at", payload.expires_at - now, config.keygen_life_ms)
 
-    def _check_request(self, payload: SigningRequest, now: int, home: Session | None) -> None:
+    def _check_request(self, payload: SigningRequest, now: int, parent: Session | None) -> None:
         config = self._config
-        if home is None or not isinstance(home.state, KeygenState):
+        if parent is None or not isinstance(parent.state, KeygenState):
             raise Refused(Reason.UNKNOWN_STREAM, "keygen: no such keygen here", field="keygen")
-        if not home.chain.knows(payload.after):
+        if not parent.chain.knows(payload.after):
             raise Refused(Reason.FORK, "after: no record of the keygen's stream has that hash", field="after")
-        home.state.require_present(payload.slots)
+        parent.state.require_present(payload.slots)
         _at_most("items", payload.items, config.items_max)
         _at_most_ahead("expires_at", payload.expires_at - now, config.request_life_ms)
         if not config.grace_min_ms <= payload.grace_ms <= config.grace_max_ms:

@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.replay import State
 from keymeld_protocol.machines.signing import SigningState
@@ -26,9 +26,9 @@ from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.connection import CoordinatorSide
 
 from .admission import Admission
-from .clock import Clock
-from .config import Config
-from .crowd import Crowd
+from .clock import Deadlines
+from .config import ServerConfig
+from .connection_limits import ConnectionLimits
 from .decide import Decider
 from .dispatch import Dispatch
 from .enclaves import Enclaves
@@ -36,7 +36,7 @@ from .hub import Hub
 from .listener import ENCLAVE_REQUESTS, Listener
 from .logs import about
 from .observe import Metrics
-from .presence import Presence
+from .presence import Attendance
 from .secretfiles import access_tokens, coordinator_key
 from .session import Part, Session
 from .sessions import Sessions
@@ -52,11 +52,16 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-class App:
+class Coordinator:
     """One coordinator over an open store; ``now`` is in milliseconds since the Unix epoch."""
 
     def __init__(
-        self, config: Config, store: Store, voice: SigningKey, metrics: Metrics, now: Callable[[], int] = wall_clock
+        self,
+        config: ServerConfig,
+        store: Store,
+        keypair: Keypair,
+        metrics: Metrics,
+        now: Callable[[], int] = wall_clock,
     ) -> None:
         """Wire everything; nothing runs before `start`.
 
@@ -64,28 +69,30 @@ class App:
             BadSetting: the file of access tokens cannot be used.
         """
         self.config, self.store, self.metrics, self.now = config, store, metrics, now
-        self.key = XOnlyKey(voice.key)
+        self.key = XOnlyKey(keypair.key)
         self.enclaves = Enclaves(store)
         tokens = access_tokens(config.access_tokens_file) if config.access_tokens_file is not None else None
         self._admission = Admission(config, self.key, self.enclaves.known, tokens)
-        self._decider = Decider(voice, now())
-        self.sessions = Sessions(store, voice, self._decider, self._admission, now=now, here=lambda: self.enclaves.here)
+        self._decider = Decider(keypair, now())
+        self.sessions = Sessions(
+            store, keypair, self._decider, self._admission, now=now, here=lambda: self.enclaves.here
+        )
         self.hub = Hub(config.subscriptions_per_connection)
-        self.clock = Clock(now, self._look)
+        self.clock = Deadlines(now, self._look)
         self.sessions.publish, self.sessions.watch = self._publish, self._watch
         self.dispatch = Dispatch(
-            self.sessions, self.hub, Presence(self.hub), self.enclaves, store,
+            self.sessions, self.hub, Attendance(self.hub), self.enclaves, store,
             now=now, metrics=metrics, proofs_max=config.proofs_per_connection, hurry=self._hurry,
         )  # fmt: skip
-        crowd = Crowd(config)
-        self._people = Listener(self.dispatch, config, metrics, crowd, hello=self._hello)
-        self._vaults = [self._enclave_listener(crowd) for _ in range(2 if config.enclave_tcp else 1)]
+        limits = ConnectionLimits(config)
+        self._people = Listener(self.dispatch, config, metrics, limits, hello=self._hello)
+        self._vaults = [self._enclave_listener(limits) for _ in range(2 if config.enclave_tcp else 1)]
         self._ticking: asyncio.Task[None] | None = None
         self.port = self.enclave_port = 0
         metrics.subscriptions.set_function(lambda: self.hub.subscriptions)
 
-    def _enclave_listener(self, crowd: Crowd) -> Listener:
-        return Listener(self.dispatch, self.config, self.metrics, crowd, hello=self._hello_enclave, is_enclave=True)
+    def _enclave_listener(self, limits: ConnectionLimits) -> Listener:
+        return Listener(self.dispatch, self.config, self.metrics, limits, hello=self._hello_enclave, is_enclave=True)
 
     # What knows whom --------------------------------------------------------------------------------------------
 
@@ -208,8 +215,12 @@ def _is_under_way(state: State) -> bool:
 
 @asynccontextmanager
 async def running(
-    config: Config, *, now: Callable[[], int] = wall_clock, store: Store | None = None, metrics: Metrics | None = None
-) -> AsyncIterator[App]:
+    config: ServerConfig,
+    *,
+    now: Callable[[], int] = wall_clock,
+    store: Store | None = None,
+    metrics: Metrics | None = None,
+) -> AsyncIterator[Coordinator]:
     """A coordinator for the length of a block: started when it begins, drained when it ends.
 
     Raises:
@@ -221,7 +232,7 @@ async def running(
     existed = config.database.exists()
     store = store or await SqliteStore.open(config.database, on_commit=metrics.committed)
     try:
-        app = App(config, store, _voice(config, create=not existed), metrics, now)
+        app = Coordinator(config, store, _own_keypair(config, create=not existed), metrics, now)
         try:
             await app.start()
             yield app
@@ -231,16 +242,16 @@ async def running(
         await store.close()
 
 
-def _voice(config: Config, *, create: bool) -> SigningKey:
+def _own_keypair(config: ServerConfig, *, create: bool) -> Keypair:
     """The coordinator key; made for a new log only."""
     secret = coordinator_key(config.key_file, create=create)
     try:
-        return SigningKey.of(secret)
+        return Keypair.of(secret)
     finally:
         secret[:] = bytes(len(secret))
 
 
-async def serve(config: Config, stop: asyncio.Event) -> None:
+async def serve(config: ServerConfig, stop: asyncio.Event) -> None:
     """Run a coordinator until ``stop`` is set; says on stdout when it is ready.
 
     Raises:
@@ -259,4 +270,4 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     log.info("stopped")
 
 
-__all__ = ["App", "BadSetting", "StoreError", "running", "serve", "wall_clock"]
+__all__ = ["Coordinator", "BadSetting", "StoreError", "running", "serve", "wall_clock"]

@@ -29,7 +29,7 @@ AT_ONCE: Final = 64
 """Sessions looked at together, so that their notices share commits."""
 
 
-class Clock:
+class Deadlines:
     """The deadlines of all open sessions, soonest first; ``now`` is in milliseconds since the Unix epoch."""
 
     def __init__(self, now: Callable[[], int], look: Callable[[Id], Awaitable[object]]) -> None:

@@ -89,7 +89,7 @@ HOST: Final = text("HOST", "a host name or an address", lambda raw: bool(re.full
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class ServerConfig:
     """The coordinator's settings; made by `load`, or directly in tests. Paths that follow from others are filled in."""
 
     listen_host: str = setting("127.0.0.1", HOST, LISTENING, "address of the participants' listener")
@@ -217,17 +217,17 @@ class Config:
             object.__setattr__(self, name, value)
 
 
-def load(argv: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> Config:
+def load(argv: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> ServerConfig:
     """The settings of this start, from the command line and the environment (the process's own by default).
 
     Raises:
         BadSetting: naming the setting, its rule and where the value came from.
         SystemExit: ``--help``, or a flag that nobody knows.
     """
-    command = settings.parser(Config, "keymeld-server", PREFIX, ABOUT, EXAMPLE)
+    command = settings.parser(ServerConfig, "keymeld-server", PREFIX, ABOUT, EXAMPLE)
     command.usage = f"keymeld-server [new-epoch] {USAGE}"
     argv = sys.argv[1:] if argv is None else argv
-    return settings.read(Config, command, PREFIX, argv, os.environ if environment is None else environment)
+    return settings.read(ServerConfig, command, PREFIX, argv, os.environ if environment is None else environment)
 
 
 def _origin(host: str, port: int) -> str:

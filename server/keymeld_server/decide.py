@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import WireError
 from keymeld_protocol.machines import keygen, signing
 from keymeld_protocol.machines.keygen import KeygenState
@@ -36,31 +36,36 @@ class Decision:
 
 
 class Decider:
-    """The coordinator's own voice and its sense of time."""
+    """The coordinator's own keypair and its sense of time."""
 
-    def __init__(self, voice: SigningKey, up_since: int) -> None:
-        """Speak with ``voice``; graces run anew from ``up_since`` (ms), the start of this coordinator."""
-        self._voice = voice
-        self.key = XOnlyKey(voice.key)
+    def __init__(self, keypair: Keypair, up_since: int) -> None:
+        """Speak with ``keypair``; graces run anew from ``up_since`` (ms), the start of this coordinator."""
+        self._keypair = keypair
+        self.key = XOnlyKey(keypair.key)
         self.up_since = up_since
 
     def decide(
-        self, session: Session, said: Statement, now: int, here: frozenset[XOnlyKey], home: Session | None = None
+        self,
+        session: Session,
+        said: Statement,
+        now: int,
+        here: frozenset[XOnlyKey],
+        parent: Session | None = None,
     ) -> Decision:
-        """Decide ``said`` at ``now`` (ms); ``here`` are the enclaves connected, ``home`` the keygen of a request.
+        """Decide ``said`` at ``now`` (ms); ``here`` are the enclaves connected, ``parent`` the keygen of a request.
 
         A refused statement leaves the notices that time called for.
         """
         at, decision = max(now, session.chain.at), Decision()
         self._say_due(session, at, here)
         try:
-            self._say(session, said, at, home)
+            self._say(session, said, at, parent)
         except WireError as problem:
             decision.problem = problem
         else:
             decision.offset = session.chain.offset
             self._say_due(session, at, here)
-        return self._collect(decision, at, session, home)
+        return self._collect(decision, at, session, parent)
 
     def look(self, session: Session, now: int, here: frozenset[XOnlyKey]) -> Decision:
         """Say what is due at ``now`` (ms), if anything."""
@@ -86,15 +91,15 @@ class Decider:
         """Whether `look` would say something at ``now`` (ms): an enclave may have come while a commit was under way."""
         return self._notice(session, max(now, session.chain.at), here) is not None
 
-    def _say(self, session: Session, said: Statement, at: int, home: Session | None) -> None:
+    def _say(self, session: Session, said: Statement, at: int, parent: Session | None) -> None:
         """The statement's record; a request is announced on its keygen's stream, in the same commit."""
-        if home is None:
+        if parent is None:
             session.say(said, at)
             return
-        assert isinstance(home.state, KeygenState)
-        session.say(said, at, home.state)
-        pointer = SigningOpened(v=1, by=self.key, stream=home.stream, after=home.chain.hash, signing=session.stream)
-        home.say(self._sign(pointer), at)
+        assert isinstance(parent.state, KeygenState)
+        session.say(said, at, parent.state)
+        pointer = SigningOpened(v=1, by=self.key, stream=parent.stream, after=parent.chain.hash, signing=session.stream)
+        parent.say(self._sign(pointer), at)
 
     def _say_due(self, session: Session, at: int, here: frozenset[XOnlyKey]) -> None:
         while (notice := self._notice(session, at, here)) is not None:
@@ -115,7 +120,7 @@ class Decider:
         return made
 
     def _sign(self, notice: Payload) -> Statement:
-        return statements.make(notice, self._voice.sign)
+        return statements.make(notice, self._keypair.sign)
 
     def _collect(self, decision: Decision, at: int, *sessions: Session | None) -> Decision:
         """Take from each session what was said."""

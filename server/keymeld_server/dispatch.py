@@ -37,8 +37,8 @@ from .hub import Hub, resume
 from .logs import about
 from .observe import KNOWN, STORED, Metrics
 from .outbox import Outbox
-from .presence import Presence
-from .sessions import Place, Sessions
+from .presence import Attendance
+from .sessions import Sessions, Standing
 from .store.port import EnclaveRow, SessionRow, Store
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Dispatch:
         self,
         sessions: Sessions,
         hub: Hub,
-        presence: Presence,
+        presence: Attendance,
         enclaves: Enclaves,
         store: Store,
         *,
@@ -141,7 +141,7 @@ class Dispatch:
         placing.add_done_callback(lambda placed: self._answer(peer, request, said, placed, started))
 
     def _answer(
-        self, peer: Peer, request: Request, said: Statement, placed: asyncio.Future[Place], started: float
+        self, peer: Peer, request: Request, said: Statement, placed: asyncio.Future[Standing], started: float
     ) -> None:
         """The commit has ended, one way or the other."""
         try:
@@ -153,7 +153,7 @@ class Dispatch:
         self.metrics.submitted(said.payload.kind, result, time.perf_counter() - started)
         peer.outbox.reply(answer)
 
-    def _place_json(self, place: Place) -> dict[str, Any]:
+    def _place_json(self, place: Standing) -> dict[str, Any]:
         head = self.sessions.head(place.session)
         return {"stream": place.session.stream.hex(), "offset": place.offset, "head": frames.head_json(head)}
 
@@ -179,7 +179,7 @@ class Dispatch:
         self.hub.unsubscribe(peer.outbox, params.stream)
         return {}
 
-    async def list_sessions(self, peer: Peer, params: frames.Sessions, request: Request) -> dict[str, Any]:
+    async def list_sessions(self, peer: Peer, params: frames.ListSessions, request: Request) -> dict[str, Any]:
         """A page of the streams that concern the proven keys; later ones are subscribed by themselves."""
         keys = peer.side.proven
         if not keys:
@@ -228,8 +228,8 @@ def _row_json(row: SessionRow) -> dict[str, Any]:
     return told | ({"keygen": row.keygen.hex()} if row.keygen is not None else {})
 
 
-Handler: TypeAlias = Callable[[Dispatch, Peer, Any, Request], Awaitable[dict[str, Any] | None]]
-METHODS: Final[Mapping[str, Handler]] = {
+MethodHandler: TypeAlias = Callable[[Dispatch, Peer, Any, Request], Awaitable[dict[str, Any] | None]]
+METHODS: Final[Mapping[str, MethodHandler]] = {
     "authenticate": Dispatch.authenticate,
     "submit": Dispatch.submit,
     "subscribe": Dispatch.subscribe,

@@ -29,8 +29,8 @@ from keymeld_protocol.values import Salt
 from keymeld_protocol.wire.connection import Close, CoordinatorSide
 from keymeld_protocol.wire.frames import SUBPROTOCOL
 
-from .config import Config
-from .crowd import Crowd
+from .config import ServerConfig
+from .connection_limits import ConnectionLimits
 from .dispatch import Dispatch, Peer
 from .http import answer
 from .logs import about, peer_tag
@@ -54,18 +54,18 @@ class Listener:
     def __init__(
         self,
         dispatch: Dispatch,
-        config: Config,
+        config: ServerConfig,
         metrics: Metrics,
-        crowd: Crowd,
+        limits: ConnectionLimits,
         *,
         hello: Callable[[CoordinatorSide], bytes],
         is_enclave: bool = False,
     ) -> None:
-        """Nobody is let in before `open`; ``crowd`` counts the connections of all listeners."""
+        """Nobody is let in before `open`; ``limits`` counts the connections of all listeners."""
         self._dispatch = dispatch
         self._config = config
         self._metrics = metrics
-        self._crowd = crowd
+        self._limits = limits
         self._hello = hello
         self._is_enclave = is_enclave
         self._server: Server | None = None
@@ -144,7 +144,7 @@ class Listener:
         """A conversation from hello to its end."""
         assert isinstance(socket, Socket)
         address = _address(socket)
-        refusal = Close.VERSION if socket.subprotocol is None else self._crowd.enter(address)
+        refusal = Close.VERSION if socket.subprotocol is None else self._limits.enter(address)
         if refusal is not None:
             await self._end(socket, refusal)
             self._ended(socket, address)
@@ -157,7 +157,7 @@ class Listener:
         finally:
             side.dec()
             self._sockets.discard(socket)
-            self._crowd.leave(address)
+            self._limits.leave(address)
             self._ended(socket, address)
 
     async def _talk(self, socket: Socket) -> None:

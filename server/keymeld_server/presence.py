@@ -21,7 +21,7 @@ PAUSE_SECONDS: Final = 1.0
 Later: TypeAlias = Callable[[float, Callable[[], None]], object]
 
 
-class Presence:
+class Attendance:
     """How many connections have proven each key, and what was last told about it."""
 
     def __init__(self, hub: Hub, later: Later | None = None) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import BrokenLog, Reason, Refused, Unavailable, WireError
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.values import Epoch, Id, XOnlyKey
@@ -48,7 +48,7 @@ READ_BYTES = 512 * 1024
 
 
 @dataclass(frozen=True)
-class Place:
+class Standing:
     """Where a statement stands in its session's stream; ``known``: it stood there before."""
 
     session: Session
@@ -65,7 +65,7 @@ class Sessions:
     def __init__(
         self,
         store: Store,
-        voice: SigningKey,
+        keypair: Keypair,
         decider: Decider,
         admission: Admission,
         *,
@@ -78,7 +78,7 @@ class Sessions:
         ``publish`` is told of every part that is on disk, ``watch`` of every session whose deadline may have changed.
         """
         self._store = store
-        self._sign = voice.sign
+        self._sign = keypair.sign
         self._decider = decider
         self._admission = admission
         self._now = now
@@ -88,13 +88,13 @@ class Sessions:
         self._grown = 0
         self._live: OrderedDict[Id, Session] = OrderedDict()
         self._loading: dict[Id, asyncio.Task[bool]] = {}
-        self._commits: set[asyncio.Task[Place]] = set()
+        self._commits: set[asyncio.Task[Standing]] = set()
         self.publish: Callable[[Part], None] = lambda part: None
         self.watch: Callable[[Session], None] = lambda session: None
 
     # Submit -----------------------------------------------------------------------------------------------------
 
-    async def submit(self, said: Statement, token: str | None = None) -> asyncio.Future[Place]:
+    async def submit(self, said: Statement, token: str | None = None) -> asyncio.Future[Standing]:
         """Decide ``said``; the future answers after the commit.
 
         Whoever awaits this before submitting the next statement keeps the order of his statements, and still has many
@@ -114,17 +114,17 @@ class Sessions:
         self._admission.check(session, said)
         return self._decided(session, said)
 
-    async def _open(self, said: Statement, token: str | None) -> asyncio.Future[Place]:
+    async def _open(self, said: Statement, token: str | None) -> asyncio.Future[Standing]:
         """An opening statement; that its stream exists already is noticed where it costs the hot path nothing.
 
         A refusal is followed by a look into the store: what is there already is known, whatever its state.
         """
         payload = said.payload
-        home = await self.get(payload.keygen) if isinstance(payload, SigningRequest) else None
+        parent = await self.get(payload.keygen) if isinstance(payload, SigningRequest) else None
         try:
             if said.id not in self._live:
-                self._admission.check_opener(said, self._now(), home, token)
-                return self._decided(Session(said.id, self._store.epoch), said, home)
+                self._admission.check_opener(said, self._now(), parent, token)
+                return self._decided(Session(said.id, self._store.epoch), said, parent)
         except WireError:
             if await self.get(said.id) is None:
                 raise
@@ -134,21 +134,21 @@ class Sessions:
             raise Unavailable(Reason.UNAVAILABLE, "the session could not be opened; nothing was stored")
         return known
 
-    def _known(self, session: Session, said: Statement) -> asyncio.Future[Place] | None:
+    def _known(self, session: Session, said: Statement) -> asyncio.Future[Standing] | None:
         """The answer to a statement that was decided before, also while its commit is under way."""
         offset = session.chain.ids.get(said.id)
         if offset is None:
             return None
         return asyncio.ensure_future(self._known_place(session, offset))
 
-    async def _known_place(self, session: Session, offset: int) -> Place:
+    async def _known_place(self, session: Session, offset: int) -> Standing:
         if offset > session.top and session.commit is not None:
             await asyncio.shield(session.commit)
-        return Place(session, offset, known=True)
+        return Standing(session, offset, known=True)
 
-    def _decided(self, session: Session, said: Statement, home: Session | None = None) -> asyncio.Future[Place]:
+    def _decided(self, session: Session, said: Statement, parent: Session | None = None) -> asyncio.Future[Standing]:
         """DECIDE, and begin the commit."""
-        decision = self._decider.decide(session, said, self._now(), self._here(), home)
+        decision = self._decider.decide(session, said, self._now(), self._here(), parent)
         if decision.problem is None:
             self._live.setdefault(session.stream, session)
             self._evict()
@@ -175,7 +175,7 @@ class Sessions:
 
     # Append, apply, publish -------------------------------------------------------------------------------------
 
-    def _append(self, decision: Decision, said: Statement | None, session: Session) -> asyncio.Task[Place]:
+    def _append(self, decision: Decision, said: Statement | None, session: Session) -> asyncio.Task[Standing]:
         """Begin the commit of a decision; it ends whether or not anybody still waits for the answer."""
         task = asyncio.create_task(self._commit(decision, said, session))
         self._commits.add(task)
@@ -185,7 +185,7 @@ class Sessions:
             part.session.under_way += 1
         return task
 
-    async def _commit(self, decision: Decision, said: Statement | None, session: Session) -> Place:
+    async def _commit(self, decision: Decision, said: Statement | None, session: Session) -> Standing:
         try:
             await self._store.append(*[part.append() for part in decision.parts])  # APPEND
             for part in decision.parts:
@@ -203,9 +203,9 @@ class Sessions:
         finally:
             for part in decision.parts:
                 part.session.under_way -= 1
-        return Place(session, decision.offset)
+        return Standing(session, decision.offset)
 
-    def _committed(self, task: asyncio.Task[Place]) -> None:
+    def _committed(self, task: asyncio.Task[Standing]) -> None:
         """Forget a commit that has ended; one that failed is the operator's business too."""
         self._commits.discard(task)
         if not task.cancelled() and (problem := task.exception()) is not None:
@@ -217,10 +217,10 @@ class Sessions:
             if self._live.get(part.session.stream) is part.session:
                 del self._live[part.session.stream]
 
-    async def _stored(self, said: Statement) -> Place | None:
+    async def _stored(self, said: Statement) -> Standing | None:
         """Where the store has an opening statement whose append found that its stream exists."""
         session = await self.get(said.id) if isinstance(said.payload, OPENERS) else None
-        return None if session is None else Place(session, 1, known=True)
+        return None if session is None else Standing(session, 1, known=True)
 
     async def drain(self) -> None:
         """Wait until every commit under way has ended."""
@@ -262,12 +262,12 @@ class Sessions:
 
     async def _load(self, stream: Id) -> bool:
         """Apply the log of ``stream``, a signing's after its keygen's; whether the store has it."""
-        session, home = Session(stream, self._store.epoch), None
+        session, parent = Session(stream, self._store.epoch), None
         while records := await self._store.read(stream, session.top, READ_RECORDS, READ_BYTES):
             opener = records[0].statement.payload
             if session.top == 0 and isinstance(opener, SigningRequest):
-                home = await self.get(opener.keygen)
-            state = home.settled if home is not None and isinstance(home.settled, KeygenState) else None
+                parent = await self.get(opener.keygen)
+            state = parent.settled if parent is not None and isinstance(parent.settled, KeygenState) else None
             try:
                 for record in records:
                     session.load(record, state)

@@ -33,7 +33,7 @@ class BadSetting(KeymeldError):
 
 
 @dataclass(frozen=True)
-class Rule:
+class SettingRule:
     """How one kind of value is read and checked: ``says`` is the rule in words, ``read`` gives the value.
 
     ``read`` gets a TOML value or a text, and the folder that relative paths start from.
@@ -47,7 +47,7 @@ class Rule:
     read: Callable[[object, Path], Any]
 
 
-def whole(low: int, high: int) -> Rule:
+def whole(low: int, high: int) -> SettingRule:
     """A whole number in ``low…high``; a text must be written in digits, and true is no number."""
 
     def _take(raw: object, _: Path) -> int:
@@ -56,10 +56,10 @@ def whole(low: int, high: int) -> Rule:
             raise ValueError
         return number
 
-    return Rule("N", f"{low}…{high}", _take)
+    return SettingRule("N", f"{low}…{high}", _take)
 
 
-def one_of(*words: str) -> Rule:
+def one_of(*words: str) -> SettingRule:
     """One of a few words."""
 
     def _take(raw: object, _: Path) -> str:
@@ -67,10 +67,10 @@ def one_of(*words: str) -> Rule:
             raise ValueError
         return str(raw)
 
-    return Rule("WORD", " or ".join(words) if len(words) < 3 else "one of " + ", ".join(words), _take)
+    return SettingRule("WORD", " or ".join(words) if len(words) < 3 else "one of " + ", ".join(words), _take)
 
 
-def text(metavar: str, says: str, fits: Callable[[str], bool]) -> Rule:
+def text(metavar: str, says: str, fits: Callable[[str], bool]) -> SettingRule:
     """A text for which ``fits`` holds."""
 
     def _take(raw: object, _: Path) -> str:
@@ -78,10 +78,10 @@ def text(metavar: str, says: str, fits: Callable[[str], bool]) -> Rule:
             raise ValueError
         return raw
 
-    return Rule(metavar, says, _take)
+    return SettingRule(metavar, says, _take)
 
 
-def path() -> Rule:
+def path() -> SettingRule:
     """A path; a relative one in a file starts from that file's folder."""
 
     def _take(raw: object, folder: Path) -> Path:
@@ -92,10 +92,10 @@ def path() -> Rule:
         except RuntimeError:  # `~name` of nobody
             raise ValueError from None
 
-    return Rule("PATH", "a path", _take)
+    return SettingRule("PATH", "a path", _take)
 
 
-def many(rule: Rule) -> Rule:
+def many(rule: SettingRule) -> SettingRule:
     """Any number of values, each by ``rule``: a TOML array, or texts separated by commas."""
 
     def _take(raw: object, folder: Path) -> tuple[Any, ...]:
@@ -104,15 +104,17 @@ def many(rule: Rule) -> Rule:
             raise ValueError
         return tuple(rule.read(part, folder) for part in parts)
 
-    return Rule(f"{rule.metavar},…", f"any number of: {rule.says}", _take)
+    return SettingRule(f"{rule.metavar},…", f"any number of: {rule.says}", _take)
 
 
-def maybe(rule: Rule) -> Rule:
+def maybe(rule: SettingRule) -> SettingRule:
     """A value by ``rule``, or an empty text for none."""
-    return Rule(rule.metavar, rule.says, lambda raw, folder: None if raw == "" else rule.read(raw, folder))
+    return SettingRule(rule.metavar, rule.says, lambda raw, folder: None if raw == "" else rule.read(raw, folder))
 
 
-def setting(default: Any, rule: Rule, group: str, help: str, *, shown: str | None = None, told: bool = False) -> Any:
+def setting(
+    default: Any, rule: SettingRule, group: str, help: str, *, shown: str | None = None, told: bool = False
+) -> Any:
     """A field of a settings class.
 
     ``shown`` is the default in words where it follows from other settings; ``told`` marks limits that peers are told.
@@ -187,7 +189,7 @@ def build(kind: Callable[..., S], given: Iterable[Given]) -> S:
     Raises:
         BadSetting: a value breaks its rule.
     """
-    rules: dict[str, Rule] = {f.name: f.metadata["rule"] for f in fields(kind)}  # type: ignore[arg-type]
+    rules: dict[str, SettingRule] = {f.name: f.metadata["rule"] for f in fields(kind)}  # type: ignore[arg-type]
     values = {}
     for one in given:
         try:

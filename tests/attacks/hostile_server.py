@@ -21,9 +21,9 @@ from typing import Any
 
 from msgspec import structs
 
-from keymeld_protocol.curve.schnorr import SigningKey
-from keymeld_protocol.machines import policy
-from keymeld_protocol.machines.policy import Verdict
+from keymeld_protocol.curve.schnorr import Keypair
+from keymeld_protocol.machines import consent
+from keymeld_protocol.machines.consent import Verdict
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire import frames, statements
 from keymeld_protocol.wire.payloads import AttemptOpened, SigningApprove, SigningRequest
@@ -41,7 +41,7 @@ SIGNINGS: set[Id] = set()
 
 def skip_approvals() -> None:
     """The one check that a coordinator makes, removed."""
-    policy.evaluate = lambda *_: Verdict.MET
+    consent.evaluate = lambda *_: Verdict.MET
 
 
 def invent() -> None:
@@ -49,10 +49,10 @@ def invent() -> None:
     skip_approvals()
     say = Decider._say
 
-    def lying(self: Decider, session: Session, said: Any, at: int, home: Any) -> None:
-        say(self, session, said, at, home)
+    def lying(self: Decider, session: Session, said: Any, at: int, parent: Any) -> None:
+        say(self, session, said, at, parent)
         if isinstance(said.payload, SigningRequest):
-            nobody = SigningKey.generate()
+            nobody = Keypair.generate()
             yes = SigningApprove(v=1, by=XOnlyKey(nobody.key), stream=session.stream, after=session.chain.hash)
             record = session.chain.next(session.epoch, at, statements.make(yes, nobody.sign))
             session.chain.append(record)
@@ -85,12 +85,12 @@ def reorder() -> None:
 def fork() -> None:
     """Enclaves are shown signings that begin a millisecond later; whatever they say is taken into the other branch."""
     enclaves: set[XOnlyKey] = set()
-    voices: list[SigningKey] = []
+    voices: list[Keypair] = []
     chains: dict[Id, Chain] = {}
     shown: dict[tuple[Id, int], Record] = {}
     come, begin = Enclaves.come, Decider.__init__
 
-    def speak(self: Decider, voice: SigningKey, *others: Any) -> None:
+    def speak(self: Decider, voice: Keypair, *others: Any) -> None:
         voices.append(voice)
         begin(self, voice, *others)
 

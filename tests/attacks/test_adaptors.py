@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from keymeld_protocol.curve import adaptor
-from keymeld_protocol.curve.musig_secret import Secnonce, Signer, partial_sign
+from keymeld_protocol.curve.musig_secret import CollapsedSigner, Secnonce, partial_sign
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.curve.secp256k1 import Secret, point_add, point_negate
 from keymeld_protocol.errors import BadInput, Blamed
-from keymeld_protocol.machines.signing_state import Phase, nonces_hash
+from keymeld_protocol.machines.signing_state import SigningPhase, nonces_hash
 from keymeld_protocol.member import plan
 from keymeld_protocol.member.attempt import Attempt
 from keymeld_protocol.member.places import Place, places
@@ -113,7 +113,7 @@ def test_adaptor_items_of_every_mode_are_signed_beside_plain_ones(at: tuple[int,
     signing = group.ask(*EVERY)
     results = group.results(signing)
     assert all(group.holds(result, item) for result, item in zip(results, EVERY, strict=True))
-    assert group.world.state(signing).phase is Phase.COMPLETED
+    assert group.world.state(signing).phase is SigningPhase.COMPLETED
     assert not any(enclave.refused or enclave.concerns for enclave in group.enclaves)
 
 
@@ -202,7 +202,7 @@ def test_attack_4_more_adaptor_points_than_an_item_may_have_are_refused() -> Non
     for count in (MAX_POINTS + 1, 257):
         extra = ",".join(f'"{point.hex()}"' for point in many(count)[MAX_POINTS:])
         signing = group.ask_raw(body.replace(first, first + b"," + extra.encode()))
-        assert (group.world.state(signing).phase, group.world.state(signing).code) == (Phase.FAILED, "bad_body")
+        assert (group.world.state(signing).phase, group.world.state(signing).code) == (SigningPhase.FAILED, "bad_body")
     assert not any("signing.contribute" in enclave.kinds() for enclave in group.enclaves)
 
 
@@ -259,7 +259,7 @@ class Duel:
         self.world.run()
         self.attempt = self.hear()
         secrets = [members[slot].identity.signing(self.group, slot, 0) for slot in self.slots]
-        self.signer = Signer(self.item.keyagg, secrets)
+        self.signer = CollapsedSigner(self.item.keyagg, secrets)
 
     def hear(self) -> Attempt:
         """The attempt with everything that has been said in it."""
@@ -315,7 +315,7 @@ class Duel:
         """Whether the vault has refused for this reason, and never let a psig go."""
         steps = [s.payload.step for s in self.vault.said if isinstance(s.payload, SigningContribute)]
         state = self.world.state(self.signing)
-        return (state.phase, state.code) == (Phase.FAILED, code) and not set(steps) - {"nonces"}
+        return (state.phase, state.code) == (SigningPhase.FAILED, code) and not set(steps) - {"nonces"}
 
 
 def test_attack_29_a_cancelling_nonce_without_a_proof_gets_no_psig() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from keymeld_server.app import App
+from keymeld_server.app import Coordinator
 from tests.support.build import Cast
 from tests.support.peer import dial
 from tests.support.serving import serving
@@ -78,7 +78,7 @@ class Raw:
 
 
 @asynccontextmanager
-async def raw(app: App, protocol: str = "keymeld.v1") -> AsyncIterator[Raw]:
+async def raw(app: Coordinator, protocol: str = "keymeld.v1") -> AsyncIterator[Raw]:
     """A conversation without a library; the handshake is done."""
     reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
     try:
@@ -94,7 +94,7 @@ async def raw(app: App, protocol: str = "keymeld.v1") -> AsyncIterator[Raw]:
         writer.close()
 
 
-async def still_serves(app: App) -> None:
+async def still_serves(app: Coordinator) -> None:
     """The next peer opens a session as if nothing had been."""
     before = app.metrics.records._value.get()
     async with dial(app.url) as peer:

@@ -18,7 +18,7 @@ import pytest
 from keymeld_protocol.errors import Reason, WireError
 from keymeld_protocol.wire.frames import METHODS
 from keymeld_protocol.wire.statements import WireStatement
-from keymeld_server.app import App
+from keymeld_server.app import Coordinator
 from tests.support.build import Cast
 from tests.support.coordinator import key_of
 from tests.support.peer import SocketPeer, dial, dial_unix
@@ -30,7 +30,7 @@ GENEROUS: dict[str, Any] = {"requests_per_second": 100_000}
 
 
 @asynccontextmanager
-async def conversation(folder: Path) -> AsyncIterator[tuple[App, SocketPeer]]:
+async def conversation(folder: Path) -> AsyncIterator[tuple[Coordinator, SocketPeer]]:
     """A coordinator with one keygen in its log, and a peer who has proven a key."""
     async with serving(folder, **GENEROUS) as app, dial(app.url) as peer:
         await peer.prove(key_of("alice"))
@@ -38,7 +38,7 @@ async def conversation(folder: Path) -> AsyncIterator[tuple[App, SocketPeer]]:
         yield app, peer
 
 
-async def counts(app: App) -> tuple[object, ...]:
+async def counts(app: Coordinator) -> tuple[object, ...]:
     """What has been stored, as the file and the metrics say it."""
     rows = await app.store._reader.execute_fetchall(  # type: ignore[attr-defined]
         "SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM sessions), (SELECT count(*) FROM enclaves)"

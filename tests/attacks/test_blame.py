@@ -12,14 +12,14 @@ from functools import partial
 
 import pytest
 
+from keymeld_client.shown.blame import Fault, Judgement, judge
 from keymeld_client.shown.endings import tell_judgement
-from keymeld_client.shown.judging import Fault, Judgement, judge
 from keymeld_client.shown.results import results_of
 from keymeld_client.shown.telling import name_of
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing_state import Phase, nonces_hash
+from keymeld_protocol.machines.signing_state import SigningPhase, nonces_hash
 from keymeld_protocol.member.faults import ACCUSES
 from keymeld_protocol.member.plan import plan_of
 from keymeld_protocol.plaintext import contributions
@@ -85,7 +85,7 @@ class Table:
         self.world.run()
         self.world.wait(4_000)
 
-    def phases(self, phase: Phase) -> bool:
+    def phases(self, phase: SigningPhase) -> bool:
         """Whether the signing stands there."""
         return bool(self.world.state(self.signing).phase == phase)
 
@@ -184,7 +184,7 @@ def test_attack_24_everybody_finds_who_is_to_blame_in_the_log(table: Table, code
     table.enclaves[liar].keeps = SILENT
     table.ask()
     state, judged = table.world.state(table.signing), table.judged()
-    assert table.phases(Phase.FAILED) and state.code in ACCUSES
+    assert table.phases(SigningPhase.FAILED) and state.code in ACCUSES
     assert table.faults() == [(code, (liar,))] and judged.at_fault == (liar,)
     assert judged.refusal is not None and judged.has_cause and judged.refusal.slots != (liar,)
 
@@ -211,7 +211,7 @@ def test_a_liar_of_an_attempt_that_was_given_up_is_remembered(table: Table) -> N
     table.enclaves[1].spoil = spoilt("nonces", PLAIN, lambda e: nonce(e, GARBAGE * 2))
     table.second_attempt()
     table.go_on()
-    assert table.phases(Phase.COMPLETED) and table.world.state(table.signing).attempt == 2
+    assert table.phases(SigningPhase.COMPLETED) and table.world.state(table.signing).attempt == 2
     assert table.judged().faults == (Fault("bad_nonce", (1,), 1, "item 0"),)
 
 
@@ -221,7 +221,7 @@ def test_attack_44_the_fault_of_an_earlier_attempt_is_no_cause(table: Table) -> 
     table.second_attempt()
     table.enclaves[2].accuses = "bad_nonce"
     table.go_on()
-    assert table.phases(Phase.FAILED) and table.faults() == [("bad_nonce", (1,)), ("without_cause", (2,))]
+    assert table.phases(SigningPhase.FAILED) and table.faults() == [("bad_nonce", (1,)), ("without_cause", (2,))]
     assert "sent a bad nonce (item 0), in attempt 1; the enclave of slot 2 (carol) refused with" in table.told()
 
 
@@ -234,7 +234,7 @@ def test_attack_44_who_accuses_without_cause_is_at_fault(table: Table, code: str
     """44: a dispute without cause."""
     table.enclaves[liar].accuses, table.enclaves[liar].at = code, step
     table.ask()
-    assert table.phases(Phase.FAILED) and table.world.state(table.signing).code == code
+    assert table.phases(SigningPhase.FAILED) and table.world.state(table.signing).code == code
     assert table.faults() == [("without_cause", (liar,))]
     assert table.told().endswith(f"refused with {code}, but everything that was sent verifies: it is at fault itself")
 
@@ -243,7 +243,7 @@ def test_attack_44_who_accuses_without_cause_is_at_fault(table: Table, code: str
 def test_a_refusal_that_accuses_nobody_is_nobodys_fault(table: Table, code: str) -> None:
     table.enclaves[1].accuses = code
     table.ask()
-    assert table.phases(Phase.FAILED) and table.judged().faults == () and table.told() == ""
+    assert table.phases(SigningPhase.FAILED) and table.judged().faults == () and table.told() == ""
 
 
 def test_attack_44_who_spoils_an_item_later_does_not_frame_who_refused_because_of_the_first_liar(table: Table) -> None:
@@ -259,7 +259,7 @@ def test_attack_44_who_spoils_an_item_later_does_not_frame_who_refused_because_o
     table.world.submit(contribution(table.world, accomplice, table.signing, late, slots=(1,), step="psigs", over=over))
     accomplice.keeps = SILENT
     table.world.run()
-    assert table.phases(Phase.FAILED) and table.world.state(table.signing).blamed == (2,)
+    assert table.phases(SigningPhase.FAILED) and table.world.state(table.signing).blamed == (2,)
     assert table.faults() == [("bad_psig", (0,)), ("failed_late", (1,))]
 
 
@@ -300,7 +300,7 @@ def test_a_confirm_that_lies_convicts_who_said_it_and_changes_no_result(table: T
         enclave.spoil = confirms(*lie)
     table.ask()
     confirm = table.heard.records[-1].statement.payload
-    assert table.phases(Phase.COMPLETED) and isinstance(confirm, SigningConfirm)
+    assert table.phases(SigningPhase.COMPLETED) and isinstance(confirm, SigningConfirm)
     slot = [enclave.key for enclave in table.enclaves].index(confirm.by)
     assert table.faults() == [("bad_confirm", (slot,))]
     assert len(table.results()) == 3
@@ -317,7 +317,7 @@ def test_a_set_that_does_not_add_up_and_is_confirmed_all_the_same_names_both_lia
     fields = {"attempt": 1, "signatures": digest(sealed)}
     table.world.submit(say_as(table.world, keep, table.signing, SigningConfirm, sealed, **fields))
     table.world.run()
-    assert table.phases(Phase.COMPLETED) and table.faults() == [("bad_psig", (0,)), ("bad_confirm", (1,))]
+    assert table.phases(SigningPhase.COMPLETED) and table.faults() == [("bad_psig", (0,)), ("bad_confirm", (1,))]
     with pytest.raises(Blamed, match="bad_confirm, slot 1: item 0"):
         table.results()
 
@@ -326,14 +326,14 @@ def test_a_set_that_does_not_add_up_and_is_confirmed_all_the_same_names_both_lia
 def test_an_honest_signing_convicts_nobody(alone: bool) -> None:
     table = Table(alone=alone)
     table.ask()
-    assert table.phases(Phase.COMPLETED) and table.judged() == Judgement()
+    assert table.phases(SigningPhase.COMPLETED) and table.judged() == Judgement()
     assert [isinstance(result, bytes) for result in table.results()] == [True, False, alone]
 
 
 def test_an_item_that_fails_midway_convicts_nobody(table: Table) -> None:
     table.enclaves[1].spoil = spoilt("nonces", PLAIN, lambda e: Failed("cannot"))
     table.ask()
-    assert table.phases(Phase.COMPLETED) and table.judged() == Judgement()
+    assert table.phases(SigningPhase.COMPLETED) and table.judged() == Judgement()
 
 
 def test_a_signing_that_expires_unconfirmed_names_who_spoilt_it(table: Table) -> None:
@@ -341,6 +341,6 @@ def test_a_signing_that_expires_unconfirmed_names_who_spoilt_it(table: Table) ->
     for enclave in table.enclaves:
         enclave.keeps = SILENT
     table.ask()
-    assert table.phases(Phase.CONFIRMING) and table.faults() == [("bad_psig", (1,))]
+    assert table.phases(SigningPhase.CONFIRMING) and table.faults() == [("bad_psig", (1,))]
     table.world.wait(2 * HOUR)
-    assert table.phases(Phase.EXPIRED) and table.faults() == [("bad_psig", (1,))]
+    assert table.phases(SigningPhase.EXPIRED) and table.faults() == [("bad_psig", (1,))]

@@ -13,14 +13,14 @@ from btclib.tx import Tx, TxOut
 from keymeld_protocol.bitcoin.transaction import Spend, taproot_script
 from keymeld_protocol.bitcoin.tweaks import child_steps
 from keymeld_protocol.curve.schnorr import verify
-from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.member.own_scripts import GAP
 from keymeld_protocol.member.plan import plan
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.body import Asked, Bip86, SignInput, SignMessage, Transaction
 from keymeld_protocol.plaintext.contents import Detail, Leaf, Script, Terms
 from keymeld_protocol.plaintext.contributions import Failed
-from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, AllowedScript
+from keymeld_protocol.plaintext.policy import AllowedOutput, AllowedScript
 from keymeld_protocol.values import Id, Message
 from keymeld_protocol.wire.payloads import KeygenLeave, SigningRefuse
 from tests.support.payments import MALLORY, SHOP, blind, every_input, payment, spend
@@ -58,7 +58,7 @@ class Treasury:
 
     def refused(self, code: str | None, *words: str) -> bool:
         """Whether the last request was refused with ``code`` by Bob's enclave before any nonce, in these words."""
-        assert self.signing is not None and self.world.state(self.signing).phase is Phase.FAILED
+        assert self.signing is not None and self.world.state(self.signing).phase is SigningPhase.FAILED
         assert not contributed(self.signing, self.keep) and code == self.world.state(self.signing).code
         for member in self.members:
             told = detail(member, self.keygen, self.signing)
@@ -106,7 +106,7 @@ def test_a_refusal_comes_before_anybody_has_approved() -> None:
     big = payment([(100_000, script)], [(99_000, SHOP)])
     signing = treasury.members[0].request(slow, *every_input([big]), transactions=(big,))
     world.run()
-    assert (world.state(signing).phase, world.state(signing).code) == (Phase.FAILED, "amount_not_allowed")
+    assert (world.state(signing).phase, world.state(signing).code) == (SigningPhase.FAILED, "amount_not_allowed")
     assert world.state(signing).attempt == 0
 
 

@@ -9,7 +9,7 @@ from keymeld_client.said.joining import Allow, Choice, check_choice
 from keymeld_protocol.bitcoin.tweaks import child_steps
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.errors import BadInput, InvalidCrypto, Refused
-from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.body import (
     Asked,
@@ -125,7 +125,7 @@ def test_attack_10_a_tweaked_item_does_not_verify_under_the_untweaked_key() -> N
 def test_a_request_of_which_nothing_can_be_signed_is_refused_with_the_reason() -> None:
     group = Group(allow=(YES, YES, YES))
     signing = group.ask(message(Scalar(scalar=ZERO)))
-    assert (group.world.state(signing).phase, group.code(signing)) == (Phase.FAILED, "bad_tweak")
+    assert (group.world.state(signing).phase, group.code(signing)) == (SigningPhase.FAILED, "bad_tweak")
 
 
 def test_attack_11_a_tweak_that_does_not_parse_is_refused_and_never_none() -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from keymeld_protocol.curve.schnorr import SigningKey, verify
+from keymeld_protocol.curve.schnorr import Keypair, verify
 from keymeld_protocol.curve.secp256k1 import Secret, has_even_y
 from keymeld_protocol.errors import InvalidCrypto, Reason, WireError
+from keymeld_protocol.keys.derivation import prove_possession
 from keymeld_protocol.keys.envelope import EnvelopeContext, open_envelope, seal_envelope
-from keymeld_protocol.keys.keys import prove_possession
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.contents import Card, Terms
@@ -77,7 +77,7 @@ def test_attack_2_whoever_may_hear_hears_ciphertexts_and_no_envelope() -> None:
 # 7: a member replaces another's key, joins twice, fills slots with inventions, joins after completion --------------
 
 
-def join_by(stream: Keygen, at: int, auth: SigningKey, invite: SigningKey | None = None, **fields: Any) -> Statement:
+def join_by(stream: Keygen, at: int, auth: Keypair, invite: Keypair | None = None, **fields: Any) -> Statement:
     """A join by any auth key and with any invite key, properly signed by both."""
     inviting = invite or stream.cast.invite(at)
     honest = structs.asdict(stream.join(at).payload)

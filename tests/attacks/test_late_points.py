@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from secrets import randbelow, token_bytes
 
 from keymeld_protocol.curve.keyagg import aggregate, hash_to_scalar
-from keymeld_protocol.curve.musig import Session, bind_adaptor
+from keymeld_protocol.curve.musig import SessionContext, bind_adaptor
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.curve.secp256k1 import Secret, point_add, point_mul, pubkey_of
 
@@ -111,7 +111,7 @@ def test_attack_25_our_sessions_bind_their_point_as_that_victim_does() -> None:
     keys = [Secret.generate() for _ in range(2)]
     keyagg, T = aggregate(key.point for key in keys), Secret.generate().point
     aggnonce = Secret.generate().point + Secret.generate().point
-    session = Session(keyagg, aggnonce, TARGET, T)
+    session = SessionContext(keyagg, aggnonce, TARGET, T)
     bound = bind_adaptor(aggnonce, T)
     assert session.coefficient == hash_to_scalar("MuSig/noncecoef", bound + keyagg.output + TARGET)
     assert session.nonce == plus(bound[:33], point_mul(bound[33:], session.coefficient))

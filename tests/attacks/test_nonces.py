@@ -10,7 +10,7 @@ import pytest
 
 from keymeld_enclave.signer import Nonces, NoncesGone
 from keymeld_protocol.curve.keyagg import aggregate
-from keymeld_protocol.curve.musig_secret import Signer, nonce_gen, partial_sign
+from keymeld_protocol.curve.musig_secret import CollapsedSigner, nonce_gen, partial_sign
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Blamed, InvalidCrypto
 from keymeld_protocol.machines.signing_state import nonces_hash
@@ -96,7 +96,7 @@ def test_attack_28_a_secnonce_signs_once() -> None:
     """28: a secnonce used twice after a crash, a retry, a duplicate message."""
     with Secret.generate() as one, Secret.generate() as two:
         keyagg = aggregate([one.point, two.point])
-        signers = [Signer(keyagg, [one]), Signer(keyagg, [two])]
+        signers = [CollapsedSigner(keyagg, [one]), CollapsedSigner(keyagg, [two])]
         session = sign_together(keyagg, signers, MESSAGE).session
         secnonce = draw(signers[0], keyagg, MESSAGE)
         partial_sign(session, signers[0], secnonce)

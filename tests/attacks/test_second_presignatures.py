@@ -10,13 +10,13 @@ from unittest.mock import Mock
 
 import pytest
 
-from keymeld_client.shown.earlier import may_hide
+from keymeld_client.shown.presigned_before import may_hide
 from keymeld_client.shown.results import results_of
 from keymeld_client.shown.telling import PRESIGNED
 from keymeld_client.signings import Signing
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.member import plan
 from keymeld_protocol.member.roster import Roster
 from keymeld_protocol.plaintext.contributions import Failed, Nonce, encode
@@ -51,7 +51,7 @@ def test_no_psig_for_a_point_leaves_in_a_second_attempt() -> None:
     duel = abandoned(locked_item=True)
     state = duel.world.state(duel.signing)
     assert psig_steps(duel.vault) == [(1, "both")]
-    assert (state.phase, state.code, state.may_be_signed) == (Phase.FAILED, "presigned_before", True)
+    assert (state.phase, state.code, state.may_be_signed) == (SigningPhase.FAILED, "presigned_before", True)
 
 
 def test_signatures_are_tried_again() -> None:
@@ -68,7 +68,7 @@ def test_what_a_coordinator_keeps_out_of_the_log_is_remembered(at: tuple[int, ..
     vault.outbox.clear()
     group.world.wait(MINUTE)
     state = group.world.state(signing)
-    assert (state.attempt, state.phase, state.code) == (2, Phase.FAILED, "presigned_before")
+    assert (state.attempt, state.phase, state.code) == (2, SigningPhase.FAILED, "presigned_before")
     assert not psig_steps(vault)
 
 

@@ -20,7 +20,7 @@ from examples.house import House, Process
 from examples.people import Person
 from keymeld_client import Wallet
 from keymeld_protocol.errors import KeymeldError, WireError
-from keymeld_protocol.keys.keys import slot_secret
+from keymeld_protocol.keys.derivation import slot_secret
 from keymeld_protocol.values import Id, XOnlyKey, from_base64url
 from keymeld_server.app import wall_clock
 from tests.support.build import Cast

@@ -20,11 +20,11 @@ from keymeld_enclave.agent import Agent
 from keymeld_enclave.clock import now_ms
 from keymeld_enclave.config import Address
 from keymeld_enclave.keymanagement import EnclaveIdentity
-from keymeld_enclave.link import Link
+from keymeld_enclave.link import EnclaveLink
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.values import XOnlyKey
-from keymeld_server.app import App, running
-from keymeld_server.config import Config
+from keymeld_server.app import Coordinator, running
+from keymeld_server.config import ServerConfig
 from tests.support.coordinator import secret_of
 
 
@@ -36,7 +36,7 @@ class Vault:
         with Secret(secret_of(name)) as secret:
             self.agent = Agent(EnclaveIdentity(Secret(secret.buffer)), now_ms)
         self.ready = asyncio.Event()
-        self._link = Link(self.agent, Address(path=str(path)), 1000, self.ready.set, random=lambda: 0.0)
+        self._link = EnclaveLink(self.agent, Address(path=str(path)), 1000, self.ready.set, random=lambda: 0.0)
         self.task = asyncio.create_task(self._link.run())
 
     @property
@@ -51,7 +51,7 @@ class House:
     def __init__(self, folder: Path) -> None:
         """Everything is kept below ``folder``."""
         self.folder = folder
-        self.app: App | None = None
+        self.app: Coordinator | None = None
         self.port = 0
         self.vaults: list[Vault] = []
         self._open = AsyncExitStack()
@@ -68,7 +68,7 @@ class House:
 
     async def start(self) -> None:
         """The coordinator comes up, on its log and its port."""
-        config = Config(
+        config = ServerConfig(
             listen_port=self.port,
             database=self.folder / "log.sqlite",
             enclave_socket=self.folder / "vault.sock",

@@ -18,11 +18,11 @@ from keymeld_protocol.bitcoin.psbt import Psbt
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.errors import BadInput, Blamed, Reason, Refused, WireError
 from keymeld_protocol.keys.ticket import Ticket, TicketSecret
-from keymeld_protocol.machines.keygen import Phase
+from keymeld_protocol.machines.keygen import KeygenPhase
 from keymeld_protocol.member.plan import Plan, plan_of
 from keymeld_protocol.plaintext.body import Body, Scalar, SignMessage
 from keymeld_protocol.plaintext.contributions import Both, Nonce
-from keymeld_protocol.twofold import BIG_BATCH
+from keymeld_protocol.two_threads import BIG_BATCH
 from keymeld_protocol.values import Hash, Message, XOnlyKey
 from keymeld_protocol.wire.payloads import SigningContribute
 from tests.client.coins import FOREIGN, payment, psbt
@@ -143,7 +143,7 @@ async def test_device_custody_is_possible_and_hybrid_is_not_yet(home: House) -> 
             await opened.join(custody="hybrid")
         await opened.join(custody="device")
         await opened.joined()
-        assert opened.state.phase == Phase.COMPLETED
+        assert opened.state.phase == KeygenPhase.COMPLETED
 
 
 async def test_the_creator_releases_a_slot_and_its_guest_joins_anew(home: House) -> None:

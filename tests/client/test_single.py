@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from keymeld_client import NotTrusted, Rule, Trust, WalletError, keygens
-from keymeld_client.said.joining import Allow, Brought, bring
+from keymeld_client.said.joining import Allow, BroughtKey, bring
 from keymeld_protocol.curve import ecdsa
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.curve.secp256k1 import Secret
@@ -71,9 +71,9 @@ async def test_a_key_that_is_none_joins_nothing(home: House) -> None:
 async def test_the_copy_of_a_key_is_wiped_whatever_stands_in_the_way(
     home: House, key: Secret, trusted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copies: list[Brought] = []
+    copies: list[BroughtKey] = []
 
-    def brought(*given: Any) -> Brought:
+    def brought(*given: Any) -> BroughtKey:
         copies.append(bring(*given))
         return copies[-1]
 

@@ -4,7 +4,7 @@ import pytest
 
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.machines.keygen import KeygenState
-from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.machines.signing_state import SigningPhase
 from tests.support.party import Party, party_of_one, party_of_two
 from tests.support.world import (
     MESSAGE,
@@ -113,7 +113,7 @@ def test_a_request_that_came_while_the_enclave_was_away_is_signed_when_it_is_bac
     one.vaults[0].leave()
     signing = one.alice.request(one.group, MESSAGE)
     one.world.run()
-    assert one.phase(signing) is Phase.APPROVING
+    assert one.phase(signing) is SigningPhase.APPROVING
     one.vaults[0].come_back()
     one.world.run()
     assert one.signed(signing)
@@ -145,7 +145,7 @@ def test_an_enclave_that_crashed_between_contribution_and_confirmation_confirms_
         one.vaults[0].step()
     one.vaults[0].restart()
     one.world.run()
-    assert one.phase(signing) is Phase.CONFIRMING
+    assert one.phase(signing) is SigningPhase.CONFIRMING
     one.world.wait(SECOND)
     assert one.signed(signing)
 
@@ -253,9 +253,9 @@ def test_after_a_second_another_signer_confirms_for_who_completed_the_set(two: P
         keep.step()
     keep.crash()
     two.world.run()
-    assert two.phase(signing) is Phase.CONFIRMING
+    assert two.phase(signing) is SigningPhase.CONFIRMING
     two.world.wait(SECOND - 1)
-    assert two.phase(signing) is Phase.CONFIRMING
+    assert two.phase(signing) is SigningPhase.CONFIRMING
     two.world.wait(1)
     assert vault.kinds()[-1] == "signing.confirm"
     assert two.signed(signing)

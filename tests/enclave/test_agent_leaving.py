@@ -6,8 +6,8 @@ import pytest
 
 from keymeld_enclave.custody import Unacceptable
 from keymeld_protocol.curve.libsecp256k1 import ffi
-from keymeld_protocol.machines.keygen import Phase as KeygenPhase
-from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.machines.keygen import KeygenPhase
+from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.plaintext.body import Asked, SignMessage
 from keymeld_protocol.values import Id, Message, Signature
 from keymeld_protocol.wire.payloads import KeygenLeave
@@ -102,10 +102,10 @@ def test_what_was_asked_for_before_and_waits_is_refused(enclaves: tuple[str, ...
     party = gathered(*enclaves)
     signing = party.alice.request(party.group, MESSAGE)
     party.world.run()
-    assert party.phase(signing) is Phase.APPROVING, "it waits for Carol"
+    assert party.phase(signing) is SigningPhase.APPROVING, "it waits for Carol"
     leaves(party, party.bob)
     party.world.run()
-    assert (party.phase(signing), party.code(signing)) == (Phase.FAILED, "left")
+    assert (party.phase(signing), party.code(signing)) == (SigningPhase.FAILED, "left")
 
 
 def test_an_attempt_that_is_under_way_ends_with_nonces_wiped() -> None:
@@ -120,7 +120,7 @@ def test_an_attempt_that_is_under_way_ends_with_nonces_wiped() -> None:
     assert work._nonces is not None
     leaves(party, party.bob)
     party.world.run()
-    assert (party.phase(signing), party.code(signing)) == (Phase.FAILED, "left")
+    assert (party.phase(signing), party.code(signing)) == (SigningPhase.FAILED, "left")
     assert work._nonces is None
 
 
@@ -133,7 +133,7 @@ def test_an_enclave_whose_every_participant_left_refuses_after_a_restart_too() -
     leaves(party, party.bob)
     party.vaults[1].come_back()
     party.world.run()
-    assert (party.phase(signing), party.code(signing)) == (Phase.FAILED, "left")
+    assert (party.phase(signing), party.code(signing)) == (SigningPhase.FAILED, "left")
 
 
 def completed(party: Party, *items: Asked, **options: Any) -> Id:
@@ -141,7 +141,7 @@ def completed(party: Party, *items: Asked, **options: Any) -> Id:
     signing = party.alice.request(
         party.group, *(items or (SignMessage(message=Message(MESSAGE), subset=0),)), **options
     )
-    while party.phase(signing) is not Phase.CONFIRMING:
+    while party.phase(signing) is not SigningPhase.CONFIRMING:
         for vault in party.vaults:
             vault.step()
     for vault in party.vaults:
@@ -164,7 +164,7 @@ def test_what_is_complete_is_confirmed_though_somebody_left_and_the_enclaves_beg
     signing = completed(party)
     leaves(party, party.bob)
     come_back(party)
-    assert party.phase(signing) is Phase.COMPLETED and party.signed(signing, subset=0)
+    assert party.phase(signing) is SigningPhase.COMPLETED and party.signed(signing, subset=0)
     assert not any(vault.concerns for vault in party.vaults)
 
 
@@ -176,7 +176,7 @@ def test_what_is_complete_is_confirmed_though_a_policy_would_say_no_since_somebo
     signing = completed(party, *every_input([up], 0), transactions=(up,))
     leaves(party, party.carol)
     come_back(party)
-    assert party.phase(signing) is Phase.COMPLETED
+    assert party.phase(signing) is SigningPhase.COMPLETED
     signing = party.alice.request(party.group, *every_input([up], 0), transactions=(up,))
     party.world.run()
     assert party.code(signing) == "amount_not_allowed", "the group's address is nobody's any more"
@@ -188,7 +188,7 @@ def test_what_is_complete_is_refused_by_nobody_though_all_have_left() -> None:
     for member in party.members:
         leaves(party, member)
     come_back(party)
-    assert party.phase(signing) is Phase.CONFIRMING
+    assert party.phase(signing) is SigningPhase.CONFIRMING
     assert isinstance(party.alice.signatures(signing)[0], Signature), "everybody adds up what was said"
 
 

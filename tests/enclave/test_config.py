@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from keymeld_enclave.config import SETTINGS, BadSetting, Config, load
+from keymeld_enclave.config import SETTINGS, BadSetting, EnclaveConfig, load
 
 
-def config(*argv: str, **environment: str) -> Config:
+def config(*argv: str, **environment: str) -> EnclaveConfig:
     return load(argv, {f"KEYMELD_ENCLAVE_{name}": value for name, value in environment.items()})[1]
 
 

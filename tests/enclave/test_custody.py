@@ -8,11 +8,11 @@ import pytest
 
 from keymeld_enclave.custody import Custody, Unacceptable
 from keymeld_protocol.curve.secp256k1 import Secret
+from keymeld_protocol.keys.derivation import prove_possession
 from keymeld_protocol.keys.envelope import seal_envelope
-from keymeld_protocol.keys.keys import prove_possession
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.contents import Card
-from keymeld_protocol.plaintext.sealed_policy import Policy
+from keymeld_protocol.plaintext.policy import Policy
 from keymeld_protocol.values import Hash, Id, PlainKey, Salt, XOnlyKey
 from keymeld_protocol.wire.frames import WireRecord
 from keymeld_protocol.wire.payloads import CustodyRefuse, KeygenRelease

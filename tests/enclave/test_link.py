@@ -17,11 +17,11 @@ from keymeld_enclave.clock import now_ms
 from keymeld_enclave.config import Address
 from keymeld_enclave.conversation import Ended
 from keymeld_enclave.keymanagement import EnclaveIdentity
-from keymeld_enclave.link import Link, Waits
+from keymeld_enclave.link import EnclaveLink, Waits
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_server.app import running
-from keymeld_server.config import Config
+from keymeld_server.config import ServerConfig
 from tests.support.remote import Remote, remote
 from tests.support.world import MESSAGE, NONE, Member, secret_of
 
@@ -34,7 +34,7 @@ class Vault:
     def __init__(self, address: Address, name: str = "vault") -> None:
         self.agent = Agent(EnclaveIdentity(Secret(secret_of(name))), now_ms)
         self.came = asyncio.Semaphore(0)
-        self.link = Link(self.agent, address, 10, self.came.release, random=lambda: 0.0)
+        self.link = EnclaveLink(self.agent, address, 10, self.came.release, random=lambda: 0.0)
 
     @property
     def key(self) -> XOnlyKey:
@@ -58,8 +58,8 @@ async def linked(address: Address, name: str = "vault") -> AsyncIterator[Vault]:
             await task
 
 
-def config(folder: Path) -> Config:
-    return Config(database=folder / "log.sqlite", listen_port=0, enclave_socket=folder / "e.sock")
+def config(folder: Path) -> ServerConfig:
+    return ServerConfig(database=folder / "log.sqlite", listen_port=0, enclave_socket=folder / "e.sock")
 
 
 def unix(folder: Path) -> Address:
@@ -217,7 +217,7 @@ def test_after_a_success_waits_begin_anew() -> None:
 
 @pytest.mark.asyncio
 async def test_a_signal_to_end_that_comes_as_a_connection_ends_is_not_lost(tmp_path: Path) -> None:
-    class Losing(Link):
+    class Losing(EnclaveLink):
         """Told to end while its connection ends: what is raised is the loss, and the cancellation is forgotten."""
 
         async def _once(self) -> tuple[int | None, int]:

@@ -71,7 +71,7 @@ async def test_pings_are_answered_while_a_batch_is_handled_and_other_frames_wait
 
     agent = Agent(EnclaveIdentity(Secret.generate()), now_ms)
     async with unix_serve(coordinate, path, compression=None):
-        running = asyncio.create_task(link.Link(agent, Address(path=path), 10).run())
+        running = asyncio.create_task(link.EnclaveLink(agent, Address(path=path), 10).run())
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await answered.wait()

@@ -8,10 +8,10 @@ import pytest
 from keymeld_enclave import work
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.curve.secp256k1 import Secret
-from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.member.plan import plan_of
 from keymeld_protocol.plaintext.body import Adaptor, SignMessage
-from keymeld_protocol.twofold import BIG_BATCH
+from keymeld_protocol.two_threads import BIG_BATCH
 from keymeld_protocol.values import Message, PlainKey, digest
 from keymeld_protocol.wire import statements
 from keymeld_protocol.wire.payloads import SigningContribute, SigningRefuse, SigningRequest
@@ -45,10 +45,10 @@ def test_self_waits_for_its_own_participant() -> None:
     party.gather(NONE, SELF, NONE)
     signing = party.alice.request(party.group, MESSAGE)
     party.world.run()
-    assert party.phase(signing) is Phase.APPROVING
+    assert party.phase(signing) is SigningPhase.APPROVING
     party.carol.approve(signing)
     party.world.run()
-    assert party.phase(signing) is Phase.APPROVING
+    assert party.phase(signing) is SigningPhase.APPROVING
     party.bob.approve(signing)
     party.world.run()
     assert party.signed(signing)
@@ -59,7 +59,7 @@ def test_a_quorum_is_met_by_enough_of_those_it_names() -> None:
     party.gather(quorum(2, 0, 1, 2), quorum(2, 0, 1, 2), NONE)
     signing = party.alice.request(party.group, MESSAGE)
     party.world.run()
-    assert party.phase(signing) is Phase.APPROVING
+    assert party.phase(signing) is SigningPhase.APPROVING
     party.carol.approve(signing)
     party.world.run()
     assert party.signed(signing)
@@ -72,7 +72,7 @@ def test_a_no_that_makes_a_rule_hopeless_ends_the_request() -> None:
     party.world.run()
     party.bob.reject(signing)
     party.world.run()
-    assert party.phase(signing) is Phase.REJECTED
+    assert party.phase(signing) is SigningPhase.REJECTED
 
 
 def test_a_subset_signs_without_the_others() -> None:
@@ -155,7 +155,7 @@ def test_a_request_that_has_expired_by_the_enclaves_clock_is_refused(one: Party)
 def test_a_request_whose_body_does_not_parse_is_refused_with_a_code_and_a_sealed_detail(one: Party) -> None:
     signing = one.alice.submit(spoilt_request(one, b"{}")).id
     one.world.run()
-    assert (one.phase(signing), one.code(signing)) == (Phase.FAILED, "bad_body")
+    assert (one.phase(signing), one.code(signing)) == (SigningPhase.FAILED, "bad_body")
     refusal = one.vaults[0].said[-1]
     assert isinstance(refusal.payload, SigningRefuse)
     assert refusal.payload.slots == (0, 1, 2)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.payloads import SigningHeard
 from keymeld_protocol.wire.shapes import Rule
@@ -39,7 +39,7 @@ def test_a_delay_is_begun_once_and_waited_for(enclaves: int) -> None:
     keeper = made.vaults[enclaves - 1]
     assert begun(keeper) == [NOON]
     made.world.wait(MINUTE - 1)
-    assert made.phase(signing) is Phase.APPROVING
+    assert made.phase(signing) is SigningPhase.APPROVING
     made.world.wait(1)
     assert made.signed(signing) and made.undisturbed()
     assert sum(len(begun(vault)) for vault in made.vaults) == 1, "the other enclave holds no delay"
@@ -59,7 +59,7 @@ def test_the_delay_runs_while_approvals_are_collected() -> None:
     made.world.wait(MINUTE - SECOND)
     made.bob.approve(signing)
     made.world.run()
-    assert made.phase(signing) is Phase.APPROVING
+    assert made.phase(signing) is SigningPhase.APPROVING
     made.world.wait(SECOND)
     assert made.signed(signing)
 
@@ -73,7 +73,7 @@ def test_a_no_during_the_delay_stops_it(rule: Rule) -> None:
     made.world.wait(MINUTE - 1)
     made.bob.reject(signing)
     made.world.wait(HOUR)
-    assert made.phase(signing) is Phase.REJECTED and "signing.contribute" not in made.vaults[0].kinds()
+    assert made.phase(signing) is SigningPhase.REJECTED and "signing.contribute" not in made.vaults[0].kinds()
 
 
 def test_after_a_restart_its_own_word_in_the_log_is_believed() -> None:
@@ -93,7 +93,7 @@ def test_an_enclave_that_comes_late_begins_late() -> None:
     made.world.wait(MINUTE)
     made.vaults[0].come_back()
     made.world.run()
-    assert begun(made.vaults[0]) == [NOON + MINUTE] and made.phase(signing) is Phase.APPROVING
+    assert begun(made.vaults[0]) == [NOON + MINUTE] and made.phase(signing) is SigningPhase.APPROVING
     made.world.wait(MINUTE)
     assert made.signed(signing)
 
@@ -104,7 +104,7 @@ def test_an_enclave_whose_clock_differs_from_the_coordinators_waits_for_as_long(
     made.vaults[0].skew = skew
     signing = asked(made, life=2 * HOUR)
     made.world.wait(MINUTE + max(0, skew) - 1)
-    assert made.phase(signing) is Phase.APPROVING
+    assert made.phase(signing) is SigningPhase.APPROVING
     made.world.wait(1)
     assert made.signed(signing) and made.world.state(signing).attempt == 1
 
@@ -124,7 +124,7 @@ def test_another_enclaves_word_begins_nothing_here() -> None:
     assert (begun(vault), begun(keep)) == ([NOON], [NOON - HOUR])
     vault.skew = -MINUTE
     made.world.wait(MINUTE)
-    assert made.phase(signing) is Phase.NONCES and "signing.contribute" not in vault.kinds()
+    assert made.phase(signing) is SigningPhase.NONCES and "signing.contribute" not in vault.kinds()
 
 
 def test_what_is_said_before_its_word_has_come_back_does_not_make_it_speak_twice() -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keymeld_protocol.machines import policy
-from keymeld_protocol.machines.policy import Consent, Verdict, evaluate, missing
+from keymeld_protocol.machines import consent
+from keymeld_protocol.machines.consent import Consent, Verdict, evaluate, missing
 from keymeld_protocol.wire import shapes
 from keymeld_protocol.wire.shapes import Rule
 
@@ -87,13 +87,13 @@ def test_what_a_rule_and_a_consent_come_to_is_worked_out_once(monkeypatch: pytes
         return shapes_as_bits(slots)  # type: ignore[arg-type]
 
     shapes_as_bits = shapes.as_bits
-    for module in (shapes, policy):
+    for module in (shapes, consent):
         monkeypatch.setattr(module, "as_bits", counting)
     many = tuple(range(3, 203))
     rules = [Rule(approval="quorum", threshold=200, of=many) for _ in many]
-    consent, key_list = Consent(3, dict.fromkeys(many, 9), frozenset()), policy.as_key_list(many)
+    said, key_list = Consent(3, dict.fromkeys(many, 9), frozenset()), consent.as_key_list(many)
     for _ in range(5):
-        assert {evaluate(rule, slot, key_list, consent, 1) for rule, slot in zip(rules, many, strict=True)} == {
+        assert {evaluate(rule, slot, key_list, said, 1) for rule, slot in zip(rules, many, strict=True)} == {
             Verdict.MET
         }
     assert len(counted) <= len(many) + 3, "once for each rule, the key list, who said yes and who said no"

@@ -14,7 +14,7 @@ import pytest
 from keymeld_client import JoinRefused, Rule
 from keymeld_client.errors import WalletError
 from keymeld_client.said.joining import Choice, make_join
-from keymeld_protocol.keys.keys import slot_secret
+from keymeld_protocol.keys.derivation import slot_secret
 from keymeld_protocol.wire.payloads import KeygenRelease
 from tests.client.house import house
 from tests.client.paper import Reader, Tale

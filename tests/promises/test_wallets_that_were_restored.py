@@ -9,7 +9,7 @@ from typing import cast
 
 from keymeld_client import Rule
 from keymeld_client.said.joining import Choice, make_join
-from keymeld_protocol.keys.keys import Identity, slot_secret
+from keymeld_protocol.keys.derivation import Identity, slot_secret
 from keymeld_protocol.wire.payloads import KeygenJoin, KeygenRelease
 from keymeld_protocol.wire.statements import Statement
 from tests.client.paper import Reader, Tale

@@ -30,11 +30,11 @@ from keymeld_protocol.plaintext.body import (
     Spent,
     Transaction,
 )
-from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, Policy
+from keymeld_protocol.plaintext.policy import AllowedOutput, Policy
 from keymeld_protocol.wire import frames, payloads, shapes, statements
 from keymeld_protocol.wire.connection import Close, Goodbye, Heard, Hello, Presence, SessionInfo, Subscribed
 from keymeld_server.admission import NOT_YET
-from keymeld_server.config import Config
+from keymeld_server.config import ServerConfig
 from tests.support.vectors import ROOT, WIRE
 from tests.vectors.examples import filled, names
 
@@ -206,7 +206,7 @@ def number(text: str) -> int:
 
 def test_every_limit_of_hello_stands_there_with_its_default() -> None:
     told = {row[0]: number(row[2]) for row in table("name", "2.7 Limits")}
-    assert told == Config().limits_for_hello()
+    assert told == ServerConfig().limits_for_hello()
 
 
 def test_the_protocols_own_limits_are_those_of_the_code() -> None:
@@ -250,7 +250,7 @@ def test_the_signings_table_is_the_machines() -> None:
 
 
 def test_the_steps_are_those_of_the_code() -> None:
-    assert set(column(table("signers"), 1)) == set(get_args(shapes.Step))
+    assert set(column(table("signers"), 1)) == set(get_args(shapes.ContributionStep))
 
 
 # Hashes and derivations -----------------------------------------------------------------------------------------

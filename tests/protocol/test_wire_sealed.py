@@ -11,18 +11,18 @@ from keymeld_enclave import signer
 from keymeld_protocol.bitcoin.transaction import Spend, taproot_address
 from keymeld_protocol.curve import adaptor
 from keymeld_protocol.curve.keyagg import aggregate, bip86_tweak, key_agg, key_sort, paired
-from keymeld_protocol.curve.musig import Session, nonce_agg, verify_collapsed_psig
-from keymeld_protocol.curve.schnorr import SigningKey, tagged_hash, verify
+from keymeld_protocol.curve.musig import SessionContext, nonce_agg, verify_collapsed_psig
+from keymeld_protocol.curve.schnorr import Keypair, tagged_hash, verify
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Blamed, InvalidCrypto
+from keymeld_protocol.keys.derivation import possession_is_proven, possession_message
 from keymeld_protocol.keys.envelope import EnvelopeContext, open_envelope
 from keymeld_protocol.keys.kdf import hkdf
-from keymeld_protocol.keys.keys import possession_is_proven, possession_message
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.keys.ticket import Ticket
-from keymeld_protocol.machines import policy, signing_state
+from keymeld_protocol.machines import consent, signing_state
+from keymeld_protocol.machines.consent import Consent
 from keymeld_protocol.machines.keygen import roster_hash
-from keymeld_protocol.machines.policy import Consent
 from keymeld_protocol.member import content_policy
 from keymeld_protocol.member.item_policy import forbids
 from keymeld_protocol.member.own_scripts import Own
@@ -31,7 +31,7 @@ from keymeld_protocol.plaintext import contents, contributions
 from keymeld_protocol.plaintext.body import Body, SignInput
 from keymeld_protocol.plaintext.contents import Card, Detail, Terms
 from keymeld_protocol.plaintext.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Prefinished, Psig
-from keymeld_protocol.plaintext.sealed_policy import Policy, policy_commitment
+from keymeld_protocol.plaintext.policy import Policy, policy_commitment
 from keymeld_protocol.values import Hash, Id, PlainKey, Salt, Signature, XOnlyKey
 from keymeld_protocol.wire.shapes import Rule
 from tests.support.naive_payments import Group, Question
@@ -104,7 +104,7 @@ def envelope_of(one: Any) -> Any:
     identity = Secret(HEX(one["identity_secret"]))
     context = EnvelopeContext(
         keygen_id=Id.from_hex(one["keygen_id"]), slot=one["slot"], generation=one["generation"],
-        auth=XOnlyKey.from_hex(one["auth"]), enclave=XOnlyKey(SigningKey(identity).key),
+        auth=XOnlyKey.from_hex(one["auth"]), enclave=XOnlyKey(Keypair(identity).key),
     )  # fmt: skip
     return open_envelope(identity, context, HEX(one["envelope"]))
 
@@ -133,7 +133,7 @@ def test_a_ticket_is_read_and_written(one: Any) -> None:
     assert ticket == Ticket.parse(one["https"])
     assert (ticket.host, ticket.url, ticket.slot) == (one["host"], one["url"], one["slot"])
     assert (ticket.keygen_id.hex(), bytes(ticket.group_secret).hex()) == (one["keygen_id"], one["S"])
-    assert SigningKey(ticket.slot_secret(1)).key.hex() == one["invite_key_of_slot_1"]
+    assert Keypair(ticket.slot_secret(1)).key.hex() == one["invite_key_of_slot_1"]
     assert ticket.text() == one["text"]
 
 
@@ -244,7 +244,7 @@ def test_the_psigs_of_a_pre_signature_add_up() -> None:
     for one in wire("adaptors")["presignatures"][:2]:
         keys = [HEX(key) for key in one["keys"]]
         keyagg, nonces = aggregate(keys, (bip86_tweak(keys),)), [HEX(nonce) for nonce in one["pubnonces"]]
-        session = Session(keyagg, nonce_agg(nonces), HEX(one["message"]), HEX(one["T"]))
+        session = SessionContext(keyagg, nonce_agg(nonces), HEX(one["message"]), HEX(one["T"]))
         assert (session.bound.hex(), session.coefficient.hex(), session.challenge.hex()) == (
             one["bound"], one["b"], one["e"],
         )  # fmt: skip
@@ -294,9 +294,9 @@ def test_a_body_comes_to_its_messages(one: Any) -> None:
 @each("roster", "quorum_rules")
 def test_a_rule_is_judged(one: Any) -> None:
     heard = {int(slot): at for slot, at in one.get("heard", {}).items()}
-    consent = Consent(one["requester"], dict.fromkeys(one["approved"], 10), frozenset(one["rejected"]), heard)
+    said = Consent(one["requester"], dict.fromkeys(one["approved"], 10), frozenset(one["rejected"]), heard)
     rule = Rule(**one["rule"] | ({"of": tuple(one["rule"]["of"])} if "of" in one["rule"] else {}))
-    assert policy.evaluate(rule, one["slot"], frozenset(one["key_list"]), consent, 5).value == one["verdict"]
+    assert consent.evaluate(rule, one["slot"], frozenset(one["key_list"]), said, 5).value == one["verdict"]
 
 
 # policies.json ---------------------------------------------------------------------------------------------------

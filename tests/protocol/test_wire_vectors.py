@@ -17,7 +17,7 @@ from keymeld_protocol.curve.schnorr import tagged_hash, verify
 from keymeld_protocol.errors import BadInput, BrokenLog, Fork, Reason
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing import Phase, SigningState
+from keymeld_protocol.machines.signing import SigningPhase, SigningState
 from keymeld_protocol.member.roster import read_roster
 from keymeld_protocol.values import Epoch, Id, Salt, Signature, XOnlyKey, decode_sized
 from keymeld_protocol.wire import frames, payloads, statements
@@ -209,7 +209,7 @@ def test_the_log_replays_to_its_ends() -> None:
 def test_the_log_has_a_signing_by_one_enclave_and_one_by_two() -> None:
     states = [replay.state for replay in replayed()[1:]]
     assert [len(state.signers) for state in states if isinstance(state, SigningState)] == [1, 2]
-    assert all(isinstance(state, SigningState) and state.phase is Phase.COMPLETED for state in states)
+    assert all(isinstance(state, SigningState) and state.phase is SigningPhase.COMPLETED for state in states)
 
 
 def test_the_logs_signatures_verify() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from keymeld_protocol.errors import Reason, Unavailable
 from keymeld_protocol.values import Id
-from keymeld_server.clock import RETRY_MS, Clock
+from keymeld_server.clock import RETRY_MS, Deadlines
 from tests.support.build import HOUR
 from tests.support.coordinator import NOON
 from tests.support.line import Line, Time
@@ -23,7 +23,7 @@ async def nothing(stream: Id) -> None:
 
 async def test_a_deadline_is_due_when_it_has_passed() -> None:
     time = Time()
-    clock = Clock(time, nothing)
+    clock = Deadlines(time, nothing)
     clock.set(ONE, NOON + 10)
     assert clock.due() == []
     time.wait(10)
@@ -31,35 +31,35 @@ async def test_a_deadline_is_due_when_it_has_passed() -> None:
 
 
 async def test_the_soonest_comes_first() -> None:
-    clock = Clock(Time(NOON + 10), nothing)
+    clock = Deadlines(Time(NOON + 10), nothing)
     clock.set(TWO, NOON + 2)
     clock.set(ONE, NOON + 1)
     assert clock.due() == [ONE, TWO]
 
 
 async def test_a_later_deadline_replaces_an_earlier_one() -> None:
-    clock = Clock(Time(NOON + 10), nothing)
+    clock = Deadlines(Time(NOON + 10), nothing)
     clock.set(ONE, NOON + 1)
     clock.set(ONE, NOON + 20)
     assert clock.due() == []
 
 
 async def test_an_earlier_deadline_replaces_a_later_one() -> None:
-    clock = Clock(Time(NOON + 10), nothing)
+    clock = Deadlines(Time(NOON + 10), nothing)
     clock.set(ONE, NOON + 20)
     clock.set(ONE, NOON + 1)
     assert clock.due() == [ONE]
 
 
 async def test_a_session_without_a_deadline_is_never_due() -> None:
-    clock = Clock(Time(NOON + 10), nothing)
+    clock = Deadlines(Time(NOON + 10), nothing)
     clock.set(ONE, NOON + 1)
     clock.set(ONE, None)
     assert clock.due() == []
 
 
 async def test_replaced_deadlines_do_not_pile_up() -> None:
-    clock = Clock(Time(), nothing)
+    clock = Deadlines(Time(), nothing)
     for ms in range(1_000):
         clock.set(ONE, NOON + 1 + ms)
     assert len(clock._heap) < 100
@@ -67,7 +67,7 @@ async def test_replaced_deadlines_do_not_pile_up() -> None:
 
 async def test_the_running_clock_looks_when_time_has_moved() -> None:
     time, seen = Time(), asyncio.Queue[Id]()
-    clock = Clock(time, seen.put)
+    clock = Deadlines(time, seen.put)
     running = asyncio.create_task(clock.run())
     clock.set(ONE, NOON + HOUR)
     time.wait(HOUR)
@@ -84,7 +84,7 @@ async def test_a_deadline_survives_a_failure_of_the_store() -> None:
         if tries.qsize() == 1:
             raise Unavailable(Reason.UNAVAILABLE, "not now")
 
-    clock = Clock(time, fail_once)
+    clock = Deadlines(time, fail_once)
     clock.set(ONE, NOON)
     running = asyncio.create_task(clock.run())
     await until(lambda: tries.qsize() == 1)

@@ -10,7 +10,7 @@ from keymeld_protocol.values import Epoch, Hash
 from keymeld_protocol.wire.frames import PEER_FRAME_BYTES, notification, record_frame, statement_json
 from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wire.shapes import MAX_ATTEMPTS, REQUEST_LIFE_MS
-from keymeld_server.config import FRAME_BYTES_MAX, PREFIX, Config, is_endpoint, is_origin, load
+from keymeld_server.config import FRAME_BYTES_MAX, PREFIX, ServerConfig, is_endpoint, is_origin, load
 from keymeld_server.settings import BadSetting
 from tests.support.phases import asked
 
@@ -29,7 +29,7 @@ def test_the_complaint_names_setting_rule_value_and_source() -> None:
     assert str(caught.value) == expected
 
 
-@pytest.mark.parametrize("field", fields(Config), ids=lambda field: field.name)
+@pytest.mark.parametrize("field", fields(ServerConfig), ids=lambda field: field.name)
 def test_every_default_keeps_its_own_rule(field: object) -> None:
     default, rule = field.default, field.metadata["rule"]  # type: ignore[attr-defined]
     if default is not None:
@@ -37,7 +37,7 @@ def test_every_default_keeps_its_own_rule(field: object) -> None:
         assert rule.read(raw, Path()) == default
 
 
-@pytest.mark.parametrize("field", fields(Config), ids=lambda field: field.name)
+@pytest.mark.parametrize("field", fields(ServerConfig), ids=lambda field: field.name)
 def test_every_number_carries_its_unit_in_its_name(field: object) -> None:
     number = field.type in (int, "int")  # type: ignore[attr-defined]
     units = r"_(ms|bytes|max|port|per_(second|connection|address|key))$"
@@ -132,6 +132,6 @@ def test_help_names_every_flag_and_variable(capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit):
         load(["--help"], {})
     shown = capsys.readouterr().out
-    for field in fields(Config):
+    for field in fields(ServerConfig):
         assert "--" + field.name.replace("_", "-") in shown
         assert PREFIX + field.name.upper() in shown

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.connection import proof_message
 from keymeld_server.dispatch import METHODS
@@ -13,7 +13,7 @@ from tests.support.line import Line, PaperPeer
 pytestmark = pytest.mark.asyncio
 
 
-def proof(key: SigningKey, origin: str = "ws://here") -> dict[str, object]:
+def proof(key: Keypair, origin: str = "ws://here") -> dict[str, object]:
     """A proof for a `PaperPeer`, whose challenge is known."""
     return {"key": key.key.hex(), "sig": key.sign(proof_message(bytes(32), origin, key.key)).hex()}
 

@@ -13,7 +13,7 @@ from keymeld_protocol.errors import Reason, WireError
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.connection import Close
 from keymeld_server import listener
-from keymeld_server.app import App
+from keymeld_server.app import Coordinator
 from tests.support.build import Cast, xonly
 from tests.support.coordinator import key_of
 from tests.support.peer import SocketPeer, dial, dial_unix, enclave_at
@@ -187,7 +187,7 @@ async def test_unix_sockets_have_no_address_to_count(tmp_path: Path) -> None:
 # Who does not read, who does not answer, who is gone
 
 
-async def opened(peer: SocketPeer, app: App, name: str = "treasury", sealed: bytes = b"terms") -> Cast:
+async def opened(peer: SocketPeer, app: Coordinator, name: str = "treasury", sealed: bytes = b"terms") -> Cast:
     """A keygen that this peer may hear."""
     cast = Cast(name, app.key, 1)
     await peer.say(cast.create(app.now(), sealed=sealed))
@@ -195,7 +195,7 @@ async def opened(peer: SocketPeer, app: App, name: str = "treasury", sealed: byt
     return cast
 
 
-async def ask_for_much(peer: SocketPeer, app: App) -> Cast:
+async def ask_for_much(peer: SocketPeer, app: Coordinator) -> Cast:
     """Ask for some megabytes, and do not read them; gives one of the keygens."""
     casts = [await opened(peer, app, f"group {i}", bytes(600_000)) for i in range(16)]
     peer.socket.transport.pause_reading()
@@ -204,7 +204,7 @@ async def ask_for_much(peer: SocketPeer, app: App) -> Cast:
     return casts[0]
 
 
-def endings(app: App) -> set[int | None]:
+def endings(app: Coordinator) -> set[int | None]:
     """How the coordinator is about to end the conversations that it has."""
     return {socket.ending for socket in app._people._sockets}
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from keymeld_server.presence import PAUSE_SECONDS, Presence
+from keymeld_server.presence import PAUSE_SECONDS, Attendance
 from tests.support.build import Cast, xonly
 from tests.support.line import Line, PaperPeer
 
@@ -29,10 +29,10 @@ class Waits:
             call()
 
 
-async def scene() -> tuple[Cast, PaperPeer, Presence, Waits]:
+async def scene() -> tuple[Cast, PaperPeer, Attendance, Waits]:
     """Bob listens to a keygen; Alice is a member of it."""
     line, waits = Line(), Waits()
-    presence = Presence(line.app.hub, waits.later)
+    presence = Attendance(line.app.hub, waits.later)
     cast = await line.completed()
     bob = line.peer()
     bob.side.proven.add(xonly(cast.auth(1)))
@@ -97,7 +97,7 @@ async def test_a_stranger_is_announced_to_nobody() -> None:
 
 async def test_whoever_hears_the_first_record_only_learns_nothing() -> None:
     line, waits = Line(), Waits()
-    presence = Presence(line.app.hub, waits.later)
+    presence = Attendance(line.app.hub, waits.later)
     cast = await line.completed()
     stranger = line.peer()
     await stranger.subscribe(cast.stream)
@@ -107,7 +107,7 @@ async def test_whoever_hears_the_first_record_only_learns_nothing() -> None:
 
 async def test_nobody_is_announced_to_a_session_that_has_ended() -> None:
     line, waits = Line(), Waits()
-    presence = Presence(line.app.hub, waits.later)
+    presence = Attendance(line.app.hub, waits.later)
     cast = await line.completed()
     request = await line.requested(cast, expires_at=line.time() + 1)
     bob = line.peer()

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from keymeld_protocol.errors import Reason, Unavailable, WireError
-from keymeld_protocol.machines.keygen import KeygenState, Phase
+from keymeld_protocol.machines.keygen import KeygenPhase, KeygenState
 from keymeld_protocol.machines.signing import SigningState
 from keymeld_protocol.values import digest
 from keymeld_protocol.wire.payloads import (
@@ -61,7 +61,7 @@ async def test_statements_are_decided_on_the_tentative_state_without_waiting() -
     answers = [await line.sessions.submit(cast.join(slot, line.hash(cast.stream))) for slot in range(2)]
     line.store.gate.set()
     assert [(await answer).offset for answer in answers] == [2, 3]
-    assert line.state(cast.stream).phase == Phase.COMPLETED
+    assert line.state(cast.stream).phase == KeygenPhase.COMPLETED
 
 
 async def test_a_second_join_of_a_slot_is_refused_while_the_first_is_being_committed() -> None:

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from examples.house import Process
-from keymeld_protocol.machines.signing import Phase, SigningState
+from keymeld_protocol.machines.signing import SigningPhase, SigningState
 from tests.stories.stage import Scene, stage
 
 pytestmark = [pytest.mark.processes, pytest.mark.asyncio]
@@ -27,11 +27,11 @@ async def an_attempt_that_waits_for_its_last_enclave() -> AsyncIterator[Scene]:
         await scene.play(until="bob_approves")
         _tell(scene.house.enclaves[0], signal.SIGSTOP)
         await scene.play(since="bob_approves", until="the_enclaves_finish")
-        await _reached(scene, Phase.NONCES, contributions=1)
+        await _reached(scene, SigningPhase.NONCES, contributions=1)
         yield scene
 
 
-async def _reached(scene: Scene, phase: Phase, contributions: int) -> None:
+async def _reached(scene: Scene, phase: SigningPhase, contributions: int) -> None:
     """Alice has heard that it stands there."""
     signing = scene.story.alice.signing(scene.story.signing)
 
@@ -61,7 +61,7 @@ async def test_an_enclave_whose_nonces_died_with_it_asks_for_a_new_attempt() -> 
         await second.start()
         _tell(first, signal.SIGCONT)
         state, kinds = await _finish(scene)
-        assert (state.phase, state.attempt) == (Phase.COMPLETED, 2)
+        assert (state.phase, state.attempt) == (SigningPhase.COMPLETED, 2)
         assert kinds.count("signing.retry") == 1
 
 
@@ -70,7 +70,7 @@ async def test_the_last_enclave_answers_no_attempt_that_another_life_has_heard()
         await scene.house.enclaves[0].kill()
         await scene.house.enclaves[0].start()
         state, kinds = await _finish(scene)
-        assert (state.phase, state.attempt) == (Phase.COMPLETED, 2)
+        assert (state.phase, state.attempt) == (SigningPhase.COMPLETED, 2)
         assert kinds.count("signing.retry") == 1
 
 
@@ -79,7 +79,7 @@ async def test_both_enclaves_may_die_in_one_attempt() -> None:
         await asyncio.gather(*(enclave.kill() for enclave in scene.house.enclaves))
         await scene.house.start()
         state, _ = await _finish(scene)
-        assert state.phase == Phase.COMPLETED and state.attempt >= 2
+        assert state.phase == SigningPhase.COMPLETED and state.attempt >= 2
 
 
 async def test_an_attempt_goes_on_where_it_stood_when_the_coordinator_died() -> None:
@@ -91,5 +91,5 @@ async def test_an_attempt_goes_on_where_it_stood_when_the_coordinator_died() -> 
         _tell(first, signal.SIGCONT)
         await asyncio.gather(*found)
         state, kinds = await _finish(scene)
-        assert (state.phase, state.attempt) == (Phase.COMPLETED, 1)
+        assert (state.phase, state.attempt) == (SigningPhase.COMPLETED, 1)
         assert "signing.retry" not in kinds

@@ -4,7 +4,7 @@ noon       Alice's stolen phone asks ▶ both enclaves hear it ▶ Carol, warned
 next day   Alice asks anew ▶ the keep restarts ▶ a day has passed ▶ signed, at once and by everybody
 """
 
-from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.shapes import Rule
 from tests.support.party import Party
@@ -33,10 +33,10 @@ def test_who_is_warned_in_time_stops_a_thief() -> None:
     party = group()
     stolen = asked(party, OTHER)
     party.world.wait(8 * HOUR)
-    assert party.phase(stolen) is Phase.APPROVING and party.world.state(stolen).holdouts() == ()
+    assert party.phase(stolen) is SigningPhase.APPROVING and party.world.state(stolen).holdouts() == ()
     party.carol.reject(stolen)
     party.world.wait(2 * DAY)
-    assert party.phase(stolen) is Phase.REJECTED
+    assert party.phase(stolen) is SigningPhase.REJECTED
     assert not any("signing.contribute" in vault.kinds() for vault in party.vaults)
 
 
@@ -46,7 +46,7 @@ def test_who_has_nothing_to_hide_waits_for_a_day_through_restarts() -> None:
     party.world.wait(8 * HOUR)
     party.vaults[1].restart()
     party.world.wait(DAY - 8 * HOUR - 1)
-    assert party.phase(signing) is Phase.APPROVING
+    assert party.phase(signing) is SigningPhase.APPROVING
     party.world.wait(1)
     assert party.signed(signing) and party.undisturbed()
 
@@ -57,4 +57,4 @@ def test_both_at_once_take_nothing_from_each_other() -> None:
     party.world.wait(HOUR)
     party.carol.reject(stolen)
     party.world.wait(DAY - HOUR)
-    assert party.phase(stolen) is Phase.REJECTED and party.signed(honest)
+    assert party.phase(stolen) is SigningPhase.REJECTED and party.signed(honest)

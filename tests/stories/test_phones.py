@@ -6,7 +6,7 @@ import pytest
 
 from keymeld_client.errors import WalletError
 from keymeld_client.wallet.wallet import Wallet
-from keymeld_protocol.machines.signing import Phase
+from keymeld_protocol.machines.signing import SigningPhase
 from keymeld_protocol.wire.statements import Statement
 from tests.stories.blow import COORDINATOR, Before, Blow, Heard, Moment, Saying
 from tests.stories.stage import Scene, stage
@@ -21,7 +21,7 @@ async def test_a_phone_that_was_away_for_the_whole_signing_hears_it_from_its_fir
         scene.notebook.resumed.clear()
         await carol.wake()
         signing = carol.signing(scene.story.signing)
-        assert signing.phase == Phase.COMPLETED
+        assert signing.phase == SigningPhase.COMPLETED
         (raw,) = await signing.transactions()
         assert raw == scene.story.signed
         stood = {note.stream: (note.stood > 0, note.recovered) for note in scene.notebook.resumed}

@@ -9,7 +9,7 @@ from keymeld_protocol.curve import ecdsa, schnorr
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Blamed
-from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.plaintext.body import Bip86, SignEcdsa, SignMessage
 from keymeld_protocol.plaintext.contributions import Failed, Finished
 from keymeld_protocol.values import Message
@@ -76,7 +76,7 @@ def test_a_subset_of_one_signs_ecdsa_beside_what_all_sign() -> None:
     alone = SignEcdsa(message=OTHER, subset=0)
     signing = party.bob.request(party.group, SignMessage(message=Message(MESSAGE)), alone)
     party.world.run()
-    assert party.phase(signing) is Phase.COMPLETED
+    assert party.phase(signing) is SigningPhase.COMPLETED
     together, bobs = party.carol.signatures(signing)
     roster = party.carol.roster(party.group)
     assert isinstance(together, bytes) and verify(together, MESSAGE, roster.output)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.values import Hash, Id, Salt, XOnlyKey, digest
 from keymeld_protocol.wire import statements
 from keymeld_protocol.wire.payloads import (
@@ -36,12 +36,12 @@ NONE = Rule(approval="none")
 SELF = Rule(approval="self")
 
 
-def xonly(key: SigningKey) -> XOnlyKey:
+def xonly(key: Keypair) -> XOnlyKey:
     """The public half."""
     return XOnlyKey(key.key)
 
 
-def say(key: SigningKey, kind: type[Said], stream: Id, after: bytes, *blobs: bytes, **fields: Any) -> Statement:
+def say(key: Keypair, kind: type[Said], stream: Id, after: bytes, *blobs: bytes, **fields: Any) -> Statement:
     """``key`` says ``kind`` in ``stream``."""
     payload = kind(v=1, by=xonly(key), stream=stream, after=Hash(after), **fields)
     return statements.make(payload, key.sign, blobs=blobs)
@@ -57,15 +57,15 @@ class Cast:
     stream: Id = field(default_factory=lambda: Id(bytes(32)))
 
     @property
-    def creator(self) -> SigningKey:
+    def creator(self) -> Keypair:
         """Who creates it."""
         return key_of(f"{self.name} creator")
 
-    def invite(self, slot: int) -> SigningKey:
+    def invite(self, slot: int) -> Keypair:
         """The invite key of a slot."""
         return key_of(f"{self.name} invite {slot}")
 
-    def auth(self, slot: int) -> SigningKey:
+    def auth(self, slot: int) -> Keypair:
         """The auth key of the participant in a slot."""
         return key_of(f"{self.name} auth {slot}")
 
@@ -96,7 +96,7 @@ class Cast:
         payload = KeygenJoin(v=1, by=xonly(auth), stream=self.stream, after=Hash(after), **(said | fields))
         return statements.make(payload, auth.sign, self.invite(slot).sign, blobs=blobs)
 
-    def accept(self, slot: int, join: Statement, after: bytes, enclave: SigningKey) -> Statement:
+    def accept(self, slot: int, join: Statement, after: bytes, enclave: Keypair) -> Statement:
         """An enclave accepts a join."""
         return say(enclave, CustodyAccept, self.stream, after, slot=slot, join=join.id)
 
@@ -116,7 +116,7 @@ class Cast:
 
 
 def contribute(
-    enclave: SigningKey, stream: Id, after: bytes, *, slots: tuple[int, ...], attempt: int = 1, **fields: Any
+    enclave: Keypair, stream: Id, after: bytes, *, slots: tuple[int, ...], attempt: int = 1, **fields: Any
 ) -> Statement:
     """An enclave contributes; ``signatures`` by default, as one that signs alone."""
     values = b"sealed values"
@@ -124,7 +124,7 @@ def contribute(
     return say(enclave, SigningContribute, stream, after, values, **said)
 
 
-def complete(enclave: SigningKey, stream: Id, after: bytes, attempt: int = 1) -> Statement:
+def complete(enclave: Keypair, stream: Id, after: bytes, attempt: int = 1) -> Statement:
     """A signer says the signatures."""
     sealed = b"sealed signatures"
     return say(enclave, SigningConfirm, stream, after, sealed, attempt=attempt, signatures=digest(sealed))

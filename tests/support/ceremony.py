@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keymeld_protocol.curve.keyagg import KeyAgg
-from keymeld_protocol.curve.musig import Session, nonce_agg
-from keymeld_protocol.curve.musig_secret import Secnonce, Signer, partial_sign
+from keymeld_protocol.curve.musig import SessionContext, nonce_agg
+from keymeld_protocol.curve.musig_secret import CollapsedSigner, Secnonce, partial_sign
 
 EXTRA = bytes(32)
 
@@ -14,20 +14,22 @@ EXTRA = bytes(32)
 class Signed:
     """One attempt that came to its end; psigs and pubnonces in the order of the signers."""
 
-    session: Session
+    session: SessionContext
     pubnonces: list[bytes]
     psigs: list[bytes]
 
 
-def draw(signer: Signer, keyagg: KeyAgg, message: bytes) -> Secnonce:
+def draw(signer: CollapsedSigner, keyagg: KeyAgg, message: bytes) -> Secnonce:
     """Draw a nonce for a signer."""
     return signer.nonce_gen(keyagg, message, EXTRA)
 
 
-def sign_together(keyagg: KeyAgg, signers: Sequence[Signer], message: bytes, adaptor: bytes | None = None) -> Signed:
+def sign_together(
+    keyagg: KeyAgg, signers: Sequence[CollapsedSigner], message: bytes, adaptor: bytes | None = None
+) -> Signed:
     """Let signers that hold every slot between them exchange nonces and sign."""
     secnonces = [draw(signer, keyagg, message) for signer in signers]
     pubnonces = [secnonce.pubnonce for secnonce in secnonces]
-    session = Session(keyagg, nonce_agg(pubnonces), message, adaptor)
+    session = SessionContext(keyagg, nonce_agg(pubnonces), message, adaptor)
     psigs = [partial_sign(session, *pair) for pair in zip(signers, secnonces, strict=True)]
     return Signed(session, pubnonces, psigs)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Reason, Refused, WireError
 from keymeld_protocol.machines import keygen, replay, signing_state
@@ -51,10 +51,10 @@ def secret_of(name: str) -> bytes:
     return sha256(name.encode()).digest()
 
 
-def key_of(name: str) -> SigningKey:
+def key_of(name: str) -> Keypair:
     """The key that a name decides."""
     with Secret(secret_of(name)) as secret:
-        return SigningKey(secret)
+        return Keypair(secret)
 
 
 @dataclass

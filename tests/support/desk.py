@@ -14,7 +14,7 @@ from typing import Any
 from keymeld_enclave.agent import Agent
 from keymeld_enclave.conversation import Conversation
 from keymeld_enclave.keymanagement import EnclaveIdentity
-from keymeld_enclave.outbox import Outbox
+from keymeld_enclave.outbox import Unanswered
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Reason, Refused, WireError
 from keymeld_protocol.machines.keygen import KeygenState
@@ -36,7 +36,7 @@ class Desk(Peer):
         """Make the enclave; it has not said hello."""
         super().__init__(world, name)
         self.agent = Agent(EnclaveIdentity(Secret(secret_of(name))), lambda: world.now)
-        self.outbox = Outbox()
+        self.outbox = Unanswered()
         self.limits = {"requests_per_second": per_second}
         self.refuse: dict[str, list[WireError]] = defaultdict(list)
         self.page: int | None = None
@@ -128,7 +128,7 @@ class Desk(Peer):
     def _authenticate(self, params: Any) -> dict[str, Any]:
         return {"keys": [key.hex() for key in self.side.authenticate(params)]}
 
-    def _sessions(self, params: frames.Sessions) -> dict[str, Any]:
+    def _sessions(self, params: frames.ListSessions) -> dict[str, Any]:
         self.here = True
         logs = sorted(self.coordinator.logs_of(self), key=lambda log: log.stream)
         after = [log for log in logs if log.state is not None and log.state.open]

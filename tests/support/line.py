@@ -21,12 +21,12 @@ from keymeld_protocol.values import Hash, Id, Salt
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.connection import CoordinatorSide
 from keymeld_protocol.wire.statements import Statement
-from keymeld_server.app import App
-from keymeld_server.config import Config
+from keymeld_server.app import Coordinator
+from keymeld_server.config import ServerConfig
 from keymeld_server.dispatch import Peer
 from keymeld_server.observe import Metrics
 from keymeld_server.outbox import Outbox
-from keymeld_server.sessions import Place
+from keymeld_server.sessions import Standing
 from keymeld_server.store.port import EnclaveRow
 
 from .build import Cast, xonly
@@ -58,8 +58,8 @@ class Line:
         self.store = store or MemoryStore()
         self.time = time or Time()
         chosen: dict[str, Any] = {"database": Path("/nowhere/log.sqlite"), "listen_port": 0, **settings}
-        config = Config(**chosen)
-        self.app = App(config, self.store, key_of("coordinator"), Metrics(), self.time)
+        config = ServerConfig(**chosen)
+        self.app = Coordinator(config, self.store, key_of("coordinator"), Metrics(), self.time)
         self.sessions = self.app.sessions
         self.vault = key_of("vault")
         self.app.enclaves.known[xonly(self.vault)] = EnclaveRow(xonly(self.vault), NOON, "100")
@@ -74,7 +74,7 @@ class Line:
         """People who have said nothing yet."""
         return Cast(name, self.app.key, slots)
 
-    async def say(self, said: Statement) -> Place:
+    async def say(self, said: Statement) -> Standing:
         """Submit and wait for the commit."""
         return await (await self.sessions.submit(said))
 

@@ -8,7 +8,7 @@ scribe.append(…records)         the Append that a store takes
 
 from dataclasses import replace
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.values import Epoch, Id, XOnlyKey, digest
 from keymeld_protocol.wire.payloads import WalletNote, WalletOpen
 from keymeld_protocol.wire.records import Chain, Record
@@ -28,7 +28,7 @@ class Scribe:
     def __init__(self, epoch: Epoch) -> None:
         """Make a fresh wallet key; the stream's name follows from its first statement."""
         self.epoch = epoch
-        self.signer = SigningKey.generate()
+        self.signer = Keypair.generate()
         self.key = XOnlyKey(self.signer.key)
         self.opening = make(WalletOpen(v=1, by=self.key), self.signer.sign)
         self.stream = Id(self.opening.id)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import Reason, WireError
 from keymeld_protocol.machines import replay, signing
 from keymeld_protocol.machines.keygen import KeygenState
@@ -86,11 +86,11 @@ class Stream:
             self.records.append(record)
         return self.heard
 
-    def said(self, who: SigningKey, kind: type[Said], *blobs: bytes, **fields: Any) -> Statement:
+    def said(self, who: Keypair, kind: type[Said], *blobs: bytes, **fields: Any) -> Statement:
         """``who`` says ``kind`` after the latest record."""
         return say(who, kind, self.stream, self.chain.hash, *blobs, **fields)
 
-    def note(self, who: SigningKey, word: str = "hello") -> Statement:
+    def note(self, who: Keypair, word: str = "hello") -> Statement:
         """A note, which may be said at any time and moves nothing."""
         said = Note(kind=f"note.{word}", v=1, by=xonly(who), stream=self.stream, after=self.chain.hash)
         return statements.make(said, who.sign)
@@ -109,15 +109,15 @@ class Keygen(Stream):
         assert isinstance(self.heard, KeygenState)
         return self.heard
 
-    def home(self, slot: int) -> SigningKey:
+    def home(self, slot: int) -> Keypair:
         """The enclave to which a slot is sealed: the tower for slot 2, the vault for all others."""
         return TOWER if slot == 2 else VAULT
 
-    def join(self, slot: int, rule: Rule = NONE, enclave: SigningKey | None = None, **fields: Any) -> Statement:
+    def join(self, slot: int, rule: Rule = NONE, enclave: Keypair | None = None, **fields: Any) -> Statement:
         """A sealed join."""
         return self.cast.join(slot, self.chain.hash, xonly(enclave or self.home(slot)), rule, **fields)
 
-    def join_by(self, name: str, slot: int, enclave: SigningKey | None = None, **fields: Any) -> Statement:
+    def join_by(self, name: str, slot: int, enclave: Keypair | None = None, **fields: Any) -> Statement:
         """A sealed join by somebody else who has the slot's ticket."""
         auth, invite = key_of(name), self.cast.invite(slot)
         honest = self.join(slot, enclave=enclave).payload
@@ -129,40 +129,40 @@ class Keygen(Stream):
         """A join whose key stays on its device."""
         return self.cast.join(slot, self.chain.hash)
 
-    def accept(self, slot: int, by: SigningKey | None = None, join: Id | None = None) -> Statement:
+    def accept(self, slot: int, by: Keypair | None = None, join: Id | None = None) -> Statement:
         """The slot's enclave accepts."""
         return self.said(by or self.home(slot), CustodyAccept, slot=slot, join=join or self._join(slot))
 
-    def refuse(self, slot: int, by: SigningKey | None = None, join: Id | None = None) -> Statement:
+    def refuse(self, slot: int, by: Keypair | None = None, join: Id | None = None) -> Statement:
         """The slot's enclave refuses."""
         return self.said(by or self.home(slot), CustodyRefuse, slot=slot, join=join or self._join(slot), code="bad")
 
-    def leave(self, slot: int, by: SigningKey | None = None) -> Statement:
+    def leave(self, slot: int, by: Keypair | None = None) -> Statement:
         """The slot's participant leaves."""
         return self.said(by or self.auth(slot), KeygenLeave, slot=slot)
 
-    def wiped(self, slot: int, by: SigningKey | None = None) -> Statement:
+    def wiped(self, slot: int, by: Keypair | None = None) -> Statement:
         """The slot's enclave has wiped its key."""
         return self.said(by or self.home(slot), CustodyWiped, slot=slot)
 
-    def release(self, slot: int, by: SigningKey | None = None, join: Id | None = None) -> Statement:
+    def release(self, slot: int, by: Keypair | None = None, join: Id | None = None) -> Statement:
         """The creator frees the slot."""
         who = by or self.cast.creator
         return self.said(who, KeygenRelease, slot=slot, join=join or self._join(slot), code="squatter")
 
-    def confirm(self, who: SigningKey, roster: Hash | None = None) -> Statement:
+    def confirm(self, who: Keypair, roster: Hash | None = None) -> Statement:
         """Somebody confirms the roster."""
         return self.said(who, KeygenConfirm, roster=roster or self.state.roster or Hash(bytes(32)))
 
-    def expired(self, by: SigningKey = COORDINATOR) -> Statement:
+    def expired(self, by: Keypair = COORDINATOR) -> Statement:
         """The notice of the deadline."""
         return self.said(by, KeygenExpired)
 
-    def signing_opened(self, by: SigningKey = COORDINATOR) -> Statement:
+    def signing_opened(self, by: Keypair = COORDINATOR) -> Statement:
         """The pointer to a signing."""
         return self.said(by, SigningOpened, signing=Id(secret_of("signing")))
 
-    def auth(self, slot: int) -> SigningKey:
+    def auth(self, slot: int) -> Keypair:
         """Who speaks for a slot."""
         return self.cast.auth(slot)
 
@@ -212,11 +212,11 @@ class Signing(Stream):
         """The requester takes it back."""
         return self.said(self.keygen.auth(slot), SigningCancel)
 
-    def hears(self, who: SigningKey, at: int = NOON) -> Statement:
+    def hears(self, who: Keypair, at: int = NOON) -> Statement:
         """An enclave with a delay has verified the request, at its own time ``at`` (ms)."""
         return self.said(who, SigningHeard, at=at)
 
-    def opening(self, by: SigningKey = COORDINATOR, **fields: Any) -> Statement:
+    def opening(self, by: Keypair = COORDINATOR, **fields: Any) -> Statement:
         """``attempt.opened``, as the log allows it now."""
         signers = signing.signers_of(self.state)
         last = signers[0].key if len(signers) > 1 else None
@@ -228,7 +228,7 @@ class Signing(Stream):
         self.hear(self.opening())
         return self
 
-    def contribute(self, who: SigningKey, step: str, **fields: Any) -> Statement:
+    def contribute(self, who: Keypair, step: str, **fields: Any) -> Statement:
         """A signer takes a step over the nonces that the log holds."""
         values = b"values of " + who.key
         over = signing.nonces_hash(self.state) if step in ("psigs", "both") else None
@@ -236,28 +236,28 @@ class Signing(Stream):
         said = {"attempt": max(1, self.state.attempt), "slots": slots, "step": step, "over": over} | fields
         return self.said(who, SigningContribute, values, values=digest(values), **said)
 
-    def steps(self, *steps: tuple[SigningKey, str]) -> Signing:
+    def steps(self, *steps: tuple[Keypair, str]) -> Signing:
         """Take several steps."""
         for who, step in steps:
             self.hear(self.contribute(who, step))
         return self
 
-    def retry(self, who: SigningKey, attempt: int | None = None) -> Statement:
+    def retry(self, who: Keypair, attempt: int | None = None) -> Statement:
         """A signer's nonces are gone."""
         return self.said(who, SigningRetry, attempt=attempt or max(1, self.state.attempt))
 
-    def confirm(self, who: SigningKey, attempt: int | None = None) -> Statement:
+    def confirm(self, who: Keypair, attempt: int | None = None) -> Statement:
         """A signer says the signatures."""
         sealed = b"signatures"
         fields = {"attempt": attempt or max(1, self.state.attempt), "signatures": digest(sealed)}
         return self.said(who, SigningConfirm, sealed, **fields)
 
-    def refuse(self, who: SigningKey, *slots: int, attempt: int | None = None) -> Statement:
+    def refuse(self, who: Keypair, *slots: int, attempt: int | None = None) -> Statement:
         """An enclave will not sign."""
         now = self.state.attempt if attempt is None else attempt
         return self.said(who, SigningRefuse, attempt=now, slots=slots or (0,), code="rule_not_met")
 
-    def expired(self, by: SigningKey = COORDINATOR) -> Statement:
+    def expired(self, by: Keypair = COORDINATOR) -> Statement:
         """The notice of the deadline."""
         return self.said(by, SigningExpired)
 
@@ -272,7 +272,7 @@ def refused(stream: Stream, said: Statement, reason: Reason, field: str | None =
     return caught.value.message
 
 
-def key_list(*keys: SigningKey) -> frozenset[XOnlyKey]:
+def key_list(*keys: Keypair) -> frozenset[XOnlyKey]:
     """The x-only keys of these."""
     return frozenset(xonly(key) for key in keys)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from keymeld_protocol.curve.schnorr import verify
-from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.plaintext.contributions import Finished
 from keymeld_protocol.values import Id, Signature
 from keymeld_protocol.wire.shapes import Rule
@@ -55,9 +55,9 @@ class Party:
             assert member.told(signing) == (Finished(signature=signature),)
         return True
 
-    def phase(self, signing: Id) -> Phase:
+    def phase(self, signing: Id) -> SigningPhase:
         """Where a signing stands in the coordinator's log."""
-        return Phase(self.world.state(signing).phase)
+        return SigningPhase(self.world.state(signing).phase)
 
     def code(self, signing: Id) -> str | None:
         """Why it failed."""

@@ -24,7 +24,7 @@ from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.connection import Answer, Goodbye, Heard, Hello, PeerSide, Presence
@@ -151,7 +151,7 @@ class SocketPeer:
         async with asyncio.timeout(PATIENCE_S):
             return await answer
 
-    async def prove(self, *keys: SigningKey, token: str | None = None) -> Any:
+    async def prove(self, *keys: Keypair, token: str | None = None) -> Any:
         """Authenticate for ``keys``."""
         await self.greeted
         return await self.call("authenticate", self.side.authenticate(list(keys), token))
@@ -217,7 +217,7 @@ async def dial_unix(path: Path) -> AsyncIterator[SocketPeer]:
 
 
 @asynccontextmanager
-async def enclave_at(path: Path, key: SigningKey) -> AsyncIterator[SocketPeer]:
+async def enclave_at(path: Path, key: Keypair) -> AsyncIterator[SocketPeer]:
     """An enclave that has announced itself as ``key``; it says nothing by itself."""
     async with dial_unix(path) as peer:
         await peer.prove(key)

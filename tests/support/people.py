@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import BrokenLog
+from keymeld_protocol.keys.derivation import Identity, prove_possession, slot_secret
 from keymeld_protocol.keys.envelope import EnvelopeContext, seal_envelope
-from keymeld_protocol.keys.keys import Identity, prove_possession, slot_secret
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.hearing import Hearing
 from keymeld_protocol.machines.keygen import KeygenState
@@ -30,7 +30,7 @@ from keymeld_protocol.plaintext import contents, contributions
 from keymeld_protocol.plaintext.body import Asked, Body, SignMessage, Transaction, places_of
 from keymeld_protocol.plaintext.contents import Card, Terms
 from keymeld_protocol.plaintext.contributions import Entry
-from keymeld_protocol.plaintext.sealed_policy import Policy, policy_commitment
+from keymeld_protocol.plaintext.policy import Policy, policy_commitment
 from keymeld_protocol.values import Id, Message, PlainKey, Salt, XOnlyKey, digest
 from keymeld_protocol.wire import frames, statements
 from keymeld_protocol.wire.frames import WireRecord
@@ -62,18 +62,18 @@ class Invitation:
     group_secret: bytes
     open_secret: bytes
 
-    def invite(self, slot: int) -> SigningKey:
+    def invite(self, slot: int) -> Keypair:
         """The invite key of a slot."""
         with slot_secret(self.open_secret, slot) as secret:
-            return SigningKey(secret)
+            return Keypair(secret)
 
 
 @dataclass
 class JoinDraft:
     """Everything that goes into a join, honest at first: change what you like, then take the ``statement``."""
 
-    auth: SigningKey
-    invite: SigningKey
+    auth: Keypair
+    invite: Keypair
     after: bytes
     context: EnvelopeContext
     rule: Rule
@@ -199,7 +199,7 @@ class Member(Peer):
         self.groups[invitation.keygen] = GroupKey.open_group(invitation.group_secret, create.salt, create.group)
         self._keys.update({XOnlyKey(invitation.invite(slot).key), XOnlyKey(self.auth(invitation.keygen, slot).key)})
 
-    def auth(self, keygen: Id, slot: int | None = None) -> SigningKey:
+    def auth(self, keygen: Id, slot: int | None = None) -> Keypair:
         """The key with which this member speaks for a slot (the first of its own by default)."""
         return self.identity.auth(keygen, self.slots[keygen][0] if slot is None else slot)
 
@@ -266,7 +266,7 @@ class Member(Peer):
         """Take one's own request back."""
         return self.say(signing, SigningCancel)
 
-    def saying(self, stream: Id, kind: type[Said], auth: SigningKey | None = None, **fields: Any) -> Statement:
+    def saying(self, stream: Id, kind: type[Said], auth: Keypair | None = None, **fields: Any) -> Statement:
         """A statement after the latest record that this member has verified, not yet said."""
         if auth is None:
             state = self.heard(stream).state
@@ -274,7 +274,7 @@ class Member(Peer):
         payload = kind(v=1, by=XOnlyKey(auth.key), stream=stream, after=self.heard(stream).chain.hash, **fields)
         return statements.make(payload, auth.sign)
 
-    def say(self, stream: Id, kind: type[Said], auth: SigningKey | None = None, **fields: Any) -> Statement:
+    def say(self, stream: Id, kind: type[Said], auth: Keypair | None = None, **fields: Any) -> Statement:
         """Say it."""
         return self.submit(self.saying(stream, kind, auth, **fields))
 

@@ -8,7 +8,7 @@ confirming()     every psig is there                    IN[phase]()   a session 
 from collections.abc import Callable
 from typing import Any
 
-from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.wire.payloads import SigningExpired
 from keymeld_protocol.wire.shapes import MAX_ATTEMPTS, Rule
 from keymeld_protocol.wire.statements import Statement
@@ -67,16 +67,16 @@ def ended(make: Callable[[Signing], Statement], begin: Callable[[], Signing] = a
     return build
 
 
-IN: dict[Phase, Callable[[], Signing]] = {
-    Phase.APPROVING: asked,
-    Phase.NONCES: nonces,
-    Phase.PSIGS: psigs,
-    Phase.CONFIRMING: confirming,
-    Phase.COMPLETED: ended(lambda s: s.confirm(TOWER), confirming),
-    Phase.REJECTED: ended(lambda s: s.reject(0)),
-    Phase.FAILED: ended(lambda s: s.refuse(VAULT)),
-    Phase.CANCELLED: ended(lambda s: s.cancel()),
-    Phase.EXPIRED: ended(lambda s: s.expired()),
+IN: dict[SigningPhase, Callable[[], Signing]] = {
+    SigningPhase.APPROVING: asked,
+    SigningPhase.NONCES: nonces,
+    SigningPhase.PSIGS: psigs,
+    SigningPhase.CONFIRMING: confirming,
+    SigningPhase.COMPLETED: ended(lambda s: s.confirm(TOWER), confirming),
+    SigningPhase.REJECTED: ended(lambda s: s.reject(0)),
+    SigningPhase.FAILED: ended(lambda s: s.refuse(VAULT)),
+    SigningPhase.CANCELLED: ended(lambda s: s.cancel()),
+    SigningPhase.EXPIRED: ended(lambda s: s.expired()),
 }
 
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import time_ns
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.values import Id, Salt
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.payloads import KeygenCreate
@@ -60,7 +60,7 @@ class Remote(Coordinator):
         for answer in answers:
             await answer
 
-    async def prove(self, *keys: SigningKey) -> None:
+    async def prove(self, *keys: Keypair) -> None:
         """Be told of everything that concerns these keys."""
         await self._socket.prove(*keys)
         await self._socket.call("sessions", {})

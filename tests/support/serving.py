@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from keymeld_server.app import App, running
-from keymeld_server.config import Config
+from keymeld_server.app import Coordinator, running
+from keymeld_server.config import ServerConfig
 from keymeld_server.observe import Metrics
 
 from .peer import PATIENCE_S
@@ -37,14 +37,14 @@ class Ears(Metrics):
             return await self.ends.get()
 
 
-def config_in(folder: Path, **settings: Any) -> Config:
+def config_in(folder: Path, **settings: Any) -> ServerConfig:
     """Settings for a coordinator that keeps everything in ``folder``."""
     chosen: dict[str, Any] = {"listen_port": 0, "database": folder / "log.sqlite", **settings}
-    return Config(**chosen)
+    return ServerConfig(**chosen)
 
 
 @asynccontextmanager
-async def serving(folder: Path, metrics: Metrics | None = None, **settings: Any) -> AsyncIterator[App]:
+async def serving(folder: Path, metrics: Metrics | None = None, **settings: Any) -> AsyncIterator[Coordinator]:
     """A coordinator over the database in ``folder``; what was stored there before is still there."""
     async with running(config_in(folder, **settings), metrics=metrics or Ears()) as app:
         yield app

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from keymeld_client.shown.judging import judge
+from keymeld_client.shown.blame import judge
 from keymeld_enclave import signer
 from keymeld_protocol.curve import musig_secret
 from keymeld_protocol.curve.musig_secret import Secnonce
@@ -24,7 +24,7 @@ from keymeld_protocol.errors import Blamed, Fork
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.replay import Replay, State
-from keymeld_protocol.machines.signing_state import Phase, SigningState
+from keymeld_protocol.machines.signing_state import SigningPhase, SigningState
 from keymeld_protocol.member.roster import read_roster
 from keymeld_protocol.plaintext import contents, contributions
 from keymeld_protocol.plaintext.body import Body, SignMessage
@@ -233,7 +233,7 @@ class Watched(World):
         found = 0
         for peer, _, heard in self.held():
             state = heard.state
-            if isinstance(peer, Member) and isinstance(state, SigningState) and state.phase == Phase.COMPLETED:
+            if isinstance(peer, Member) and isinstance(state, SigningState) and state.phase == SigningPhase.COMPLETED:
                 try:
                     results = peer.signatures(heard.stream)
                 except Blamed:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any, Final
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.curve.secp256k1 import Secret
-from keymeld_protocol.keys.keys import Identity, slot_secret
+from keymeld_protocol.keys.derivation import Identity, slot_secret
 from keymeld_protocol.values import Epoch, Id, Salt, XOnlyKey
 
 NOON: Final = 1_800_000_000_000
@@ -24,10 +24,10 @@ def secret_of(name: str) -> bytes:
     return sha256(f"keymeld wire vectors: {name}".encode()).digest()
 
 
-def key_of(name: str) -> SigningKey:
+def key_of(name: str) -> Keypair:
     """The signing key whose secret is `secret_of` ``name``."""
     with Secret(secret_of(name)) as secret:
-        return SigningKey(secret)
+        return Keypair(secret)
 
 
 def xonly_of(name: str) -> XOnlyKey:
@@ -50,13 +50,13 @@ def identity_of(name: str) -> Identity:
     return Identity(IDENTITIES[name])
 
 
-def invite_of(slot: int) -> SigningKey:
+def invite_of(slot: int) -> Keypair:
     """The invite key of ``slot``, as the holder of its ticket has it."""
     with slot_secret(OPEN_SECRET, slot) as secret:
-        return SigningKey(secret)
+        return Keypair(secret)
 
 
-def auth_of(slot: int, keygen_id: Id) -> SigningKey:
+def auth_of(slot: int, keygen_id: Id) -> Keypair:
     """The auth key with which the person in ``slot`` speaks; Alice sits in slot 0, Bob in 1, Carol in 2."""
     return identity_of(PEOPLE[slot]).auth(keygen_id, slot)
 

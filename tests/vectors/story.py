@@ -17,8 +17,8 @@ from typing import Any
 from keymeld_enclave.agent import Agent
 from keymeld_enclave.keymanagement import EnclaveIdentity
 from keymeld_protocol.curve.secp256k1 import Secret
+from keymeld_protocol.keys.derivation import prove_possession
 from keymeld_protocol.keys.envelope import EnvelopeContext, seal_envelope
-from keymeld_protocol.keys.keys import prove_possession
 from keymeld_protocol.keys.sealing import NO_SESSION, GroupKey
 from keymeld_protocol.machines import signing
 from keymeld_protocol.machines.keygen import KeygenState
@@ -28,7 +28,7 @@ from keymeld_protocol.member.roster import Roster, read_roster
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.body import Body, RawTransaction, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.plaintext.contents import Card, Terms
-from keymeld_protocol.plaintext.sealed_policy import Policy, policy_commitment
+from keymeld_protocol.plaintext.policy import Policy, policy_commitment
 from keymeld_protocol.values import Id, Message, PlainKey, Salt, XOnlyKey, digest
 from keymeld_protocol.wire import statements
 from keymeld_protocol.wire.payloads import (

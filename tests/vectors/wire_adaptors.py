@@ -6,8 +6,8 @@ from typing import Any
 
 from keymeld_protocol.curve import adaptor, musig
 from keymeld_protocol.curve.keyagg import aggregate, bip86_tweak, key_agg, key_sort, paired
-from keymeld_protocol.curve.musig import Session
-from keymeld_protocol.curve.musig_secret import Signer, nonce_gen, partial_sign, summed_signer, weighted_secret
+from keymeld_protocol.curve.musig import SessionContext
+from keymeld_protocol.curve.musig_secret import CollapsedSigner, nonce_gen, partial_sign, summed_signer, weighted_secret
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.values import Id
 
@@ -70,11 +70,11 @@ def _together(word: str) -> dict[str, Any]:
     held, lock = _secrets("slot", 3), Secret(secret_of(word))
     points = [secret.point for secret in held]
     keyagg, message = aggregate(points, (bip86_tweak(points),)), secret_of("message")
-    signers = [Signer(keyagg, held[:2]), Signer(keyagg, held[2:])]
+    signers = [CollapsedSigner(keyagg, held[:2]), CollapsedSigner(keyagg, held[2:])]
     with Chance(word):
         secnonces = [signer.nonce_gen(keyagg, message, EXTRA) for signer in signers]
     pubnonces = [secnonce.pubnonce for secnonce in secnonces]
-    session = Session(keyagg, musig.nonce_agg(pubnonces), message, lock.point)
+    session = SessionContext(keyagg, musig.nonce_agg(pubnonces), message, lock.point)
     psigs = [partial_sign(session, *pair) for pair in zip(signers, secnonces, strict=True)]
     made = adaptor.presignature(session, psigs)
     return commented(
@@ -91,7 +91,7 @@ def _alone(count: int) -> dict[str, Any]:
     keyagg = aggregate(points, (bip86_tweak(points),))
     signer = summed_signer(weighted_secret(held, keyagg), keyagg)
     secnonce = signer.nonce_gen(signer.keyagg, message, EXTRA)
-    session = Session(signer.keyagg, secnonce.pubnonce, message, lock.point)
+    session = SessionContext(signer.keyagg, secnonce.pubnonce, message, lock.point)
     made = adaptor.presignature(session, [partial_sign(session, signer, secnonce)])
     return commented(
         f"alone with {count} of {count} slots: a list (G, Q) with a plain tweak", keys=list(keyagg.keys),

@@ -26,7 +26,7 @@ from keymeld_protocol.plaintext.body import (
     XOnlyScalar,
 )
 from keymeld_protocol.plaintext.contents import Card, Content, Detail, Leaf, Script, Terms
-from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, AllowedScript, Policy, policy_commitment
+from keymeld_protocol.plaintext.policy import AllowedOutput, AllowedScript, Policy, policy_commitment
 from keymeld_protocol.values import Hash, Message, PlainKey, Salt, Signature
 from keymeld_protocol.wire.shapes import Rule
 

@@ -12,7 +12,7 @@ from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.connection import CoordinatorSide, PeerSide, proof_message
 from keymeld_protocol.wire.frames import head_json, record_frame, since_json, statement_json
 from keymeld_protocol.wire.records import sign_head
-from keymeld_server.config import Config
+from keymeld_server.config import ServerConfig
 
 from . import cast
 from .cast import commented, secret_of
@@ -39,7 +39,7 @@ def _side() -> CoordinatorSide:
 
 def _hello() -> dict[str, Any]:
     frame = _side().hello(
-        time=cast.NOON, limits=Config().limits_for_hello(), heartbeat_ms=20_000,
+        time=cast.NOON, limits=ServerConfig().limits_for_hello(), heartbeat_ms=20_000,
         coordinator=XOnlyKey(cast.COORDINATOR.key), epoch=cast.EPOCH,
     )  # fmt: skip
     return commented("the first frame, said by the coordinator", frame=frame.decode())

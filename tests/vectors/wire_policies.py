@@ -13,7 +13,7 @@ from keymeld_protocol.member.plan import plan
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.body import Asked, Body, RawTransaction, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.plaintext.contents import Script
-from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, AllowedScript, Policy
+from keymeld_protocol.plaintext.policy import AllowedOutput, AllowedScript, Policy
 from keymeld_protocol.values import Message, Salt
 from keymeld_protocol.wire.shapes import Rule
 

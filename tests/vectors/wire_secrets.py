@@ -6,11 +6,11 @@ from typing import Any
 
 from keymeld_protocol.curve.schnorr import tagged_hash
 from keymeld_protocol.curve.secp256k1 import Secret, ecdh, has_even_y
+from keymeld_protocol.keys.derivation import even_secret, possession_message, prove_possession
 from keymeld_protocol.keys.envelope import EnvelopeContext, seal_envelope
 from keymeld_protocol.keys.kdf import hkdf
-from keymeld_protocol.keys.keys import even_secret, possession_message, prove_possession
 from keymeld_protocol.keys.sealing import NO_SESSION, GroupKey, _place
-from keymeld_protocol.plaintext.sealed_policy import policy_commitment
+from keymeld_protocol.plaintext.policy import policy_commitment
 from keymeld_protocol.values import Id, PlainKey, XOnlyKey
 
 from . import cast

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.keys.envelope import EnvelopeContext, seal_envelope
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.replay import Replay
@@ -117,7 +117,7 @@ def _others(story: Story) -> list[Statement]:
     return said + _wallet()
 
 
-def _reseal(keygen: Replay, alice: SigningKey) -> Statement:
+def _reseal(keygen: Replay, alice: Keypair) -> Statement:
     join = keygen.records[1].statement.payload
     assert isinstance(join, KeygenJoin)
     enclave = cast.xonly_of("enclave two")
@@ -137,7 +137,7 @@ def _wallet() -> list[Statement]:
     return [opened, statements.make(payload, wallet.sign, blobs=[note])]
 
 
-def _say(key: SigningKey, log: Replay, what: Any, *, blobs: dict[str, bytes] | None = None, **fields: Any) -> Statement:
+def _say(key: Keypair, log: Replay, what: Any, *, blobs: dict[str, bytes] | None = None, **fields: Any) -> Statement:
     named = {name: digest(blob) for name, blob in (blobs or {}).items()}
     payload = what(v=1, by=XOnlyKey(key.key), stream=log.stream, after=log.chain.hash, **fields, **named)
     return statements.make(payload, key.sign, blobs=tuple((blobs or {}).values()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from keymeld_protocol.curve.schnorr import SigningKey, tagged_hash
+from keymeld_protocol.curve.schnorr import Keypair, tagged_hash
 from keymeld_protocol.keys.kdf import hkdf
 from keymeld_protocol.keys.ticket import Ticket, TicketSecret
 from keymeld_protocol.machines import signing_state
@@ -43,7 +43,7 @@ def tickets_json() -> Any:
 
 def _ticket(comment: str, ticket: Ticket) -> dict[str, Any]:
     with ticket.slot_secret(1) as secret:
-        invite = SigningKey(secret).key
+        invite = Keypair(secret).key
     return commented(
         comment, host=ticket.host, url=ticket.url, keygen_id=ticket.keygen_id, S=bytes(ticket.group_secret),
         slot=ticket.slot, secret=bytes(ticket.secret), invite_key_of_slot_1=invite, text=ticket.text(),

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from examples.regtest import Coin, transaction
-from keymeld_client.shown.judging import judge
+from keymeld_client.shown.blame import judge
 from keymeld_client.shown.results import ItemError, results_of
-from keymeld_enclave.signer import Signer
+from keymeld_enclave.signer import MemberSigner
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.member.attempt import Attempt
 from keymeld_protocol.member.faults import ACCUSES
@@ -44,7 +44,7 @@ YES = {"alone": True, "alone_blind": True}
 class Hostile:
     """Replaces some of what one enclave says, in every step."""
 
-    def __init__(self, draw: Random, signer: Signer) -> None:
+    def __init__(self, draw: Random, signer: MemberSigner) -> None:
         self.draw = draw
         self.seen: list[Entry] = []
         for step in ("alone", "nonces", "both", "psigs"):

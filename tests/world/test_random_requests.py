@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 
 from keymeld_client.shown.results import ItemError, ItemResult, open_values, results_of
-from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.member.plan import plan_of
 from keymeld_protocol.plaintext.body import SignEcdsa, SignInput
 from keymeld_protocol.plaintext.contributions import Both, Entry, Failed, Finished, Nonce, Prefinished
@@ -41,7 +41,7 @@ def ask(group: DrawnGroup, drawn: DrawnRequest) -> Id:
     signing = member.request(keygen, *(wish.asked for wish in drawn.wishes), transactions=drawn.transactions)
     world.run()
     for slot in drawn.yes:
-        if slot != drawn.requester and world.state(signing).phase == Phase.APPROVING:
+        if slot != drawn.requester and world.state(signing).phase == SigningPhase.APPROVING:
             member.say(signing, SigningApprove, member.auth(keygen, slot))
             world.run()
     for enclave in group.enclaves:
@@ -62,13 +62,13 @@ class Judge:
     def require(self) -> None:
         """Signed to the last item that can be, or refused with the right word."""
         if not self.consented():
-            assert self.state.phase in (Phase.APPROVING, Phase.REJECTED, Phase.FAILED)
+            assert self.state.phase in (SigningPhase.APPROVING, SigningPhase.REJECTED, SigningPhase.FAILED)
             return
         refusals = set(self.refusals())
         if refusals:
-            assert (self.state.phase, self.state.code in refusals) == (Phase.FAILED, True)
+            assert (self.state.phase, self.state.code in refusals) == (SigningPhase.FAILED, True)
             return
-        assert self.state.phase == Phase.COMPLETED, self.state.code
+        assert self.state.phase == SigningPhase.COMPLETED, self.state.code
         for wish, result in zip(self.drawn.wishes, self.results(), strict=True):
             self.item(wish, result)
         self.require_new_nonces()

@@ -7,12 +7,12 @@ import pytest
 
 from keymeld_enclave.custody import Custody
 from keymeld_enclave.work import SigningWork
-from keymeld_protocol.curve.musig_secret import Signer
-from keymeld_protocol.machines import policy
-from keymeld_protocol.machines.policy import Consent
+from keymeld_protocol.curve.musig_secret import CollapsedSigner
+from keymeld_protocol.machines import consent
+from keymeld_protocol.machines.consent import Consent
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.plaintext import contents
-from keymeld_protocol.plaintext.sealed_policy import Policy
+from keymeld_protocol.plaintext.policy import Policy
 from keymeld_protocol.wire.records import Chain, Record
 from keymeld_protocol.wire.shapes import Rule
 from tests.support.world import HOUR, MINUTE, NONE, SECOND, SELF
@@ -71,7 +71,7 @@ def test_a_yes_that_has_run_out_does_not_count(sessions: Sessions, monkeypatch: 
 
 
 def test_a_delay_that_is_not_over_is_seen(sessions: Sessions, monkeypatch: Spoil) -> None:
-    monkeypatch.setattr(policy, "ripe_at", lambda rule, slot, consent: 0)
+    monkeypatch.setattr(consent, "ripe_at", lambda rule, slot, consent: 0)
     asked(sessions, Rule(approval="none", delay_ms=MINUTE))
     caught(sessions, "its delay is not over")
 
@@ -88,12 +88,12 @@ def test_a_yes_that_was_taken_back_does_not_count(sessions: Sessions, monkeypatc
 
 
 def test_whoever_is_not_in_the_key_list_does_not_count(sessions: Sessions, monkeypatch: Spoil) -> None:
-    evaluate = policy.evaluate
+    evaluate = consent.evaluate
 
-    def of_everybody(rule: Rule, slot: int, key_list: frozenset[int], consent: Consent, at: int) -> Any:
-        return evaluate(rule, slot, frozenset(range(3)), consent, at)
+    def of_everybody(rule: Rule, slot: int, key_list: frozenset[int], said: Consent, at: int) -> Any:
+        return evaluate(rule, slot, frozenset(range(3)), said, at)
 
-    monkeypatch.setattr(policy, "evaluate", of_everybody)
+    monkeypatch.setattr(consent, "evaluate", of_everybody)
     asked(sessions, NONE, [0, 1])
     caught(sessions, "the requester's key does not sign this item")
 
@@ -125,12 +125,12 @@ def test_an_envelope_whose_rule_is_not_the_public_one_is_not_taken(sessions: Ses
 
 
 def test_a_nonce_that_comes_twice_is_seen(sessions: Sessions, monkeypatch: Spoil) -> None:
-    draw = Signer.nonce_gen
+    draw = CollapsedSigner.nonce_gen
 
-    def careless(self: Signer, keyagg: Any, message: bytes, extra: bytes) -> Any:
+    def careless(self: CollapsedSigner, keyagg: Any, message: bytes, extra: bytes) -> Any:
         return draw(self, keyagg, bytes(32), bytes(32), bytearray(b"\x01" * 32))
 
-    monkeypatch.setattr(Signer, "nonce_gen", careless)
+    monkeypatch.setattr(CollapsedSigner, "nonce_gen", careless)
     asked(sessions, NONE, [None, None])
     caught(sessions, "a nonce appears twice")
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 import click
 from rich.text import Text
 
-from keymeld_protocol.bitcoin.derivation import path_told
+from keymeld_protocol.bitcoin.children import path_told
 from keymeld_protocol.bitcoin.transaction import taproot_address, taproot_script
 from keymeld_protocol.errors import BadInput, Reason, Refused
 from keymeld_protocol.member.roster import Roster
@@ -20,9 +20,9 @@ from keymeld_protocol.wording import slots_told
 
 from ..keygens import Keygen
 from .app import App
-from .reading import names_of
+from .opened import names_of
 from .screen import Line
-from .typed import words
+from .typed import short_forms
 from .typed.arguments import PATHS
 from .verbs import Verb
 
@@ -108,7 +108,7 @@ def _told(keygen: Keygen, subset: int | None) -> list[Line]:
     lines: list[Line] = [
         Text(str(safety), "green" if safety.safe else "bold red"),
         *([Text(f"ALONE: {_ALONE.format(*slots)}", "bold red")] if len(slots) == 1 < len(roster.cards) else []),
-        *([Text(f"OPAQUE: {words.scripts(roster.terms)[0]}", "bold red")] if roster.opaque else []),
+        *([Text(f"OPAQUE: {short_forms.scripts(roster.terms)[0]}", "bold red")] if roster.opaque else []),
         f"roster digits {keygen.roster_digits}: compare them with the others, by telephone",
         *([f"subset {subset}: {slots_told(slots)}"] if subset is not None else []),
         f"network {roster.terms.network}; members {', '.join(members)}",

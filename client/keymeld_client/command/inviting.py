@@ -18,7 +18,7 @@ from ..keygens import Keygen
 from .app import DEFAULT_SERVER, SHORT, App
 from .qr import terminal_qr
 from .screen import Line
-from .typed import tweaking, words
+from .typed import short_forms, tweaking
 from .typed.arguments import LABEL, LEAF, ROOT, SPAN, SUBSET, TREE
 from .typed.tweaking import GivenLeaf
 from .verbs import Verb
@@ -114,7 +114,7 @@ def _scripts_told(proposal: dict[str, Any]) -> list[Line]:
     """What else than the key can spend, in words; nothing if it is the key alone."""
     said = {name: proposal[name] for name in ("label", "network", "tweak", "tree", "root") if name in proposal}
     terms = Terms(v=1, **said)
-    lines: list[Line] = [f"Script  {line}" for line in words.scripts(terms)]
+    lines: list[Line] = [f"Script  {line}" for line in short_forms.scripts(terms)]
     if is_opaque(terms):
         warning = "OPAQUE: nobody can see what the root hides; members join only with --accept-opaque-tweak"
         lines.append(Text(warning, "bold red"))

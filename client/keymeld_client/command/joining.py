@@ -19,10 +19,10 @@ from rich.text import Text
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.keys.ticket import Ticket
-from keymeld_protocol.machines.keygen import Phase
+from keymeld_protocol.machines.keygen import KeygenPhase
 from keymeld_protocol.printable import printable
 from keymeld_protocol.values import Id, XOnlyKey
-from keymeld_protocol.wire.shapes import Custody, Rule
+from keymeld_protocol.wire.shapes import CustodyKind, Rule
 from keymeld_protocol.wording import listed
 
 from ..client import Client
@@ -34,9 +34,9 @@ from ..said.joining import Allow, Choice, check_choice, warnings
 from ..shown.telling import moment
 from ..wallet.wallet import Wallet
 from .app import SHORT, App
-from .reading import names_of
+from .opened import names_of
 from .screen import Line, table
-from .typed import times, words
+from .typed import short_forms, times
 from .typed.arguments import DELAY, KEY, LABEL, RULE, SECRET, WHEN
 from .typed.limits import Limits, limits, told
 from .verbs import Verb
@@ -48,7 +48,7 @@ class Wish:
     """How a person would take part: everything that the command line says."""
 
     ticket: Ticket
-    custody: Custody
+    custody: CustodyKind
     rule: Rule
     enclave: XOnlyKey | None
     slot: int | None
@@ -146,7 +146,7 @@ async def _look(app: App, wallet: Wallet, wish: Wish) -> Offer:
     """Hear the keygen that the ticket is for, and choose an enclave."""
     async with app.online(wallet, wish.ticket.url) as client:
         keygen = await client.open_ticket(wish.ticket)
-        if keygen.state.phase == Phase.EXPIRED:
+        if keygen.state.phase == KeygenPhase.EXPIRED:
             raise KeygenEnded("the time to join is over")
         chosen = await client.choose_enclave(wish.enclave) if wish.custody == "sealed" else None
         return _offer(client, keygen, wish.slot, chosen, wish)
@@ -191,10 +191,10 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey |
         ("Slot", "the first free one" if slot is None else str(slot)),
         *(("Yours", f"{key.point.hex()}: whoever has a copy of this key signs without any rule") for key in brought),
         ("Key", f"sealed to enclave {enclave.hex()}" if enclave else "stays on this device, which cannot sign yet"),
-        ("Rule", words.rule_explained(wish.rule)),
+        ("Rule", short_forms.rule_explained(wish.rule)),
         *(("Time", line) for line in times.explained(wish.rule)),
         *(("Also", line) for line in told(allow, terms, subsets)),
-        *(("Script", line) for line in words.scripts(terms)),
+        *(("Script", line) for line in short_forms.scripts(terms)),
     ]
     if subsets:
         rows.append(

@@ -26,7 +26,7 @@ from .failures import OK, UNVERIFIED
 from .screen import Line
 from .typed.arguments import KEY
 from .verbs import Verb, Verbs
-from .watching import Handle, Watch
+from .watching import Watch, Watched
 
 
 @click.command(
@@ -64,7 +64,7 @@ def watch(app: App, session: str | None) -> None:
             raise unknown("session or signing", session) if session else click.UsageError("this wallet has no sessions")
 
 
-def _chosen(app: App, client: Client, name: str | None, keygen: Id | None) -> list[Handle]:
+def _chosen(app: App, client: Client, name: str | None, keygen: Id | None) -> list[Watched]:
     """What to follow of one client's sessions."""
     if name is None:
         return [*client.keygens()]
@@ -74,7 +74,7 @@ def _chosen(app: App, client: Client, name: str | None, keygen: Id | None) -> li
     return [found] if found is not None else []
 
 
-async def _watch(app: App, client: Client, handles: list[Handle]) -> None:
+async def _watch(app: App, client: Client, handles: list[Watched]) -> None:
     """Follow until all have ended; a signing that ended badly, or a log that does not hold, is raised."""
     told = Watch(client, app.screen)
     async with told.shown():

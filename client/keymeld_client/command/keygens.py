@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from keymeld_protocol.machines.keygen import Phase
+from keymeld_protocol.machines.keygen import KeygenPhase
 from keymeld_protocol.printable import printable
 from keymeld_protocol.wording import counted, listed, slots_told
 
@@ -142,7 +142,7 @@ def release(app: App, session: str, slot: int) -> None:
 
     with app.wallet() as wallet:
         phase = app.with_keygen(wallet, session, act)
-    still = " and the keygen collects joins" if phase == Phase.COLLECTING else ""
+    still = " and the keygen collects joins" if phase == KeygenPhase.COLLECTING else ""
     app.screen.result([f"Slot {slot} is free again{still}."], {"released": slot})
 
 

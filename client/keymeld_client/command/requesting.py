@@ -17,7 +17,7 @@ from ..said.asking import Unsigned, make_body
 from ..shown.telling import tell_plan
 from .app import SHORT, App
 from .screen import Line, warned
-from .typed import given
+from .typed import encoded
 from .typed.arguments import ADAPTOR, MEMO, MESSAGE, PATH, PSBT, SPAN, SPENT, STEPS, TRANSACTION
 from .typed.tweaking import together
 from .verbs import Verb
@@ -132,7 +132,7 @@ def _pair(transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None
         click.UsageError: there are more or fewer.
     """
     outputs = [(amount, own if script is None else script) for amount, script in spent]
-    counts = [given.inputs_of(raw) for raw in transactions]
+    counts = [encoded.inputs_of(raw) for raw in transactions]
     if sum(counts) != len(outputs):
         raise click.UsageError(f"--spent: {sum(counts)} are needed, one for each input; {len(outputs)} were given")
     pairs: list[Unsigned] = []

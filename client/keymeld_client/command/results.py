@@ -28,7 +28,7 @@ from .typed.arguments import PSBT, SECRET
 from .verbs import Verb
 from .watching import Watch
 
-Told: TypeAlias = tuple[list[Line], dict[str, Any], tuple[ItemResult, ...]]
+ResultTold: TypeAlias = tuple[list[Line], dict[str, Any], tuple[ItemResult, ...]]
 
 
 @click.command(
@@ -58,7 +58,7 @@ def result(app: App, signing: str, wait: bool, psbts: Sequence[bytes], secrets: 
     --secret what it completes.  Publishing that tells the secret to whoever holds the pre-signature.
     """
 
-    async def look(found: Signing) -> Told:
+    async def look(found: Signing) -> ResultTold:
         watch = Watch(found.client, app.chatter)
         if found.state.open and not wait:
             why = watch.missing(found) or f"the signing is {found.phase}"

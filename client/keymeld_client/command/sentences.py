@@ -41,7 +41,7 @@ from keymeld_protocol.wording import counted, slots_told
 
 from ..shown.telling import moment
 from .names import Names
-from .typed.words import rule_told
+from .typed.short_forms import rule_told
 
 STEPS: Final = {
     "nonces": "sends nonces",

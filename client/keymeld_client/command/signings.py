@@ -19,13 +19,13 @@ from ..line.ledger import now_ms
 from ..shown.telling import moment
 from ..signings import Signing
 from .app import SHORT, App
-from .reading import names_of
+from .opened import names_of
 from .screen import Line, warned, warns
 from .typed.arguments import SPAN
 from .verbs import Verb
 from .watching import Watch
 
-Told: TypeAlias = tuple[list[Line], dict[str, Any]]
+SigningTold: TypeAlias = tuple[list[Line], dict[str, Any]]
 
 
 @click.command(cls=Verb, examples="keymeld show 77ab12\nkeymeld show 77ab12 --json")
@@ -37,7 +37,7 @@ def show(app: App, signing: str) -> None:
     Amounts, addresses, change and fee come from the very bytes that are signed; this wallet computed them.
     """
 
-    async def look(found: Signing) -> Told:
+    async def look(found: Signing) -> SigningTold:
         return tell_signing(app, found)
 
     with app.wallet() as wallet:
@@ -45,7 +45,7 @@ def show(app: App, signing: str) -> None:
     app.screen.result(lines, data)
 
 
-def tell_signing(app: App, signing: Signing) -> Told:
+def tell_signing(app: App, signing: Signing) -> SigningTold:
     """A signing for people and for scripts.
 
     Raises:
@@ -157,7 +157,7 @@ def cancel(app: App, signing: str, yes: bool) -> None:
 def _decide(app: App, name: str, verb: str, yes: bool, say: Any) -> None:
     """Show a signing, ask, and say the word about exactly that one."""
 
-    async def look(found: Signing) -> tuple[str, list[Line], Told | None]:
+    async def look(found: Signing) -> tuple[str, list[Line], SigningTold | None]:
         if not found.state.open:
             ended = found.ending or f"the signing is {found.phase}"
             raise _Over(f"{ended}; nothing can be said about it any more")

@@ -18,7 +18,7 @@ from ..line.link import origin_of
 from .app import DEFAULT_SERVER, App
 from .failures import CODES_TOLD, FAILED, INTERRUPTED, code_of, hint_of, text_of
 from .typed.arguments import KEY, SPAN
-from .typed.words import Words
+from .typed.short_forms import ShortForm
 
 SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -40,7 +40,7 @@ def shared_options(*, again: bool = False) -> list[click.Option]:
     return [
         option("--wallet", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
                envvar=None if again else "KEYMELD_WALLET", help="The wallet's folder [KEYMELD_WALLET]."),
-        option("--server", type=Words("URL", _server), metavar="URL",
+        option("--server", type=ShortForm("URL", _server), metavar="URL",
                help=f"The coordinator; tickets and sessions know theirs (else {DEFAULT_SERVER})."),
         option("--trust-enclave", type=KEY, metavar="KEY", multiple=True,
                help="Believe this enclave now; `keymeld trust add` remembers it."),

@@ -16,9 +16,8 @@ from typing import Any, Final
 from rich.live import Live
 from rich.text import Text
 
-from keymeld_protocol.machines.keygen import KeygenState
-from keymeld_protocol.machines.keygen import Phase as KeygenPhase
-from keymeld_protocol.machines.signing import Phase, SigningState
+from keymeld_protocol.machines.keygen import KeygenPhase, KeygenState
+from keymeld_protocol.machines.signing import SigningPhase, SigningState
 from keymeld_protocol.printable import printable
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.payloads import SigningOpened
@@ -33,11 +32,11 @@ from ..signings import Signing
 from ..status import Bell
 from .app import SHORT, trouble
 from .names import Names
-from .reading import detail_of, names_of
+from .opened import detail_of, names_of
 from .screen import Screen
 from .sentences import Sentence, sentence
 
-Handle = Keygen | Signing
+Watched = Keygen | Signing
 
 
 class Watch:
@@ -53,7 +52,7 @@ class Watch:
         self._told: dict[Id, int] = {}
         self._bell = Bell()
 
-    def follow(self, handle: Handle, since: int = 0) -> asyncio.Task[None]:
+    def follow(self, handle: Watched, since: int = 0) -> asyncio.Task[None]:
         """Tell a session beside everything else, from the record after offset ``since``; a second time is once."""
         if handle.id not in self._tasks:
             self._tasks[handle.id] = asyncio.create_task(self._follow(handle, since))
@@ -64,13 +63,13 @@ class Watch:
         while pending := [task for task in self._tasks.values() if not task.done()]:
             await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
 
-    async def until_told(self, handle: Handle) -> None:
+    async def until_told(self, handle: Watched) -> None:
         """Until every record that is here was told, of a session that is followed."""
         offset, task = handle.heard.chain.offset, self._tasks.get(handle.id)
         while task is not None and not task.done() and self._told.get(handle.id, 0) < offset:
             await self._bell.wait()
 
-    async def _follow(self, handle: Handle, since: int) -> None:
+    async def _follow(self, handle: Watched, since: int) -> None:
         """Tell the records of one session; a keygen's signings are followed as they open."""
         try:
             async for record in handle:
@@ -99,7 +98,7 @@ class Watch:
 
     # Lines ------------------------------------------------------------------------------------------------------
 
-    async def _tell(self, handle: Handle, record: Record) -> None:
+    async def _tell(self, handle: Watched, record: Record) -> None:
         """One record: a sentence, who is missing if that is news, and who is at fault."""
         keygen = handle.id if isinstance(handle, Keygen) else handle.state.request.keygen
         told = sentence(record, self.names(keygen), detail_of(self.client, keygen, record))
@@ -110,13 +109,17 @@ class Watch:
         amiss = await self._amiss(handle) if newest else []
         self.screen.result(_lines(handle.id, told, news, amiss), self._data(handle, record, told, amiss))
 
-    async def _amiss(self, handle: Handle) -> list[str]:
+    async def _amiss(self, handle: Watched) -> list[str]:
         """Who is at fault, where nothing more comes of a signing, or nothing may come of it."""
-        if isinstance(handle, Keygen) or handle.phase not in (Phase.CONFIRMING, Phase.FAILED, Phase.EXPIRED):
+        if isinstance(handle, Keygen) or handle.phase not in (
+            SigningPhase.CONFIRMING,
+            SigningPhase.FAILED,
+            SigningPhase.EXPIRED,
+        ):
             return []
         return await asyncio.to_thread(handle.judgement)  # a big batch takes its time
 
-    def _data(self, handle: Handle, record: Record, told: Sentence, amiss: list[str]) -> dict[str, Any]:
+    def _data(self, handle: Watched, record: Record, told: Sentence, amiss: list[str]) -> dict[str, Any]:
         """The same for scripts."""
         return {
             "session": handle.id.hex(),
@@ -131,7 +134,7 @@ class Watch:
             "judgement": amiss,
         }
 
-    def missing(self, handle: Handle) -> str:
+    def missing(self, handle: Watched) -> str:
         """Who is waited for, in words; "" if nobody is."""
         if isinstance(handle, Keygen):
             return missing_in_keygen(handle.state, self.names(handle.id))
@@ -187,14 +190,14 @@ def missing_in_signing(state: SigningState, names: Names, now: int) -> str:
     """Whose approval or contribution a signing waits for, and at ``now`` (ms) until when."""
     holdouts, rules = state.holdouts(), [join.rule for join in state.keygen.joins]
     people = f"waiting for {_WANTED[state.phase.value]}{names.all(holdouts)}" if holdouts else ""
-    if len(holdouts) > 1 and state.phase == Phase.APPROVING and any(r.approval == "quorum" for r in rules):
+    if len(holdouts) > 1 and state.phase == SigningPhase.APPROVING and any(r.approval == "quorum" for r in rules):
         people = f"waiting for approvals from among {names.all(holdouts)}"
     return "; ".join(filter(None, (people, waits_told(state, names, now))))
 
 
 def waits_told(state: SigningState, names: Names, now: int) -> str:
     """Until when (ms) rules make a signing wait, whoever has approved; "" if they do not at ``now``."""
-    if state.phase != Phase.APPROVING:
+    if state.phase != SigningPhase.APPROVING:
         return ""
     begun = {slot: time for slot, time in state.ripe_at().items() if time is not None and time > now}
     waits = [f"for {names.who(key)} to begin a delay" for key in _beginners(state)]

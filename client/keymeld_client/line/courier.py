@@ -18,9 +18,9 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import KeymeldError, Reason, WireError
-from keymeld_protocol.machines.keygen import KeygenState, Phase
+from keymeld_protocol.machines.keygen import KeygenPhase, KeygenState
 from keymeld_protocol.machines.signing import SigningState
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.connection import Heard, Placed, Presence, SessionInfo, Subscribed
@@ -173,7 +173,7 @@ class Courier:
         """Whether an invitation to ``keygen`` may still be of use."""
         heard = self.ledger.replay(keygen)
         state = heard.state if heard is not None else None
-        return not isinstance(state, KeygenState) or state.phase == Phase.COLLECTING
+        return not isinstance(state, KeygenState) or state.phase == KeygenPhase.COLLECTING
 
     async def _sessions(self, link: Link) -> list[SessionInfo]:
         """Every session that concerns the proven keys, page by page; from now on new ones are heard by themselves."""
@@ -236,7 +236,7 @@ class Courier:
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
 
-    async def prove(self, keys: list[SigningKey]) -> None:
+    async def prove(self, keys: list[Keypair]) -> None:
         """Prove keys that the wallet has gained; those that it remembers are proven again on every conversation.
 
         Raises:
@@ -325,7 +325,7 @@ class Courier:
             return placed
 
 
-def keys_of(wallet: Wallet, entry: KeygenEntry, *, collecting: bool) -> list[SigningKey]:
+def keys_of(wallet: Wallet, entry: KeygenEntry, *, collecting: bool) -> list[Keypair]:
     """The keys that let this wallet hear a keygen: creator key, auth keys; while it collects, the invite keys too."""
     keys = [wallet.identity.auth(entry.id, slot) for slot in entry.slots]
     if entry.salt is not None:

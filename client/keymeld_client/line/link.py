@@ -30,7 +30,7 @@ from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed, InvalidMessage, WebSocketException
 from websockets.typing import Subprotocol
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import BadInput, KeymeldError, Reason
 from keymeld_protocol.keys.ticket import split_url
 from keymeld_protocol.printable import printable
@@ -115,7 +115,7 @@ class Link:
         finally:
             self._calls.pop(ident, None)
 
-    async def authenticate(self, keys: list[SigningKey], token: str | None = None) -> None:
+    async def authenticate(self, keys: list[Keypair], token: str | None = None) -> None:
         """Prove ``keys`` on this connection, as many at a time as a frame may hold.
 
         Raises:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from keymeld_protocol.bitcoin.psbt import Psbt
 from keymeld_protocol.bitcoin.tweaks import Steps
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import Reason, Refused, bad_field
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.replay import Replay
@@ -189,7 +189,7 @@ def life_of(rules: Mapping[int, Rule], wanted: int | None, now: int) -> int:
 
 
 def make_request(
-    heard: Replay, roster: Roster, group: GroupKey, by: SigningKey, made: Plan,
+    heard: Replay, roster: Roster, group: GroupKey, by: Keypair, made: Plan,
     *, expires_at: int, grace_ms: int,
 ) -> Statement:  # fmt: skip
     """Seal what was planned and say ``signing.request`` as ``by``.

@@ -15,18 +15,18 @@ from os import urandom
 from keymeld_protocol.bitcoin.tweaks import is_opaque
 from keymeld_protocol.curve.secp256k1 import Bytes, Secret
 from keymeld_protocol.errors import BadInput, InvalidCrypto, Reason, Refused, bad_field
+from keymeld_protocol.keys.derivation import prove_possession, slot_secret
 from keymeld_protocol.keys.envelope import MAX_POLICY, EnvelopeContext, seal_envelope
-from keymeld_protocol.keys.keys import prove_possession, slot_secret
 from keymeld_protocol.keys.sealing import NO_SESSION, GroupKey, new_group_secret
 from keymeld_protocol.keys.ticket import Ticket, TicketSecret, split_url
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.contents import Card, Terms
-from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, Policy, policy_commitment
+from keymeld_protocol.plaintext.policy import AllowedOutput, Policy, policy_commitment
 from keymeld_protocol.values import Id, PlainKey, Salt, XOnlyKey, digest
 from keymeld_protocol.wire.payloads import KeygenCreate, KeygenJoin
-from keymeld_protocol.wire.shapes import Custody, Rule
+from keymeld_protocol.wire.shapes import CustodyKind, Rule
 from keymeld_protocol.wire.statements import Statement, make
 
 from ..errors import WalletError
@@ -152,7 +152,7 @@ class Choice:
     """How a participant takes part in one slot; ``enclave`` None with device custody."""
 
     slot: int
-    custody: Custody
+    custody: CustodyKind
     rule: Rule
     enclave: XOnlyKey | None
     label: str
@@ -197,14 +197,14 @@ def warnings(rule: Rule, allow: Allow) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Brought:
+class BroughtKey:
     """A key that its owner brings along instead of a fresh one; ``again``: though this wallet has sealed it before."""
 
     key: Secret
     again: bool = False
 
 
-def bring(key: Bytes, again: bool, custody: Custody) -> Brought:
+def bring(key: Bytes, again: bool, custody: CustodyKind) -> BroughtKey:
     """Take a copy of a key (32 bytes); the caller wipes his.
 
     Raises:
@@ -215,13 +215,18 @@ def bring(key: Bytes, again: bool, custody: Custody) -> Brought:
             "key", f"would be lost with custody {custody}: this wallet keeps no copy of a key brought along"
         )
     try:
-        return Brought(Secret(key), again)
+        return BroughtKey(Secret(key), again)
     except InvalidCrypto:
         raise bad_field("key", "must be 32 bytes, not zero and below the order of secp256k1") from None
 
 
 def make_join(
-    wallet: Wallet, entry: KeygenEntry, heard: Replay, group: GroupKey, choice: Choice, brought: Brought | None = None
+    wallet: Wallet,
+    entry: KeygenEntry,
+    heard: Replay,
+    group: GroupKey,
+    choice: Choice,
+    brought: BroughtKey | None = None,
 ) -> Statement:
     """Make a fresh key for the slot, or take the one ``brought``; seal it if custody asks for it, say ``keygen.join``.
 

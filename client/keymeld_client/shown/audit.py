@@ -18,8 +18,7 @@ from keymeld_protocol.errors import BrokenLog, InvalidCrypto, KeymeldError, Wire
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing import Phase as SigningPhase
-from keymeld_protocol.machines.signing import SigningState
+from keymeld_protocol.machines.signing import SigningPhase, SigningState
 from keymeld_protocol.member.plan import Plan, plan_of
 from keymeld_protocol.member.roster import Roster, read_roster, read_terms, safety
 from keymeld_protocol.printable import printable
@@ -29,20 +28,20 @@ from keymeld_protocol.wire.payloads import SigningRequest
 from keymeld_protocol.wording import counted, slots_told
 
 from ..line.ledger import now_ms
+from .blame import judge
 from .endings import tell_judgement
-from .judging import judge
 from .results import ItemResult, require_all, results_of
 from .telling import moment, name_of, tell
 
 T = TypeVar("T")
-Verdict = Literal["holds", "FAILED", "not checked", "says", "proves"]
+FindingVerdict = Literal["holds", "FAILED", "not checked", "says", "proves"]
 
 
 @dataclass(frozen=True)
 class Finding:
     """One line of a report; ``says`` is what the log says once it holds, ``proves`` whose fault it shows."""
 
-    verdict: Verdict
+    verdict: FindingVerdict
     text: str
 
 
@@ -76,7 +75,7 @@ class Report:
             yield f"{finding.verdict:<12} {finding.text}"
         yield "This log holds, as far as it was checked." if self.ok else "This log does NOT hold."
 
-    def add(self, verdict: Verdict, text: str) -> None:
+    def add(self, verdict: FindingVerdict, text: str) -> None:
         """Note a finding."""
         self.findings.append(Finding(verdict, text))
 

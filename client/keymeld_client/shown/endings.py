@@ -13,18 +13,18 @@ from typing import Final
 
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing_state import Phase, SigningState
+from keymeld_protocol.machines.signing_state import SigningPhase, SigningState
 from keymeld_protocol.printable import printable
 from keymeld_protocol.wire.payloads import SigningRefuse
 
 from ..errors import SigningEnded
-from .judging import Fault, Judgement, Refusal
+from .blame import Fault, Judgement, Refusal
 from .seats import detail_of
 
 Namer = Callable[[int], str]
 """Gives the name of a slot, safe to print."""
 
-_WILL: Final = frozenset({Phase.REJECTED, Phase.CANCELLED})
+_WILL: Final = frozenset({SigningPhase.REJECTED, SigningPhase.CANCELLED})
 """Ends that somebody wanted."""
 
 
@@ -35,7 +35,7 @@ def ended(heard: Replay, judged: Judgement, group: GroupKey, name: Namer) -> Sig
     if state.phase in _WILL:
         judged = Judgement()
     code = state.code or (judged.faults[-1].code if state.open else state.phase.value)
-    slots = state.blamed or (tuple(sorted(state.consent.rejected)) if state.phase == Phase.REJECTED else ())
+    slots = state.blamed or (tuple(sorted(state.consent.rejected)) if state.phase == SigningPhase.REJECTED else ())
     may_be_signed = state.may_be_signed or (state.open and state.psig_sent)
     told = tuple(tell_judgement(judged, name))
     return SigningEnded(state.phase.value, code, slots, _detail(heard, group), may_be_signed, judged.at_fault, told)

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from keymeld_protocol.bitcoin.psbt import InputSignature as PsbtSignature
 from keymeld_protocol.bitcoin.psbt import Psbt, Signed
-from keymeld_protocol.bitcoin.psbt import Signature as PsbtSignature
 from keymeld_protocol.bitcoin.transaction import Output
 from keymeld_protocol.curve.secp256k1 import Bytes
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, bad_field

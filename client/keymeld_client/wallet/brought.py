@@ -17,7 +17,7 @@ from .files import read_lines, replace_file
 SEALED_BEFORE: Final = "this key was sealed before, and a key is only as safe as the loosest rule it was sealed under"
 
 
-class Brought:
+class BroughtKeys:
     """The keys in one file, compared without parity."""
 
     def __init__(self, path: Path) -> None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.curve.secp256k1 import Secret
-from keymeld_protocol.keys.keys import slot_secret
+from keymeld_protocol.keys.derivation import slot_secret
 from keymeld_protocol.values import Id, Salt, decode_sized, encode_sized
 
 from ..errors import WalletError
@@ -53,7 +53,7 @@ class KeygenEntry:
         """Whether the secret of ``slot``'s invitation is held."""
         return slot in self.slot_secrets or self.open_secret is not None
 
-    def invite(self, slot: int) -> SigningKey:
+    def invite(self, slot: int) -> Keypair:
         """The invite key of ``slot``.
 
         Raises:
@@ -61,11 +61,11 @@ class KeygenEntry:
         """
         if slot in self.slot_secrets:
             with Secret(self.slot_secrets[slot]) as secret:
-                return SigningKey(secret)
+                return Keypair(secret)
         if self.open_secret is None:
             raise WalletError(f"this wallet holds no ticket for slot {slot}")
         with slot_secret(self.open_secret, slot) as secret:
-            return SigningKey(secret)
+            return Keypair(secret)
 
 
 class _Stored(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

@@ -29,14 +29,14 @@ from typing import Final, Self
 import msgspec
 
 from keymeld_protocol.curve.secp256k1 import wipe
-from keymeld_protocol.keys.keys import Identity
+from keymeld_protocol.keys.derivation import Identity
 from keymeld_protocol.values import Id, decode_sized
 from keymeld_protocol.wire.frames import WireHead, WireRecord, head_json, record_json
 from keymeld_protocol.wire.records import Head, Record
 from keymeld_protocol.wire.statements import Statement
 
 from ..errors import WalletError
-from .brought import Brought
+from .brought import BroughtKeys
 from .entries import KeygenEntry, dump_entry, load_entry
 from .files import AppendFile, FolderLock, private_folder, read_lines, read_private, remove_file, replace_file
 from .journal import Journal, Pending
@@ -69,7 +69,7 @@ class Wallet:
         self._keygens = {entry.id: entry for entry in self._load_keygens()}
         self._journal = Journal(folder / "outbox.jsonl")
         self._files: dict[Id, AppendFile] = {}
-        self._brought = Brought(folder / "brought-keys")
+        self._brought = BroughtKeys(folder / "brought-keys")
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, create: bool = True) -> Self:

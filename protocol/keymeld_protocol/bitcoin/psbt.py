@@ -31,7 +31,7 @@ from ..curve.keyagg import KeyAgg
 from ..curve.schnorr import verify
 from ..errors import bad_field
 from ..plaintext.body import MAX_INPUTS, MAX_PATH
-from .derivation import HARDENED
+from .children import HARDENED
 from .transaction import Output, Spend
 
 MAX_PSBT: Final = 4 * 1024 * 1024
@@ -42,7 +42,7 @@ _DEFAULT, _ALL = 0, 1
 _MODIFIABLE: Final = 0b11
 
 
-class Signature(NamedTuple):
+class InputSignature(NamedTuple):
     """A key-path signature (64 bytes, SIGHASH_DEFAULT), and the key list that made it."""
 
     value: bytes
@@ -106,7 +106,7 @@ class Psbt:
         found = (key for key in keys if hash160(key)[:4] == origin.master_fingerprint)
         return next(((key, tuple(origin.der_path)) for key in found), None)
 
-    def sign(self, signatures: Mapping[int, Signature]) -> Signed:
+    def sign(self, signatures: Mapping[int, InputSignature]) -> Signed:
         """Put in signatures by their inputs, each verified first; this PSBT itself stays as it is.
 
         SIGHASH_DEFAULT commits to what ALL commits to: a field that asked for ALL is dropped, since the signature is
@@ -201,7 +201,7 @@ def _require_signable(each: PsbtIn, field: str) -> None:
         raise bad_field(f"{field}.sighash_type", "must be DEFAULT or ALL")
 
 
-def _fill(each: PsbtIn, signature: Signature) -> None:
+def _fill(each: PsbtIn, signature: InputSignature) -> None:
     """Write BIP-371's key-path signature and, where MuSig2 made it, BIP-373's participants in their sorted order."""
     each.taproot_key_spend_signature = signature.value
     each.sig_hash_type = None

@@ -14,8 +14,8 @@ from ..curve.secp256k1 import xonly
 from ..errors import InvalidCrypto
 from ..plaintext.body import BareRoot, Bip86, Child, Scalar, Step, TermsStep, XOnlyScalar
 from ..plaintext.contents import Leaf, Terms
-from .derivation import child_tweaks, path_told
-from .taptree import tree_root
+from .children import child_tweaks, path_told
+from .tree import tree_root
 
 Steps = tuple[Step, ...]
 

@@ -18,7 +18,7 @@ from ..values import Id
 from . import schnorr
 from .keyagg import hash_to_scalar, key_agg, key_sort
 from .libsecp256k1 import add_generator, combine, multiply, negate, parse_point, serialize_point, sized
-from .musig import Session, aggregate_psigs
+from .musig import SessionContext, aggregate_psigs
 from .schnorr import tagged_hash
 from .secp256k1 import Bytes, lift_x, pubkey_of, seckey_negate, seckey_tweak_add, seckey_tweak_mul, wipe
 
@@ -26,7 +26,7 @@ SIZE = 65
 """Bytes of a pre-signature."""
 
 
-def presignature(session: Session, psigs: Sequence[bytes]) -> bytes:
+def presignature(session: SessionContext, psigs: Sequence[bytes]) -> bytes:
     """Add the psigs (32 bytes each) of a session with an adaptor to a pre-signature (65 bytes); nothing is verified.
 
     Raises:

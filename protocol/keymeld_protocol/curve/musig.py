@@ -21,7 +21,7 @@ from .secp256k1 import point_add
 
 __all__ = [
     "KeyAgg",
-    "Session",
+    "SessionContext",
     "Tweak",
     "aggregate",
     "aggregate_psigs",
@@ -61,7 +61,7 @@ def bind_adaptor(aggnonce: bytes, adaptor: bytes) -> bytes:
 
 
 @dataclass(frozen=True, eq=False)
-class Session:
+class SessionContext:
     """One message being signed: BIP-327's ``GetSessionValues``.
 
     ``aggnonce`` (66 bytes) is the sum of the signers' nonces, ``message`` is 32 bytes. An ``adaptor`` point T (33
@@ -106,7 +106,7 @@ class Session:
         return hash_to_scalar("BIP0340/challenge", self.nonce[1:] + self.keyagg.output + self.message)
 
 
-def verify_psig(session: Session, psig: bytes, pubnonce: bytes, key: bytes) -> bool:
+def verify_psig(session: SessionContext, psig: bytes, pubnonce: bytes, key: bytes) -> bool:
     """Say whether a psig (32 bytes) is what the owner of ``key`` (33 bytes) owes for its ``pubnonce`` (66 bytes).
 
     Raises:
@@ -115,7 +115,7 @@ def verify_psig(session: Session, psig: bytes, pubnonce: bytes, key: bytes) -> b
     return verify_collapsed_psig(session, psig, pubnonce, (key,))
 
 
-def verify_collapsed_psig(session: Session, psig: bytes, pubnonce: bytes, keys: Sequence[bytes]) -> bool:
+def verify_collapsed_psig(session: SessionContext, psig: bytes, pubnonce: bytes, keys: Sequence[bytes]) -> bool:
     """Say whether a psig (32 bytes) is what one signer owes that stands for the slots with these ``keys``.
 
     The signer has one ``pubnonce`` (66 bytes). No keys owe no psig.
@@ -131,7 +131,7 @@ def verify_collapsed_psig(session: Session, psig: bytes, pubnonce: bytes, keys: 
     return libmusig.partial_sig_verify(parsed, pubnonce, signer.key, signer.cache, session.struct)
 
 
-def aggregate_psigs(session: Session, psigs: Sequence[bytes]) -> bytes:
+def aggregate_psigs(session: SessionContext, psigs: Sequence[bytes]) -> bytes:
     """Add psigs (32 bytes each) to 64 bytes without verifying: in an adaptor session, x of R and s of a pre-signature.
 
     Raises:
@@ -140,7 +140,7 @@ def aggregate_psigs(session: Session, psigs: Sequence[bytes]) -> bytes:
     return libmusig.partial_sig_agg(session.struct, psigs)
 
 
-def signature(session: Session, psigs: Sequence[bytes]) -> bytes:
+def signature(session: SessionContext, psigs: Sequence[bytes]) -> bytes:
     """Add psigs (32 bytes each) to a BIP-340 signature (64 bytes) and verify it.
 
     Raises:

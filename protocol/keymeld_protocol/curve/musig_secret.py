@@ -3,7 +3,7 @@
     nonce_gen ──► Secnonce ──┐  spent: the second use raises
     Signer (its slots) ──────┼──► partial_sign ──► psig
     Session ─────────────────┘
-    every key of the list at hand:  weighted_secret ─┬► summed_secret ──► SigningKey ──► signature, without MuSig2
+    every key of the list at hand:  weighted_secret ─┬► summed_secret ──► Keypair ──► signature, without MuSig2
                                                      └► summed_signer ──► Signer ──► a pre-signature, alone
 
 Only a device and an enclave's signer import this file. A nonce used for two messages, or two psigs from one nonce,
@@ -17,8 +17,8 @@ from os import getpid, urandom
 from ..errors import InvalidCrypto
 from .keyagg import paired
 from .libsecp256k1 import CONTEXT, CData, ffi, lib, parse_point, sized
-from .musig import KeyAgg, Session, verify_collapsed_psig
-from .schnorr import SigningKey, verify
+from .musig import KeyAgg, SessionContext, verify_collapsed_psig
+from .schnorr import Keypair, verify
 from .secp256k1 import Holder, Secret, seckey_negate, seckey_tweak_add, seckey_tweak_mul, wipe
 
 _FIRST = 4
@@ -60,7 +60,7 @@ class Secnonce(Holder):
         first = bytearray(32)
         try:
             ffi.memmove(first, ffi.cast("unsigned char *", self._held[-1]) + _FIRST, 32)
-            with SigningKey.of(first) as key:
+            with Keypair.of(first) as key:
                 if key.point != self.pubnonce[:33]:
                     raise InvalidCrypto("secnonce: libsecp256k1 keeps k₁ elsewhere than this file believes")
                 return key.sign(message)
@@ -75,7 +75,7 @@ class Secnonce(Holder):
             _wipe_struct(self._held.pop())
 
 
-class Signer(Holder):
+class CollapsedSigner(Holder):
     """One MuSig2 signer for one or more slots of a key list: an enclave for those who are away, a device for its own.
 
     The slots' Σ aⱼ·xⱼ is summed once, here; of one slot it is the slot's own secret (see `keyagg.Collapsed`). ``keys``
@@ -96,7 +96,7 @@ class Signer(Holder):
         for key in self.keys:
             keyagg.require(key)
         self._secret = Secret(secrets[0].buffer) if len(secrets) == 1 else weighted_secret(secrets, keyagg)
-        self._key = SigningKey(self._secret)
+        self._key = Keypair(self._secret)
 
     def nonce_gen(self, keyagg: KeyAgg, message: bytes, extra: bytes, secrand: bytearray | None = None) -> Secnonce:
         """Draw a nonce for one attempt at one message (32 bytes), bound to all that is known: see `nonce_gen`.
@@ -114,7 +114,7 @@ class Signer(Holder):
         self._secret.wipe()
         self._key.wipe()
 
-    def sign(self, session: Session, struct: CData) -> bytes:
+    def sign(self, session: SessionContext, struct: CData) -> bytes:
         """Let libsecp256k1 sign with its struct of a secnonce: ±(k₁ + b·k₂) + e·g·Σ aⱼ·xⱼ, not verified (32 bytes).
 
         Raises:
@@ -163,7 +163,7 @@ def nonce_gen(
     return Secnonce(struct, bytes(ffi.buffer(pubnonce)))
 
 
-def partial_sign(session: Session, signer: Signer, secnonce: Secnonce) -> bytes:
+def partial_sign(session: SessionContext, signer: CollapsedSigner, secnonce: Secnonce) -> bytes:
     """Spend a nonce on a session; returns a psig (32 bytes) for all of the signer's slots, verified.
 
     A failure spends the nonce as well.
@@ -205,7 +205,7 @@ def weighted_secret(secrets: Sequence[Secret], keyagg: KeyAgg) -> Secret:
     return total
 
 
-def summed_secret(total: Secret, keyagg: KeyAgg) -> SigningKey:
+def summed_secret(total: Secret, keyagg: KeyAgg) -> Keypair:
     """Tweak the `weighted_secret` of a whole key list to the key that signs for its output alone.
 
     Whoever holds all of the keys needs no MuSig2. ``total`` stays as it is.
@@ -214,10 +214,10 @@ def summed_secret(total: Secret, keyagg: KeyAgg) -> SigningKey:
         InvalidCrypto: the sum is not of exactly this key list, or was wiped.
     """
     with _tweaked_secret(total, keyagg) as tweaked:
-        return SigningKey(tweaked)
+        return Keypair(tweaked)
 
 
-def summed_signer(total: Secret, keyagg: KeyAgg) -> Signer:
+def summed_signer(total: Secret, keyagg: KeyAgg) -> CollapsedSigner:
     """Make the same key a MuSig2 signer that is alone, since only MuSig2 makes pre-signatures here.
 
     Its ``keyagg`` is `paired`, the list (G, output key); it stands for both, G's secret being 1.
@@ -226,7 +226,7 @@ def summed_signer(total: Secret, keyagg: KeyAgg) -> Signer:
         InvalidCrypto: as `summed_secret`; or the output key is G or −G.
     """
     with _tweaked_secret(total, keyagg) as tweaked, Secret(bytes(31) + b"\x01") as one:
-        return Signer(paired(keyagg.point), (tweaked, one))
+        return CollapsedSigner(paired(keyagg.point), (tweaked, one))
 
 
 def sign_alone(secrets: Sequence[Secret], keyagg: KeyAgg, message: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """BIP-340: the tagged hash, signing and verifying, and the identity that signs.
 
-    SigningKey.sign(message) ──► signature (64) ──► verify(signature, message, key) ──► True
+    Keypair.sign(message) ──► signature (64) ──► verify(signature, message, key) ──► True
 
 The coordinator may import this file; it holds no other curve arithmetic. Messages are always 32 bytes: whatever is
 longer is put through a tagged hash first.
@@ -49,7 +49,7 @@ def verify(signature: bytes, message: bytes, key: bytes) -> bool:
     return parsed is not None and bool(lib.secp256k1_schnorrsig_verify(CONTEXT, signature, message, 32, parsed))
 
 
-class SigningKey(Holder):
+class Keypair(Holder):
     """An identity that signs: a keypair in libsecp256k1's form.
 
     ``key`` is the x-only public key (32 bytes) under which signatures verify, ``point`` the plain key (33 bytes) whose
@@ -73,13 +73,13 @@ class SigningKey(Holder):
         self.key = self.point[1:]
 
     @classmethod
-    def generate(cls) -> "SigningKey":
+    def generate(cls) -> "Keypair":
         """Make a fresh identity."""
         with Secret.generate() as secret:
             return cls(secret)
 
     @classmethod
-    def of(cls, secret: Bytes) -> "SigningKey":
+    def of(cls, secret: Bytes) -> "Keypair":
         """Make the identity of 32 secret bytes; the caller wipes them.
 
         Raises:
@@ -106,10 +106,10 @@ class SigningKey(Holder):
 
 
 def sign(message: bytes, secret: Secret) -> bytes:
-    """Sign ``message`` (32 bytes) once; returns 64 bytes. Whoever signs often keeps a `SigningKey`.
+    """Sign ``message`` (32 bytes) once; returns 64 bytes. Whoever signs often keeps a `Keypair`.
 
     Raises:
         InvalidCrypto: the message is not 32 bytes, or the secret was wiped.
     """
-    with SigningKey(secret) as key:
+    with Keypair(secret) as key:
         return key.sign(message)

@@ -24,8 +24,8 @@ from ..errors import InvalidCrypto
 from ..values import Id, XOnlyKey
 from ..wire.payloads import KeygenJoin
 from . import aead
+from .derivation import ROOT_SIZE, even_secret
 from .kdf import hkdf
-from .keys import ROOT_SIZE, even_secret
 
 MAX_ENVELOPE: Final = 16 * 1024
 """Bytes of an envelope at most."""

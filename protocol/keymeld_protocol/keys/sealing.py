@@ -23,8 +23,8 @@ from ..values import Hash, Id, Salt, XOnlyKey
 from ..wire.payloads import KeygenCreate, Note, SigningRequest
 from ..wire.shapes import Payload, Said
 from . import aead
+from .derivation import ROOT_SIZE
 from .kdf import hkdf
-from .keys import ROOT_SIZE
 
 NO_SESSION: Final = Id(bytes(32))
 """The session inside ``keygen.create``, whose id does not exist before its terms are sealed."""

@@ -25,7 +25,7 @@ from ..curve.secp256k1 import Secret, seckey_verify
 from ..errors import BadInput, Reason, bad_field
 from ..values import Id, Sized, from_base64url, to_base64url
 from ..wire.shapes import MAX_SLOTS
-from . import keys
+from . import derivation
 
 VERSION: Final = 1
 MAX_TEXT: Final = 1024
@@ -95,7 +95,7 @@ class Ticket:
         if not 0 <= slot < MAX_SLOTS:
             raise bad_field("slot", f"must be 0 to {MAX_SLOTS - 1}")
         if self.slot is None:
-            return keys.slot_secret(self.secret, slot)
+            return derivation.slot_secret(self.secret, slot)
         if slot != self.slot:
             raise bad_field("slot", f"this ticket is for slot {self.slot}; slot {slot} needs its own")
         return Secret(self.secret)

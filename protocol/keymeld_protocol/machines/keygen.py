@@ -37,14 +37,14 @@ from ..wire.payloads import (
 )
 from ..wire.records import Record
 from ..wire.shapes import MAX_JOINS, MAX_NOTES, Payload
-from .keygen_state import Freed, KeygenState, Phase, Seat, roster_hash
+from .keygen_state import Freed, KeygenPhase, KeygenState, Seat, roster_hash
 
 __all__ = [
     "REPLACE_AFTER_MS",
     "TRANSITIONS",
     "Freed",
     "KeygenState",
-    "Phase",
+    "KeygenPhase",
     "Seat",
     "apply",
     "due",
@@ -66,7 +66,7 @@ def opened(record: Record) -> KeygenState:
         raise BadInput(Reason.UNKNOWN_STREAM, "a keygen begins with keygen.create", field="kind")
     if create.expires_at <= record.at:
         raise Refused(Reason.EXPIRED, "expires_at: must lie in the future", field="expires_at")
-    return KeygenState(record.statement.id, create, Phase.COLLECTING, (None,) * len(create.slots))
+    return KeygenState(record.statement.id, create, KeygenPhase.COLLECTING, (None,) * len(create.slots))
 
 
 def apply(state: KeygenState, record: Record) -> KeygenState:
@@ -81,14 +81,14 @@ def apply(state: KeygenState, record: Record) -> KeygenState:
     handler = TRANSITIONS.get((state.phase, type(said)))
     if handler is None:
         raise Refused(Reason.WRONG_STATE, f"{said.kind} is not possible while {state.phase}", field="kind")
-    if state.phase == Phase.COLLECTING and record.at >= state.create.expires_at and handler is not _expired:
+    if state.phase == KeygenPhase.COLLECTING and record.at >= state.create.expires_at and handler is not _expired:
         raise Refused(Reason.EXPIRED, "the time for joining has passed", field="kind")
     return handler(state, said, record)
 
 
 def due(state: KeygenState, at: int) -> type[KeygenExpired] | None:
     """The notice that the time ``at`` (ms) calls for."""
-    return KeygenExpired if state.phase == Phase.COLLECTING and at >= state.create.expires_at else None
+    return KeygenExpired if state.phase == KeygenPhase.COLLECTING and at >= state.create.expires_at else None
 
 
 def _seat(state: KeygenState, slot: int) -> Seat | None:
@@ -163,7 +163,7 @@ def _completed(state: KeygenState) -> KeygenState:
     ids = tuple(seat.id for seat in state.seats if seat is not None and seat.ready)
     if len(ids) != len(state.seats):
         return state
-    return replace(state, phase=Phase.COMPLETED, roster=roster_hash(state.stream, ids))
+    return replace(state, phase=KeygenPhase.COMPLETED, roster=roster_hash(state.stream, ids))
 
 
 def _current(state: KeygenState, slot: int, join: Id) -> Seat:
@@ -236,7 +236,7 @@ def _leave(state: KeygenState, said: KeygenLeave, record: Record) -> KeygenState
     if said.slot in state.left:
         raise Refused(Reason.ALREADY_SAID, f"slot {said.slot} has left already", field="slot")
     left = {**state.left, said.slot: record.offset}
-    return replace(state, left=left, phase=Phase.CLOSED if len(left) == len(state.seats) else state.phase)
+    return replace(state, left=left, phase=KeygenPhase.CLOSED if len(left) == len(state.seats) else state.phase)
 
 
 def _wiped(state: KeygenState, said: CustodyWiped, record: Record) -> KeygenState:
@@ -255,7 +255,7 @@ def _expired(state: KeygenState, said: KeygenExpired, record: Record) -> KeygenS
     _only_coordinator(state, said)
     if record.at < state.create.expires_at:
         raise Refused(Reason.NOT_ALLOWED, "keygen.expired before expires_at", field="kind")
-    return replace(state, phase=Phase.EXPIRED)
+    return replace(state, phase=KeygenPhase.EXPIRED)
 
 
 def _signing_opened(state: KeygenState, said: SigningOpened, record: Record) -> KeygenState:
@@ -276,16 +276,16 @@ def _note(state: KeygenState, said: Note) -> KeygenState:
     return replace(state, notes=_counted(state.notes, slot, "notes", MAX_NOTES))
 
 
-Handler = Callable[[KeygenState, Any, Record], KeygenState]
-TRANSITIONS: Mapping[tuple[Phase, type], Handler] = {
-    (Phase.COLLECTING, KeygenJoin): _join,
-    (Phase.COLLECTING, CustodyAccept): _accept,
-    (Phase.COLLECTING, CustodyRefuse): _refuse,
-    (Phase.COLLECTING, KeygenRelease): _release,
-    (Phase.COLLECTING, KeygenExpired): _expired,
-    (Phase.COMPLETED, KeygenConfirm): _confirm,
-    (Phase.COMPLETED, SigningOpened): _signing_opened,
-    (Phase.COMPLETED, KeygenLeave): _leave,
-    (Phase.COMPLETED, CustodyWiped): _wiped,
-    (Phase.CLOSED, CustodyWiped): _wiped,
+KeygenHandler = Callable[[KeygenState, Any, Record], KeygenState]
+TRANSITIONS: Mapping[tuple[KeygenPhase, type], KeygenHandler] = {
+    (KeygenPhase.COLLECTING, KeygenJoin): _join,
+    (KeygenPhase.COLLECTING, CustodyAccept): _accept,
+    (KeygenPhase.COLLECTING, CustodyRefuse): _refuse,
+    (KeygenPhase.COLLECTING, KeygenRelease): _release,
+    (KeygenPhase.COLLECTING, KeygenExpired): _expired,
+    (KeygenPhase.COMPLETED, KeygenConfirm): _confirm,
+    (KeygenPhase.COMPLETED, SigningOpened): _signing_opened,
+    (KeygenPhase.COMPLETED, KeygenLeave): _leave,
+    (KeygenPhase.COMPLETED, CustodyWiped): _wiped,
+    (KeygenPhase.CLOSED, CustodyWiped): _wiped,
 }

@@ -17,7 +17,7 @@ from ..wire.payloads import KeygenCreate, KeygenJoin
 from ..wording import slots_told
 
 
-class Phase(StrEnum):
+class KeygenPhase(StrEnum):
     """Where a keygen stands."""
 
     COLLECTING = "collecting"
@@ -55,7 +55,7 @@ class KeygenState:
 
     stream: Id
     create: KeygenCreate
-    phase: Phase
+    phase: KeygenPhase
     seats: tuple[Seat | None, ...]
     roster: Hash | None = None
     freed: tuple[Freed, ...] = ()
@@ -123,11 +123,11 @@ class KeygenState:
     @property
     def open(self) -> bool:
         """Whether anything can still happen; a completed key lives on until its members leave."""
-        return bool(self.unwiped()) if self.phase == Phase.CLOSED else self.phase != Phase.EXPIRED
+        return bool(self.unwiped()) if self.phase == KeygenPhase.CLOSED else self.phase != KeygenPhase.EXPIRED
 
     def deadline(self) -> int | None:
         """When the clock has something to say (ms), or None."""
-        return self.create.expires_at if self.phase == Phase.COLLECTING else None
+        return self.create.expires_at if self.phase == KeygenPhase.COLLECTING else None
 
 
 def roster_hash(keygen: Id, joins: tuple[Id, ...]) -> Hash:

@@ -38,12 +38,12 @@ from ..wire.payloads import (
 )
 from ..wire.records import Record
 from ..wire.shapes import MAX_ATTEMPTS, MAX_WORDS, REQUEST_LIFE_MS, Payload, Signer
+from .consent import Consent, Verdict
 from .keygen import KeygenState
-from .policy import Consent, Verdict
 from .signing_state import (
     ENDS,
     Contribution,
-    Phase,
+    SigningPhase,
     SigningState,
     due,
     exhausted,
@@ -55,8 +55,8 @@ from .signing_state import (
 )
 
 __all__ = [
-    "ENDS", "TRANSITIONS", "Contribution", "Phase", "SigningState", "apply", "due", "exhausted", "expected", "may_open",
-    "nonces_hash", "opened", "signers_of", "verdict",
+    "ENDS", "TRANSITIONS", "Contribution", "SigningPhase", "SigningState", "apply", "due", "exhausted", "expected",
+    "may_open", "nonces_hash", "opened", "signers_of", "verdict",
 ]  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def opened(record: Record, keygen: KeygenState) -> SigningState:
     if request.expires_at > record.at + REQUEST_LIFE_MS:
         raise Refused(Reason.OVER_LIMIT, "expires_at: at most 7 days ahead", field="expires_at", limit=REQUEST_LIFE_MS)
     consent = Consent(slot, {slot: request.expires_at}, frozenset())
-    state = SigningState(record.statement.id, request, keygen, Phase.APPROVING, consent, step_since=record.at)
+    state = SigningState(record.statement.id, request, keygen, SigningPhase.APPROVING, consent, step_since=record.at)
     return _rejected_if_hopeless(state, record.at)
 
 
@@ -152,7 +152,7 @@ def _only_coordinator(state: SigningState, said: Payload) -> None:
 
 def _rejected_if_hopeless(state: SigningState, at: int) -> SigningState:
     """REJECTED when a needed slot's rule can never be met any more."""
-    return replace(state, phase=Phase.REJECTED) if verdict(state, at) is Verdict.HOPELESS else state
+    return replace(state, phase=SigningPhase.REJECTED) if verdict(state, at) is Verdict.HOPELESS else state
 
 
 def _approve(state: SigningState, said: SigningApprove, record: Record) -> SigningState:
@@ -179,7 +179,7 @@ def _reject(state: SigningState, said: SigningReject, record: Record) -> Signing
 def _cancel(state: SigningState, said: SigningCancel, record: Record) -> SigningState:
     if said.by != state.request.by:
         raise Refused(Reason.NOT_ALLOWED, "by: only the requester cancels", field="by")
-    return replace(state, phase=Phase.CANCELLED)
+    return replace(state, phase=SigningPhase.CANCELLED)
 
 
 def _heard(state: SigningState, said: SigningHeard, record: Record) -> SigningState:
@@ -212,7 +212,7 @@ def _open_attempt(state: SigningState, said: AttemptOpened, record: Record) -> S
             Reason.NOT_ALLOWED, "attempt.opened before the rules were met or the grace had passed", field="kind"
         )
     return replace(
-        state, phase=Phase.NONCES, attempt=said.attempt, signers=said.signers, last=said.last,
+        state, phase=SigningPhase.NONCES, attempt=said.attempt, signers=said.signers, last=said.last,
         step_since=record.at, contributions=(), retry=False,
     )  # fmt: skip
 
@@ -237,18 +237,18 @@ def _contribute(state: SigningState, said: SigningContribute, record: Record) ->
 
 def _stepped(state: SigningState, at: int) -> SigningState:
     """The next phase once nobody owes anything in this one; a step's grace begins with the record that opened it."""
-    if state.phase == Phase.NONCES and state.contributions[-1].step == "signatures":
-        return replace(state, phase=Phase.CONFIRMING, step_since=at)
+    if state.phase == SigningPhase.NONCES and state.contributions[-1].step == "signatures":
+        return replace(state, phase=SigningPhase.CONFIRMING, step_since=at)
     owed = expected(state)
     if owed:
         return replace(state, step_since=at) if "both" in owed.values() else state
-    following = Phase.PSIGS if state.phase == Phase.NONCES else Phase.CONFIRMING
+    following = SigningPhase.PSIGS if state.phase == SigningPhase.NONCES else SigningPhase.CONFIRMING
     return replace(state, phase=following, step_since=at)
 
 
 def _confirm(state: SigningState, said: SigningConfirm, record: Record) -> SigningState:
     _signer(state, said)
-    return replace(state, phase=Phase.COMPLETED, confirmed=record.offset)
+    return replace(state, phase=SigningPhase.COMPLETED, confirmed=record.offset)
 
 
 def _retry(state: SigningState, said: SigningRetry, record: Record) -> SigningState:
@@ -264,7 +264,7 @@ def _retry(state: SigningState, said: SigningRetry, record: Record) -> SigningSt
 def _spent(state: SigningState, also: tuple[int, ...] = ()) -> SigningState:
     """FAILED after the last attempt, naming the holdouts."""
     blamed = tuple(sorted({*state.holdouts(), *also}))
-    return replace(state, phase=Phase.FAILED, code="too_many_attempts", blamed=blamed)
+    return replace(state, phase=SigningPhase.FAILED, code="too_many_attempts", blamed=blamed)
 
 
 def _refuse(state: SigningState, said: SigningRefuse, record: Record) -> SigningState:
@@ -274,43 +274,43 @@ def _refuse(state: SigningState, said: SigningRefuse, record: Record) -> Signing
     held = set(state.keygen.slots_at(said.by)) & set(state.request.slots)
     if not held or not set(said.slots) <= held:
         raise Refused(Reason.NOT_ALLOWED, "slots: only an enclave refuses, for needed slots it holds", field="slots")
-    return replace(state, phase=Phase.FAILED, code=said.code, blamed=said.slots)
+    return replace(state, phase=SigningPhase.FAILED, code=said.code, blamed=said.slots)
 
 
 def _expired(state: SigningState, said: SigningExpired, record: Record) -> SigningState:
     """The deadline has passed, or the sixteenth attempt's grace."""
     _only_coordinator(state, said)
     if record.at >= state.request.expires_at:
-        return replace(state, phase=Phase.EXPIRED)
+        return replace(state, phase=SigningPhase.EXPIRED)
     if not exhausted(state, record.at):
         raise Refused(Reason.NOT_ALLOWED, "signing.expired before expires_at or the last grace", field="kind")
     return _spent(state)
 
 
-Handler = Callable[[SigningState, Any, Record], SigningState]
-TRANSITIONS: Mapping[tuple[Phase, type], Handler] = {
-    (Phase.APPROVING, SigningApprove): _approve,
-    (Phase.APPROVING, SigningReject): _reject,
-    (Phase.APPROVING, SigningCancel): _cancel,
-    (Phase.APPROVING, SigningHeard): _heard,
-    (Phase.APPROVING, SigningRefuse): _refuse,
-    (Phase.APPROVING, AttemptOpened): _open_attempt,
-    (Phase.APPROVING, SigningExpired): _expired,
-    (Phase.NONCES, SigningContribute): _contribute,
-    (Phase.NONCES, SigningApprove): _approve,
-    (Phase.NONCES, SigningReject): _reject,
-    (Phase.NONCES, SigningRetry): _retry,
-    (Phase.NONCES, SigningRefuse): _refuse,
-    (Phase.NONCES, AttemptOpened): _open_attempt,
-    (Phase.NONCES, SigningExpired): _expired,
-    (Phase.PSIGS, SigningContribute): _contribute,
-    (Phase.PSIGS, SigningApprove): _approve,
-    (Phase.PSIGS, SigningReject): _reject,
-    (Phase.PSIGS, SigningRetry): _retry,
-    (Phase.PSIGS, SigningRefuse): _refuse,
-    (Phase.PSIGS, AttemptOpened): _open_attempt,
-    (Phase.PSIGS, SigningExpired): _expired,
-    (Phase.CONFIRMING, SigningConfirm): _confirm,
-    (Phase.CONFIRMING, SigningRefuse): _refuse,
-    (Phase.CONFIRMING, SigningExpired): _expired,
+SigningHandler = Callable[[SigningState, Any, Record], SigningState]
+TRANSITIONS: Mapping[tuple[SigningPhase, type], SigningHandler] = {
+    (SigningPhase.APPROVING, SigningApprove): _approve,
+    (SigningPhase.APPROVING, SigningReject): _reject,
+    (SigningPhase.APPROVING, SigningCancel): _cancel,
+    (SigningPhase.APPROVING, SigningHeard): _heard,
+    (SigningPhase.APPROVING, SigningRefuse): _refuse,
+    (SigningPhase.APPROVING, AttemptOpened): _open_attempt,
+    (SigningPhase.APPROVING, SigningExpired): _expired,
+    (SigningPhase.NONCES, SigningContribute): _contribute,
+    (SigningPhase.NONCES, SigningApprove): _approve,
+    (SigningPhase.NONCES, SigningReject): _reject,
+    (SigningPhase.NONCES, SigningRetry): _retry,
+    (SigningPhase.NONCES, SigningRefuse): _refuse,
+    (SigningPhase.NONCES, AttemptOpened): _open_attempt,
+    (SigningPhase.NONCES, SigningExpired): _expired,
+    (SigningPhase.PSIGS, SigningContribute): _contribute,
+    (SigningPhase.PSIGS, SigningApprove): _approve,
+    (SigningPhase.PSIGS, SigningReject): _reject,
+    (SigningPhase.PSIGS, SigningRetry): _retry,
+    (SigningPhase.PSIGS, SigningRefuse): _refuse,
+    (SigningPhase.PSIGS, AttemptOpened): _open_attempt,
+    (SigningPhase.PSIGS, SigningExpired): _expired,
+    (SigningPhase.CONFIRMING, SigningConfirm): _confirm,
+    (SigningPhase.CONFIRMING, SigningRefuse): _refuse,
+    (SigningPhase.CONFIRMING, SigningExpired): _expired,
 }

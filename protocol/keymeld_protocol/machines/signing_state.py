@@ -19,12 +19,12 @@ from ..curve.schnorr import tagged_hash
 from ..values import Hash, Id, XOnlyKey
 from ..wire.payloads import AttemptOpened, SigningExpired, SigningRequest
 from ..wire.shapes import MAX_ATTEMPTS, Signer
-from . import policy
+from . import consent
+from .consent import Consent, Verdict
 from .keygen import KeygenState
-from .policy import Consent, Verdict
 
 
-class Phase(StrEnum):
+class SigningPhase(StrEnum):
     """Where a signing stands; the last five are its ends."""
 
     APPROVING = "approving"
@@ -38,7 +38,9 @@ class Phase(StrEnum):
     EXPIRED = "expired"
 
 
-ENDS = frozenset({Phase.COMPLETED, Phase.REJECTED, Phase.FAILED, Phase.CANCELLED, Phase.EXPIRED})
+ENDS = frozenset(
+    {SigningPhase.COMPLETED, SigningPhase.REJECTED, SigningPhase.FAILED, SigningPhase.CANCELLED, SigningPhase.EXPIRED}
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class SigningState:
     stream: Id
     request: SigningRequest
     keygen: KeygenState
-    phase: Phase
+    phase: SigningPhase
     consent: Consent
     attempt: int = 0
     signers: tuple[Signer, ...] = ()
@@ -81,7 +83,7 @@ class SigningState:
     @property
     def may_be_signed(self) -> bool:
         """Ended without a result after a psig was sent: somebody may hold a signature (PROTOCOL §4)."""
-        return self.phase in ENDS - {Phase.COMPLETED} and self.psig_sent
+        return self.phase in ENDS - {SigningPhase.COMPLETED} and self.psig_sent
 
     def hearers(self) -> frozenset[XOnlyKey]:
         """The members, their readers, and the enclaves of the needed slots."""
@@ -92,22 +94,22 @@ class SigningState:
 
     def holdouts(self) -> tuple[int, ...]:
         """The slots that are still missing for the next step."""
-        if self.phase == Phase.APPROVING:
+        if self.phase == SigningPhase.APPROVING:
             return tuple(sorted(self._unapproved()))
-        if self.phase in (Phase.NONCES, Phase.PSIGS):
+        if self.phase in (SigningPhase.NONCES, SigningPhase.PSIGS):
             missing = expected(self)
             return tuple(sorted(slot for s in self.signers if s.key in missing for slot in s.slots))
         return ()
 
     def _unapproved(self) -> set[int]:
         joins, needed = self.keygen.joins, frozenset(self.request.slots)
-        verdicts = (policy.missing(joins[s].rule, s, needed, self.consent, self.step_since) for s in needed)
+        verdicts = (consent.missing(joins[s].rule, s, needed, self.consent, self.step_since) for s in needed)
         return {slot for verdict in verdicts for slot in verdict}
 
     def ripe_at(self) -> dict[int, int | None]:
         """For each needed slot, from when on (ms) its rule's clock allows an attempt; None: its delay has not begun."""
         joins = self.keygen.joins
-        return {slot: policy.ripe_at(joins[slot].rule, slot, self.consent) for slot in self.request.slots}
+        return {slot: consent.ripe_at(joins[slot].rule, slot, self.consent) for slot in self.request.slots}
 
     def unheard(self) -> tuple[int, ...]:
         """The needed slots whose delay has not begun: their enclaves have not said that they verified the request."""
@@ -118,9 +120,9 @@ class SigningState:
         if not self.open:
             return None
         times = [self.request.expires_at]
-        if self.phase in (Phase.NONCES, Phase.PSIGS):
+        if self.phase in (SigningPhase.NONCES, SigningPhase.PSIGS):
             times.append(max(self.step_since, up_since) + self.request.grace_ms)
-        if self.phase == Phase.APPROVING:
+        if self.phase == SigningPhase.APPROVING:
             times.extend(time for time in self.ripe_at().values() if time is not None and time > self.step_since)
         return min((time for time in times if time > after), default=None)
 
@@ -128,20 +130,20 @@ class SigningState:
 def expected(state: SigningState) -> dict[XOnlyKey, str]:
     """The step that each missing signer of the current attempt owes now."""
     said = {(c.by, c.step) for c in state.contributions}
-    if state.phase == Phase.NONCES:
+    if state.phase == SigningPhase.NONCES:
         if len(state.signers) == 1:
             return {state.signers[0].key: "signatures"}
         first = {s.key: "nonces" for s in state.signers if s.key != state.last and (s.key, "nonces") not in said}
         return first or ({state.last: "both"} if state.last is not None and (state.last, "both") not in said else {})
-    if state.phase == Phase.PSIGS:
+    if state.phase == SigningPhase.PSIGS:
         return {s.key: "psigs" for s in state.signers if s.key != state.last and (s.key, "psigs") not in said}
     return {}
 
 
 def verdict(state: SigningState, at: int) -> Verdict:
     """Whether the public rules of all needed slots are met at ``at`` (ms)."""
-    joins, needed = state.keygen.joins, policy.as_key_list(state.request.slots)
-    found = {policy.evaluate(joins[slot].rule, slot, needed, state.consent, at) for slot in needed}
+    joins, needed = state.keygen.joins, consent.as_key_list(state.request.slots)
+    found = {consent.evaluate(joins[slot].rule, slot, needed, state.consent, at) for slot in needed}
     return next((v for v in (Verdict.HOPELESS, Verdict.WAITING) if v in found), Verdict.MET)
 
 
@@ -157,7 +159,7 @@ def signers_of(state: SigningState) -> tuple[Signer, ...]:
 
 def may_open(state: SigningState, at: int, up_since: int = 0) -> bool:
     """Whether the log allows a new attempt at ``at`` (ms)."""
-    ready = state.phase == Phase.APPROVING or _given_up(state, at, up_since)
+    ready = state.phase == SigningPhase.APPROVING or _given_up(state, at, up_since)
     return ready and state.attempt < MAX_ATTEMPTS and verdict(state, at) is Verdict.MET
 
 
@@ -169,7 +171,7 @@ def exhausted(state: SigningState, at: int, up_since: int = 0) -> bool:
 def _given_up(state: SigningState, at: int, up_since: int) -> bool:
     """Whether the attempt under way waits for a signer whose nonces are gone, or longer than its grace."""
     late = at >= max(state.step_since, up_since) + state.request.grace_ms
-    return state.phase in (Phase.NONCES, Phase.PSIGS) and (state.retry or late)
+    return state.phase in (SigningPhase.NONCES, SigningPhase.PSIGS) and (state.retry or late)
 
 
 def due(state: SigningState, at: int, here: frozenset[XOnlyKey], up_since: int = 0) -> dict[str, Any] | None:

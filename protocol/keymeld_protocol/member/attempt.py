@@ -18,18 +18,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..curve import adaptor, musig
-from ..curve.musig import Session
+from ..curve.musig import SessionContext
 from ..errors import Blamed, InvalidCrypto
 from ..machines.signing_state import SigningState
 from ..plaintext.contributions import Both, Entry, Failed, Finished, Nonce, Prefinished, Psig
-from ..twofold import each
+from ..two_threads import each
 from ..values import Id, XOnlyKey
 from ..wire.shapes import Signer
 from .places import Made, Result, by_item, places
 from .plan import Impossible, Planned
 from .roster import Roster
 
-Heard = dict[XOnlyKey, list[bytes | None]]
+ValuesBySigner = dict[XOnlyKey, list[bytes | None]]
 """Values of one sort: for each signer, one for each place."""
 
 
@@ -46,9 +46,9 @@ class Attempt:
     signers: tuple[Signer, ...]
     last: XOnlyKey | None
     roster: Roster
-    pubnonces: Heard = field(default_factory=dict)
-    proofs: Heard = field(default_factory=dict)
-    psigs: Heard = field(default_factory=dict)
+    pubnonces: ValuesBySigner = field(default_factory=dict)
+    proofs: ValuesBySigner = field(default_factory=dict)
+    psigs: ValuesBySigner = field(default_factory=dict)
     finished: dict[int, Finished | Prefinished] = field(default_factory=dict)
     failed: dict[int, Failed] = field(default_factory=dict)
     known: dict[int, Failed] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Attempt:
     def __post_init__(self) -> None:
         """Items that nobody can sign have failed before anybody spoke."""
         self.places = places(self.items)
-        self._sessions: dict[int, Session] = {}
+        self._sessions: dict[int, SessionContext] = {}
         self.refuse({i: Failed(item.code) for i, item in enumerate(self.items) if isinstance(item, Impossible)})
         self.failed.update(self.known)
 
@@ -146,14 +146,14 @@ class Attempt:
         for place in every:
             self.failed.setdefault(place, Failed(reason.code, signer.slots))
 
-    def _once(self, heard: Heard, signer: Signer, index: int, value: bytes | None) -> None:
+    def _once(self, heard: ValuesBySigner, signer: Signer, index: int, value: bytes | None) -> None:
         """Keep a value; another one for the same place is the signer's fault (attack 44)."""
         values = heard.setdefault(signer.key, [None] * len(self.places))
         if values[index] not in (None, value):
             raise Blamed("said_twice", signer.slots, f"{self.places[index]}: two values of one kind in one attempt")
         values[index] = value
 
-    def _said(self, heard: Heard, index: int, *, but: XOnlyKey | None = None, code: str) -> list[bytes]:
+    def _said(self, heard: ValuesBySigner, index: int, *, but: XOnlyKey | None = None, code: str) -> list[bytes]:
         """What every signer of a place has said, except for one.
 
         Raises:
@@ -166,14 +166,14 @@ class Attempt:
             raise Blamed(code, tuple(silent), str(self.places[index]))
         return [value for value in values if value is not None]
 
-    def value(self, heard: Heard, signer: Signer, index: int) -> bytes | None:
+    def value(self, heard: ValuesBySigner, signer: Signer, index: int) -> bytes | None:
         """What a signer has said for a place, of one sort."""
         values = heard.get(signer.key)
         return None if values is None else values[index]
 
     # Sessions -----------------------------------------------------------------------------------------------------
 
-    def session(self, index: int, also: bytes | None = None, by: XOnlyKey | None = None) -> Session:
+    def session(self, index: int, also: bytes | None = None, by: XOnlyKey | None = None) -> SessionContext:
         """The place's MuSig2 session over all signers' nonces; ``also``: that of ``by``, not yet said.
 
         Raises:
@@ -184,7 +184,7 @@ class Attempt:
         nonces = self._said(self.pubnonces, index, but=by, code="missing_nonce") + ([] if also is None else [also])
         place = self.places[index]
         try:
-            made = Session(place.item.keyagg, musig.nonce_agg(nonces), place.item.message, place.adaptor)
+            made = SessionContext(place.item.keyagg, musig.nonce_agg(nonces), place.item.message, place.adaptor)
         except InvalidCrypto:
             raise self._bad_nonce(index) from None
         if also is None:
@@ -216,7 +216,7 @@ class Attempt:
 
     # Before a psig leaves -----------------------------------------------------------------------------------------
 
-    def require_proofs(self, index: int, ours: XOnlyKey, session: Session | None = None) -> None:
+    def require_proofs(self, index: int, ours: XOnlyKey, session: SessionContext | None = None) -> None:
         """What ``ours`` demands before its psig for an adaptor point leaves; for a signature nothing is demanded.
 
         Every other signer has proven its nonce, and the last one's psig is here and verifies (attack 29).  ``session``
@@ -250,7 +250,7 @@ class Attempt:
             raise Blamed("missing_nonce", signer.slots, str(self.places[index]))
         return proof is not None and adaptor.nonce_is_proven(proof, self.proof_message(index, nonce), nonce)
 
-    def _require_psig(self, index: int, session: Session, signer: Signer) -> None:
+    def _require_psig(self, index: int, session: SessionContext, signer: Signer) -> None:
         if self.value(self.psigs, signer, index) is None:
             raise Blamed("missing_psig", signer.slots, str(self.places[index]))
         if not self.psig_holds(index, session, signer):
@@ -294,20 +294,20 @@ class Attempt:
             raise Blamed("bad_signature", only.slots, str(self.places[index]))
         return made
 
-    def _bad_psig(self, index: int, session: Session) -> Blamed:
+    def _bad_psig(self, index: int, session: SessionContext) -> Blamed:
         """Verify each psig and blame the first that does not hold."""
         for signer in self.signers_of(index):
             if not self.psig_holds(index, session, signer):
                 return Blamed("bad_psig", signer.slots, str(self.places[index]))
         return Blamed("bad_psig", (), f"{self.places[index]}: no single psig is to blame")
 
-    def psig_holds(self, index: int, session: Session, signer: Signer) -> bool:
+    def psig_holds(self, index: int, session: SessionContext, signer: Signer) -> bool:
         """Whether a signer's psig for a place is there and verifies."""
         psig, nonce = (self.value(heard, signer, index) or b"" for heard in (self.psigs, self.pubnonces))
         return musig.verify_collapsed_psig(session, psig, nonce, self.keys_of(signer, index))
 
 
-def _added(session: Session, psigs: list[bytes]) -> Finished | Prefinished:
+def _added(session: SessionContext, psigs: list[bytes]) -> Finished | Prefinished:
     """Add up the psigs of a session; nothing is verified."""
     if session.adaptor is None:
         return Finished(musig.aggregate_psigs(session, psigs))

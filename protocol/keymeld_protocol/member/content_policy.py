@@ -24,7 +24,7 @@ from ..bitcoin.transaction import Output, address_of
 from ..errors import Blamed
 from ..plaintext.body import SignInput
 from ..plaintext.contents import Network
-from ..plaintext.sealed_policy import Policy
+from ..plaintext.policy import Policy
 from ..values import Salt
 from ..wire.shapes import Rule
 from ..wording import slots_told

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..plaintext.contributions import Failed
-from ..plaintext.sealed_policy import Policy
+from ..plaintext.policy import Policy
 from .plan import Item
 from .roster import Roster
 

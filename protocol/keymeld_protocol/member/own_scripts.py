@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
-from ..bitcoin.derivation import children
+from ..bitcoin.children import children
 from ..bitcoin.transaction import Spend, key_hash_script, taproot_script
 from ..bitcoin.tweaks import Steps, child_steps, terms_root
 from ..curve.keyagg import taproot_tweak

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..bitcoin.derivation import path_told, synthetic_xpub
+from ..bitcoin.children import path_told, synthetic_xpub
 from ..bitcoin.descriptor import BOTH_BRANCHES, child_descriptor, taproot_descriptor
 from ..bitcoin.summary import Summary
 from ..bitcoin.transaction import Spend, taproot_address, taproot_script
 from ..bitcoin.tweaks import Steps, child_steps, is_opaque, tweaked
 from ..curve.keyagg import KeyAgg
 from ..errors import BadInput, Blamed, InvalidCrypto, Reason, Refused, bad_field
-from ..keys.keys import possession_is_proven
+from ..keys.derivation import possession_is_proven
 from ..keys.sealing import GroupKey
 from ..machines.keygen import KeygenState
 from ..machines.replay import Replay

@@ -2,7 +2,7 @@
 
     keygen.create terms ──▶ Terms        signing.request body ──▶ Body (body.py)
     keygen.join card ─────▶ Card         custody.refuse, signing.refuse detail ──▶ Detail
-    keygen.join envelope ─▶ Policy (sealed_policy.py)      contributions have their own form: see contributions.py
+    keygen.join envelope ─▶ Policy (policy.py)      contributions have their own form: see contributions.py
 
 The one spelling is that of JavaScript's ``JSON.stringify``: no spaces, fields in order, absent when there is nothing
 to say; in strings only ``"``, ``\\`` and U+0000–U+001F are escaped (short where JSON has a short form, else

@@ -22,7 +22,7 @@ from typing import Any, cast
 
 import msgspec
 
-from ..curve.schnorr import SigningKey, tagged_hash, verify
+from ..curve.schnorr import Keypair, tagged_hash, verify
 from ..errors import BadInput, Reason, Refused, WireError
 from ..values import Epoch, Id, Salt, XOnlyKey
 from . import frames
@@ -322,7 +322,7 @@ class PeerSide:
         self._next += 1
         return self._next, frames.request(self._next, method, params)
 
-    def authenticate(self, keys: list[SigningKey], token: str | None = None) -> dict[str, Any]:
+    def authenticate(self, keys: list[Keypair], token: str | None = None) -> dict[str, Any]:
         """The parameters that prove ``keys`` on this connection.
 
         Raises:

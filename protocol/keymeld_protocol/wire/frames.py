@@ -90,7 +90,7 @@ class Unsubscribe(Shape, frozen=True, kw_only=True):
     stream: Id
 
 
-class Sessions(Shape, frozen=True, kw_only=True):
+class ListSessions(Shape, frozen=True, kw_only=True):
     """The streams that concern the proven keys, in the order of their names."""
 
     open: bool = False
@@ -98,7 +98,7 @@ class Sessions(Shape, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
-class Nothing(Shape, frozen=True, kw_only=True):
+class NoParams(Shape, frozen=True, kw_only=True):
     """A method without parameters."""
 
 
@@ -121,11 +121,11 @@ METHODS: Final[dict[str, type[Shape]]] = {
     "submit": Submit,
     "subscribe": Subscribe,
     "unsubscribe": Unsubscribe,
-    "sessions": Sessions,
-    "enclaves": Nothing,
+    "sessions": ListSessions,
+    "enclaves": NoParams,
     "attest": Attest,
     "announce": Announce,
-    "ping": Nothing,
+    "ping": NoParams,
 }
 
 

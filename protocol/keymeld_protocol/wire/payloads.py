@@ -25,9 +25,10 @@ from .shapes import (
     MAX_SUBSETS,
     MIN_GRACE_MS,
     VERSION,
-    Attempt,
+    AttemptNumber,
     Code,
-    Custody,
+    ContributionStep,
+    CustodyKind,
     Millis,
     Payload,
     Rule,
@@ -36,7 +37,6 @@ from .shapes import (
     Signer,
     Slot,
     Slots,
-    Step,
     Suite,
     Version,
     check_rising,
@@ -83,7 +83,7 @@ class KeygenJoin(Said, frozen=True, kw_only=True, tag="keygen.join"):
     slot: Slot
     invite: XOnlyKey
     generation: Annotated[int, Meta(ge=0, le=0xFFFF)]
-    custody: Custody
+    custody: CustodyKind
     rule: Rule
     policy: Hash
     enclave: XOnlyKey | None = None
@@ -216,9 +216,9 @@ class SigningContribute(Said, frozen=True, kw_only=True, tag="signing.contribute
 
     BLOBS: ClassVar[tuple[str, ...]] = ("values",)
 
-    attempt: Attempt
+    attempt: AttemptNumber
     slots: Slots
-    step: Step
+    step: ContributionStep
     over: Hash | None = None
     values: Digest
 
@@ -234,14 +234,14 @@ class SigningConfirm(Said, frozen=True, kw_only=True, tag="signing.confirm"):
 
     BLOBS: ClassVar[tuple[str, ...]] = ("signatures",)
 
-    attempt: Attempt
+    attempt: AttemptNumber
     signatures: Digest
 
 
 class SigningRetry(Said, frozen=True, kw_only=True, tag="signing.retry"):
     """A signer whose nonces are gone asks for a new attempt."""
 
-    attempt: Attempt
+    attempt: AttemptNumber
 
 
 class SigningRefuse(Said, frozen=True, kw_only=True, tag="signing.refuse"):
@@ -268,7 +268,7 @@ class SigningHeard(Said, frozen=True, kw_only=True, tag="signing.heard"):
 class SigningDispute(Said, frozen=True, kw_only=True, tag="signing.dispute"):
     """A signer points at a record whose contribution does not verify; everybody recomputes it."""
 
-    attempt: Attempt
+    attempt: AttemptNumber
     offset: Annotated[int, Meta(ge=1, le=2**53 - 1)]
     item: Annotated[int, Meta(ge=0, lt=MAX_ITEMS)]
     point: Annotated[int, Meta(ge=0, lt=MAX_ITEMS)]
@@ -277,7 +277,7 @@ class SigningDispute(Said, frozen=True, kw_only=True, tag="signing.dispute"):
 class AttemptOpened(Said, frozen=True, kw_only=True, tag="attempt.opened"):
     """Notice: the coordinator's choice of who signs, and which enclave goes last (absent when one signs alone)."""
 
-    attempt: Attempt
+    attempt: AttemptNumber
     signers: Annotated[tuple[Signer, ...], Meta(min_length=1, max_length=MAX_SLOTS)]
     last: XOnlyKey | None = None
 

@@ -44,13 +44,13 @@ Version: TypeAlias = Literal[1]
 Slot: TypeAlias = Annotated[int, Meta(ge=0, lt=MAX_SLOTS)]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Millis: TypeAlias = Annotated[int, Meta(ge=0, le=2**53 - 1)]
-Attempt: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_ATTEMPTS)]
+AttemptNumber: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_ATTEMPTS)]
 Code: TypeAlias = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}\Z")]
 Slots: TypeAlias = Annotated[tuple[Slot, ...], Meta(min_length=1, max_length=MAX_SLOTS)]
 
 Suite: TypeAlias = Literal["musig2/1"]
-Custody: TypeAlias = Literal["sealed", "hybrid", "device"]
-Step: TypeAlias = Literal["nonces", "psigs", "both", "signatures"]
+CustodyKind: TypeAlias = Literal["sealed", "hybrid", "device"]
+ContributionStep: TypeAlias = Literal["nonces", "psigs", "both", "signatures"]
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

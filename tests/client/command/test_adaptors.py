@@ -10,12 +10,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from keymeld_client.cli import main
-from keymeld_protocol.curve.schnorr import SigningKey, tagged_hash
+from keymeld_protocol.curve.schnorr import Keypair, tagged_hash
 from keymeld_protocol.curve.secp256k1 import Secret, seckey_negate, seckey_tweak_add
 
 MESSAGE = tagged_hash("test/message", b"")
 SECRET, OTHER = (tagged_hash("test/secret", bytes([i])) for i in range(2))
-KEY = SigningKey.of(tagged_hash("test/key", b""))
+KEY = Keypair.of(tagged_hash("test/key", b""))
 SIGNATURE = KEY.sign(MESSAGE)
 ITEM = ("--message", MESSAGE.hex(), "--key", KEY.key.hex())
 

@@ -8,7 +8,7 @@ from keymeld_client.said.joining import NOTHING, Allow, Choice, check_choice, wa
 from keymeld_protocol.errors import BadInput, Reason, Refused, WireError
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.plaintext.contents import Terms
-from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, AllowedScript
+from keymeld_protocol.plaintext.policy import AllowedOutput, AllowedScript
 from keymeld_protocol.values import Hash
 from keymeld_protocol.wire.shapes import Rule
 from tests.support.machines import Keygen

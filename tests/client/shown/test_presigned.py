@@ -11,7 +11,7 @@ from keymeld_client.shown.presigned import Presigned, presigned
 from keymeld_client.shown.results import ItemError, ItemResult, all_signed, require_all
 from keymeld_protocol.curve import adaptor
 from keymeld_protocol.curve.keyagg import aggregate
-from keymeld_protocol.curve.musig_secret import Signer
+from keymeld_protocol.curve.musig_secret import CollapsedSigner
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Blamed, InvalidCrypto
@@ -29,7 +29,7 @@ POINTS = tuple(PlainKey(Secret(secret).point) for secret in SECRETS)
 
 
 def made(point: bytes) -> PreSignature:
-    done = sign_together(KEYAGG, [Signer(KEYAGG, KEYS)], MESSAGE, point)
+    done = sign_together(KEYAGG, [CollapsedSigner(KEYAGG, KEYS)], MESSAGE, point)
     return PreSignature(adaptor.presignature(done.session, done.psigs))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from keymeld_client.errors import WalletError
 from keymeld_client.said.joining import bring
-from keymeld_client.wallet.brought import Brought
+from keymeld_client.wallet.brought import BroughtKeys
 from keymeld_client.wallet.wallet import Wallet
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import BadInput
@@ -22,13 +22,13 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_key_is_noted_once(path: Path) -> None:
-    Brought(path).note(KEY.point, again=False)
+    BroughtKeys(path).note(KEY.point, again=False)
     with pytest.raises(WalletError, match="sealed before"):
-        Brought(path).note(KEY.point, again=False)
+        BroughtKeys(path).note(KEY.point, again=False)
 
 
 def test_a_key_and_its_negative_are_one(path: Path) -> None:
-    brought = Brought(path)
+    brought = BroughtKeys(path)
     brought.note(b"\x02" + KEY.point[1:], again=False)
     with pytest.raises(WalletError, match="sealed before"):
         brought.note(b"\x03" + KEY.point[1:], again=False)
@@ -37,14 +37,14 @@ def test_a_key_and_its_negative_are_one(path: Path) -> None:
 def test_whoever_insists_notes_it_again_and_forgets_nothing(path: Path) -> None:
     other = Secret.generate()
     for key, again in ((KEY, False), (other, False), (KEY, True)):
-        Brought(path).note(key.point, again)
+        BroughtKeys(path).note(key.point, again)
     for key in (KEY, other):
         with pytest.raises(WalletError, match="sealed before"):
-            Brought(path).note(key.point, again=False)
+            BroughtKeys(path).note(key.point, again=False)
 
 
 def test_the_file_is_its_owners_alone_and_tells_no_key(path: Path) -> None:
-    Brought(path).note(KEY.point, again=False)
+    BroughtKeys(path).note(KEY.point, again=False)
     assert path.stat().st_mode & 0o777 == 0o600
     written = path.read_text()
     assert KEY.point[1:].hex() not in written and bytes(KEY.buffer).hex() not in written

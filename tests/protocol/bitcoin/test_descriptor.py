@@ -5,12 +5,12 @@ from btclib_wallet.descriptors import checksum, multipath_descriptors, parse, st
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keymeld_protocol.bitcoin.derivation import synthetic_xpub
+from keymeld_protocol.bitcoin.children import synthetic_xpub
 from keymeld_protocol.bitcoin.descriptor import BOTH_BRANCHES, child_descriptor, taproot_descriptor, with_checksum
 from keymeld_protocol.bitcoin.transaction import taproot_script
 from keymeld_protocol.bitcoin.tweaks import child_steps, tweaked
 from keymeld_protocol.curve.keyagg import Tweak, aggregate, bip86_tweak
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.plaintext.contents import Terms, TermsTweak
 
@@ -18,7 +18,7 @@ CHARACTERS = st.characters(min_codepoint=0x20, max_codepoint=0x7E)
 
 
 def keys(count: int) -> list[bytes]:
-    return [b"\x03" + SigningKey.generate().key for _ in range(count)]
+    return [b"\x03" + Keypair.generate().key for _ in range(count)]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 20])

@@ -19,14 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples.regtest import Coin, transaction, verify_input
-from keymeld_protocol.bitcoin.psbt import MAX_PSBT, Psbt, Signature, Signed
+from keymeld_protocol.bitcoin.psbt import MAX_PSBT, InputSignature, Psbt, Signed
 from keymeld_protocol.bitcoin.transaction import Spend, taproot_script
 from keymeld_protocol.curve.keyagg import KeyAgg, aggregate
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import BadInput
 
-KEY = SigningKey.generate()
-OWN, FOREIGN = taproot_script(KEY.key), taproot_script(SigningKey.generate().key)
+KEY = Keypair.generate()
+OWN, FOREIGN = taproot_script(KEY.key), taproot_script(Keypair.generate().key)
 COINS = [Coin(bytes([i + 1]) * 32, i, 10_000 * (i + 1), OWN) for i in range(3)]
 OTHER = Coin(bytes([9]) * 32, 0, 5000, FOREIGN)
 LONE = KeyAgg((b"\x02" + KEY.key,), (), b"\x02" + KEY.key, b"\x02" + KEY.key, (), None)
@@ -53,9 +53,9 @@ class Draft:
         return made.serialize(check_validity=False)
 
 
-def signatures(psbt: Psbt, inputs: Sequence[int], keyagg: KeyAgg = LONE) -> dict[int, Signature]:
+def signatures(psbt: Psbt, inputs: Sequence[int], keyagg: KeyAgg = LONE) -> dict[int, InputSignature]:
     """Sign inputs with the one key."""
-    return {i: Signature(KEY.sign(psbt.spend.sighash(i)), keyagg) for i in inputs}
+    return {i: InputSignature(KEY.sign(psbt.spend.sighash(i)), keyagg) for i in inputs}
 
 
 def signed(raw: bytes) -> Signed:
@@ -239,14 +239,14 @@ def test_a_signed_v2_psbt_is_no_longer_modifiable() -> None:
 def test_a_signature_that_does_not_verify_is_not_put_in() -> None:
     psbt = Psbt(Draft(COINS).raw())
     with pytest.raises(BadInput, match=r"signatures\[0\]: does not verify"):
-        psbt.sign({0: Signature(b"\1" * 64, LONE)})
+        psbt.sign({0: InputSignature(b"\1" * 64, LONE)})
     with pytest.raises(BadInput, match="no such input"):
-        psbt.sign({3: Signature(b"\1" * 64, LONE)})
+        psbt.sign({3: InputSignature(b"\1" * 64, LONE)})
 
 
 def test_musig2_participants_are_written_in_their_sorted_order_under_the_aggregate_key() -> None:
     """BIP-373; the signature is one key's, since nobody can see from outside how it was made."""
-    keys = [SigningKey.generate() for _ in range(3)]
+    keys = [Keypair.generate() for _ in range(3)]
     keyagg = aggregate([b"\x02" + key.key for key in keys])
     psbt = Psbt(Draft(COINS).raw())
     found = Wallet.parse(psbt.sign(signatures(psbt, [0, 1, 2], keyagg)).psbt)

@@ -16,18 +16,18 @@ from btclib_wallet.psbt.psbt import assert_signatures_only, combine, extract_tx,
 from btclib_wallet.psbt.psbt_in import PsbtIn
 
 from examples.regtest import Coin, transaction, verify_input
-from keymeld_protocol.bitcoin.derivation import synthetic_xpub
+from keymeld_protocol.bitcoin.children import synthetic_xpub
 from keymeld_protocol.bitcoin.descriptor import child_descriptor
-from keymeld_protocol.bitcoin.psbt import Psbt, Signature, Signed
+from keymeld_protocol.bitcoin.psbt import InputSignature, Psbt, Signed
 from keymeld_protocol.bitcoin.transaction import taproot_script
 from keymeld_protocol.bitcoin.tweaks import child_steps, tweaked
 from keymeld_protocol.curve.keyagg import KeyAgg, aggregate
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.curve.secp256k1 import pubkey_of
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.plaintext.contents import Terms
 
-KEY, FRIEND = SigningKey.generate(), SigningKey.generate()
+KEY, FRIEND = Keypair.generate(), Keypair.generate()
 OWN, THEIRS = taproot_script(KEY.key), taproot_script(FRIEND.key)
 OURS, OTHER = Coin(b"\1" * 32, 0, 10_000, OWN), Coin(b"\2" * 32, 0, 5000, THEIRS)
 LONE = aggregate([b"\x02" + KEY.key])
@@ -46,7 +46,7 @@ def draft(coins: Sequence[Coin] = (OURS, OTHER), version: int = 0) -> Wallet:
 def signed(raw: bytes) -> Signed:
     """Our input, signed by us."""
     psbt = Psbt(raw)
-    return psbt.sign({i: Signature(KEY.sign(psbt.spend.sighash(i)), LONE) for i in psbt.inputs({OWN})})
+    return psbt.sign({i: InputSignature(KEY.sign(psbt.spend.sighash(i)), LONE) for i in psbt.inputs({OWN})})
 
 
 def signed_by_the_friend(made: Wallet) -> bytes:
@@ -211,7 +211,7 @@ class Pair:
 def test_a_childs_participants_are_written_under_the_aggregate_key_it_was_derived_from() -> None:
     pair = Pair()
     signature = pair.sign(pair.known)
-    found = Psbt(pair.watched.serialize()).sign({0: Signature(signature, pair.child)})
+    found = Psbt(pair.watched.serialize()).sign({0: InputSignature(signature, pair.child)})
     (ours,) = Wallet.parse(found.psbt).inputs
     assert ours.musig2_participant_pub_keys == pair.known.inputs[0].musig2_participant_pub_keys
     assert found.final is not None and verify_input(found.final, 0, [(pair.coin.amount, pair.coin.script)])
@@ -219,7 +219,7 @@ def test_a_childs_participants_are_written_under_the_aggregate_key_it_was_derive
 
 def test_other_signers_can_go_on_from_the_participants_that_we_wrote() -> None:
     pair = Pair()
-    found = Psbt(pair.watched.serialize()).sign({0: Signature(pair.sign(pair.known), pair.child)})
+    found = Psbt(pair.watched.serialize()).sign({0: InputSignature(pair.sign(pair.known), pair.child)})
     again = Wallet.parse(found.psbt)
     again.inputs[0].taproot_key_spend_signature = b""
     assert len(pair.sign(again)) == 64

@@ -20,7 +20,7 @@ from keymeld_protocol.bitcoin.transaction import (
     taproot_script,
 )
 from keymeld_protocol.curve import ecdsa
-from keymeld_protocol.curve.schnorr import SigningKey
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.plaintext.body import MAX_MONEY
@@ -225,7 +225,7 @@ def test_consensus_accepts_what_is_finalized_and_nothing_that_was_misreported(
     payment: tuple[list[int], list[tuple[int, bytes]], int, int],
 ) -> None:
     amounts, outputs, lock, sequence = payment
-    keys = [SigningKey.generate() for _ in amounts]
+    keys = [Keypair.generate() for _ in amounts]
     coins = [Coin(bytes([i]) * 32, i, a, taproot_script(keys[i].key)) for i, a in enumerate(amounts)]
     spend = Spend(transaction(coins, outputs, lock=lock, sequence=sequence), spends(*coins))
     signed = spend.finalize({i: key.sign(spend.sighash(i)) for i, key in enumerate(keys)})
@@ -235,7 +235,7 @@ def test_consensus_accepts_what_is_finalized_and_nothing_that_was_misreported(
 
 
 def test_inputs_that_were_not_named_stay_unsigned() -> None:
-    with SigningKey.generate() as key:
+    with Keypair.generate() as key:
         own = COIN._replace(script=taproot_script(key.key))
         spend = Spend(transaction([own, OTHER], [(1, P2TR)]), spends(own, OTHER))
         signed = spend.finalize({0: key.sign(spend.sighash(0))})
@@ -283,7 +283,7 @@ def test_consensus_accepts_p2wpkh_beside_taproot_and_no_other_amount(
     payment: tuple[list[int], list[tuple[int, bytes]], int, int],
 ) -> None:
     amounts, outputs, lock, sequence = payment
-    secret, key = Secret.generate(), SigningKey.generate()
+    secret, key = Secret.generate(), Keypair.generate()
     scripts = [key_hash_script(secret.point), *[taproot_script(key.key)] * (len(amounts) - 1)]
     coins = [Coin(bytes([i]) * 32, i, a, scripts[i]) for i, a in enumerate(amounts)]
     spend = Spend(transaction(coins, outputs, lock=lock, sequence=sequence), spends(*coins))

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from keymeld_protocol.bitcoin.derivation import child_tweaks
-from keymeld_protocol.bitcoin.taptree import tree_root
+from keymeld_protocol.bitcoin.children import child_tweaks
+from keymeld_protocol.bitcoin.tree import tree_root
 from keymeld_protocol.bitcoin.tweaks import child_steps, is_opaque, told_steps, tweaked
 from keymeld_protocol.curve.keyagg import Tweak, aggregate, bip86_tweak, taproot_tweak
 from keymeld_protocol.curve.secp256k1 import pubkey_of, xonly

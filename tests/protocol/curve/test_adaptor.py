@@ -11,8 +11,8 @@ from ecc.ecc import ssa_adaptor
 
 from keymeld_protocol.curve import adaptor
 from keymeld_protocol.curve.keyagg import Tweak, aggregate, bip86_tweak, key_agg, key_sort
-from keymeld_protocol.curve.musig import Session, bind_adaptor, nonce_agg, verify_collapsed_psig
-from keymeld_protocol.curve.musig_secret import Signer, nonce_gen, partial_sign, summed_signer, weighted_secret
+from keymeld_protocol.curve.musig import SessionContext, bind_adaptor, nonce_agg, verify_collapsed_psig
+from keymeld_protocol.curve.musig_secret import CollapsedSigner, nonce_gen, partial_sign, summed_signer, weighted_secret
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.curve.secp256k1 import Secret, point_add, point_negate, pubkey_of, seckey_tweak_mul
 from keymeld_protocol.errors import InvalidCrypto
@@ -33,7 +33,7 @@ def made(secret: Secret, *, slots: int = 3, tweaks: int = 0) -> tuple[bytes, Sig
     """A pre-signature for the point of ``secret``, of as many slots under as many tweaks."""
     held = some(slots)
     keyagg = aggregate((each.point for each in held), TWEAKS[:tweaks])
-    signed = sign_together(keyagg, [Signer(keyagg, [each]) for each in held], MESSAGE, secret.point)
+    signed = sign_together(keyagg, [CollapsedSigner(keyagg, [each]) for each in held], MESSAGE, secret.point)
     return adaptor.presignature(signed.session, signed.psigs), signed
 
 
@@ -202,7 +202,7 @@ def test_attack_45_a_last_point_cannot_cancel_the_others() -> None:
     assert bound != x.point
     held = some(2)
     keyagg = aggregate(each.point for each in held)
-    signed = sign_together(keyagg, [Signer(keyagg, held)], MESSAGE, bound)
+    signed = sign_together(keyagg, [CollapsedSigner(keyagg, held)], MESSAGE, bound)
     presigned = adaptor.presignature(signed.session, signed.psigs)
     assert adaptor.verify(presigned, bound, MESSAGE, keyagg.output)
     weighted = bytearray(x.buffer)
@@ -218,11 +218,11 @@ PLACE = (Id(bytes(range(32))), 1, 2, 3)
 
 def test_a_nonce_proves_itself_and_stays_unspent(secret: Secret) -> None:
     keyagg = aggregate([secret.point, Secret.generate().point])
-    signer, T = Signer(keyagg, [secret]), Secret.generate().point
+    signer, T = CollapsedSigner(keyagg, [secret]), Secret.generate().point
     secnonce = signer.nonce_gen(keyagg, MESSAGE, EXTRA)
     said = adaptor.proof_message(*PLACE, T, secnonce.pubnonce)
     assert adaptor.nonce_is_proven(secnonce.prove(said), said, secnonce.pubnonce)
-    session = Session(keyagg, secnonce.pubnonce, MESSAGE, T)
+    session = SessionContext(keyagg, secnonce.pubnonce, MESSAGE, T)
     assert verify_collapsed_psig(session, partial_sign(session, signer, secnonce), secnonce.pubnonce, signer.keys)
 
 
@@ -252,21 +252,21 @@ def test_attack_29_what_a_nonce_of_r_minus_t_would_do() -> None:
     """
     honest, traitor = some(2)
     keyagg = aggregate([honest.point, traitor.point])
-    T, signer = Secret.generate().point, Signer(keyagg, [honest])
+    T, signer = Secret.generate().point, CollapsedSigner(keyagg, [honest])
     secnonce, own = (
         signer.nonce_gen(keyagg, MESSAGE, EXTRA),
-        Signer(keyagg, [traitor]).nonce_gen(keyagg, MESSAGE, EXTRA),
+        CollapsedSigner(keyagg, [traitor]).nonce_gen(keyagg, MESSAGE, EXTRA),
     )
     cancelling = point_add(own.pubnonce[:33], point_negate(T))
     assert cancelling is not None
     hostile = cancelling + own.pubnonce[33:]
-    session = Session(keyagg, nonce_agg([secnonce.pubnonce, hostile]), MESSAGE, T)
-    plain = Session(keyagg, nonce_agg([secnonce.pubnonce, own.pubnonce]), MESSAGE)
+    session = SessionContext(keyagg, nonce_agg([secnonce.pubnonce, hostile]), MESSAGE, T)
+    plain = SessionContext(keyagg, nonce_agg([secnonce.pubnonce, own.pubnonce]), MESSAGE)
     assert bind_adaptor(session.aggnonce, T) == plain.aggnonce == session.bound
-    psigs = [partial_sign(session, signer, secnonce), partial_sign(plain, Signer(keyagg, [traitor]), own)]
+    psigs = [partial_sign(session, signer, secnonce), partial_sign(plain, CollapsedSigner(keyagg, [traitor]), own)]
     assert verify(adaptor.presignature(session, psigs)[1:], MESSAGE, keyagg.output), "signed, and nobody used t"
     said = adaptor.proof_message(*PLACE, T, hostile)
-    again = Signer(keyagg, [traitor]).nonce_gen(keyagg, MESSAGE, EXTRA)
+    again = CollapsedSigner(keyagg, [traitor]).nonce_gen(keyagg, MESSAGE, EXTRA)
     assert not adaptor.nonce_is_proven(again.prove(said), said, hostile)
 
 
@@ -281,7 +281,7 @@ def test_who_holds_every_key_makes_pre_signatures_alone(slots: int, tweaks: int)
     with summed_signer(weighted_secret(held, keyagg), keyagg) as signer:
         assert signer.keyagg.point == keyagg.point
         secnonce = signer.nonce_gen(signer.keyagg, MESSAGE, EXTRA)
-        session = Session(signer.keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE, secret.point)
+        session = SessionContext(signer.keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE, secret.point)
         presigned = adaptor.presignature(session, [partial_sign(session, signer, secnonce)])
     assert adaptor.verify(presigned, secret.point, MESSAGE, keyagg.output)
     assert ssa_adaptor.verify(presigned, MESSAGE, keyagg.output, secret.point)
@@ -295,7 +295,7 @@ def test_a_taproot_key_of_one_slot_makes_pre_signatures_of_both_parities() -> No
         keyagg = aggregate([key.point], (bip86_tweak([key.point]),))
         signer = summed_signer(weighted_secret([key], keyagg), keyagg)
         secnonce = signer.nonce_gen(signer.keyagg, MESSAGE, EXTRA)
-        session = Session(signer.keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE, secret.point)
+        session = SessionContext(signer.keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE, secret.point)
         presigned = adaptor.presignature(session, [partial_sign(session, signer, secnonce)])
         seen.add((keyagg.point[0], presigned[0]))
         assert verify(adaptor.adapt(presigned, secret.buffer), MESSAGE, keyagg.output)

@@ -8,7 +8,7 @@ from ecc.ecc import musig2 as oracle
 
 from keymeld_protocol.curve.keyagg import KeyAgg, Tweak, aggregate, key_agg
 from keymeld_protocol.curve.musig import (
-    Session,
+    SessionContext,
     aggregate_psigs,
     bind_adaptor,
     nonce_agg,
@@ -16,7 +16,7 @@ from keymeld_protocol.curve.musig import (
     verify_collapsed_psig,
     verify_psig,
 )
-from keymeld_protocol.curve.musig_secret import Signer
+from keymeld_protocol.curve.musig_secret import CollapsedSigner
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.curve.secp256k1 import Secret, point_add, point_negate
 from keymeld_protocol.errors import InvalidCrypto
@@ -51,7 +51,7 @@ def keyagg(secrets: list[Secret]) -> KeyAgg:
 def signed(keyagg: KeyAgg, secrets: list[Secret]) -> Signed:
     """Three slots sign as one signer, the other two each for itself."""
     slots = (secrets[:3], secrets[3:4], secrets[4:])
-    return sign_together(keyagg, [Signer(keyagg, held) for held in slots], MESSAGE)
+    return sign_together(keyagg, [CollapsedSigner(keyagg, held) for held in slots], MESSAGE)
 
 
 def keys_of(secrets: list[Secret]) -> list[bytes]:
@@ -108,14 +108,18 @@ def test_sig_agg_vectors() -> None:
     vectors = published_json("bip327/sig_agg_vectors.json")
     for case in vectors["valid_test_cases"]:
         assert nonce_agg(unhex(vectors["pnonces"], case["nonce_indices"])).hex().upper() == case["aggnonce"]
-        session = Session(keyagg_of(vectors, case), bytes.fromhex(case["aggnonce"]), bytes.fromhex(vectors["msg"]))
+        session = SessionContext(
+            keyagg_of(vectors, case), bytes.fromhex(case["aggnonce"]), bytes.fromhex(vectors["msg"])
+        )
         assert signature(session, unhex(vectors["psigs"], case["psig_indices"])).hex().upper() == case["expected"]
 
 
 def test_sig_agg_vectors_that_fail() -> None:
     vectors = published_json("bip327/sig_agg_vectors.json")
     for case in vectors["error_test_cases"]:
-        session = Session(keyagg_of(vectors, case), bytes.fromhex(case["aggnonce"]), bytes.fromhex(vectors["msg"]))
+        session = SessionContext(
+            keyagg_of(vectors, case), bytes.fromhex(case["aggnonce"]), bytes.fromhex(vectors["msg"])
+        )
         with pytest.raises(InvalidCrypto, match=rf"psigs\[{case['error']['signer']}\]"):
             signature(session, unhex(vectors["psigs"], case["psig_indices"]))
 
@@ -124,7 +128,7 @@ def verify_case(vectors: Any, case: Any, psig: bytes) -> bool:
     pubnonces = unhex(vectors["pnonces"], case["nonce_indices"])
     message = bytes.fromhex(vectors["msgs"][case["msg_index"]])
     keyagg = keyagg_of(vectors, case)
-    session, signer = Session(keyagg, nonce_agg(pubnonces), message), case["signer_index"]
+    session, signer = SessionContext(keyagg, nonce_agg(pubnonces), message), case["signer_index"]
     return verify_psig(session, psig, pubnonces[signer], keyagg.keys[signer])
 
 
@@ -137,7 +141,7 @@ def test_session_values_agree_with_another_implementation(with_adaptor: bool) ->
         held = [Secret.generate() for _ in range(count)]
         keyagg = aggregate(keys_of(held), TWEAKS[: count - 1])
         adaptor = Secret.generate().point if with_adaptor else None
-        signed = sign_together(keyagg, [Signer(keyagg, [secret]) for secret in held], MESSAGE, adaptor)
+        signed = sign_together(keyagg, [CollapsedSigner(keyagg, [secret]) for secret in held], MESSAGE, adaptor)
         theirs = context_of(signed.session)
         values = oracle.session_values(theirs)
         assert int.from_bytes(signed.session.coefficient, "big") == values.b
@@ -147,7 +151,7 @@ def test_session_values_agree_with_another_implementation(with_adaptor: bool) ->
             assert oracle.partial_sig_verify_(psig, pubnonce, secret.point, theirs)
 
 
-def context_of(session: Session) -> oracle.SessionContext:
+def context_of(session: SessionContext) -> oracle.SessionContext:
     values = [tweak.value for tweak in session.keyagg.tweaks]
     xonly = [tweak.xonly for tweak in session.keyagg.tweaks]
     return oracle.SessionContext(session.aggnonce, session.keyagg.keys, values, xonly, session.message, session.adaptor)
@@ -159,7 +163,7 @@ def test_the_final_nonce_is_the_signatures_nonce(signed: Signed) -> None:
 
 def test_an_aggregate_nonce_at_infinity_goes_on(keyagg: KeyAgg) -> None:
     for aggnonce in (bytes(66), bytes(33) + keyagg.point, keyagg.point + bytes(33)):
-        session = Session(keyagg, aggnonce, MESSAGE)
+        session = SessionContext(keyagg, aggnonce, MESSAGE)
         assert aggregate_psigs(session, [bytes(32)])[:32] == session.nonce[1:]
         assert oracle._cpoint_var(session.nonce) == oracle.session_values(context_of(session)).R
 
@@ -179,7 +183,7 @@ def test_an_adaptor_is_added_to_the_first_half_of_the_nonce() -> None:
 
 
 def test_a_session_with_an_adaptor_gives_no_signature_by_itself(keyagg: KeyAgg, secrets: list[Secret]) -> None:
-    done = sign_together(keyagg, [Signer(keyagg, secrets)], MESSAGE, Secret.generate().point)
+    done = sign_together(keyagg, [CollapsedSigner(keyagg, secrets)], MESSAGE, Secret.generate().point)
     assert len(aggregate_psigs(done.session, done.psigs)) == 64
     with pytest.raises(InvalidCrypto, match="do not add up"):
         signature(done.session, done.psigs)
@@ -187,7 +191,7 @@ def test_a_session_with_an_adaptor_gives_no_signature_by_itself(keyagg: KeyAgg, 
 
 def test_a_key_list_of_one_has_no_session() -> None:
     with pytest.raises(InvalidCrypto, match="list of one"):
-        Session(aggregate([Secret.generate().point]), bytes(66), MESSAGE)
+        SessionContext(aggregate([Secret.generate().point]), bytes(66), MESSAGE)
 
 
 # ------------------------------------------------------------------------------------------------------------- psigs
@@ -217,7 +221,7 @@ def test_a_psig_for_other_slots_another_nonce_or_another_session_is_refused(
     assert not verify_collapsed_psig(signed.session, psig, pubnonce, keys[:1])
     assert not verify_collapsed_psig(signed.session, psig, pubnonce, [*keys, secrets[3].point])
     assert not verify_collapsed_psig(signed.session, psig, signed.pubnonces[1], keys)
-    other = Session(keyagg, signed.session.aggnonce, bytes(32))
+    other = SessionContext(keyagg, signed.session.aggnonce, bytes(32))
     assert not verify_collapsed_psig(other, psig, pubnonce, keys)
 
 
@@ -268,9 +272,12 @@ def test_a_signer_without_slots_is_no_signer(signed: Signed) -> None:
     ("size", "call"),
     [
         (66, lambda signed, keys, given: nonce_agg([signed.pubnonces[0], given])),
-        (66, lambda signed, keys, given: Session(signed.session.keyagg, given, MESSAGE)),
-        (32, lambda signed, keys, given: Session(signed.session.keyagg, signed.session.aggnonce, given)),
-        (33, lambda signed, keys, given: Session(signed.session.keyagg, signed.session.aggnonce, MESSAGE, given)),
+        (66, lambda signed, keys, given: SessionContext(signed.session.keyagg, given, MESSAGE)),
+        (32, lambda signed, keys, given: SessionContext(signed.session.keyagg, signed.session.aggnonce, given)),
+        (
+            33,
+            lambda signed, keys, given: SessionContext(signed.session.keyagg, signed.session.aggnonce, MESSAGE, given),
+        ),
         (32, lambda signed, keys, given: signature(signed.session, [given])),
         (32, lambda signed, keys, given: verify_psig(signed.session, given, signed.pubnonces[0], keys[0])),
         (66, lambda signed, keys, given: verify_psig(signed.session, signed.psigs[0], given, keys[0])),

@@ -24,10 +24,10 @@ from keymeld_protocol.curve.keyagg import (
     taproot_tweak,
 )
 from keymeld_protocol.curve.libsecp256k1 import ffi
-from keymeld_protocol.curve.musig import Session, nonce_agg, signature, verify_collapsed_psig
+from keymeld_protocol.curve.musig import SessionContext, nonce_agg, signature, verify_collapsed_psig
 from keymeld_protocol.curve.musig_secret import (
+    CollapsedSigner,
     Secnonce,
-    Signer,
     nonce_gen,
     partial_sign,
     sign_alone,
@@ -156,8 +156,8 @@ def case_message(vectors: Any, case: Any) -> bytes:
 
 def sign_case(vectors: Any, case: Any, aggnonce: bytes, secnonce: Secnonce) -> bytes:
     keyagg, message = case_keyagg(vectors, case), case_message(vectors, case)
-    signer = Signer(keyagg, [Secret(bytes.fromhex(vectors["sk"]))])
-    return partial_sign(Session(keyagg, aggnonce, message), signer, secnonce)
+    signer = CollapsedSigner(keyagg, [Secret(bytes.fromhex(vectors["sk"]))])
+    return partial_sign(SessionContext(keyagg, aggnonce, message), signer, secnonce)
 
 
 def det_sign(vectors: Any, case: Any) -> tuple[bytes, bytes]:
@@ -182,7 +182,7 @@ def det_sign(vectors: Any, case: Any) -> tuple[bytes, bytes]:
 def test_nonces_differ_although_everything_else_is_equal() -> None:
     secrets = people(2)
     keyagg = group(secrets)
-    signer = Signer(keyagg, secrets)
+    signer = CollapsedSigner(keyagg, secrets)
     assert len({draw(signer, keyagg, MESSAGE).pubnonce for _ in range(50)}) == 50
 
 
@@ -210,19 +210,19 @@ def test_zeros_are_not_random_bytes() -> None:
 def test_a_secnonce_signs_once() -> None:
     secrets = people(2)
     keyagg = group(secrets)
-    signer = Signer(keyagg, secrets)
+    signer = CollapsedSigner(keyagg, secrets)
     secnonce = draw(signer, keyagg, MESSAGE)
-    partial_sign(Session(keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE), signer, secnonce)
+    partial_sign(SessionContext(keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE), signer, secnonce)
     with pytest.raises(InvalidCrypto, match="spent"):
-        partial_sign(Session(keyagg, nonce_agg([secnonce.pubnonce]), bytes(32)), signer, secnonce)
+        partial_sign(SessionContext(keyagg, nonce_agg([secnonce.pubnonce]), bytes(32)), signer, secnonce)
 
 
 def test_a_secnonce_is_spent_by_a_signature_that_fails() -> None:
     secrets = people(2)
     keyagg = group(secrets)
-    signer, stranger = Signer(keyagg, secrets), Signer(keyagg, secrets[1:])
+    signer, stranger = CollapsedSigner(keyagg, secrets), CollapsedSigner(keyagg, secrets[1:])
     secnonce = draw(signer, keyagg, MESSAGE)
-    session = Session(keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE)
+    session = SessionContext(keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE)
     with pytest.raises(InvalidCrypto, match="another key"):
         partial_sign(session, stranger, secnonce)
     with pytest.raises(InvalidCrypto, match="spent"):
@@ -232,10 +232,10 @@ def test_a_secnonce_is_spent_by_a_signature_that_fails() -> None:
 def test_signing_wipes_libsecp256k1s_secnonce() -> None:
     secrets = people(2)
     keyagg = group(secrets)
-    signer = Signer(keyagg, secrets)
+    signer = CollapsedSigner(keyagg, secrets)
     secnonce = draw(signer, keyagg, MESSAGE)
     struct = secnonce._held[0]
-    partial_sign(Session(keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE), signer, secnonce)
+    partial_sign(SessionContext(keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE), signer, secnonce)
     assert bytes(ffi.buffer(struct)) == bytes(132)
 
 
@@ -300,7 +300,7 @@ def test_a_secnonce_of_another_layout_proves_nothing(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("spread", [copy.copy, copy.deepcopy, pickle.dumps, lambda it: copy.deepcopy({"nonce": it})])
 def test_secnonces_and_signers_are_neither_copied_nor_pickled(spread: Callable[[object], object]) -> None:
     secrets = people(2)
-    for holder in (nonce_gen(secrets[0].point), Signer(group(secrets), secrets)):
+    for holder in (nonce_gen(secrets[0].point), CollapsedSigner(group(secrets), secrets)):
         with pytest.raises(TypeError, match="never"):
             spread(holder)
 
@@ -308,7 +308,7 @@ def test_secnonces_and_signers_are_neither_copied_nor_pickled(spread: Callable[[
 def test_secnonces_and_signers_print_nothing() -> None:
     secrets = people(2)
     assert repr(nonce_gen(secrets[0].point)) == "<Secnonce>"
-    assert f"{Signer(group(secrets), secrets)}" == "<Signer>"
+    assert f"{CollapsedSigner(group(secrets), secrets)}" == "<CollapsedSigner>"
 
 
 # ------------------------------------------------------------------------------------------ one signer, many slots
@@ -322,7 +322,7 @@ def test_any_groups_of_slots_sign_together() -> None:
         keyagg = group(secrets, *some_tweaks(draw))
         held = split(secrets, draw)
         adaptor = Secret.generate().point if draw.random() < 0.3 else None
-        done = sign_together(keyagg, [Signer(keyagg, slots) for slots in held], draw.randbytes(32), adaptor)
+        done = sign_together(keyagg, [CollapsedSigner(keyagg, slots) for slots in held], draw.randbytes(32), adaptor)
         for psig, pubnonce, slots in zip(done.psigs, done.pubnonces, held, strict=True):
             assert verify_collapsed_psig(done.session, psig, pubnonce, [slot.point for slot in slots])
         if adaptor is None:
@@ -340,10 +340,10 @@ def test_an_enclave_signs_together_with_devices_that_run_another_implementation(
     for _ in range(10):
         secrets = people(5)
         keyagg = group(secrets, *some_tweaks(draw))
-        enclave = Signer(keyagg, secrets[:3])
+        enclave = CollapsedSigner(keyagg, secrets[:3])
         ours = enclave.nonce_gen(keyagg, MESSAGE, EXTRA)
         theirs = [oracle.nonce_gen(None, secret.point) for secret in secrets[3:]]
-        session = Session(keyagg, nonce_agg([ours.pubnonce, *(pubnonce for _, pubnonce in theirs)]), MESSAGE)
+        session = SessionContext(keyagg, nonce_agg([ours.pubnonce, *(pubnonce for _, pubnonce in theirs)]), MESSAGE)
         context = oracle.SessionContext(
             session.aggnonce, keyagg.keys, [t.value for t in keyagg.tweaks], [t.xonly for t in keyagg.tweaks], MESSAGE
         )
@@ -356,7 +356,7 @@ def test_an_enclave_signs_together_with_devices_that_run_another_implementation(
 def test_for_one_slot_the_psig_is_an_ordinary_one() -> None:
     secrets = people(3)
     keyagg = group(secrets, Tweak(b"\x05" * 32, xonly=True))
-    done = sign_together(keyagg, [Signer(keyagg, [secret]) for secret in secrets], MESSAGE)
+    done = sign_together(keyagg, [CollapsedSigner(keyagg, [secret]) for secret in secrets], MESSAGE)
     for psig, pubnonce, secret in zip(done.psigs, done.pubnonces, secrets, strict=True):
         parsed = libmusig.parse_psig(psig)
         assert libmusig.partial_sig_verify(parsed, pubnonce, secret.point, keyagg.cache, done.session.struct)
@@ -364,7 +364,7 @@ def test_for_one_slot_the_psig_is_an_ordinary_one() -> None:
 
 def test_one_signer_serves_every_tweak_of_its_key_list() -> None:
     secrets = people(3)
-    signer = Signer(group(secrets), secrets)
+    signer = CollapsedSigner(group(secrets), secrets)
     for tweaks in ([], [Tweak(b"\x01" * 32, xonly=False)], [Tweak(b"\x01" * 32, xonly=True)]):
         keyagg = group(secrets, *tweaks)
         done = sign_together(keyagg, [signer], MESSAGE)
@@ -373,47 +373,47 @@ def test_one_signer_serves_every_tweak_of_its_key_list() -> None:
 
 def test_a_session_of_another_key_list_is_refused() -> None:
     secrets = people(3)
-    signer = Signer(group(secrets), secrets)
+    signer = CollapsedSigner(group(secrets), secrets)
     other = group(secrets[:2])
     secnonce = draw(signer, other, MESSAGE)
     with pytest.raises(InvalidCrypto, match="another key list"):
-        partial_sign(Session(other, nonce_agg([secnonce.pubnonce]), MESSAGE), signer, secnonce)
+        partial_sign(SessionContext(other, nonce_agg([secnonce.pubnonce]), MESSAGE), signer, secnonce)
 
 
 @pytest.mark.parametrize("slots", [1, 3])
 def test_a_psig_that_does_not_verify_never_leaves(monkeypatch: pytest.MonkeyPatch, slots: int) -> None:
     secrets = people(3)
     keyagg = group(secrets)
-    signer = Signer(keyagg, secrets[:slots])
-    monkeypatch.setattr(Signer, "sign", lambda self, session, struct: b"\x01" * 32)
+    signer = CollapsedSigner(keyagg, secrets[:slots])
+    monkeypatch.setattr(CollapsedSigner, "sign", lambda self, session, struct: b"\x01" * 32)
     secnonce = draw(signer, keyagg, MESSAGE)
     with pytest.raises(InvalidCrypto, match="does not verify"):
-        partial_sign(Session(keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE), signer, secnonce)
+        partial_sign(SessionContext(keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE), signer, secnonce)
 
 
 def test_a_signer_needs_slots_of_its_key_list() -> None:
     secrets = people(3)
     for held in ([], [people(1)[0]], [secrets[0], people(1)[0]]):
         with pytest.raises(InvalidCrypto):
-            Signer(group(secrets), held)
+            CollapsedSigner(group(secrets), held)
 
 
 def test_a_wiped_signer_neither_draws_nor_signs() -> None:
     secrets = people(2)
     keyagg = group(secrets)
-    signer = Signer(keyagg, secrets)
+    signer = CollapsedSigner(keyagg, secrets)
     secnonce = draw(signer, keyagg, MESSAGE)
     signer.wipe()
     with pytest.raises(InvalidCrypto):
         draw(signer, keyagg, MESSAGE)
     with pytest.raises(InvalidCrypto):
-        partial_sign(Session(keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE), signer, secnonce)
+        partial_sign(SessionContext(keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE), signer, secnonce)
 
 
 def test_a_signer_leaves_the_secrets_of_its_maker_alone() -> None:
     secrets = people(3)
     keys = [secret.point for secret in secrets]
-    with Signer(group(secrets), secrets) as signer:
+    with CollapsedSigner(group(secrets), secrets) as signer:
         draw(signer, signer.keyagg, MESSAGE)
     assert [secret.point for secret in secrets] == keys
 

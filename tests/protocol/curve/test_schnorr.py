@@ -9,7 +9,7 @@ from hashlib import sha256
 import pytest
 
 from keymeld_protocol.curve import schnorr
-from keymeld_protocol.curve.schnorr import SigningKey, tagged_hash, verify
+from keymeld_protocol.curve.schnorr import Keypair, tagged_hash, verify
 from keymeld_protocol.curve.secp256k1 import Secret, pubkey_of
 from keymeld_protocol.errors import InvalidCrypto
 from tests.support.vectors import published
@@ -36,7 +36,7 @@ def test_the_published_signatures_are_made_with_their_randomness(
     for row in (row for row in rows if row["secret key"]):
         aux = bytes.fromhex(row["aux_rand"])
         monkeypatch.setattr(schnorr, "urandom", lambda size, aux=aux: aux)
-        key = SigningKey(Secret(bytes.fromhex(row["secret key"])))
+        key = Keypair(Secret(bytes.fromhex(row["secret key"])))
         assert key.key.hex().upper() == row["public key"]
         assert key.sign(bytes.fromhex(row["message"])).hex().upper() == row["signature"]
 
@@ -57,21 +57,21 @@ def test_what_is_signed_verifies() -> None:
 
 
 def test_an_altered_signature_message_or_key_does_not_verify() -> None:
-    key = SigningKey.generate()
+    key = Keypair.generate()
     signature = key.sign(MESSAGE)
     for place in range(0, 64, 7):
         assert not verify(_flip(signature, place), MESSAGE, key.key)
     assert not verify(signature, _flip(MESSAGE, 0), key.key)
-    assert not verify(signature, MESSAGE, SigningKey.generate().key)
+    assert not verify(signature, MESSAGE, Keypair.generate().key)
 
 
 def test_two_signatures_of_one_message_differ() -> None:
-    key = SigningKey.generate()
+    key = Keypair.generate()
     assert key.sign(MESSAGE) != key.sign(MESSAGE)
 
 
 def test_wrong_lengths_are_no_signatures() -> None:
-    key = SigningKey.generate()
+    key = Keypair.generate()
     signature = key.sign(MESSAGE)
     for length in range(80):
         assert verify((signature * 2)[:length], MESSAGE, key.key) is (length == 64)
@@ -80,7 +80,7 @@ def test_wrong_lengths_are_no_signatures() -> None:
 
 
 def test_a_message_of_another_length_is_not_signed() -> None:
-    key = SigningKey.generate()
+    key = Keypair.generate()
     for length in {*range(70)} - {32}:
         with pytest.raises(InvalidCrypto):
             key.sign(bytes(length))
@@ -88,24 +88,24 @@ def test_a_message_of_another_length_is_not_signed() -> None:
 
 def test_a_signing_key_shows_its_plain_and_its_xonly_key() -> None:
     secret = Secret.generate()
-    key = SigningKey(secret)
+    key = Keypair(secret)
     assert key.point == pubkey_of(secret.buffer)
     assert key.key == key.point[1:]
 
 
 def test_a_signing_key_prints_nothing() -> None:
-    key = SigningKey.generate()
-    assert repr(key) == str(key) == "<SigningKey>"
+    key = Keypair.generate()
+    assert repr(key) == str(key) == "<Keypair>"
 
 
 @pytest.mark.parametrize("spread", [copy.copy, copy.deepcopy, pickle.dumps])
 def test_a_signing_key_is_neither_copied_nor_pickled(spread: Callable[[object], object]) -> None:
     with pytest.raises(TypeError, match="never"):
-        spread(SigningKey.generate())
+        spread(Keypair.generate())
 
 
 def test_a_wiped_signing_key_does_not_sign() -> None:
-    key = SigningKey.generate()
+    key = Keypair.generate()
     key.wipe()
     with pytest.raises(InvalidCrypto):
         key.sign(MESSAGE)
@@ -115,7 +115,7 @@ def test_a_wiped_secret_makes_no_signing_key() -> None:
     secret = Secret.generate()
     secret.wipe()
     with pytest.raises(InvalidCrypto):
-        SigningKey(secret)
+        Keypair(secret)
 
 
 def _flip(value: bytes, place: int) -> bytes:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from keymeld_protocol.curve.schnorr import tagged_hash
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import BadInput, Reason
-from keymeld_protocol.keys import keys, ticket
+from keymeld_protocol.keys import derivation, ticket
 from keymeld_protocol.keys.ticket import Ticket, TicketSecret
 from keymeld_protocol.values import Id, from_base64url, to_base64url
 
@@ -24,7 +24,7 @@ def copied(secret: Secret) -> TicketSecret:
     return TicketSecret(bytes(secret.buffer))
 
 
-SLOT_SECRET = copied(keys.slot_secret(OPEN_SECRET, 2))
+SLOT_SECRET = copied(derivation.slot_secret(OPEN_SECRET, 2))
 SLOT = Ticket(host=HOST, secure=True, keygen_id=Id(b"\x11" * 32), group_secret=S, slot=2, secret=SLOT_SECRET)
 OPEN = replace(SLOT, slot=None, secret=OPEN_SECRET)
 PLAIN = replace(SLOT, host="127.0.0.1:8765", secure=False)
@@ -103,7 +103,7 @@ def test_a_ticket_says_where_the_coordinator_is_dialled() -> None:
 def test_an_open_ticket_gives_every_slots_secret() -> None:
     assert OPEN.is_open
     assert copied(OPEN.slot_secret(2)) == SLOT_SECRET
-    assert copied(OPEN.slot_secret(3)) == copied(keys.slot_secret(OPEN_SECRET, 3))
+    assert copied(OPEN.slot_secret(3)) == copied(derivation.slot_secret(OPEN_SECRET, 3))
 
 
 def test_a_slots_ticket_gives_that_slots_secret_alone() -> None:

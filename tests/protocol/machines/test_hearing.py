@@ -7,7 +7,7 @@ import pytest
 from keymeld_protocol.errors import BrokenLog, Fork
 from keymeld_protocol.machines import hearing
 from keymeld_protocol.machines.hearing import Hearing
-from keymeld_protocol.machines.signing import Phase, SigningState
+from keymeld_protocol.machines.signing import SigningPhase, SigningState
 from keymeld_protocol.values import Hash, Id
 from keymeld_protocol.wire.records import Record
 from tests.support.machines import COORDINATOR, STRANGER, VAULT, Keygen, Signing, Stream, completed, xonly
@@ -177,4 +177,4 @@ def test_a_live_signing_goes_on_while_its_keygen_grows() -> None:
     assert told(ears, signing, signing.records[-1]) == [4]
     assert told(ears, keygen, keygen.records[-1]) == [keygen.chain.offset]
     state = ears.streams[signing.stream].state
-    assert isinstance(state, SigningState) and state.phase is Phase.NONCES
+    assert isinstance(state, SigningState) and state.phase is SigningPhase.NONCES

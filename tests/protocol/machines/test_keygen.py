@@ -7,7 +7,7 @@ import pytest
 from keymeld_protocol.curve.schnorr import tagged_hash
 from keymeld_protocol.errors import Reason, WireError
 from keymeld_protocol.machines import keygen
-from keymeld_protocol.machines.keygen import REPLACE_AFTER_MS, TRANSITIONS, Phase, roster_hash
+from keymeld_protocol.machines.keygen import REPLACE_AFTER_MS, TRANSITIONS, KeygenPhase, roster_hash
 from keymeld_protocol.values import digest
 from keymeld_protocol.wire import statements
 from keymeld_protocol.wire.payloads import (
@@ -65,14 +65,17 @@ def closed() -> Keygen:
 
 def wiped(stream: Keygen) -> Statement:
     """Slot 0 has left, where it can, and its enclave has wiped the key."""
-    if stream.state.phase is Phase.COMPLETED:
+    if stream.state.phase is KeygenPhase.COMPLETED:
         stream.hear(stream.leave(0))
     return stream.wiped(0)
 
 
-IN: dict[Phase, Callable[[], Keygen]] = {
-    Phase.COLLECTING: joined, Phase.COMPLETED: completed, Phase.EXPIRED: expired, Phase.CLOSED: closed,
-}  # fmt: skip
+IN: dict[KeygenPhase, Callable[[], Keygen]] = {
+    KeygenPhase.COLLECTING: joined,
+    KeygenPhase.COMPLETED: completed,
+    KeygenPhase.EXPIRED: expired,
+    KeygenPhase.CLOSED: closed,
+}
 
 SAYS: dict[type[Payload], Make] = {
     KeygenJoin: lambda k: k.join(1, generation=7),
@@ -90,17 +93,17 @@ SAYS: dict[type[Payload], Make] = {
 }
 """What the right speaker would say, for every kind that belongs to keygens; the others are samples."""
 
-TABLE: dict[tuple[Phase, type[Payload]], Phase] = {
-    (Phase.COLLECTING, KeygenJoin): Phase.COLLECTING,
-    (Phase.COLLECTING, CustodyAccept): Phase.COLLECTING,
-    (Phase.COLLECTING, CustodyRefuse): Phase.COLLECTING,
-    (Phase.COLLECTING, KeygenRelease): Phase.COLLECTING,
-    (Phase.COLLECTING, KeygenExpired): Phase.EXPIRED,
-    (Phase.COMPLETED, KeygenConfirm): Phase.COMPLETED,
-    (Phase.COMPLETED, SigningOpened): Phase.COMPLETED,
-    (Phase.COMPLETED, KeygenLeave): Phase.COMPLETED,
-    (Phase.COMPLETED, CustodyWiped): Phase.COMPLETED,
-    (Phase.CLOSED, CustodyWiped): Phase.CLOSED,
+TABLE: dict[tuple[KeygenPhase, type[Payload]], KeygenPhase] = {
+    (KeygenPhase.COLLECTING, KeygenJoin): KeygenPhase.COLLECTING,
+    (KeygenPhase.COLLECTING, CustodyAccept): KeygenPhase.COLLECTING,
+    (KeygenPhase.COLLECTING, CustodyRefuse): KeygenPhase.COLLECTING,
+    (KeygenPhase.COLLECTING, KeygenRelease): KeygenPhase.COLLECTING,
+    (KeygenPhase.COLLECTING, KeygenExpired): KeygenPhase.EXPIRED,
+    (KeygenPhase.COMPLETED, KeygenConfirm): KeygenPhase.COMPLETED,
+    (KeygenPhase.COMPLETED, SigningOpened): KeygenPhase.COMPLETED,
+    (KeygenPhase.COMPLETED, KeygenLeave): KeygenPhase.COMPLETED,
+    (KeygenPhase.COMPLETED, CustodyWiped): KeygenPhase.COMPLETED,
+    (KeygenPhase.CLOSED, CustodyWiped): KeygenPhase.CLOSED,
 }
 """The specification's table: what may happen when, and where it leads."""
 
@@ -110,8 +113,8 @@ def test_the_table_is_the_specifications() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-@pytest.mark.parametrize("phase", Phase)
-def test_every_event_moves_as_the_table_says_or_is_refused(phase: Phase, kind: type[Payload]) -> None:
+@pytest.mark.parametrize("phase", KeygenPhase)
+def test_every_event_moves_as_the_table_says_or_is_refused(phase: KeygenPhase, kind: type[Payload]) -> None:
     stream = IN[phase]()
     said = SAYS[kind](stream) if kind in SAYS else sample(kind)
     if (phase, kind) not in TABLE:
@@ -121,8 +124,8 @@ def test_every_event_moves_as_the_table_says_or_is_refused(phase: Phase, kind: t
     assert stream.hear(said).phase == TABLE[phase, kind]
 
 
-@pytest.mark.parametrize("phase", Phase)
-def test_a_note_by_a_member_moves_nothing_in_any_phase(phase: Phase) -> None:
+@pytest.mark.parametrize("phase", KeygenPhase)
+def test_a_note_by_a_member_moves_nothing_in_any_phase(phase: KeygenPhase) -> None:
     stream = IN[phase]()
     before = stream.state
     stream.hear(stream.note(stream.auth(0)))
@@ -155,7 +158,7 @@ def test_joins_come_in_any_order_and_the_last_acceptance_completes() -> None:
     stream.hear(stream.join(1))
     assert stream.state.holdouts() == (1,)
     stream.hear(stream.accept(1))
-    assert stream.state.phase is Phase.COMPLETED and stream.state.holdouts() == ()
+    assert stream.state.phase is KeygenPhase.COMPLETED and stream.state.holdouts() == ()
 
 
 def test_the_roster_hashes_the_joins_by_slot() -> None:
@@ -168,7 +171,7 @@ def test_the_roster_hashes_the_joins_by_slot() -> None:
 def test_a_join_that_needs_no_enclave_is_ready_at_once() -> None:
     stream = Keygen(1)
     stream.hear(stream.device(0))
-    assert stream.state.phase is Phase.COMPLETED
+    assert stream.state.phase is KeygenPhase.COMPLETED
 
 
 def test_the_joins_of_an_unfinished_keygen_are_not_to_be_had() -> None:
@@ -310,14 +313,14 @@ def test_attack_41_the_creator_releases_a_squatter_and_the_keygen_completes() ->
     stream = Keygen(2)
     stream.hear(stream.join_by("mallory", 0, enclave=VAULT))
     stream.hear(stream.accept(0), stream.release(0))
-    assert stream.fill(0, 1).state.phase is Phase.COMPLETED
+    assert stream.fill(0, 1).state.phase is KeygenPhase.COMPLETED
 
 
 def test_attack_41_a_join_to_a_dead_enclave_is_taken_over() -> None:
     stream = Keygen(2)
     stream.hear(stream.join_by("mallory", 0, enclave=key_of("dead")))
     stream.now += REPLACE_AFTER_MS
-    assert stream.fill(0, 1).state.phase is Phase.COMPLETED
+    assert stream.fill(0, 1).state.phase is KeygenPhase.COMPLETED
 
 
 def test_nobody_but_the_creator_releases() -> None:

@@ -1,9 +1,9 @@
 """A keygen that is filled: who confirms it, how long it lives, who hears it."""
 
 from keymeld_protocol.errors import Reason
-from keymeld_protocol.keys.keys import Identity
+from keymeld_protocol.keys.derivation import Identity
 from keymeld_protocol.machines import keygen
-from keymeld_protocol.machines.keygen import Phase
+from keymeld_protocol.machines.keygen import KeygenPhase
 from keymeld_protocol.values import Hash, Id, Salt
 from keymeld_protocol.wire.payloads import KeygenExpired
 from tests.support.machines import (
@@ -124,7 +124,7 @@ def test_attack_13_the_order_of_keys_decides_nothing() -> None:
     streams = [completed(3, name=name) for name in ("group", "another", "third")]
     smallest = [min(range(3), key=lambda slot, s=s: s.auth(slot).key) for s in streams]  # type: ignore[misc]
     assert len(set(smallest)) > 1
-    assert {s.state.phase for s in streams} == {Phase.COMPLETED}
+    assert {s.state.phase for s in streams} == {KeygenPhase.COMPLETED}
 
 
 def test_an_invite_key_hears_until_its_slot_is_ready() -> None:

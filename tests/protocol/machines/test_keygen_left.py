@@ -3,7 +3,7 @@
 import pytest
 
 from keymeld_protocol.errors import BadInput, BrokenLog, Reason, Refused
-from keymeld_protocol.machines.keygen import Phase
+from keymeld_protocol.machines.keygen import KeygenPhase
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.member.roster import safety
 from keymeld_protocol.wire.payloads import KeygenLeave
@@ -23,7 +23,7 @@ from tests.support.machines import (
 def test_a_participant_leaves_and_the_others_stay() -> None:
     stream = completed()
     stream.hear(stream.leave(1))
-    assert (stream.state.phase, set(stream.state.left)) == (Phase.COMPLETED, {1})
+    assert (stream.state.phase, set(stream.state.left)) == (KeygenPhase.COMPLETED, {1})
     assert stream.state.roster is not None and stream.state.open
 
 
@@ -53,7 +53,7 @@ def test_nobody_leaves_a_keygen_that_still_collects() -> None:
 def test_a_keygen_is_closed_once_all_have_left_and_over_once_their_keys_are_wiped() -> None:
     stream = completed()
     stream.hear(*(stream.leave(slot) for slot in range(3)))
-    assert stream.state.phase is Phase.CLOSED and stream.state.unwiped() == (0, 1, 2)
+    assert stream.state.phase is KeygenPhase.CLOSED and stream.state.unwiped() == (0, 1, 2)
     stream.hear(stream.wiped(0), stream.wiped(1))
     assert stream.state.open
     stream.hear(stream.wiped(2))
@@ -64,7 +64,7 @@ def test_a_key_that_stayed_on_its_device_is_nobodys_to_wipe() -> None:
     stream = Keygen(1)
     stream.hear(stream.device(0))
     stream.hear(stream.leave(0))
-    assert (stream.state.phase, stream.state.unwiped(), stream.state.open) == (Phase.CLOSED, (), False)
+    assert (stream.state.phase, stream.state.unwiped(), stream.state.open) == (KeygenPhase.CLOSED, (), False)
 
 
 def test_only_the_slots_enclave_says_that_its_key_is_wiped() -> None:

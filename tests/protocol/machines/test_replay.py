@@ -9,7 +9,7 @@ from msgspec import Raw
 from keymeld_protocol.errors import BrokenLog, Fork, Reason
 from keymeld_protocol.machines import replay
 from keymeld_protocol.machines.replay import Replay, WalletState, coordinator_of
-from keymeld_protocol.machines.signing import Phase, SigningState
+from keymeld_protocol.machines.signing import SigningPhase, SigningState
 from keymeld_protocol.values import Hash, Signature, digest
 from keymeld_protocol.wire import frames, shapes
 from keymeld_protocol.wire.payloads import SigningApprove, WalletNote
@@ -78,7 +78,7 @@ def stream_state(stream: Stream, offset: int) -> object:
 def test_a_replayed_signing_comes_to_an_equal_state() -> None:
     stream = signed()
     heard = replayed(stream, keygen=replayed(stream.keygen))
-    assert heard.state == stream.state and stream.state.phase is Phase.COMPLETED
+    assert heard.state == stream.state and stream.state.phase is SigningPhase.COMPLETED
 
 
 def test_every_record_is_kept_with_its_place() -> None:

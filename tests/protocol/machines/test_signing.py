@@ -8,7 +8,7 @@ import pytest
 from keymeld_protocol.errors import Reason, WireError
 from keymeld_protocol.machines import signing
 from keymeld_protocol.machines.signing import TRANSITIONS
-from keymeld_protocol.machines.signing_state import ENDS, Phase
+from keymeld_protocol.machines.signing_state import ENDS, SigningPhase
 from keymeld_protocol.values import Hash
 from keymeld_protocol.wire.payloads import (
     KINDS,
@@ -47,7 +47,7 @@ SAYS: dict[type[Payload], Callable[[Signing], Statement]] = {
     SigningApprove: lambda s: s.approve(1),
     SigningReject: lambda s: s.reject(1),
     SigningCancel: lambda s: s.cancel(),
-    SigningContribute: lambda s: s.contribute(TOWER, "psigs" if s.state.phase is Phase.PSIGS else "nonces"),
+    SigningContribute: lambda s: s.contribute(TOWER, "psigs" if s.state.phase is SigningPhase.PSIGS else "nonces"),
     SigningConfirm: lambda s: s.confirm(TOWER),
     SigningRetry: lambda s: s.retry(TOWER),
     SigningRefuse: lambda s: s.refuse(VAULT),
@@ -57,31 +57,31 @@ SAYS: dict[type[Payload], Callable[[Signing], Statement]] = {
 }
 """What the right speaker would say, for every kind that this machine takes; the others are samples."""
 
-TABLE: dict[tuple[Phase, type[Payload]], Phase] = {
-    (Phase.APPROVING, SigningApprove): Phase.APPROVING,
-    (Phase.APPROVING, SigningReject): Phase.APPROVING,
-    (Phase.APPROVING, SigningCancel): Phase.CANCELLED,
-    (Phase.APPROVING, SigningHeard): Phase.APPROVING,
-    (Phase.APPROVING, SigningRefuse): Phase.FAILED,
-    (Phase.APPROVING, AttemptOpened): Phase.NONCES,
-    (Phase.APPROVING, SigningExpired): Phase.EXPIRED,
-    (Phase.NONCES, SigningContribute): Phase.NONCES,
-    (Phase.NONCES, SigningApprove): Phase.NONCES,
-    (Phase.NONCES, SigningReject): Phase.NONCES,
-    (Phase.NONCES, SigningRetry): Phase.NONCES,
-    (Phase.NONCES, SigningRefuse): Phase.FAILED,
-    (Phase.NONCES, AttemptOpened): Phase.NONCES,
-    (Phase.NONCES, SigningExpired): Phase.EXPIRED,
-    (Phase.PSIGS, SigningContribute): Phase.CONFIRMING,
-    (Phase.PSIGS, SigningApprove): Phase.PSIGS,
-    (Phase.PSIGS, SigningReject): Phase.PSIGS,
-    (Phase.PSIGS, SigningRetry): Phase.PSIGS,
-    (Phase.PSIGS, SigningRefuse): Phase.FAILED,
-    (Phase.PSIGS, AttemptOpened): Phase.NONCES,
-    (Phase.PSIGS, SigningExpired): Phase.EXPIRED,
-    (Phase.CONFIRMING, SigningConfirm): Phase.COMPLETED,
-    (Phase.CONFIRMING, SigningRefuse): Phase.FAILED,
-    (Phase.CONFIRMING, SigningExpired): Phase.EXPIRED,
+TABLE: dict[tuple[SigningPhase, type[Payload]], SigningPhase] = {
+    (SigningPhase.APPROVING, SigningApprove): SigningPhase.APPROVING,
+    (SigningPhase.APPROVING, SigningReject): SigningPhase.APPROVING,
+    (SigningPhase.APPROVING, SigningCancel): SigningPhase.CANCELLED,
+    (SigningPhase.APPROVING, SigningHeard): SigningPhase.APPROVING,
+    (SigningPhase.APPROVING, SigningRefuse): SigningPhase.FAILED,
+    (SigningPhase.APPROVING, AttemptOpened): SigningPhase.NONCES,
+    (SigningPhase.APPROVING, SigningExpired): SigningPhase.EXPIRED,
+    (SigningPhase.NONCES, SigningContribute): SigningPhase.NONCES,
+    (SigningPhase.NONCES, SigningApprove): SigningPhase.NONCES,
+    (SigningPhase.NONCES, SigningReject): SigningPhase.NONCES,
+    (SigningPhase.NONCES, SigningRetry): SigningPhase.NONCES,
+    (SigningPhase.NONCES, SigningRefuse): SigningPhase.FAILED,
+    (SigningPhase.NONCES, AttemptOpened): SigningPhase.NONCES,
+    (SigningPhase.NONCES, SigningExpired): SigningPhase.EXPIRED,
+    (SigningPhase.PSIGS, SigningContribute): SigningPhase.CONFIRMING,
+    (SigningPhase.PSIGS, SigningApprove): SigningPhase.PSIGS,
+    (SigningPhase.PSIGS, SigningReject): SigningPhase.PSIGS,
+    (SigningPhase.PSIGS, SigningRetry): SigningPhase.PSIGS,
+    (SigningPhase.PSIGS, SigningRefuse): SigningPhase.FAILED,
+    (SigningPhase.PSIGS, AttemptOpened): SigningPhase.NONCES,
+    (SigningPhase.PSIGS, SigningExpired): SigningPhase.EXPIRED,
+    (SigningPhase.CONFIRMING, SigningConfirm): SigningPhase.COMPLETED,
+    (SigningPhase.CONFIRMING, SigningRefuse): SigningPhase.FAILED,
+    (SigningPhase.CONFIRMING, SigningExpired): SigningPhase.EXPIRED,
 }
 """The specification's table: what may happen when, and where it leads with two enclaves and rules ``none``."""
 
@@ -96,26 +96,26 @@ def test_the_table_is_the_specifications() -> None:
     assert set(TRANSITIONS) == set(TABLE)
 
 
-@pytest.mark.parametrize("phase", Phase)
-def test_each_phase_is_reached(phase: Phase) -> None:
+@pytest.mark.parametrize("phase", SigningPhase)
+def test_each_phase_is_reached(phase: SigningPhase) -> None:
     stream = IN[phase]()
     assert stream.state.phase is phase and stream.state.open is (phase not in ENDS)
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-@pytest.mark.parametrize("phase", Phase)
-def test_every_event_moves_as_the_table_says_or_is_refused(phase: Phase, kind: type[Payload]) -> None:
+@pytest.mark.parametrize("phase", SigningPhase)
+def test_every_event_moves_as_the_table_says_or_is_refused(phase: SigningPhase, kind: type[Payload]) -> None:
     stream = BEGIN[kind]() if kind in BEGIN and (phase, kind) in TABLE else IN[phase]()
     said = SAYS[kind](stream) if kind in SAYS else sample(kind)
     if (phase, kind) not in TABLE:
         refused(stream, said, Reason.WRONG_STATE, "kind")
         return
-    at = AT.get(kind, NOON + GRACE if kind is AttemptOpened and phase is not Phase.APPROVING else NOON)
+    at = AT.get(kind, NOON + GRACE if kind is AttemptOpened and phase is not SigningPhase.APPROVING else NOON)
     assert stream.hear(said, at=at).phase is TABLE[phase, kind]
 
 
-@pytest.mark.parametrize("phase", Phase)
-def test_a_note_by_a_member_moves_nothing_in_any_phase(phase: Phase) -> None:
+@pytest.mark.parametrize("phase", SigningPhase)
+def test_a_note_by_a_member_moves_nothing_in_any_phase(phase: SigningPhase) -> None:
     stream = IN[phase]()
     before = stream.state
     stream.hear(stream.note(stream.keygen.auth(1)))
@@ -185,13 +185,13 @@ def test_a_slot_on_a_device_is_refused_until_devices_sign() -> None:
 def test_a_request_lives_from_a_moment_to_seven_days(expires_at: int, reason: Reason) -> None:
     error = request(expires_at=expires_at)
     assert (error.reason, error.field) == (reason, "expires_at")
-    assert asked(expires_at=NOON + REQUEST_LIFE_MS).state.phase is Phase.APPROVING
+    assert asked(expires_at=NOON + REQUEST_LIFE_MS).state.phase is SigningPhase.APPROVING
 
 
 def test_a_request_whose_rules_can_never_be_met_is_rejected_at_once() -> None:
     keygen = completed(3, quorum(1, 2))
-    assert Signing(keygen, slots=(0, 2)).state.phase is Phase.APPROVING
-    assert Signing(keygen, slots=(0, 1)).state.phase is Phase.REJECTED
+    assert Signing(keygen, slots=(0, 2)).state.phase is SigningPhase.APPROVING
+    assert Signing(keygen, slots=(0, 1)).state.phase is SigningPhase.REJECTED
 
 
 def test_attack_6_a_request_is_bound_to_its_keygen() -> None:
@@ -217,7 +217,7 @@ def test_a_signer_confirms_and_nobody_else() -> None:
 def test_an_enclave_refuses_for_needed_slots_it_holds() -> None:
     stream = asked()
     stream.hear(stream.refuse(VAULT, 0, 1))
-    assert (stream.state.phase, stream.state.code, stream.state.blamed) == (Phase.FAILED, "rule_not_met", (0, 1))
+    assert (stream.state.phase, stream.state.code, stream.state.blamed) == (SigningPhase.FAILED, "rule_not_met", (0, 1))
 
 
 def test_nobody_refuses_for_others() -> None:
@@ -258,7 +258,7 @@ def test_a_session_that_ended_after_a_psig_may_be_signed() -> None:
         stream = begin()
         stream.hear(stream.expired(), at=NOON + HOUR)
         assert stream.state.may_be_signed
-    assert not IN[Phase.COMPLETED]().state.may_be_signed
+    assert not IN[SigningPhase.COMPLETED]().state.may_be_signed
     assert not ended(lambda s: s.expired(), nonces)().state.may_be_signed
 
 
@@ -274,7 +274,7 @@ def test_a_veto_after_a_psig_ends_the_session_and_says_that_it_may_be_signed() -
     stream.hear(stream.approve(1))
     stream.open().steps((TOWER, "nonces"), (VAULT, "both"))
     stream.hear(stream.reject(1))
-    assert stream.state.phase is Phase.REJECTED and stream.state.may_be_signed
+    assert stream.state.phase is SigningPhase.REJECTED and stream.state.may_be_signed
 
 
 def test_members_readers_and_the_needed_enclaves_hear() -> None:
@@ -288,4 +288,4 @@ def test_attack_13_any_member_may_ask() -> None:
         stream = Signing(keygen, by=slot)
         stream.open().steps((TOWER, "nonces"), (VAULT, "both"), (TOWER, "psigs"))
         stream.hear(stream.confirm(TOWER))
-        assert stream.state.phase is Phase.COMPLETED
+        assert stream.state.phase is SigningPhase.COMPLETED

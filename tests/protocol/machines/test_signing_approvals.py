@@ -4,7 +4,7 @@ import pytest
 
 from keymeld_protocol.errors import Reason
 from keymeld_protocol.machines import signing_state
-from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.wire.payloads import SigningApprove, SigningCancel, SigningReject
 from keymeld_protocol.wire.shapes import MAX_WORDS, Rule
 from tests.support.machines import COORDINATOR, HOUR, NONE, NOON, STRANGER, VAULT, Signing, completed, refused
@@ -23,7 +23,7 @@ def test_rule_self_waits_for_its_own_participant() -> None:
     assert stream.state.holdouts() == (1,)
     refused(stream, stream.opening(), Reason.NOT_ALLOWED, "kind")
     stream.hear(stream.approve(1))
-    assert stream.open().state.phase is Phase.NONCES
+    assert stream.open().state.phase is SigningPhase.NONCES
 
 
 def test_a_quorum_counts_its_slots_and_no_others() -> None:
@@ -101,26 +101,26 @@ def test_a_reject_withdraws_ones_own_approval_for_good() -> None:
 def test_nobody_has_a_veto_unless_a_rule_gives_it() -> None:
     stream = asked()
     stream.hear(stream.reject(1), stream.reject(2))
-    assert stream.state.phase is Phase.APPROVING and signing_state.may_open(stream.state, NOON)
+    assert stream.state.phase is SigningPhase.APPROVING and signing_state.may_open(stream.state, NOON)
 
 
 @pytest.mark.parametrize("rule", [SELF, quorum(2, 1, 2)])
 def test_a_request_is_rejected_when_a_rule_can_no_longer_be_met(rule: Rule) -> None:
     stream = asked(NONE, rule)
     stream.hear(stream.reject(1))
-    assert stream.state.phase is Phase.REJECTED and not stream.state.may_be_signed
+    assert stream.state.phase is SigningPhase.REJECTED and not stream.state.may_be_signed
 
 
 def test_a_quorum_survives_the_rejects_it_can_spare() -> None:
     stream = asked(quorum(1, 1, 2))
     phases = [stream.hear(stream.reject(slot)).phase for slot in (1, 2)]
-    assert phases == [Phase.APPROVING, Phase.REJECTED]
+    assert phases == [SigningPhase.APPROVING, SigningPhase.REJECTED]
 
 
 def test_a_requester_who_rejects_ends_the_request() -> None:
     stream = asked()
     stream.hear(stream.reject(0))
-    assert stream.state.phase is Phase.REJECTED
+    assert stream.state.phase is SigningPhase.REJECTED
 
 
 def test_only_the_requester_cancels() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from keymeld_protocol.errors import Reason
 from keymeld_protocol.machines import signing_state
-from keymeld_protocol.machines.signing_state import Phase, over
+from keymeld_protocol.machines.signing_state import SigningPhase, over
 from keymeld_protocol.values import Hash, digest
 from keymeld_protocol.wire.payloads import SigningContribute, SigningExpired
 from keymeld_protocol.wire.shapes import Signer
@@ -98,7 +98,7 @@ def test_the_grace_runs_anew_when_the_coordinator_restarts() -> None:
 def test_a_new_attempt_forgets_what_the_last_one_said() -> None:
     stream = psigs()
     stream.hear(stream.opening(), at=NOON + GRACE)
-    assert (stream.state.phase, stream.state.contributions, stream.state.retry) == (Phase.NONCES, (), False)
+    assert (stream.state.phase, stream.state.contributions, stream.state.retry) == (SigningPhase.NONCES, (), False)
     assert signing_state.expected(stream.state) == {xonly(TOWER): "nonces"}
 
 
@@ -118,29 +118,29 @@ def test_the_steps_of_two_enclaves() -> None:
     stream.steps((TOWER, "nonces"))
     assert signing_state.expected(stream.state) == {xonly(VAULT): "both"}
     stream.steps((VAULT, "both"))
-    assert (stream.state.phase, signing_state.expected(stream.state)) == (Phase.PSIGS, {xonly(TOWER): "psigs"})
+    assert (stream.state.phase, signing_state.expected(stream.state)) == (SigningPhase.PSIGS, {xonly(TOWER): "psigs"})
     stream.steps((TOWER, "psigs"))
-    assert (stream.state.phase, signing_state.expected(stream.state)) == (Phase.CONFIRMING, {})
+    assert (stream.state.phase, signing_state.expected(stream.state)) == (SigningPhase.CONFIRMING, {})
 
 
 def test_an_enclave_alone_sends_signatures_at_once() -> None:
     stream = asked(slots=2).open()
     assert signing_state.expected(stream.state) == {xonly(VAULT): "signatures"}
     stream.steps((VAULT, "signatures"))
-    assert stream.state.phase is Phase.CONFIRMING and stream.state.psig_sent
+    assert stream.state.phase is SigningPhase.CONFIRMING and stream.state.psig_sent
 
 
 @pytest.mark.parametrize("order", [("castle", "tower"), ("tower", "castle")])
 def test_those_who_are_not_last_speak_in_any_order(order: tuple[str, str]) -> None:
     stream = three()
     for name in order:
-        assert stream.state.phase is Phase.NONCES and "both" not in signing_state.expected(stream.state).values()
+        assert stream.state.phase is SigningPhase.NONCES and "both" not in signing_state.expected(stream.state).values()
         stream.steps((key_of(name), "nonces"))
     stream.steps((VAULT, "both"))
     for name in order:
-        assert stream.state.phase is Phase.PSIGS
+        assert stream.state.phase is SigningPhase.PSIGS
         stream.steps((key_of(name), "psigs"))
-    assert stream.state.phase is Phase.CONFIRMING
+    assert stream.state.phase is SigningPhase.CONFIRMING
 
 
 @pytest.mark.parametrize("step", ["nonces", "psigs", "both", "signatures"])
@@ -226,7 +226,11 @@ def test_a_retry_is_said_once_by_a_signer_for_the_attempt_under_way() -> None:
 def test_attack_20_the_sixteenth_attempt_fails_at_once_when_its_nonces_are_gone() -> None:
     stream = sixteenth()
     stream.hear(stream.retry(TOWER))
-    assert (stream.state.phase, stream.state.code, stream.state.blamed) == (Phase.FAILED, "too_many_attempts", (2,))
+    assert (stream.state.phase, stream.state.code, stream.state.blamed) == (
+        SigningPhase.FAILED,
+        "too_many_attempts",
+        (2,),
+    )
 
 
 def test_whoever_gives_up_last_is_named_beside_the_holdouts() -> None:
@@ -242,7 +246,11 @@ def test_attack_20_the_sixteenth_attempt_fails_when_its_grace_has_passed() -> No
     refused(stream, stream.expired(), Reason.NOT_ALLOWED, "kind", at=stream.now - 1)
     assert signing_state.due(stream.state, stream.now, frozenset()) == {"type": SigningExpired}
     stream.hear(stream.expired())
-    assert (stream.state.phase, stream.state.code, stream.state.blamed) == (Phase.FAILED, "too_many_attempts", (2,))
+    assert (stream.state.phase, stream.state.code, stream.state.blamed) == (
+        SigningPhase.FAILED,
+        "too_many_attempts",
+        (2,),
+    )
 
 
 def test_there_is_no_seventeenth_attempt() -> None:
@@ -253,4 +261,4 @@ def test_there_is_no_seventeenth_attempt() -> None:
 def test_the_sixteenth_attempt_may_still_succeed() -> None:
     stream = sixteenth().steps((TOWER, "nonces"), (VAULT, "both"), (TOWER, "psigs"))
     stream.hear(stream.confirm(TOWER))
-    assert stream.state.phase is Phase.COMPLETED
+    assert stream.state.phase is SigningPhase.COMPLETED

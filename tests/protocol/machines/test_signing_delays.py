@@ -4,7 +4,7 @@ import pytest
 
 from keymeld_protocol.errors import Reason
 from keymeld_protocol.machines import signing_state
-from keymeld_protocol.machines.signing_state import Phase
+from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.wire.shapes import Rule
 from tests.support.machines import (
     COORDINATOR,
@@ -33,7 +33,7 @@ def test_an_attempt_opens_when_the_delay_is_over_and_no_sooner() -> None:
     stream = heard()
     assert stream.state.ripe_at() == {0: 0, 1: 0, 2: NOON + DELAY} and stream.state.deadline() == NOON + DELAY
     refused(stream, stream.opening(), Reason.NOT_ALLOWED, "kind", at=NOON + DELAY - 1)
-    assert stream.hear(stream.opening(), at=NOON + DELAY).phase is Phase.NONCES
+    assert stream.hear(stream.opening(), at=NOON + DELAY).phase is SigningPhase.NONCES
 
 
 def test_nothing_opens_before_the_enclave_has_said_that_the_delay_begins() -> None:
@@ -78,14 +78,16 @@ def test_the_clock_is_asked_at_each_rules_end() -> None:
 
 def test_a_no_during_the_delay_stops_it() -> None:
     stream = heard()
-    assert stream.hear(stream.reject(2)).phase is Phase.REJECTED
+    assert stream.hear(stream.reject(2)).phase is SigningPhase.REJECTED
     quiet = heard()
-    assert quiet.hear(quiet.reject(1)).phase is Phase.APPROVING, "slot 1 has no delay, and its rule gives it no veto"
+    assert quiet.hear(quiet.reject(1)).phase is SigningPhase.APPROVING, (
+        "slot 1 has no delay, and its rule gives it no veto"
+    )
 
 
 def test_a_delay_that_outlives_its_window_is_rejected_as_it_begins() -> None:
     rule = Rule(approval="none", delay_ms=DELAY, not_after=NOON + DELAY - 1)
-    assert heard(NONE, NONE, rule).state.phase is Phase.REJECTED
+    assert heard(NONE, NONE, rule).state.phase is SigningPhase.REJECTED
 
 
 def test_whoever_waits_for_a_delay_has_nobody_to_blame() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from keymeld_protocol.curve.schnorr import tagged_hash
 from keymeld_protocol.machines import signing_state
-from keymeld_protocol.machines.signing_state import ENDS, Phase, over
+from keymeld_protocol.machines.signing_state import ENDS, SigningPhase, over
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.payloads import AttemptOpened, SigningExpired
 from tests.support.machines import COORDINATOR, GRACE, HOUR, NOON, TOWER, VAULT, key_list, key_of, xonly
@@ -35,7 +35,7 @@ def test_the_deadline_is_due_before_all_else() -> None:
 
 
 @pytest.mark.parametrize("phase", sorted(ENDS))
-def test_nothing_is_due_in_an_ended_session(phase: Phase) -> None:
+def test_nothing_is_due_in_an_ended_session(phase: SigningPhase) -> None:
     state = IN[phase]().state
     assert signing_state.due(state, NOON + HOUR, key_list(VAULT, TOWER)) is None and state.deadline() is None
 
@@ -53,7 +53,7 @@ def test_a_retry_in_a_session_that_was_completed_all_the_same_opens_nothing() ->
     stream = psigs()
     stream.hear(stream.retry(VAULT))
     stream.steps((TOWER, "psigs"))
-    assert stream.state.phase is Phase.CONFIRMING
+    assert stream.state.phase is SigningPhase.CONFIRMING
     assert signing_state.due(stream.state, NOON + GRACE, key_list(VAULT, TOWER)) is None
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from keymeld_protocol.curve import musig
+from keymeld_protocol.curve.musig_secret import CollapsedSigner as MusigSigner
 from keymeld_protocol.curve.musig_secret import Secnonce, partial_sign, sign_alone
-from keymeld_protocol.curve.musig_secret import Signer as MusigSigner
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Blamed

@@ -16,7 +16,7 @@ from keymeld_protocol.member.plan import plan
 from keymeld_protocol.member.roster import Roster
 from keymeld_protocol.plaintext.body import Adaptor, Bip86, Body, SignInput
 from keymeld_protocol.plaintext.contents import Leaf, Script, Terms
-from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, AllowedScript, Policy
+from keymeld_protocol.plaintext.policy import AllowedOutput, AllowedScript, Policy
 from keymeld_protocol.values import PlainKey, Salt
 from tests.support.payments import MALLORY, SHOP, blind, every_input, payment, spend
 from tests.support.world import NONE, SELF, World

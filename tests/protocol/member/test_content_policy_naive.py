@@ -41,7 +41,7 @@ from keymeld_protocol.plaintext.body import (
     Transaction,
 )
 from keymeld_protocol.plaintext.contents import Leaf, Script, Terms
-from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, AllowedScript, Policy
+from keymeld_protocol.plaintext.policy import AllowedOutput, AllowedScript, Policy
 from keymeld_protocol.values import Hash, Message, Salt
 from tests.support import naive_payments
 from tests.support.naive_payments import Question

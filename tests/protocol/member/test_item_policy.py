@@ -13,7 +13,7 @@ from keymeld_protocol.member.plan import plan
 from keymeld_protocol.member.roster import Roster
 from keymeld_protocol.plaintext.body import Asked, Bip86, Scalar, SignEcdsa, SignInput, Step, TermsStep
 from keymeld_protocol.plaintext.contributions import Failed
-from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, AllowedScript, Policy
+from keymeld_protocol.plaintext.policy import AllowedOutput, AllowedScript, Policy
 from keymeld_protocol.values import Hash, Message, Salt
 from tests.support.payments import SHOP, blind, payment, spend
 from tests.support.world import NONE, World, secret_of

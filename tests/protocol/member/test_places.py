@@ -4,7 +4,7 @@ import pytest
 
 from keymeld_protocol.curve import adaptor
 from keymeld_protocol.curve.keyagg import aggregate
-from keymeld_protocol.curve.musig import Session, nonce_agg
+from keymeld_protocol.curve.musig import SessionContext, nonce_agg
 from keymeld_protocol.curve.musig_secret import partial_sign, sign_alone, summed_signer, weighted_secret
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.member.places import Place, by_item, places
@@ -34,7 +34,7 @@ def finished() -> Finished:
 def prefinished() -> Prefinished:
     signer = summed_signer(weighted_secret([KEY], KEYAGG), KEYAGG)
     secnonce = signer.nonce_gen(signer.keyagg, MESSAGE, EXTRA)
-    session = Session(signer.keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE, LOCK.point)
+    session = SessionContext(signer.keyagg, nonce_agg([secnonce.pubnonce]), MESSAGE, LOCK.point)
     return Prefinished(adaptor.presignature(session, [partial_sign(session, signer, secnonce)]))
 
 

@@ -12,7 +12,7 @@ from keymeld_protocol.bitcoin.transaction import Spend, key_hash_script, taproot
 from keymeld_protocol.curve.keyagg import aggregate, bip86_tweak
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, WireError
-from keymeld_protocol.keys.keys import prove_possession
+from keymeld_protocol.keys.derivation import prove_possession
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.member.roster import read_card, read_roster, read_terms, safety

@@ -25,7 +25,7 @@ from keymeld_protocol.plaintext.body import (
     Transaction,
 )
 from keymeld_protocol.plaintext.contents import MAX_LABEL, MAX_PLAINTEXT, MAX_TEXT, Card, Content, Detail, Script, Terms
-from keymeld_protocol.plaintext.sealed_policy import Policy, policy_commitment
+from keymeld_protocol.plaintext.policy import Policy, policy_commitment
 from keymeld_protocol.values import Message, PlainKey, Salt, Signature
 from keymeld_protocol.wire.shapes import MAX_DELAY_MS, MAX_ITEMS, Rule
 

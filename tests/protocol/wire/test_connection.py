@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from keymeld_protocol.curve.schnorr import SigningKey, tagged_hash
+from keymeld_protocol.curve.schnorr import Keypair, tagged_hash
 from keymeld_protocol.errors import BadInput, Reason, Refused, WireError
 from keymeld_protocol.values import Epoch, Salt, Signature
 from keymeld_protocol.wire import frames
@@ -181,7 +181,7 @@ def test_a_wrong_field_is_no_strike() -> None:
 # Proofs -----------------------------------------------------------------------------------------------------------
 
 
-def proof(who: SigningKey, challenge: bytes = CHALLENGE, origin: str = ORIGIN, **other: Any) -> Proof:
+def proof(who: Keypair, challenge: bytes = CHALLENGE, origin: str = ORIGIN, **other: Any) -> Proof:
     made = {"key": xonly(who), "sig": Signature(who.sign(proof_message(challenge, origin, who.key)))}
     return Proof(**(made | other))
 

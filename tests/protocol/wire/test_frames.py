@@ -71,7 +71,7 @@ def test_an_unknown_method_is_told_as_one(method: str) -> None:
 
 
 def test_parameters_may_be_left_out_where_none_are_needed() -> None:
-    assert frames.params_of("ping", Raw()) == frames.Nothing()
+    assert frames.params_of("ping", Raw()) == frames.NoParams()
     with pytest.raises(BadInput, match="statement: is missing"):
         frames.params_of("submit", Raw())
 

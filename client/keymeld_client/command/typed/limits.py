@@ -21,12 +21,12 @@ from keymeld_protocol.errors import BadInput, bad_field
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.member.own_scripts import GAP
 from keymeld_protocol.plaintext.contents import Network, Terms
-from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, AllowedScript
+from keymeld_protocol.plaintext.policy import AllowedOutput, AllowedScript
 from keymeld_protocol.wording import listed, slots_told
 
 from ...said.joining import Allow
-from . import words
-from .words import Words
+from . import short_forms
+from .short_forms import ShortForm
 
 
 def _payee(text: str) -> tuple[str, int | None]:
@@ -38,7 +38,7 @@ def _payee(text: str) -> tuple[str, int | None]:
     address, found, most = text.partition(":")
     if not address or (found and not most):
         raise ValueError("use ADDRESS, or ADDRESS:AMOUNT such as bc1…:0.5btc")
-    return address, words.amount(most) if found else None
+    return address, short_forms.amount(most) if found else None
 
 
 def _subset_only(text: str) -> tuple[int, ...]:
@@ -47,10 +47,10 @@ def _subset_only(text: str) -> tuple[int, ...]:
     Raises:
         ValueError: neither.
     """
-    return () if text == "none" else words.subset(text)
+    return () if text == "none" else short_forms.subset(text)
 
 
-_AMOUNT: Final = Words("AMOUNT", words.amount)
+_AMOUNT: Final = ShortForm("AMOUNT", short_forms.amount)
 _OPTIONS: Final = (
     click.option(
         "--alone",
@@ -60,10 +60,12 @@ _OPTIONS: Final = (
     click.option(
         "--accept-opaque-tweak", is_flag=True, help="Sign with tweaks although nobody can see what they hide."
     ),
-    click.option("--requester", type=Words("SLOTS", words.subset), help="Only what these slots ask for, such as 0,2."),
+    click.option(
+        "--requester", type=ShortForm("SLOTS", short_forms.subset), help="Only what these slots ask for, such as 0,2."
+    ),
     click.option(
         "--subset-only",
-        type=Words("SLOTS", _subset_only),
+        type=ShortForm("SLOTS", _subset_only),
         multiple=True,
         help="Beside the whole group only this subset's key, such as 0,2; several times for several, or none.",
     ),
@@ -71,7 +73,7 @@ _OPTIONS: Final = (
     click.option(
         "--allow",
         "payees",
-        type=Words("ADDRESS[:AMOUNT]", _payee),
+        type=ShortForm("ADDRESS[:AMOUNT]", _payee),
         multiple=True,
         help="Pay to this address, at most AMOUNT in one request; several times for several, and to no other.",
     ),

@@ -13,15 +13,15 @@ import re
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from keymeld_protocol.bitcoin.derivation import HARDENED
-from keymeld_protocol.bitcoin.taptree import tree_root
+from keymeld_protocol.bitcoin.children import HARDENED
+from keymeld_protocol.bitcoin.tree import tree_root
 from keymeld_protocol.bitcoin.tweaks import Steps
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.plaintext.body import MAX_PATH, BareRoot, Bip86, Child, Scalar, Step, TermsStep, XOnlyScalar
 from keymeld_protocol.plaintext.contents import MAX_DEPTH, MAX_LEAVES, Leaf, Script
 from keymeld_protocol.values import Hash
 
-from .given import content
+from .encoded import content
 
 GivenLeaf: TypeAlias = tuple[int | None, bytes]
 """A leaf's depth, if it was given, and its script."""

@@ -23,7 +23,7 @@ from typing import Final, TypeAlias
 from ..port import Conflict, StoreError, StoreFailed
 
 Job: TypeAlias = Callable[[sqlite3.Connection], object]
-Entry: TypeAlias = tuple[Job, "asyncio.Future[None]"]
+QueuedJob: TypeAlias = tuple[Job, "asyncio.Future[None]"]
 OnCommit: TypeAlias = Callable[[int, float], None]
 """Told after each commit, in the event loop: how many jobs it held, and how many seconds it took."""
 
@@ -44,8 +44,8 @@ class GroupCommit:
         self._connection = connection
         self._on_commit = on_commit
         self._loop = asyncio.get_running_loop()
-        self._gathered: list[Entry] = []
-        self._queue: SimpleQueue[list[Entry] | None] = SimpleQueue()
+        self._gathered: list[QueuedJob] = []
+        self._queue: SimpleQueue[list[QueuedJob] | None] = SimpleQueue()
         self._ended = self._loop.create_future()
         self._closing = False
         Thread(target=self._run, name="keymeld-writer", daemon=True).start()
@@ -92,10 +92,10 @@ class GroupCommit:
         self._connection.close()
         self._loop.call_soon_threadsafe(self._ended.set_result, None)
 
-    def _waiting(self) -> list[Entry]:
+    def _waiting(self) -> list[QueuedJob]:
         """Wait for jobs, then take all that are there; empty once the writer is closing."""
         gathered = self._queue.get()
-        waiting: list[Entry] = []
+        waiting: list[QueuedJob] = []
         while gathered is not None:
             waiting += gathered
             try:
@@ -146,7 +146,7 @@ class GroupCommit:
 
     # In the event loop ------------------------------------------------------------------------------------------
 
-    def _answer(self, batch: list[Entry], outcomes: list[StoreError | None], seconds: float) -> None:
+    def _answer(self, batch: list[QueuedJob], outcomes: list[StoreError | None], seconds: float) -> None:
         for (_, done), outcome in zip(batch, outcomes, strict=True):
             if done.done():
                 continue  # its caller was cancelled

@@ -1,4 +1,4 @@
-"""command/limits.py: what a key may be used for, as it is typed, and in words before it is sealed."""
+"""command/typed/limits.py: what a key may be used for, as it is typed, and in words before it is sealed."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from keymeld_client.said.joining import NOTHING, Allow
 from keymeld_protocol.bitcoin.transaction import taproot_address, taproot_script
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.plaintext.contents import Terms
-from keymeld_protocol.plaintext.sealed_policy import AllowedOutput, AllowedScript
+from keymeld_protocol.plaintext.policy import AllowedOutput, AllowedScript
 from tests.support.machines import Keygen
 
 TERMS = Terms(v=1, label="", network="regtest", tweak="bip86")

@@ -1,8 +1,8 @@
-"""command/times.py: times that a person types, and a rule's times in words."""
+"""command/typed/times.py: times that a person types, and a rule's times in words."""
 
 import pytest
 
-from keymeld_client.command.typed import times, words
+from keymeld_client.command.typed import short_forms, times
 from keymeld_protocol.wire.shapes import MAX_DELAY_MS, Rule
 
 
@@ -40,7 +40,7 @@ TIMED = Rule(approval="none", delay_ms=5_400_000, not_before=0, not_after=86_400
 
 
 def test_a_rule_with_times_is_told_with_them() -> None:
-    assert words.rule_told(TIMED) == (
+    assert short_forms.rule_told(TIMED) == (
         "any member's request is enough, 1h30m after it was heard, not before 1970-01-01 00:00 UTC, "
         "not after 1970-01-02 00:00 UTC"
     )

@@ -1,4 +1,4 @@
-"""command/tweaking.py: children, tweaks and script trees as a person types them."""
+"""command/typed/tweaking.py: children, tweaks and script trees as a person types them."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keymeld_client.command.typed import tweaking
-from keymeld_protocol.bitcoin.taptree import tree_root
+from keymeld_protocol.bitcoin.tree import tree_root
 from keymeld_protocol.plaintext.body import BareRoot, Bip86, Child, Scalar, TermsStep, XOnlyScalar
 from keymeld_protocol.plaintext.contents import Leaf, Script
 from keymeld_protocol.values import Hash

@@ -10,7 +10,7 @@ from __future__ import annotations
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing_state import Phase, SigningState
+from keymeld_protocol.machines.signing_state import SigningPhase, SigningState
 from keymeld_protocol.member.plan import Plan
 from keymeld_protocol.member.roster import Roster
 
@@ -22,7 +22,7 @@ def may_hide(heard: Replay, earlier: Plan, asked: Plan, roster: Roster, group: G
     state = heard.state
     if not isinstance(state, SigningState) or not state.psig_sent or earlier.locked.isdisjoint(asked.locked):
         return False
-    if state.phase is not Phase.COMPLETED:
+    if state.phase is not SigningPhase.COMPLETED:
         return True
     try:
         results_of(heard, earlier, roster, group)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from keymeld_protocol.bitcoin.taptree import leaf_hash, tree_root
 from keymeld_protocol.bitcoin.transaction import taproot_address, taproot_script
+from keymeld_protocol.bitcoin.tree import leaf_hash, tree_root
 from keymeld_protocol.curve.keyagg import aggregate, taproot_tweak
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.plaintext import contents

@@ -21,7 +21,7 @@ from keymeld_protocol.values import Message, PlainKey, XOnlyKey
 
 from ...errors import WalletError
 from ...wallet.files import read_private
-from .words import amount
+from .short_forms import amount
 
 _KEY_BYTES: Final = 128
 _FILE_BYTES: Final = 1024 * 1024

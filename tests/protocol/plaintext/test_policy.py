@@ -8,7 +8,7 @@ from keymeld_protocol.errors import BadInput
 from keymeld_protocol.keys.envelope import MAX_POLICY
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.body import MAX_MONEY
-from keymeld_protocol.plaintext.sealed_policy import MAX_ALLOWED, AllowedOutput, AllowedScript, Policy
+from keymeld_protocol.plaintext.policy import MAX_ALLOWED, AllowedOutput, AllowedScript, Policy
 from keymeld_protocol.values import Salt
 from keymeld_protocol.wire.shapes import Rule
 

@@ -1,11 +1,11 @@
-"""judging.py: what our policies say of a request, all of them together."""
+"""policies.py: what our policies say of a request, all of them together."""
 
 from functools import cache
 from typing import Any
 
 import pytest
 
-from keymeld_enclave.judging import judged
+from keymeld_enclave.policies import judged
 from keymeld_protocol.bitcoin.transaction import Spend
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.member import content_policy
@@ -14,7 +14,7 @@ from keymeld_protocol.member.plan import Plan, plan
 from keymeld_protocol.member.roster import Roster
 from keymeld_protocol.plaintext.body import Asked, Bip86, SignInput
 from keymeld_protocol.plaintext.contributions import Failed
-from keymeld_protocol.plaintext.sealed_policy import Policy
+from keymeld_protocol.plaintext.policy import Policy
 from keymeld_protocol.values import Salt
 from tests.support.payments import SHOP, blind, payment, spend
 from tests.support.world import NONE, World

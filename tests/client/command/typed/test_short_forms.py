@@ -1,8 +1,8 @@
-"""command/words.py: what a person types, and what it means."""
+"""command/typed/short_forms.py: what a person types, and what it means."""
 
 import pytest
 
-from keymeld_client.command.typed import words
+from keymeld_client.command.typed import short_forms
 from keymeld_protocol.plaintext.body import MAX_MONEY
 from keymeld_protocol.wire.shapes import Rule
 
@@ -21,7 +21,7 @@ QUORUM = Rule(approval="quorum", threshold=2, of=(0, 2, 4))
     ],
 )
 def test_a_rule_is_read_from_words(text: str, rule: Rule) -> None:
-    assert words.rule(text) == rule
+    assert short_forms.rule(text) == rule
 
 
 @pytest.mark.parametrize(
@@ -29,11 +29,11 @@ def test_a_rule_is_read_from_words(text: str, rule: Rule) -> None:
 )
 def test_a_rule_that_cannot_be_is_refused_with_what_would_be_right(text: str) -> None:
     with pytest.raises(ValueError, match="of"):
-        words.rule(text)
+        short_forms.rule(text)
 
 
 def test_a_rule_goes_back_to_what_was_typed() -> None:
-    assert [words.rule_short(words.rule(text)) for text in ("none", "self", "2of3:0,2,4")] == [
+    assert [short_forms.rule_short(short_forms.rule(text)) for text in ("none", "self", "2of3:0,2,4")] == [
         "none",
         "self",
         "2of3:0,2,4",
@@ -41,9 +41,9 @@ def test_a_rule_goes_back_to_what_was_typed() -> None:
 
 
 def test_a_rule_is_explained_before_it_is_sealed() -> None:
-    assert words.rule_explained(Rule(approval="none")).endswith("You are not asked.")
-    assert "that you have not approved" in words.rule_explained(Rule(approval="self"))
-    assert "2 of slots 0, 2 and 4 approve, with or without you" in words.rule_explained(QUORUM)
+    assert short_forms.rule_explained(Rule(approval="none")).endswith("You are not asked.")
+    assert "that you have not approved" in short_forms.rule_explained(Rule(approval="self"))
+    assert "2 of slots 0, 2 and 4 approve, with or without you" in short_forms.rule_explained(QUORUM)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_rule_is_explained_before_it_is_sealed() -> None:
      ("21000000btc", MAX_MONEY), ("1,500.00000000 BTC", 150_000_000_000)],
 )  # fmt: skip
 def test_an_amount_is_satoshi_unless_it_says_btc(text: str, sat: int) -> None:
-    assert words.amount(text) == sat
+    assert short_forms.amount(text) == sat
 
 
 @pytest.mark.parametrize(
@@ -77,18 +77,18 @@ def test_an_amount_is_satoshi_unless_it_says_btc(text: str, sat: int) -> None:
 )
 def test_an_amount_that_could_be_misread_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"satoshi|21 million"):
-        words.amount(text)
+        short_forms.amount(text)
 
 
 def test_a_subset_rises_and_names_nobody_twice() -> None:
-    assert words.subset("2,0") == (0, 2)
+    assert short_forms.subset("2,0") == (0, 2)
     for text in ("", "0,", "a", "1,1"):
         with pytest.raises(ValueError, match=r"slots|twice"):
-            words.subset(text)
+            short_forms.subset(text)
 
 
 def test_a_label_is_unicode_and_short() -> None:
-    assert words.within(3)("äöü") == "äöü"
+    assert short_forms.within(3)("äöü") == "äöü"
     for text, complaint in (("four", "at most 3"), ("\udc80", "Unicode")):
         with pytest.raises(ValueError, match=complaint):
-            words.within(3)(text)
+            short_forms.within(3)(text)

@@ -25,7 +25,7 @@ def each(work: Callable[[int], T], count: int) -> tuple[T, ...]:
     if count <= BIG_BATCH:
         return tuple(map(work, range(count)))
     shared = _Shared(work, count)
-    second = Thread(target=shared.take, name="twofold")
+    second = Thread(target=shared.take, name="two_threads")
     with suppress(RuntimeError):  # the system gives no more threads: then this one takes all
         second.start()
     shared.take()

@@ -16,7 +16,7 @@ from keymeld_protocol.member.item_policy import WHY, forbids
 from keymeld_protocol.member.plan import Impossible, Item, Plan, Planned
 from keymeld_protocol.member.roster import Roster
 from keymeld_protocol.plaintext.contributions import Failed
-from keymeld_protocol.plaintext.sealed_policy import Policy
+from keymeld_protocol.plaintext.policy import Policy
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from os import urandom
 from typing import Final, Self
 
 from ..curve.libsecp256k1 import sized
-from ..curve.schnorr import SigningKey, tagged_hash, verify
+from ..curve.schnorr import Keypair, tagged_hash, verify
 from ..curve.secp256k1 import Bytes, Holder, Secret, has_even_y, parse_point, seckey_negate, wipe
 from ..errors import InvalidCrypto
 from ..values import Id, PlainKey, Salt, Signature, XOnlyKey
@@ -47,7 +47,7 @@ class Identity(Holder):
         """Draw a fresh identity from the operating system."""
         return cls(urandom(ROOT_SIZE))
 
-    def creator(self, salt: Salt) -> SigningKey:
+    def creator(self, salt: Salt) -> Keypair:
         """The creator key of the keygen with this ``salt``.
 
         Raises:
@@ -55,7 +55,7 @@ class Identity(Holder):
         """
         return _signing_key(self._derive(salt, b"keymeld/create/v1"))
 
-    def auth(self, keygen_id: Id, slot: int) -> SigningKey:
+    def auth(self, keygen_id: Id, slot: int) -> Keypair:
         """The auth key of ``slot`` in one keygen; auth keys of two keygens cannot be linked.
 
         Raises:
@@ -71,7 +71,7 @@ class Identity(Holder):
         """
         return self._derive(keygen_id, b"keymeld/signing/v1" + _u16(slot) + _u16(generation))
 
-    def wallet(self) -> SigningKey:
+    def wallet(self) -> Keypair:
         """The wallet key: its stream is found by the phrase alone.
 
         Raises:
@@ -124,7 +124,7 @@ def prove_possession(signing: Secret, keygen_id: Id, slot: int, auth: XOnlyKey) 
     Raises:
         InvalidCrypto: the secret was wiped.
     """
-    with SigningKey(signing) as key:
+    with Keypair(signing) as key:
         message = possession_message(keygen_id, slot, auth, PlainKey(key.point))
         return Signature(key.sign(message))
 
@@ -138,10 +138,10 @@ def possession_is_proven(proof: Signature, keygen_id: Id, slot: int, auth: XOnly
     return verify(proof, possession_message(keygen_id, slot, auth, pubkey), pubkey[1:])
 
 
-def _signing_key(secret: Secret) -> SigningKey:
+def _signing_key(secret: Secret) -> Keypair:
     """Turn a derived secret into an identity that signs, and wipe it."""
     with secret:
-        return SigningKey(secret)
+        return Keypair(secret)
 
 
 def _u16(number: int) -> bytes:

@@ -19,7 +19,7 @@ from keymeld_protocol.wire.statements import Statement
 from .keymanagement import EnclaveIdentity
 
 
-class Voice:
+class Speaker:
     """Speaks as one enclave; ``key`` is its identity."""
 
     def __init__(self, identity: EnclaveIdentity) -> None:

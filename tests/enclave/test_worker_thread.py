@@ -1,4 +1,4 @@
-"""beside.py: the event loop stays free, nothing is left half done, and nothing is done twice."""
+"""worker_thread.py: the event loop stays free, nothing is left half done, and nothing is done twice."""
 
 import asyncio
 import gc
@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from keymeld_enclave.beside import beside
+from keymeld_enclave.worker_thread import beside
 
 pytestmark = pytest.mark.asyncio
 

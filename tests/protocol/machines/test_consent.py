@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keymeld_protocol.machines.policy import Consent, Verdict, evaluate, missing, ripe_at
+from keymeld_protocol.machines.consent import Consent, Verdict, evaluate, missing, ripe_at
 from keymeld_protocol.wire.shapes import Rule
 
 NONE, SELF = Rule(approval="none"), Rule(approval="self")

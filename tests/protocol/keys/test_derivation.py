@@ -9,11 +9,11 @@ from hashlib import sha256
 
 import pytest
 
-from keymeld_protocol.curve.schnorr import SigningKey, verify
+from keymeld_protocol.curve.schnorr import Keypair, verify
 from keymeld_protocol.curve.secp256k1 import Secret, has_even_y, pubkey_of, xonly
 from keymeld_protocol.errors import InvalidCrypto
-from keymeld_protocol.keys import keys
-from keymeld_protocol.keys.keys import Identity
+from keymeld_protocol.keys import derivation
+from keymeld_protocol.keys.derivation import Identity
 from keymeld_protocol.values import Id, PlainKey, Salt, Signature, XOnlyKey
 
 ROOT = bytes(range(32))
@@ -63,7 +63,7 @@ def test_the_wallet_key_comes_from_the_identity_alone() -> None:
 
 
 def test_a_slot_secret_comes_from_the_open_secret() -> None:
-    assert copied(keys.slot_secret(ROOT, 7)) == rfc5869(ROOT, b"", b"keymeld/invite/v1" + u16(7))
+    assert copied(derivation.slot_secret(ROOT, 7)) == rfc5869(ROOT, b"", b"keymeld/invite/v1" + u16(7))
 
 
 def test_what_one_root_derives_is_all_distinct() -> None:
@@ -71,7 +71,7 @@ def test_what_one_root_derives_is_all_distinct() -> None:
     made = [identity.creator(SALT).key, identity.wallet().key]
     made += [identity.auth(k, slot).key for k in (KEYGEN, OTHER_KEYGEN) for slot in range(3)]
     made += [xonly(identity.signing(KEYGEN, slot, n).point) for slot in range(3) for n in range(3)]
-    made += [xonly(keys.slot_secret(ROOT, slot).point) for slot in range(3)]
+    made += [xonly(derivation.slot_secret(ROOT, slot).point) for slot in range(3)]
     assert len(set(made)) == len(made)
 
 
@@ -84,7 +84,7 @@ def test_roots_of_another_length_are_refused(size: int) -> None:
     with pytest.raises(InvalidCrypto, match="identity secret: 32 bytes"):
         Identity(bytes(size))
     with pytest.raises(InvalidCrypto, match="open secret: 32 bytes"):
-        keys.slot_secret(bytes(size), 0)
+        derivation.slot_secret(bytes(size), 0)
 
 
 # ---------------------------------------------------------------------------------------------------------- secrecy
@@ -137,7 +137,7 @@ def secret_of(parity: str) -> Secret:
 def test_an_even_secret_belongs_to_the_same_x_and_leaves_the_original_alone(parity: str) -> None:
     secret = secret_of(parity)
     before = secret.point
-    assert keys.even_secret(secret).point == b"\x02" + xonly(before)
+    assert derivation.even_secret(secret).point == b"\x02" + xonly(before)
     assert secret.point == before
 
 
@@ -156,22 +156,22 @@ class Place:
 SIGNING = Secret(b"\x33" * 32)
 PUBKEY = PlainKey(SIGNING.point)
 PLACE = Place(KEYGEN, 2, XOnlyKey(Identity(ROOT).auth(KEYGEN, 2).key))
-PROOF = keys.prove_possession(SIGNING, PLACE.keygen_id, PLACE.slot, PLACE.auth)
+PROOF = derivation.prove_possession(SIGNING, PLACE.keygen_id, PLACE.slot, PLACE.auth)
 
 
 def proven(place: Place, pubkey: PlainKey = PUBKEY, proof: Signature = PROOF) -> bool:
-    return keys.possession_is_proven(proof, place.keygen_id, place.slot, place.auth, pubkey)
+    return derivation.possession_is_proven(proof, place.keygen_id, place.slot, place.auth, pubkey)
 
 
 def test_a_proof_of_possession_verifies_in_its_place() -> None:
     assert proven(PLACE)
-    assert verify(PROOF, keys.possession_message(KEYGEN, 2, PLACE.auth, PUBKEY), PUBKEY[1:])
+    assert verify(PROOF, derivation.possession_message(KEYGEN, 2, PLACE.auth, PUBKEY), PUBKEY[1:])
 
 
 @pytest.mark.parametrize("parity", ["even", "odd"])
 def test_signing_keys_of_either_parity_prove_themselves(parity: str) -> None:
     secret = secret_of(parity)
-    proof = keys.prove_possession(secret, KEYGEN, 2, PLACE.auth)
+    proof = derivation.prove_possession(secret, KEYGEN, 2, PLACE.auth)
     assert proven(PLACE, PlainKey(secret.point), proof)
 
 
@@ -196,8 +196,8 @@ def test_a_proof_does_not_hold_for_the_key_of_opposite_y() -> None:
 @pytest.mark.parametrize("prefix", [0, 1, 4, 5, 6, 255])
 def test_a_key_that_is_no_point_proves_nothing(prefix: int) -> None:
     wrong = PlainKey(bytes([prefix]) + PUBKEY[1:])
-    with SigningKey(SIGNING) as key:  # a perfect signature over the wrong key
-        proof = Signature(key.sign(keys.possession_message(KEYGEN, 2, PLACE.auth, wrong)))
+    with Keypair(SIGNING) as key:  # a perfect signature over the wrong key
+        proof = Signature(key.sign(derivation.possession_message(KEYGEN, 2, PLACE.auth, wrong)))
     assert not proven(PLACE, wrong, proof)
 
 

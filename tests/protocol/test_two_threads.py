@@ -1,10 +1,10 @@
-"""twofold.py: big batches on two threads, with the results and errors of one."""
+"""two_threads.py: big batches on two threads, with the results and errors of one."""
 
 import threading
 
 import pytest
 
-from keymeld_protocol.twofold import BIG_BATCH, each
+from keymeld_protocol.two_threads import BIG_BATCH, each
 
 
 class Meeting:

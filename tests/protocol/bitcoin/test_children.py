@@ -5,7 +5,7 @@ import hmac
 import pytest
 from coincurve import PublicKey
 
-from keymeld_protocol.bitcoin.derivation import CHAIN_CODE, child_tweaks, synthetic_xpub
+from keymeld_protocol.bitcoin.children import CHAIN_CODE, child_tweaks, synthetic_xpub
 from keymeld_protocol.curve.keyagg import aggregate, key_agg
 from keymeld_protocol.curve.secp256k1 import pubkey_of
 from keymeld_protocol.errors import InvalidCrypto

@@ -6,13 +6,13 @@ from collections import Counter
 
 from keymeld_protocol.wire.connection import Close
 
-from .config import Config
+from .config import ServerConfig
 
 
-class Crowd:
+class ConnectionLimits:
     """The connections of all listeners; Unix sockets have no address."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: ServerConfig) -> None:
         """Nobody is here."""
         self._config = config
         self._all = 0

@@ -3,7 +3,7 @@
     self · none · 2of3 · 2of3:0,2,4        Rule            0,2                  slots
     10000 · 10000sat · 0.0001btc           satoshi
 
-Every function raises ValueError with a sentence that says what would be right; `Words` makes click print it.
+Every function raises ValueError with a sentence that says what would be right; `ShortForm` makes click print it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .times import told
 _QUORUM: Final = re.compile(r"([0-9]{1,4})of([0-9]{1,4})(?::([0-9,]+))?", re.ASCII)
 
 
-class Words(click.ParamType[Any]):
+class ShortForm(click.ParamType[Any]):
     """A click type from a function that reads a text; its ValueError becomes the complaint."""
 
     def __init__(self, name: str, read: Callable[[str], Any]) -> None:
