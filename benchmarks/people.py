@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
-from examples.house import House
+from examples.helpers.house import House
 from keymeld_client.client import Client, connect
 from keymeld_client.keygens import Keygen
 from keymeld_client.said.joining import Choice, make_join
@@ -19,7 +19,12 @@ from keymeld_protocol.wire.shapes import Rule
 
 SLOTS = 3
 NONE = Rule(approval="none")
-ROOMY = {"requests_per_second": "100000", "open_sessions_per_key": "100000", "connections_per_address": "1000"}
+ROOMY = {
+    "requests_per_second": "100000",
+    "open_sessions_per_key": "100000",
+    "connections_per_address": "1000",
+    "proofs_per_connection": "10000",
+}
 
 
 @dataclass

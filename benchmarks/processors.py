@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from examples.house import House
+from examples.helpers.house import House
 
 
 def processor_ms(house: House) -> dict[str, float]:

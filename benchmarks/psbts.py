@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from examples.regtest import Coin, transaction
+from examples.helpers.regtest import Coin, transaction
 from keymeld_client.keygens import Keygen
 from keymeld_protocol.bitcoin.psbt import Psbt
 from keymeld_protocol.bitcoin.transaction import Spend

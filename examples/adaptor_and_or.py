@@ -20,12 +20,12 @@ from pathlib import Path
 if __package__ in (None, ""):  # run as a file: the folder above this one holds the package `examples`
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from examples.contracts import FEE, finished, locked, must_mine, must_refuse, presigned, somebody, spending
-from examples.gathering import SELF, gather, gone, people_of
-from examples.house import House
-from examples.minutes import Minutes
-from examples.people import Person
-from examples.regtest import COIN, Coin, Regtest, transaction, witnessed
+from examples.helpers.contracts import FEE, finished, locked, must_mine, must_refuse, presigned, somebody, spending
+from examples.helpers.gathering import SELF, gather, gone, people_of
+from examples.helpers.house import House
+from examples.helpers.minutes import Minutes
+from examples.helpers.people import Person
+from examples.helpers.regtest import COIN, Coin, Regtest, transaction, witnessed
 from keymeld_client.keygens import Keygen
 from keymeld_client.signings import Signing
 from keymeld_protocol.curve import adaptor

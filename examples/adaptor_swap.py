@@ -25,7 +25,7 @@ from pathlib import Path
 if __package__ in (None, ""):  # run as a file: the folder above this one holds the package `examples`
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from examples.contracts import (
+from examples.helpers.contracts import (
     DAY,
     FEE,
     Purse,
@@ -37,11 +37,11 @@ from examples.contracts import (
     somebody,
     spending,
 )
-from examples.gathering import SELF, gather, gone, people_of
-from examples.house import House
-from examples.minutes import Minutes
-from examples.people import Person
-from examples.regtest import COIN, Coin, Regtest, transaction
+from examples.helpers.gathering import SELF, gather, gone, people_of
+from examples.helpers.house import House
+from examples.helpers.minutes import Minutes
+from examples.helpers.people import Person
+from examples.helpers.regtest import COIN, Coin, Regtest, transaction
 from keymeld_client.signings import Signing
 from keymeld_protocol.curve.secp256k1 import Bytes, Secret
 from keymeld_protocol.plaintext.body import Body, SignInput

@@ -26,7 +26,7 @@ from typing import Final
 if __package__ in (None, ""):  # run as a file: the folder above this one holds the package `examples`
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from examples.contracts import (
+from examples.helpers.contracts import (
     DAY,
     FEE,
     Purse,
@@ -38,12 +38,12 @@ from examples.contracts import (
     somebody,
     spending,
 )
-from examples.gathering import SELF, gather, gone, people_of
-from examples.house import House
-from examples.minutes import Minutes
-from examples.oracle import Announcement, Oracle
-from examples.people import Person
-from examples.regtest import COIN, Coin, Regtest, made, transaction, witnessed
+from examples.helpers.gathering import SELF, gather, gone, people_of
+from examples.helpers.house import House
+from examples.helpers.minutes import Minutes
+from examples.helpers.oracle import Announcement, Oracle
+from examples.helpers.people import Person
+from examples.helpers.regtest import COIN, Coin, Regtest, made, transaction, witnessed
 from keymeld_client.signings import Signing
 from keymeld_protocol.curve import adaptor
 from keymeld_protocol.member.roster import Roster

@@ -21,10 +21,10 @@ from typing import Final
 if __package__ in (None, ""):  # run as a file: the folder above this one holds the package `examples`
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from examples.house import House, NotStarted
-from examples.minutes import Minutes
-from examples.people import Person
-from examples.regtest import COIN, Coin, Regtest, transaction
+from examples.helpers.house import House, NotStarted
+from examples.helpers.minutes import Minutes
+from examples.helpers.people import Person
+from examples.helpers.regtest import COIN, Coin, Regtest, transaction
 from keymeld_protocol.bitcoin.transaction import taproot_address, taproot_script
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import KeymeldError

@@ -18,10 +18,10 @@ from typing import Final
 if __package__ in (None, ""):  # run as a file: the folder above this one holds the package `examples`
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from examples.house import House
-from examples.minutes import Minutes
-from examples.people import Person
-from examples.regtest import COIN, Regtest, transaction
+from examples.helpers.house import House
+from examples.helpers.minutes import Minutes
+from examples.helpers.people import Person
+from examples.helpers.regtest import COIN, Regtest, transaction
 from keymeld_client.keygens import Keygen
 from keymeld_client.said.asking import make_transaction
 from keymeld_protocol.bitcoin.transaction import Spend, key_hash_script, taproot_script

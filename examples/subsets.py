@@ -16,10 +16,10 @@ from typing import Final
 if __package__ in (None, ""):  # run as a file: the folder above this one holds the package `examples`
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from examples.gathering import gather, gone, people_of
-from examples.house import House
-from examples.minutes import Minutes
-from examples.regtest import Coin, Regtest, transaction
+from examples.helpers.gathering import gather, gone, people_of
+from examples.helpers.house import House
+from examples.helpers.minutes import Minutes
+from examples.helpers.regtest import Coin, Regtest, transaction
 from keymeld_client.errors import SigningEnded
 from keymeld_client.keygens import Keygen
 from keymeld_client.said.joining import NOTHING, Allow

@@ -18,11 +18,11 @@ from typing import Final
 if __package__ in (None, ""):  # run as a file: the folder above this one holds the package `examples`
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from examples.gathering import gather, gone, people_of
-from examples.house import House
-from examples.minutes import Minutes
-from examples.people import Person
-from examples.regtest import COIN, Coin, Regtest, transaction
+from examples.helpers.gathering import gather, gone, people_of
+from examples.helpers.house import House
+from examples.helpers.minutes import Minutes
+from examples.helpers.people import Person
+from examples.helpers.regtest import COIN, Coin, Regtest, transaction
 from keymeld_client.errors import SigningEnded
 from keymeld_client.keygens import Keygen
 from keymeld_client.said.joining import Allow

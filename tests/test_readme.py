@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from examples.house import Coordinator, Enclave
+from examples.helpers.house import Coordinator, Enclave
 from tests.support.vectors import ROOT
 
 README = (ROOT / "README.md").read_text()

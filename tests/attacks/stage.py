@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
-from examples.house import House
-from examples.people import Person
+from examples.helpers.house import House
+from examples.helpers.people import Person
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire import payloads
 from keymeld_protocol.wire.payloads import Note

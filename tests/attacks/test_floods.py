@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from examples.house import House, Process
+from examples.helpers.house import House, Process
 from keymeld_client.errors import JoinRefused
 from keymeld_client.said import joining
 from keymeld_protocol.curve.secp256k1 import Secret

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from examples.regtest import Coin, transaction
+from examples.helpers.regtest import Coin, transaction
 from keymeld_client.said.joining import Allow, Choice, check_choice
 from keymeld_protocol.bitcoin.tweaks import child_steps
 from keymeld_protocol.curve.schnorr import verify

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from examples.house import House, Process
-from examples.people import Person
+from examples.helpers.house import House, Process
+from examples.helpers.people import Person
 from keymeld_client import Wallet
 from keymeld_protocol.errors import KeymeldError, WireError
 from keymeld_protocol.keys.derivation import slot_secret

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from examples.house import House
+from examples.helpers.house import House
 
 
 @dataclass

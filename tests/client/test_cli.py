@@ -13,8 +13,8 @@ import pytest
 from btclib_wallet.descriptors import multipath_descriptors, parse
 from click.testing import CliRunner, Result
 
-from examples.house import House
-from examples.regtest import COIN, Coin, Regtest, transaction
+from examples.helpers.house import House
+from examples.helpers.regtest import COIN, Coin, Regtest, transaction
 from keymeld_client.cli import main
 from keymeld_client.shown.telling import BLIND
 from keymeld_client.wallet.wallet import Wallet

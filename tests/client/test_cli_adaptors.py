@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from examples.house import House
-from examples.regtest import COIN, Coin, Regtest, transaction
+from examples.helpers.house import House
+from examples.helpers.regtest import COIN, Coin, Regtest, transaction
 from tests.client.terminal import Person
 
 PAYEE = b"\x51\x20" + bytes([2]) * 32

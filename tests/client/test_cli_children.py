@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from examples.house import House
-from examples.regtest import COIN, Coin, Regtest, transaction
+from examples.helpers.house import House
+from examples.helpers.regtest import COIN, Coin, Regtest, transaction
 from keymeld_protocol.bitcoin.psbt import Psbt
 from keymeld_protocol.bitcoin.transaction import Spend
 from tests.client.terminal import Person

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from examples.house import House
-from examples.regtest import COIN, Coin, transaction
+from examples.helpers.house import House
+from examples.helpers.regtest import COIN, Coin, transaction
 from tests.client.terminal import Person
 
 PAYEE = b"\x51\x20" + bytes([2]) * 32

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from examples import batch, subsets, treasury_policy
-from examples.minutes import Minutes
+from examples.helpers.minutes import Minutes
 
 pytestmark = [pytest.mark.processes, pytest.mark.asyncio]
 

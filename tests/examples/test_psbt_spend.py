@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from examples.minutes import Minutes
+from examples.helpers.minutes import Minutes
 from examples.psbt_spend import tell
 
 STORY = [

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 
-from examples.regtest import Coin, transaction
+from examples.helpers.regtest import Coin, transaction
 from keymeld_protocol.bitcoin.transaction import Spend
 from keymeld_protocol.plaintext.body import RawTransaction, SignInput, Spent, Transaction
 from keymeld_protocol.plaintext.contents import Script

@@ -12,7 +12,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from examples.house import House, Process
+from examples.helpers.house import House, Process
 
 COORDINATOR, FIRST, SECOND = "coordinator", "enclave 1", "enclave 2"
 EVERYTHING = (COORDINATOR, FIRST, SECOND)

@@ -13,8 +13,8 @@ import shutil
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from examples.minutes import Minutes
-from examples.people import Person
+from examples.helpers.minutes import Minutes
+from examples.helpers.people import Person
 from keymeld_client.client import Client, connect
 from keymeld_client.line.backoff import Backoff
 from keymeld_client.wallet.journal import Pending

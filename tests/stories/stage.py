@@ -16,9 +16,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from examples.house import House
+from examples.helpers.house import House
+from examples.helpers.regtest import Regtest
 from examples.offline_trio import STEPS, Story
-from examples.regtest import Regtest
 from keymeld_protocol.wire.shapes import Rule
 
 from .blow import Before, Blow

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from examples.house import Process
+from examples.helpers.house import Process
 from keymeld_protocol.machines.signing import SigningPhase, SigningState
 from tests.stories.stage import Scene, stage
 

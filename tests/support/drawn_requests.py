@@ -16,7 +16,7 @@ from typing import Literal
 
 from msgspec.structs import replace as changed
 
-from examples.regtest import Coin, transaction
+from examples.helpers.regtest import Coin, transaction
 from keymeld_protocol.plaintext.body import (
     Adaptor,
     BareRoot,

@@ -19,7 +19,7 @@ from coincurve import PublicKey
 from ecc.ecc import dsa, musig2, ssa
 from ecc.ecc.musig2 import KeyAggContext
 
-from examples.regtest import verify_input
+from examples.helpers.regtest import verify_input
 from keymeld_protocol.plaintext.body import BareRoot, Bip86, Child, Scalar, Step, TermsStep, XOnlyScalar
 from keymeld_protocol.plaintext.contents import Leaf
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import count
 
-from examples.regtest import Coin
-from examples.regtest import transaction as unsigned
+from examples.helpers.regtest import Coin
+from examples.helpers.regtest import transaction as unsigned
 from keymeld_protocol.plaintext.body import (
     Asked,
     Body,

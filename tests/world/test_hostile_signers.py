@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from examples.regtest import Coin, transaction
+from examples.helpers.regtest import Coin, transaction
 from keymeld_client.shown.blame import judge
 from keymeld_client.shown.results import ItemError, results_of
 from keymeld_enclave.signer import MemberSigner

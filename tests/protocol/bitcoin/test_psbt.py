@@ -18,7 +18,7 @@ from btclib_wallet.psbt.psbt_in import PsbtIn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from examples.regtest import Coin, transaction, verify_input
+from examples.helpers.regtest import Coin, transaction, verify_input
 from keymeld_protocol.bitcoin.psbt import MAX_PSBT, InputSignature, Psbt, Signed
 from keymeld_protocol.bitcoin.transaction import Spend, taproot_script
 from keymeld_protocol.curve.keyagg import KeyAgg, aggregate

@@ -15,7 +15,7 @@ from btclib_wallet.psbt.psbt import Psbt as Wallet
 from btclib_wallet.psbt.psbt import assert_signatures_only, combine, extract_tx, finalize
 from btclib_wallet.psbt.psbt_in import PsbtIn
 
-from examples.regtest import Coin, transaction, verify_input
+from examples.helpers.regtest import Coin, transaction, verify_input
 from keymeld_protocol.bitcoin.children import synthetic_xpub
 from keymeld_protocol.bitcoin.descriptor import child_descriptor
 from keymeld_protocol.bitcoin.psbt import InputSignature, Psbt, Signed

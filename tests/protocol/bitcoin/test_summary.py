@@ -2,7 +2,7 @@
 
 import pytest
 
-from examples.regtest import Coin, transaction
+from examples.helpers.regtest import Coin, transaction
 from keymeld_protocol.bitcoin.summary import Summary, amount_text
 from keymeld_protocol.bitcoin.transaction import Spend, address_of
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from examples.regtest import Coin, transaction, verify_input
+from examples.helpers.regtest import Coin, transaction, verify_input
 from keymeld_protocol.bitcoin.transaction import (
     MAX_SCRIPT,
     MAX_UNSIGNED,

@@ -15,8 +15,8 @@ from btclib.tx import Tx, TxOut
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from examples.regtest import Coin
-from examples.regtest import transaction as unsigned
+from examples.helpers.regtest import Coin
+from examples.helpers.regtest import transaction as unsigned
 from keymeld_protocol.bitcoin.transaction import taproot_script
 from keymeld_protocol.bitcoin.tweaks import child_steps, terms_root
 from keymeld_protocol.errors import BadInput, Blamed

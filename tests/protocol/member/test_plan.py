@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import pytest
 from msgspec import structs
 
-from examples.regtest import Coin, transaction
+from examples.helpers.regtest import Coin, transaction
 from keymeld_protocol.bitcoin.transaction import Spend
 from keymeld_protocol.curve import libmusig
 from keymeld_protocol.curve.adaptor import combined_point

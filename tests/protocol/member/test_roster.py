@@ -7,7 +7,7 @@ import pytest
 from btclib_wallet.descriptors import parse
 from msgspec import structs
 
-from examples.regtest import Coin, transaction
+from examples.helpers.regtest import Coin, transaction
 from keymeld_protocol.bitcoin.transaction import Spend, key_hash_script, taproot_script
 from keymeld_protocol.curve.keyagg import aggregate, bip86_tweak
 from keymeld_protocol.curve.secp256k1 import Secret

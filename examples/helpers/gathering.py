@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from examples.house import House
-from examples.people import Person
+from examples.helpers.house import House
+from examples.helpers.people import Person
 from keymeld_client.keygens import Keygen
 from keymeld_client.said.joining import NOTHING, Allow
 from keymeld_protocol.wire.shapes import Rule

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Final, TextIO
 
-from examples.house import House
+from examples.helpers.house import House
 from keymeld_client.command.names import Names
 from keymeld_client.command.sentences import sentence
 from keymeld_client.signings import Signing

@@ -2,7 +2,7 @@
 
 import pytest
 
-from examples.oracle import Oracle
+from examples.helpers.oracle import Oracle
 from keymeld_protocol.curve.secp256k1 import pubkey_of
 from keymeld_protocol.errors import InvalidCrypto
 

@@ -1,10 +1,10 @@
-"""examples/house.py: real processes that are started, killed and restarted, and never left behind."""
+"""examples/helpers/house.py: real processes that are started, killed and restarted, and never left behind."""
 
 import os
 
 import pytest
 
-from examples.house import House, NotStarted, Process
+from examples.helpers.house import House, NotStarted, Process
 
 pytestmark = [pytest.mark.processes, pytest.mark.asyncio]
 

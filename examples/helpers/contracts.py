@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from examples.regtest import Coin, Regtest, made, transaction
+from examples.helpers.regtest import Coin, Regtest, made, transaction
 from keymeld_client.shown.presigned import Presigned
 from keymeld_client.signings import Signing
 from keymeld_protocol.bitcoin.psbt import Signed

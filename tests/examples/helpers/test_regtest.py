@@ -1,10 +1,10 @@
-"""examples/regtest.py: the private chain refuses what Bitcoin refuses."""
+"""examples/helpers/regtest.py: the private chain refuses what Bitcoin refuses."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from examples.regtest import COIN, Coin, Regtest, made, transaction, verify_input, witnessed
+from examples.helpers.regtest import COIN, Coin, Regtest, made, transaction, verify_input, witnessed
 from keymeld_protocol.bitcoin.transaction import Spend, taproot_script
 from keymeld_protocol.curve.schnorr import Keypair
 
