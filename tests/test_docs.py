@@ -20,22 +20,28 @@ from examples.house import House
 from keymeld_client import Allow, Keygen
 from keymeld_client import errors as client_errors
 from keymeld_enclave.config import SETTINGS
+from keymeld_protocol.schnorr import verify
 from keymeld_protocol.secp256k1 import Secret
 from keymeld_server.config import Config
 from keymeld_server.observe import Metrics
 from tests.client.coins import FOREIGN, psbt
 from tests.support.pages import blocks, fences, run
-from tests.support.vectors import ROOT
+from tests.support.vectors import ROOT, WIRE
+from tests.vectors.examples import filled, names
 
 pytestmark = pytest.mark.processes
 
-OPERATE, INTEGRATE = "docs/operate.md", "docs/integrate.md"
+OPERATE, INTEGRATE, CLIENT = "docs/operate.md", "docs/integrate.md", "docs/client.md"
 UNITS = ROOT / "tests" / "support" / "units.py"
 
 
 def test_no_block_is_of_a_kind_that_nobody_looks_at() -> None:
     kinds = {page.name: {kind for kind, _ in fences(f"docs/{page.name}")} for page in (ROOT / "docs").glob("*.md")}
-    assert kinds == {"operate.md": {"text", "toml", "ini", "nginx", "sh"}, "integrate.md": {"python"}}
+    assert kinds == {
+        "operate.md": {"text", "toml", "ini", "nginx", "sh"},
+        "integrate.md": {"python"},
+        "client.md": {"python", "json"},
+    }
 
 
 # Operating ------------------------------------------------------------------------------------------------------
@@ -175,3 +181,27 @@ def test_the_errors_that_integrators_read_about_are_there() -> None:
     kinds = [kind for kind in vars(client_errors).values() if isinstance(kind, type)]
     ours = {kind.__name__ for kind in kinds if kind.__module__ == client_errors.__name__}
     assert names == ours | {"Blamed", "WireError"}
+
+
+# Writing a client -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_a_client_without_our_code_makes_a_key_and_has_a_signature() -> None:
+    program = "\n".join(blocks(CLIENT, "python"))
+    async with House() as house:
+        told = await run(ROOT, sys.executable, "-c", program, house.url, house.enclaves[0].identity)
+    key, signature = re.findall(r"\b(?:[0-9a-f]{64}){1,2}\b", told)
+    assert verify(bytes.fromhex(signature), bytes(32), bytes.fromhex(key))
+    assert "keymeld_" not in program
+
+
+def test_the_frames_that_writers_of_clients_read_are_those_of_the_vectors() -> None:
+    text = (ROOT / CLIENT).read_text()
+    assert filled(text, WIRE) == text
+    assert len(names(text)) == len(blocks(CLIENT, "json"))
+
+
+def test_writers_of_clients_read_about_every_file_of_vectors() -> None:
+    named = set(re.findall(r"`([a-z]+\.json)`", (ROOT / CLIENT).read_text()))
+    assert {file.name for file in WIRE.glob("*.json")} == named
