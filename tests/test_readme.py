@@ -1,4 +1,4 @@
-"""The README's commands do what it says: they are read from it and run, on a free port in a new folder."""
+"""The READMEs' commands do what they say: they are read from them and run, on a free port in a new folder."""
 
 from __future__ import annotations
 
@@ -28,3 +28,12 @@ async def test_the_python_program_prints_a_verified_signature() -> None:
         program = block(README, "python").replace("ws://127.0.0.1:8765", coordinator.url)
         told = await run(play, sys.executable, "-c", program, said=f"{enclave.identity}\n")
         assert "safe to fund" in told and "signing.confirm" in told
+
+
+@pytest.mark.asyncio
+@pytest.mark.processes
+async def test_the_clients_page_begins_with_a_program_that_signs() -> None:
+    async with quick_start() as (play, coordinator, enclave):
+        program = block("client/README.md", "python").replace("ws://127.0.0.1:8765", coordinator.url)
+        told = await run(play, sys.executable, "-c", program, enclave.identity)
+        assert "safe to fund" in told and "Signature(" in told
