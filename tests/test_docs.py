@@ -19,10 +19,10 @@ import pytest
 from examples.house import House
 from keymeld_client import Allow, Keygen
 from keymeld_client import errors as client_errors
-from keymeld_enclave.config import SETTINGS
+from keymeld_enclave import config as enclave_config
 from keymeld_protocol.schnorr import verify
 from keymeld_protocol.secp256k1 import Secret
-from keymeld_server.config import Config
+from keymeld_server import config as server_config
 from keymeld_server.observe import Metrics
 from tests.client.coins import FOREIGN, psbt
 from tests.support.pages import blocks, fences, run
@@ -91,6 +91,14 @@ def free_ports(number: int) -> list[str]:
         return [str(each.getsockname()[1]) for each in sockets]
 
 
+def test_the_settings_in_the_files_are_taken(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    coordinator = server_config.load(["--config", machine.here("/var/lib/keymeld/coordinator.toml")], {})
+    _, enclave = enclave_config.load(["--config", machine.here("/var/lib/keymeld-enclave/enclave.toml")], {})
+    assert coordinator.database == tmp_path / "keymeld" / "keymeld.sqlite"
+    assert enclave.coordinator.origin in coordinator.accepted_origins()
+
+
 @pytest.mark.asyncio
 @pytest.mark.skipif(not (shutil.which("curl") and shutil.which("sqlite3")), reason="needs curl and sqlite3")
 async def test_an_operator_starts_tries_backs_up_and_restores(tmp_path: Path) -> None:
@@ -113,7 +121,7 @@ def test_the_settings_and_metrics_that_operators_read_about_are_there() -> None:
     rendered = metrics.render().decode()
     for name in re.findall(r"`(keymeld_[a-z_]+)`", text):
         assert re.search(rf"^# TYPE {name} ", rendered, re.MULTILINE), name
-    known = {*Config.__dataclass_fields__, *(setting.name for setting in SETTINGS)}
+    known = {*server_config.Config.__dataclass_fields__, *(each.name for each in enclave_config.SETTINGS)}
     said = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", text)) - set(re.findall(r"`(keymeld_[a-z_]+)`", text))
     assert said - known <= {"bad_signature", "too_many_connections", "over_limit"}
 
