@@ -1,4 +1,4 @@
-"""The examples in protocol/README.md: copied from the wire vectors, never written by hand.
+"""The examples in protocol/README.md and docs/client.md: copied from the wire vectors, never written by hand.
 
 <!-- example keygen.join -->
 ```json

@@ -1,7 +1,7 @@
-"""Write the wire vectors and the examples in the specification anew: ``make vectors``.
+"""Write the wire vectors and the examples in pages anew: ``make vectors``.
 
-    tests/vectors/wire/*.json       every file from fixed secrets and a seeded stream of randomness: byte for byte alike
-    protocol/README.md              the blocks between <!-- example NAME --> and <!-- end -->
+    tests/vectors/wire/*.json            every file from fixed secrets and seeded randomness: byte for byte alike
+    protocol/README.md, docs/client.md   the blocks between <!-- example NAME --> and <!-- end -->
 
 The files are JSON, one object each, with a ``comment`` in every object that holds vectors; bytes are lower-case hex,
 blobs base64url.  They are checked by tests/protocol/test_wire_vectors.py.
@@ -47,6 +47,9 @@ FILES: Final[dict[str, Callable[[], Any]]] = {
     "log": wire_log.log_json,
 }
 
+PAGES: Final = ("protocol/README.md", "docs/client.md")
+"""The pages whose examples are copied from the vectors."""
+
 
 def write(folder: Path) -> None:
     """Write every file of vectors into ``folder``."""
@@ -57,12 +60,12 @@ def write(folder: Path) -> None:
 
 
 def main() -> None:
-    """Write the vectors, then the specification's examples from them."""
-    wire, readme = ROOT / "tests" / "vectors" / "wire", ROOT / "protocol" / "README.md"
+    """Write the vectors, then the pages' examples from them."""
+    wire = ROOT / "tests" / "vectors" / "wire"
     write(wire)
-    if readme.exists():
-        readme.write_text(filled(readme.read_text("utf-8"), wire), encoding="utf-8")
-    print(f"{len(FILES)} files in {wire.relative_to(ROOT)}, examples in {readme.relative_to(ROOT)}")
+    for page in PAGES:
+        (ROOT / page).write_text(filled((ROOT / page).read_text("utf-8"), wire), encoding="utf-8")
+    print(f"{len(FILES)} files in {wire.relative_to(ROOT)}, examples in {' and '.join(PAGES)}")
 
 
 if __name__ == "__main__":
