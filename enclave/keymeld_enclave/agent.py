@@ -277,7 +277,7 @@ class Agent:
     # Ends
 
     def _withdraw(self, state: SigningState) -> None:
-        """A no that was heard binds: until the request expires, no history without it is listened to (CRYPTO §6)."""
+        """A no that was heard binds: until the request expires, no history without it is listened to (§11.2)."""
         now = self._now()
         while self._withdrawn and self._withdrawn[oldest := next(iter(self._withdrawn))] <= now:
             del self._withdrawn[oldest]

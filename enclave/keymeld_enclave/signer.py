@@ -209,7 +209,7 @@ class MemberSigner:
         return partial_sign(session, self._signer(attempt, index), secnonce)
 
     def _draw(self, attempt: Attempt, index: int, others: bytes) -> Secnonce:
-        """NonceGen with fresh randomness and everything that is known (CRYPTO §4)."""
+        """NonceGen with fresh randomness and everything that is known (§10.6)."""
         item, extra = attempt.places[index].item, self._extra(attempt, index, others)
         return self._signer(attempt, index).nonce_gen(item.keyagg, item.message, extra)
 

@@ -3,7 +3,7 @@
     settled part ─▶ the stream's cursors are poked ─▶ each outbox reads on, when its socket takes more
                  └▶ keys that the stream begins to concern ─▶ connections that follow them ─▶ a new cursor, from 1
 
-Resume (PROTOCOL §1), for a cursor that stood at ``since``:
+Resume (§4.3), for a cursor that stood at ``since``:
 
     absent                          from 1
     matches                         recovered: what follows it

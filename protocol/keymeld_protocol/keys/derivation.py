@@ -1,4 +1,4 @@
-"""Every key that is derived, and the proof that a signing key is held (CRYPTO §1).
+"""Every key that is derived, and the proof that a signing key is held (§1.5, §8.1).
 
     identity ─┬─ creator   keygen salt                  signs keygen.create and keygen.release
               ├─ auth      keygen_id, slot              signs statements

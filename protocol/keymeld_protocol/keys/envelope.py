@@ -1,4 +1,4 @@
-"""Envelopes: a signing key, sealed with the group secret and its policy to one enclave (CRYPTO §3, ECIES).
+"""Envelopes: a signing key, sealed with the group secret and its policy to one enclave (§8.4, ECIES).
 
     participant                                                                       enclave
       e random, E = e·G      P = 0x02 ‖ identity key       Z = ECDH(e, P) = ECDH(identity, E)

@@ -1,4 +1,4 @@
-"""Sealing to the group: what every member reads and the coordinator cannot (CRYPTO §2).
+"""Sealing to the group: what every member reads and the coordinator cannot (§8.3).
 
     K      = HKDF(S, keygen salt, "keymeld/group/v1")
     group  = TH("keymeld/group-commitment/v1", K)                     public, in keygen.create

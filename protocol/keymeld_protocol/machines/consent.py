@@ -1,6 +1,6 @@
 """The rules under which a key may be used: evaluated by the coordinator, by every hearer, and by whoever holds the key.
 
-Only the last of them counts (CRYPTO §6): an enclave evaluates the rule that was sealed with the key, for each item,
+Only the last of them counts (§7.4): an enclave evaluates the rule that was sealed with the key, for each item,
 over statements that it has verified itself.  The others evaluate the same function to know what to wait for.
 """
 

@@ -111,7 +111,7 @@ class KeygenState:
         return tuple(i for i, s in enumerate(self.seats) if s is not None and s.join.enclave == enclave)
 
     def hearers(self) -> frozenset[XOnlyKey]:
-        """Who may hear more than the first record (PROTOCOL §1)."""
+        """Who may hear more than the first record (§4.4)."""
         keys = {self.create.by}
         for invite, seat in zip(self.create.slots, self.seats, strict=True):
             if seat is None or not seat.ready:

@@ -8,7 +8,7 @@
 
 A rule with a delay waits in APPROVING, from when its enclave says ``signing.heard``.
 
-The steps of an attempt (PROTOCOL §4): all signers but the last send ``nonces``; the last hears them and sends ``both``,
+The steps of an attempt (§10.3): all signers but the last send ``nonces``; the last hears them and sends ``both``,
 keeping nothing; the others answer with ``psigs``.  Who signs alone sends ``signatures``.
 
 Like the keygen: states are values, ``TRANSITIONS`` is the table, each handler checks and moves in one go.  The state

@@ -82,7 +82,7 @@ class SigningState:
 
     @property
     def may_be_signed(self) -> bool:
-        """Ended without a result after a psig was sent: somebody may hold a signature (PROTOCOL §4)."""
+        """Ended without a result after a psig was sent: somebody may hold a signature (§7.1)."""
         return self.phase in ENDS - {SigningPhase.COMPLETED} and self.psig_sent
 
     def hearers(self) -> frozenset[XOnlyKey]:

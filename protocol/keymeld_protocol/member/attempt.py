@@ -8,7 +8,7 @@ Final signatures are tried first, single psigs only when that fails.  Whoever he
 itself; nobody's word for it is needed.
 
 A *place* is one signature, or one pre-signature for an adaptor point; an item is one place, or with ``or`` several.
-Where an adaptor is bound in, nobody signs before `require_proofs`: CRYPTO §5.
+Where an adaptor is bound in, nobody signs before `require_proofs` (§10.7).
 """
 
 from __future__ import annotations

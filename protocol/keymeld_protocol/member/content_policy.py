@@ -1,4 +1,4 @@
-"""What a sealed policy says about a whole request: who asks, what its transactions pay, and what they cost (CRYPTO §6).
+"""What a sealed policy says about a whole request: who asks, what its transactions pay, and what they cost (§10.9).
 
     Plan ─▶ the transactions of which this slot's key signs an input
               own inputs  = those that spend a key list with this slot in it ──── all signed in this request, or refused

@@ -1,4 +1,4 @@
-"""What a sealed policy says about one item: its key list, its message and its tweaks (CRYPTO §6).
+"""What a sealed policy says about one item: its key list, its message and its tweaks (§10.9).
 
 Evaluated by whoever holds the key, before any nonce.  It fails the item and not the others; what concerns a whole
 request is in policy.py (consent) and content_policy.py (what it pays).

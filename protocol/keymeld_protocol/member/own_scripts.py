@@ -4,7 +4,7 @@
                                ├─ child (0|1)/n, n < GAP ─ the terms' tweak ─────▶ receive and change addresses
                                └─ of one slot: P2WPKH ──────────────────────────▶ what ECDSA can spend
 
-They are computed from the roster and nothing else (CRYPTO §6): what a PSBT or an item's tweaks call ours counts for
+They are computed from the roster and nothing else (§10.9): what a PSBT or an item's tweaks call ours counts for
 nothing, and neither does an output to the group's internal key with somebody else's script tree.
 """
 

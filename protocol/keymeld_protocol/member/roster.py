@@ -119,7 +119,7 @@ class Roster:
 
 @dataclass(frozen=True)
 class Safety:
-    """Whether an address may be funded: only when every slot has confirmed the same roster (PROTOCOL §4).
+    """Whether an address may be funded: only when every slot has confirmed the same roster (§6.3).
 
     ``trouble`` is what speaks against it whoever has confirmed, such as a log that broke.
     """

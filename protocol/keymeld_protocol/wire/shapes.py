@@ -58,7 +58,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Rule(Shape, frozen=True, kw_only=True, dict=True):
-    """Who must say yes before a key is used (CRYPTO §6): public in the join and equal inside the envelope."""
+    """Who must say yes before a key is used (§7.4): public in the join and equal inside the envelope."""
 
     approval: Literal["none", "self", "quorum"]
     threshold: Annotated[int, Meta(ge=1, le=MAX_SLOTS)] | None = None
