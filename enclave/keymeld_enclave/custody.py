@@ -137,7 +137,7 @@ class Custody:
             raise
 
     def _checked(self, slot: int, seat: Seat, envelope: OpenedEnvelope, group: GroupKey) -> Policy:
-        """The policy of an envelope whose policy and key are those of the join."""
+        """The policy of an envelope whose policy and key are those of the join (§11.2)."""
         policy = self._policy(envelope.policy, seat)
         try:
             card = read_card(self.heard, group, slot)

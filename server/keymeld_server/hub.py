@@ -175,7 +175,7 @@ class Hub:
 
 
 def resume(session: Session, since: Since | None, proven: set[XOnlyKey], epoch: Epoch) -> Resumed:
-    """Where a connection that has proven ``proven`` goes on in ``session``, having stood at ``since``.
+    """Where a connection that has proven ``proven`` goes on in ``session``, having stood at ``since`` (§4.3, §4.4).
 
     Raises:
         Refused: ``slot_taken``, told to an invitation that was used.

@@ -92,7 +92,7 @@ class KeygenState:
         return tuple(i for i in sealed if i not in self.wiped)
 
     def require_present(self, slots: Iterable[int], by: int | None = None) -> None:
-        """Refuse what needs a slot that has left; with ``by``, only if it had left at that offset.
+        """Refuse what needs a slot that has left; with ``by``, only if it had left at that offset (§6.5).
 
         Raises:
             Refused: ``wrong_state``.
@@ -131,5 +131,5 @@ class KeygenState:
 
 
 def roster_hash(keygen: Id, joins: tuple[Id, ...]) -> Hash:
-    """``TH("keymeld/roster/v1", keygen_id ‖ id(join 0) ‖ … ‖ id(join n−1))``."""
+    """``TH("keymeld/roster/v1", keygen_id ‖ id(join 0) ‖ … ‖ id(join n−1))`` (§6.4)."""
     return Hash(tagged_hash("keymeld/roster/v1", keygen + b"".join(joins)))

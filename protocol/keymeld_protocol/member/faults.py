@@ -25,7 +25,7 @@ ACCUSES: Final = frozenset({
 
 
 def require_sound(attempt: Attempt, by: XOnlyKey, step: str) -> None:
-    """Judge the contribution of ``by`` with ``step`` that ``attempt`` has heard last.
+    """Judge the contribution of ``by`` with ``step`` that ``attempt`` has heard last (§11.5).
 
     What is missing is a fault unless its item has failed; what is there must hold.
 

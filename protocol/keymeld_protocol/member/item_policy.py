@@ -36,7 +36,7 @@ def forbids(policy: Policy, item: Item, roster: Roster) -> Failed | None:
 
 
 def _reasons(policy: Policy, item: Item, roster: Roster) -> Iterator[str]:
-    """Every rule that the item breaks, as its code."""
+    """Every rule that the item breaks, as its code (§10.9, in its order)."""
     whole = len(item.slots) == len(roster.cards)
     if len(item.slots) == 1 and not whole:
         if not policy.alone:

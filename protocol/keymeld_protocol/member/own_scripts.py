@@ -101,7 +101,7 @@ class OwnScripts:
         return self._spends[item]
 
     def flow(self, spend: Spend, payers: Mapping[bytes, frozenset[int]] | None = None, slot: int | None = None) -> Flow:
-        """What of a transaction is own: an output comes back only to a key list that holds all those that pay.
+        """What of a transaction is own: an output comes back only to a key list that holds all those that pay (§10.2).
 
         A subset is fewer people than the group: what goes from the group to a subset is paid out, and no change.
         ``payers``: further scripts that pay, with their slots; ``slot``: as the owner of one slot sees it, whose own
