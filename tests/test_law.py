@@ -17,7 +17,7 @@ ROOMS = ("wire", "machines", "keys", "plaintext", "member")
 """Rooms of the protocol in which every module implements some clause, and says which."""
 
 CITED = re.compile(rf"{SIGN}(\d+(?:\.\d+)*)")
-OTHERWISE = re.compile(rf"{SIGN}(?!\d)|[Ss]pecification,? {SIGN}?\d|\b[Cc]lauses? {SIGN}?\d")
+OTHERWISE = re.compile(rf"{SIGN}(?!\d)|[Ss]pecification,? \d|\b[Cc]lauses? \d")
 ELSEWHERE = re.compile(rf"\b(?!README)[A-Z]{{4,}}(?:\.md)?,? (?:{SIGN}|\*[A-Z][a-z]+\*)|\b(?:RFC|BIP)[ -]?\d+,? {SIGN}")
 PAGE = re.compile(r"\b[A-Z_]{4,}\.md\b")
 NAMED = re.compile(r"\b[Aa]ttacks? (\d+(?:(?:, | and | to )\d+)*)")
@@ -94,7 +94,7 @@ def test_a_clause_that_is_not_there_is_found_out() -> None:
     there = clauses("# 7. Signing\n\n## 7.4 Rules\n\n1. One.\n2. Two.\n")
     assert there == {"7", "7.4", "7.4.1", "7.4.2"}
     assert CITED.findall(f"({SIGN}7.4, {SIGN}7.4.3)") == ["7.4", "7.4.3"]
-    for planted in (f"{SIGN} 7.4", "the specification, " + "7.4", f"clause {SIGN}7"):
+    for planted in (f"{SIGN} 7.4", "the specification, " + "7.4", "clause " + "7"):
         assert OTHERWISE.search(planted)
     for planted in (f"(DESIGN {SIGN}7)", "(DESIGN, " + "*Rules*)", f"RFC 6979 {SIGN}3.2"):
         assert ELSEWHERE.search(planted)
