@@ -140,7 +140,7 @@ class Signing(Handle):
         """
         until = None if until_ms is None else now_ms() + until_ms
         self.client.ledger.require(self.id)
-        self.plan  # noqa: B018 - a yes covers what was read here
+        self.plan  # noqa: B018 - a yes covers what was read here (§11.1)
         self._check_life()
         consent, now = self.state.consent, now_ms()
         slots = self._speakers([slot for slot in consent.approvals if consent.counts(slot, now)])
@@ -173,7 +173,7 @@ class Signing(Handle):
         await self._say(own, lambda by, after: SigningCancel(v=1, by=by, stream=self.id, after=after))
 
     def _check_life(self) -> None:
-        """A yes ends with its request, which lives at most 7 days: by our own clock, not by the coordinator's.
+        """A yes ends with its request, which lives at most 7 days: by our own clock, not by the coordinator's (§11.1).
 
         Raises:
             Blamed: ``expires_too_late``.

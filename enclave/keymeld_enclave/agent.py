@@ -7,7 +7,7 @@
               attempt opened, we owe a step ▶ rules met for every item and slot? ▶ contribute (and confirm)
               attempt opened before this process began, or our nonces are gone ▶ signing.retry
 
-What the agent owes follows from the verified state, not from the message that came last: after a restart or a
+What the agent owes (§11.2) follows from the verified state, not from the message that came last: after a restart or a
 reconnect it looks at the state and owes the same.  It believes nothing but signed statements it has verified itself.
 """
 
@@ -217,7 +217,7 @@ class Agent:
             yield from self._confirm(group, replay, state)
 
     def _judge(self, custody: Custody, slot: int, seat: keygen.Seat) -> Statement:
-        """Accept a join whose envelope holds, refuse any other with a code."""
+        """Accept a join whose envelope holds, refuse any other with a code (§11.2, §11.3)."""
         heard = custody.heard
         try:
             custody.take(slot)
@@ -277,7 +277,7 @@ class Agent:
     # Ends
 
     def _withdraw(self, state: SigningState) -> None:
-        """A no that was heard binds: until the request expires, no history without it is listened to (CRYPTO §6)."""
+        """A no that was heard binds: until the request expires, no history without it is listened to (§11.2)."""
         now = self._now()
         while self._withdrawn and self._withdrawn[oldest := next(iter(self._withdrawn))] <= now:
             del self._withdrawn[oldest]
@@ -285,7 +285,7 @@ class Agent:
             self._withdrawn[state.stream] = state.request.expires_at
 
     def _close(self, state: KeygenState) -> None:
-        """That all have left was heard, and binds: no history without it is listened to, the latest ones' at least."""
+        """That all have left was heard, and binds: no history without it is heard, of the latest at least (§6.5)."""
         if state.left:
             self._closed[state.stream] = None
         if len(self._closed) > CLOSED_KEPT:

@@ -4,7 +4,7 @@
 
 A clock that is set back or forward while the process runs changes nothing.  What the host claimed when it began is
 believed: this enclave's only source of time is its host, and its manifest will say so.  An operator who corrects the
-clock restarts the enclaves.
+clock restarts the enclaves (§11.2).
 """
 
 from __future__ import annotations

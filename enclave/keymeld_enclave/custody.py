@@ -4,7 +4,7 @@
                 ▶ S gives the group commitment ▶ the sealed policy is the public one, and committed to
                 ▶ the card opens, proves its key, and it is this key ▶ held          … else refused with a code
 
-Nobody replays an envelope elsewhere, loosens its policy or swaps its key (CRYPTO §3).
+Nobody replays an envelope elsewhere, loosens its policy or swaps its key (§11.2).
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Custody:
             self.group = None
 
     def _opened(self, slot: int, seat: Seat) -> Held:
-        """Open, then check each thing that CRYPTO §3 names; what is refused is wiped."""
+        """Open, then check each thing that §11.2 names, in its order; what is refused is wiped."""
         join = seat.join
         sealed = self.heard.records[self.heard.chain.ids[seat.id] - 1].statement.blob("envelope")
         if sealed is None:
@@ -137,7 +137,7 @@ class Custody:
             raise
 
     def _checked(self, slot: int, seat: Seat, envelope: OpenedEnvelope, group: GroupKey) -> Policy:
-        """The policy of an envelope whose policy and key are those of the join."""
+        """The policy of an envelope whose policy and key are those of the join (§11.2)."""
         policy = self._policy(envelope.policy, seat)
         try:
             card = read_card(self.heard, group, slot)

@@ -2,7 +2,7 @@
 
     RLIMIT_CORE 0 · PR_SET_DUMPABLE 0 (no ptrace by the same user, no /proc/PID/mem) · mlockall · umask 077
 
-What cannot be had is said, so that an operator knows it; only core dumps must be off, or the enclave does not start.
+What cannot be had is said, so that an operator knows it; only core dumps must be off (§8.1), or it does not start.
 """
 
 from __future__ import annotations

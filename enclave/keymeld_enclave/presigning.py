@@ -22,7 +22,7 @@ class Presigning:
             self._since = attempt
 
     def require_first(self, attempt: Attempt) -> None:
-        """Let nothing be said for an adaptor point after the attempt in which psigs began to leave.
+        """Let nothing be said for an adaptor point after the attempt in which psigs began to leave (§10.7).
 
         Raises:
             Blamed: ``presigned_before``.

@@ -1,4 +1,4 @@
-"""The secret half: one signer for all the slots of a keygen that are sealed to this enclave.
+"""The secret half: one signer for all the slots of a keygen that are sealed to this enclave (§10.6).
 
     alone on a place:    key sum ─────────────────────────────▶ signature, or pre-signature for an adaptor point
     not the last:        nonces ▶ (kept, unspent) ▶ everybody's nonces ▶ psigs, nonces spent
@@ -139,7 +139,7 @@ class MemberSigner:
         return Finished(self._sum(self._sums, place.item, summed_secret).sign(place.item.message))
 
     def _presigned(self, attempt: Attempt, index: int, bound: bytes) -> bytes:
-        """A pre-signature of ours alone: MuSig2 with one signer, who has seen nobody else's nonces."""
+        """A pre-signature of ours alone: MuSig2 with one signer, who has seen nobody else's nonces (§10.7)."""
         item = attempt.places[index].item
         signer = self._sum(self._lone, item, summed_signer)
         secnonce = signer.nonce_gen(signer.keyagg, item.message, self._extra(attempt, index, bytes(66)))
@@ -209,7 +209,7 @@ class MemberSigner:
         return partial_sign(session, self._signer(attempt, index), secnonce)
 
     def _draw(self, attempt: Attempt, index: int, others: bytes) -> Secnonce:
-        """NonceGen with fresh randomness and everything that is known (CRYPTO §4)."""
+        """NonceGen with fresh randomness and everything that is known (§10.6)."""
         item, extra = attempt.places[index].item, self._extra(attempt, index, others)
         return self._signer(attempt, index).nonce_gen(item.keyagg, item.message, extra)
 

@@ -1,4 +1,4 @@
-"""One signing as this enclave serves it: the plan, the attempt being read, and the nonces not yet spent.
+"""One signing as this enclave serves it: the plan, the attempt being read, and the nonces not yet spent (§11.2).
 
 Before any nonce the enclave has verified the whole chain of statements, the roster, that the request is a member's,
 that its sealed body is what its public numbers say, and, for every item and every slot of ours in its key list, the
@@ -171,7 +171,7 @@ class SigningWork:
             return self._refuse("cannot_sign", str(error))
 
     def _require_present(self) -> None:
-        """Nothing that needs a slot that has left is signed any more, also where it was asked for before.
+        """Nothing that needs a slot that has left is signed any more, also where it was asked for before (§6.5).
 
         Raises:
             Blamed: ``left``, with the slots.
@@ -185,7 +185,7 @@ class SigningWork:
         return () if self.state.phase == SigningPhase.CONFIRMING else self._custody.state.left
 
     def _check_life(self, now: int) -> None:
-        """A request lives at most 7 days by our own clock too, whatever ``at`` the coordinator gave its records.
+        """A request lives at most 7 days by our own clock too, whatever ``at`` its records have (§11.2).
 
         Raises:
             Blamed: ``expires_too_late``.
@@ -212,7 +212,7 @@ class SigningWork:
             yield from self._contribute(step)
 
     def _hearing(self, state: SigningState, now: int) -> Iterable[Statement]:
-        """Our delays begin now, unless the log holds our own word for when they did, in this life or another one."""
+        """Our delays begin now, unless the log holds our own word for when they did, in whatever life (§7.4)."""
         if not self._ours.isdisjoint(state.unheard()) and self._once(state.attempt, "heard"):
             yield self._speaker.say(self.heard, SigningHeard, at=now)
 
@@ -228,7 +228,7 @@ class SigningWork:
         return fresh
 
     def _may_answer(self, step: str) -> bool:
-        """Only attempts heard opened live, and psigs only with the nonces that this process said."""
+        """Only attempts heard opened live, and psigs only with the nonces that this process said (§10.3)."""
         return self._live and (step != "psigs" or self._nonces is not None)
 
     def _retry(self, state: SigningState) -> Iterable[Statement]:
@@ -236,7 +236,7 @@ class SigningWork:
             yield self._speaker.say(self.heard, SigningRetry, attempt=state.attempt)
 
     def _rules_met(self, now: int) -> bool:
-        """The sealed rule of each of our slots, for each item whose key list holds it, by our own clock.
+        """The sealed rule of each of our slots, for each item whose key list holds it, by our own clock (§7.4, §11.2).
 
         Raises:
             Blamed: a rule is not met, and time alone will not change that; the session is refused.
@@ -318,7 +318,7 @@ class SigningWork:
         return self._speaker.say(self.heard, SigningConfirm, attempt=attempt.number, **sealed)
 
     def _confirmation(self, state: SigningState, now: int) -> Iterable[Statement]:
-        """Confirm at once if our words completed the set, else one second later for whoever did and does not.
+        """Confirm at once if our words completed the set, else one second later for whoever did and does not (§7.2).
 
         Where all our slots have left since, the group key is gone: then it is for others.
         """

@@ -1,4 +1,4 @@
-"""Text of strangers, made fit for a terminal or a page: labels, memos and reasons may hold anything (attack 52).
+"""Text of strangers, made fit for a terminal or a page: labels, memos and reasons may hold anything (§9.1, attack 52).
 
 The rule, the same in every client: a character stays if it is a letter, digit, mark, symbol, punctuation or plain space
 that a reader can see.  Everything else is written out as ``\\u{hex}``:

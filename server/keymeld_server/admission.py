@@ -1,7 +1,7 @@
 """What the coordinator itself asks of a statement, before the machines are asked: its own name, its limits, its guests.
 
 The machines hold for everybody who verifies the log.  These rules are this operator's: they bound what strangers may
-store, and they refuse early what an enclave or a client would have to refuse later.
+store, and they refuse early what an enclave or a client would have to refuse later (§2.7, §6.2).
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class Decider:
         return self._collect(decision, at, session, parent)
 
     def look(self, session: Session, now: int, here: frozenset[XOnlyKey]) -> Decision:
-        """Say what is due at ``now`` (ms), if anything."""
+        """Say what is due at ``now`` (ms), if anything (§7.3)."""
         at = max(now, session.chain.at)
         self._say_due(session, at, here)
         return self._collect(Decision(), at, session)

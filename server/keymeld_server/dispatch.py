@@ -112,7 +112,7 @@ class Dispatch:
     # The methods ------------------------------------------------------------------------------------------------
 
     async def authenticate(self, peer: Peer, params: Authenticate, request: Request) -> dict[str, Any]:
-        """Take the proofs; all hold or none counts."""
+        """Take the proofs; all hold or none counts (§2.4)."""
         before = set(peer.side.proven)
         if len(before | {proof.key for proof in params.proofs}) > self.proofs_max:
             message = f"proofs: at most {self.proofs_max} keys on one connection"
@@ -158,7 +158,7 @@ class Dispatch:
         return {"stream": place.session.stream.hex(), "offset": place.offset, "head": frames.head_json(head)}
 
     async def subscribe(self, peer: Peer, params: Subscribe, request: Request) -> None:
-        """Answer from where the stream goes on; its records follow the answer."""
+        """Answer from where the stream goes on; its records follow the answer (§4.3)."""
         session = await self.sessions.get(params.stream)
         if session is None:
             raise Refused(Reason.UNKNOWN_STREAM, "stream: no such stream here", field="stream")
@@ -180,7 +180,7 @@ class Dispatch:
         return {}
 
     async def list_sessions(self, peer: Peer, params: frames.ListSessions, request: Request) -> dict[str, Any]:
-        """A page of the streams that concern the proven keys; later ones are subscribed by themselves."""
+        """A page of the streams that concern the proven keys; later ones are subscribed by themselves (§2.5)."""
         keys = peer.side.proven
         if not keys:
             raise Refused(Reason.NOT_PROVEN, "prove a key first: sessions are listed for proven keys")
@@ -198,7 +198,7 @@ class Dispatch:
         raise Unavailable(Reason.UNAVAILABLE, "attestation is not offered by this version")
 
     async def announce(self, peer: Peer, params: Announce, request: Request) -> dict[str, Any]:
-        """An enclave is here: signings that waited for it go on."""
+        """An enclave is here: signings that waited for it go on (§2.5)."""
         if not peer.is_enclave:
             raise Refused(Reason.NOT_ALLOWED, "method: only for those who dial the enclaves' listener", field="method")
         if not peer.side.proven:

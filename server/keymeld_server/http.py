@@ -1,4 +1,4 @@
-"""What the participants' port answers to plain HTTP: is it alive, is it ready, what does it measure.
+"""What the participants' port answers to plain HTTP: is it alive, is it ready, what does it measure (§2.1).
 
 GET /healthz   200 while the process lives
 GET /readyz    200 between start and drain, else 503

@@ -3,7 +3,7 @@
     settled part ─▶ the stream's cursors are poked ─▶ each outbox reads on, when its socket takes more
                  └▶ keys that the stream begins to concern ─▶ connections that follow them ─▶ a new cursor, from 1
 
-Resume (PROTOCOL §1), for a cursor that stood at ``since``:
+Resume (§4.3), for a cursor that stood at ``since``:
 
     absent                          from 1
     matches                         recovered: what follows it
@@ -175,7 +175,7 @@ class Hub:
 
 
 def resume(session: Session, since: Since | None, proven: set[XOnlyKey], epoch: Epoch) -> Resumed:
-    """Where a connection that has proven ``proven`` goes on in ``session``, having stood at ``since``.
+    """Where a connection that has proven ``proven`` goes on in ``session``, having stood at ``since`` (§4.3, §4.4).
 
     Raises:
         Refused: ``slot_taken``, told to an invitation that was used.

@@ -4,7 +4,7 @@
                                ├▶ pump: Outbox.next ─▶ send, one after another: back-pressure
                                └▶ keeper: pings who is silent, ends what does not answer (4101) or read (4100)
 
-Every end that we choose is preceded by ``goodbye`` and has a code of its own (PROTOCOL §1), never 1000; a peer that
+Every end that we choose is preceded by ``goodbye`` and has a code of its own (§2.8), never 1000; a peer that
 does not even take the goodbye is cut off.
 """
 

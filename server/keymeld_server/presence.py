@@ -1,4 +1,4 @@
-"""Who is here: keys proven on open connections, told to those who share a session with them; never stored.
+"""Who is here: keys proven on open connections, told to those who share a session with them; never stored (§2.6).
 
     authenticate, the end of a connection ─▶ key online or not ─▶ presence {stream, key, online, signs}
 

@@ -47,7 +47,7 @@ class Told:
         self._hidden: bytes | None = None
 
     def frame(self, proven: Collection[XOnlyKey]) -> bytes:
-        """The notification for a connection that has proven these keys; an envelope goes to its enclave only."""
+        """The notification for a connection that has proven these keys; an envelope goes to its enclave only (§3.1)."""
         if self.enclave is None or self.enclave in proven:
             if self._whole is None:
                 self._whole = frames.record_frame(self._stream, self.record)

@@ -110,7 +110,7 @@ class Sessions:
         if session is None:
             raise Refused(Reason.UNKNOWN_STREAM, "stream: no such stream here", field="stream")
         if (known := self._known(session, said)) is not None:
-            return known
+            return known  # before any check of state (§2.5)
         self._admission.check(session, said)
         return self._decided(session, said)
 

@@ -1,1 +1,1 @@
-"""The attacks of the design: each line of its list is run here, by its number, and seen refused."""
+"""What must be impossible (§13): each attack of the list is run, here or beside what refuses it, and seen refused."""

@@ -1,4 +1,4 @@
-"""Attacks on what a key may pay for (CRYPTO §8: 33, 38), each told to real enclaves, refused by them and seen by all.
+"""Attacks on what a key may pay for (§13: 33, 38), each told to real enclaves, refused by them and seen by all.
 
 mallory ── a member, with everybody's approval ──▶ a request that a sealed policy forbids ──▶ signing.refuse, in words
 """

@@ -1,4 +1,4 @@
-"""Attacks on items (CRYPTO §8): 10, 11, 16, 23 and 35, each run and seen refused; and one bad item sinks no other."""
+"""Attacks on items (§13): 10, 11, 16, 23 and 35, each run and seen refused; and one bad item sinks no other."""
 
 from typing import Any
 

@@ -47,7 +47,7 @@ class Choice:
 
 
 class Victim:
-    """A signer with a key of even y, which opens sessions and answers each once; ``bound``: as CRYPTO §5 demands."""
+    """A signer with a key of even y, which opens sessions and answers each once; ``bound``: as §10.7 demands."""
 
     def __init__(self, bound: bool) -> None:
         self.bound = bound

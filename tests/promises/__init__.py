@@ -1,1 +1,1 @@
-"""What the design promises beyond its list of attacks, each as a test that tries to break it."""
+"""What the specification promises beyond its list of attacks (§13), each as a test that tries to break it."""

@@ -113,7 +113,7 @@ def is_point(point: bytes) -> bool:
 
 
 def completed(presignature: bytes, secret: int) -> bytes:
-    """CRYPTO §5: of R'(33) ‖ s'(32) and t the signature x(R') ‖ s' ± t, by the parity of R'."""
+    """§10.7: of R'(33) ‖ s'(32) and t the signature x(R') ‖ s' ± t, by the parity of R'."""
     scalar = int.from_bytes(presignature[33:], "big") + (secret if presignature[0] == 2 else -secret)
     return presignature[1:33] + (scalar % ORDER).to_bytes(32, "big")
 

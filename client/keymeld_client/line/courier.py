@@ -305,7 +305,7 @@ class Courier:
             self.problems.append(error)
 
     async def _submit(self, pending: Pending) -> Placed:
-        """Submit the same bytes until they are answered."""
+        """Submit the same bytes until they are answered (§2.5)."""
         params = {"statement": statement_json(pending.statement.wire)}
         while True:
             link = await self.online()

@@ -1,4 +1,4 @@
-"""Every stream this wallet hears: verified, stored, and told to those who wait.
+"""Every stream this wallet hears: verified, stored, and told to those who wait (§11.1).
 
     record ──▶ signatures hold ──▶ follows our history, the machine allows it ──▶ stored ──▶ waiters wake
                    └─────────────────────┴──▶ this session is read-only, the evidence is kept; the others go on
@@ -130,7 +130,7 @@ class Ledger(Listening):
         self.ring(stream)
 
     def subscribed(self, stream: Id, answer: Subscribed) -> None:
-        """Take the answer to ``subscribe``: does it continue what was verified?"""
+        """Take the answer to ``subscribe``: does it continue what was verified? (§4.3)"""
         heard = self.hearing.replay(stream)
         self.refused.pop(stream, None)
         heard.top = answer.top
@@ -171,7 +171,7 @@ class Ledger(Listening):
             self.look_again(said.keygen)
 
     def head(self, stream: Id, wire: WireHead) -> None:
-        """Check a signed head against our history, or once our history has come that far."""
+        """Check a signed head against our history, or once our history has come that far (§4.2)."""
         heard, head = self.hearing.replay(stream), head_of(wire)
         if heard.state is None or head.offset > heard.chain.offset:
             self._ahead[stream] = head
@@ -187,7 +187,7 @@ class Ledger(Listening):
             self.wallet.append_head(stream, head)
 
     def head_age_ms(self, stream: Id) -> int | None:
-        """How long ago the coordinator last signed where this stream stands; a withheld tail shows in nothing else."""
+        """How long ago the coordinator last signed where this stands; a withheld tail shows in nothing else (§4.2)."""
         found = self.heads.get(stream)
         return None if found is None else max(0, now_ms() - found[1])
 
@@ -265,7 +265,7 @@ class Ledger(Listening):
         self.ring(stream)
 
     def _break(self, heard: Replay, error: BrokenLog, theirs: Theirs) -> None:
-        """This session is read-only from now on; what broke it is kept, and a fork rather than anything less."""
+        """This session is read-only from now on; what broke it is kept, a fork rather than anything less (§11.1)."""
         if heard.broken is None or (isinstance(error, Fork) and not isinstance(heard.broken, Fork)):
             heard.broken = error
         head = self.heads.get(heard.stream)

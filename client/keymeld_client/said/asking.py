@@ -149,7 +149,7 @@ def require_one_judgement(rules: Mapping[int, Rule], made: Plan, asks: int) -> N
     """Refuse a request that the coordinator, who sees its slots, would judge otherwise than enclaves do, list by list.
 
     A yes counts for an item only if its slot is in the item's key list: one of somebody else could open an attempt that
-    every enclave refuses.
+    every enclave refuses (§7.4).
 
     Raises:
         Refused: ``asks`` is not in every key list; or a quorum has other voters in one list than in all together.

@@ -160,7 +160,7 @@ class Choice:
 
 
 def check_choice(state: KeygenState, terms: Terms, choice: Choice) -> None:
-    """Refuse what would be unsafe, or cannot work yet, before a key is made for it.
+    """Refuse what would be unsafe, or cannot work yet, before a key is made for it (§9.2, §9.3).
 
     Raises:
         BadInput: the policy contradicts itself or this keygen, or is too long for an envelope.
@@ -185,7 +185,7 @@ def check_choice(state: KeygenState, terms: Terms, choice: Choice) -> None:
 
 
 def warnings(rule: Rule, allow: Allow) -> tuple[str, ...]:
-    """What somebody should know before this is sealed, though it is not refused."""
+    """What somebody should know before this is sealed, though it is not refused (§10.9)."""
     told = []
     if allow.max_amount is not None and allow.outputs is None and rule.approval == "none":
         told.append(
@@ -231,7 +231,7 @@ def make_join(
     """Make a fresh key for the slot, or take the one ``brought``; seal it if custody asks for it, say ``keygen.join``.
 
     The generation is on disk before the key is used, and higher than any in the log: no two envelopes ever carry the
-    same key, not even those of a wallet that was restored from an old copy.
+    same key, not even those of a wallet that was restored from an old copy (§8.1).
 
     Raises:
         WalletError: no ticket for this slot, a key brought along was sealed before, or the disk failed.

@@ -1,4 +1,4 @@
-"""Who is at fault that nothing was signed: recomputed from a verified log, since nobody's accusation is believed.
+"""Who is at fault that nothing was signed: recomputed from a verified log, since no accusation is believed (§11.5).
 
     attempt.opened ──▶ each contribution, as it stood when it was said ──▶ sound, or its signer's fault
     signing.confirm ─▶ every signature and pre-signature ────────────────▶ they hold, or the confirmer's fault
@@ -152,7 +152,7 @@ class _Court:
                 raise Blamed("bad_confirm", self._attempt.signer(said.by).slots, str(self._attempt.places[index]))
 
     def _refused(self, said: SigningRefuse) -> None:
-        """An accusation without cause is the refuser's own fault."""
+        """An accusation without cause is the refuser's own fault (§11.5)."""
         needed = set(self._state.request.slots)
         slots = tuple(slot for slot in self._state.keygen.slots_at(said.by) if slot in needed)
         self.refusal = Refusal(said.code, slots, self._attempt.number)

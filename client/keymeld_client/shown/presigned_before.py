@@ -1,4 +1,4 @@
-"""Pre-signatures that an earlier signing may have left with somebody, and with nobody else.
+"""Pre-signatures that an earlier signing may have left with somebody, and with nobody else (§10.7).
 
 earlier signing: psigs were sent, no result ──▶ somebody may hold R'‖s' of this ──▶ warn who approves it again
 

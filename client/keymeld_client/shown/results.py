@@ -1,4 +1,4 @@
-"""Signatures, computed from a verified log: from the contributions if they are there, else from the sealed confirm.
+"""Signatures, computed from a verified log: from the contributions if they are there, else from the confirm (§11.1).
 
     contributions of the latest attempt ──▶ opened ──▶ added up, each item verified ──▶ signatures, pre-signatures
     signing.confirm (when a contribution's blob was deleted) ──▶ opened ──▶ each verified ─┘

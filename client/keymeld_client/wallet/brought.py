@@ -1,6 +1,6 @@
 """The keys that their owner brought along and sealed: remembered by a hash, so that none is sealed a second time.
 
-A key is only as safe as the loosest rule it was ever sealed under, and no rule can be taken back (CRYPTO §1).  The file
+A key is only as safe as the loosest rule it was ever sealed under, and no rule can be taken back (§8.1).  The file
 is a line of hex for each key; it tells nobody a key who does not know it already.
 """
 

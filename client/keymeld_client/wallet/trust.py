@@ -64,7 +64,7 @@ class Trust:
         return Trust(self.enclaves | frozenset(keys))
 
     def believes(self, key: XOnlyKey) -> bool:
-        """Whether a key may be sealed to this enclave."""
+        """Whether a key may be sealed to this enclave (§11.1)."""
         return key in self.enclaves
 
     def choose(self, present: Iterable[XOnlyKey], wanted: XOnlyKey | None = None) -> XOnlyKey:

@@ -47,7 +47,7 @@ class Summary:
 
     @property
     def spent(self) -> int:
-        """Own inputs − own outputs (CRYPTO §6): what leaves the group, fee included; negative if it gains."""
+        """Own inputs − own outputs (§10.2): what leaves the group, fee included; negative if it gains."""
         return _worth(coin for coin in self.inputs if coin.own) - _worth(coin for coin in self.outputs if coin.own)
 
     def lines(self) -> list[str]:

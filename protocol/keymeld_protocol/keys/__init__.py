@@ -1,1 +1,1 @@
-"""What is derived, handed out and sealed: keys, tickets, the group's key, envelopes (specification, 8)."""
+"""What is derived, handed out and sealed: keys, tickets, the group's key, envelopes (§8)."""

@@ -1,4 +1,4 @@
-"""XChaCha20-Poly1305 (IETF) of libsodium: one key, one text, bound to associated data.
+"""XChaCha20-Poly1305 (IETF) of libsodium: one key, one text, bound to associated data (§8.3, §8.4).
 
     sealed = nonce(24) ‖ ciphertext ‖ tag(16)
 

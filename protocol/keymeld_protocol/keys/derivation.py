@@ -1,4 +1,4 @@
-"""Every key that is derived, and the proof that a signing key is held (CRYPTO §1).
+"""Every key that is derived, and the proof that a signing key is held (§1.5, §8.1).
 
     identity ─┬─ creator   keygen salt                  signs keygen.create and keygen.release
               ├─ auth      keygen_id, slot              signs statements
@@ -101,7 +101,7 @@ def slot_secret(open_secret: Bytes, slot: int) -> Secret:
 
 
 def even_secret(secret: Secret) -> Secret:
-    """Copy ``secret``, negated if its point has odd y: the secret that belongs to its x-only key in an ECDH.
+    """Copy ``secret``, negated if its point has odd y: the secret that belongs to its x-only key in an ECDH (§1.2).
 
     Raises:
         InvalidCrypto: the secret was wiped.
@@ -114,7 +114,7 @@ def even_secret(secret: Secret) -> Secret:
 
 
 def possession_message(keygen_id: Id, slot: int, auth: XOnlyKey, pubkey: PlainKey) -> bytes:
-    """What a signing key signs to prove itself (32 bytes): it binds session, slot and speaker."""
+    """What a signing key signs to prove itself (32 bytes): it binds session, slot and speaker (§9.2)."""
     return tagged_hash("keymeld/possession/v1", keygen_id + _u16(slot) + auth + pubkey)
 
 

@@ -1,4 +1,4 @@
-"""Envelopes: a signing key, sealed with the group secret and its policy to one enclave (CRYPTO §3, ECIES).
+"""Envelopes: a signing key, sealed with the group secret and its policy to one enclave (§8.4, ECIES).
 
     participant                                                                       enclave
       e random, E = e·G      P = 0x02 ‖ identity key       Z = ECDH(e, P) = ECDH(identity, E)
@@ -7,7 +7,7 @@
 
 Associated data bind the envelope to its keygen, slot, generation, auth key and enclave: replayed anywhere else it does
 not open.  What is inside must still be checked against the join: S against ``group``, the key against the card, the
-policy against its commitment and its rule.
+policy against its commitment and its rule (§11.2).
 """
 
 from __future__ import annotations

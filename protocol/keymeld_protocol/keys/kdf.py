@@ -1,4 +1,4 @@
-"""HKDF-SHA256 (RFC 5869) to 32 bytes: the one way in which keys are made from secrets."""
+"""HKDF-SHA256 (RFC 5869) to 32 bytes: the one way in which keys are made from secrets (§1.1)."""
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF

@@ -1,4 +1,4 @@
-"""Sealing to the group: what every member reads and the coordinator cannot (CRYPTO §2).
+"""Sealing to the group: what every member reads and the coordinator cannot (§8.3).
 
     K      = HKDF(S, keygen salt, "keymeld/group/v1")
     group  = TH("keymeld/group-commitment/v1", K)                     public, in keygen.create
@@ -48,7 +48,7 @@ class GroupKey(Holder):
 
     @classmethod
     def open_group(cls, secret: Bytes, salt: Salt, group: Hash) -> Self:
-        """Derive K, and refuse an S that does not give ``group``: every sealed field has exactly one plaintext.
+        """Derive K, and refuse an S that does not give ``group``: every sealed field has exactly one plaintext (§8.3).
 
         Raises:
             InvalidCrypto: the secret belongs to another group.
@@ -95,7 +95,7 @@ def new_group_secret() -> bytearray:
 
 
 def session_of(payload: Payload | Note) -> Id:
-    """The session that sealed fields of ``payload`` are bound to.
+    """The session that sealed fields of ``payload`` are bound to (§8.3).
 
     32 zero bytes in ``keygen.create``, the keygen_id in ``signing.request``, else the stream it is said in.
 

@@ -1,4 +1,4 @@
-"""Tickets: everything that a person needs to find a keygen and to fill a slot, as text.
+"""Tickets: everything that a person needs to find a keygen and to fill a slot, as text (§8.2).
 
     keymeld:HOST#BASE64URL                      HOST = host[:port] of the coordinator
     https://ORIGIN/join#HOST/BASE64URL          ORIGIN = host[:port] of the web app, never a coordinator
@@ -205,7 +205,7 @@ def _check_page(page: str) -> None:
 
 
 def _decode(host: str, code: str) -> bytes:
-    """The bytes of a code of this version whose length and checksum are right."""
+    """The bytes of a code of this version whose length and checksum are right (§8.2)."""
     try:
         raw = from_base64url(code)
     except ValueError:

@@ -1,1 +1,1 @@
-"""What the log allows: keygen, signing, consent, and replaying them (specification, 6 and 7)."""
+"""What the log allows: keygen, signing, consent, and replaying them (§6, §7)."""

@@ -1,6 +1,6 @@
 """The rules under which a key may be used: evaluated by the coordinator, by every hearer, and by whoever holds the key.
 
-Only the last of them counts (CRYPTO §6): an enclave evaluates the rule that was sealed with the key, for each item,
+Only the last of them counts (§7.4): an enclave evaluates the rule that was sealed with the key, for each item,
 over statements that it has verified itself.  The others evaluate the same function to know what to wait for.
 """
 
@@ -64,7 +64,7 @@ def evaluate(rule: Rule, slot: int, key_list: frozenset[int], consent: Consent, 
 
     Whoever is named by a slot counts only if that slot's key is in the item's key list: with this rule a forged or
     forked roster has no power.  A request is its requester's approval.  A delay is there to say no in: behind
-    ``none`` the slot's own no counts too.
+    ``none`` the slot's own no counts too.  Verdicts in the order of §7.4: the first that holds.
     """
     if consent.requester not in key_list or consent.requester in consent.rejected:
         return Verdict.HOPELESS
@@ -92,7 +92,7 @@ def missing(rule: Rule, slot: int, key_list: frozenset[int], consent: Consent, a
 
 
 def _voters(rule: Rule, slot: int, consent: Consent) -> tuple[int, int]:
-    """Whose yes counts (as bits), and how many are needed; for ``none`` the requester's own."""
+    """Whose yes counts (as bits), and how many are needed; for ``none`` the requester's own (§7.4)."""
     if rule.approval == "quorum" and rule.threshold is not None:
         return rule.voters, rule.threshold
     return 1 << (slot if rule.approval == "self" else consent.requester), 1

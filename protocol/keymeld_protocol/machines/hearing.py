@@ -1,4 +1,4 @@
-"""All the streams that one peer hears, verified in the order in which they build on one another.
+"""All the streams that one peer hears, verified in the order in which they build on one another (§11.1.3).
 
 A signing is verified against its keygen: its request names a hash of the keygen's history.  Records of a signing whose
 keygen has not been heard that far wait for it; when the keygen has caught up and does not hold that hash, there are two
@@ -43,7 +43,7 @@ class Hearing:
     def hear(self, stream: Id, record: Record) -> list[tuple[Replay, Record]]:
         """Verify ``record`` and whatever waited for it; gives what was verified, in order.
 
-        A record that was heard before is skipped when it is the same.
+        A record that was heard before is skipped when it is the same (§4.1).
 
         Raises:
             BrokenLog: the record cannot follow; its stream is read-only from now on.

@@ -1,4 +1,4 @@
-"""The keygen: who sits in which slot, and when the group is complete.
+"""The keygen: who sits in which slot, and when the group is complete (§6).
 
     COLLECTING ── keygen.join ▶ COLLECTING ── custody.accept ▶ … every slot ready ▶ COMPLETED
                ── custody.refuse, keygen.release ▶ the slot is free again
@@ -70,7 +70,7 @@ def opened(record: Record) -> KeygenState:
 
 
 def apply(state: KeygenState, record: Record) -> KeygenState:
-    """The state after ``record``; the only place where a keygen moves.
+    """The state after ``record``; the only place where a keygen moves (§6.1).
 
     Raises:
         Refused: the table has no such entry, or a rule forbids it; nothing has changed.
@@ -107,7 +107,7 @@ def _with_seat(state: KeygenState, slot: int, seat: Seat | None) -> KeygenState:
 
 
 def _join(state: KeygenState, said: KeygenJoin, record: Record) -> KeygenState:
-    """Fill a slot that is free, or whose join is not ready and may be replaced."""
+    """Fill a slot that is free, or whose join is not ready and may be replaced (checked in the order of §6.2)."""
     seat = _seat(state, said.slot)
     if said.invite != state.create.slots[said.slot]:
         raise Refused(Reason.NOT_ALLOWED, f"invite: not the invite key of slot {said.slot}", field="invite")
@@ -142,7 +142,7 @@ def _counted(counts: Mapping[int, int], slot: int, what: str, limit: int) -> Map
 
 
 def _check_join_keys(state: KeygenState, said: KeygenJoin) -> None:
-    """No key of a join plays another part in this session."""
+    """No key of a join plays another part in this session (§6.2)."""
     enclaves = {seat.join.enclave for seat in state.seats if seat is not None}
     parts = {*state.create.slots, state.create.by, state.create.coordinator}
     if said.by in parts or said.by in enclaves:
@@ -204,7 +204,7 @@ def _freed(state: KeygenState, slot: int, by: XOnlyKey, code: str) -> KeygenStat
 
 
 def _confirm(state: KeygenState, said: KeygenConfirm, record: Record) -> KeygenState:
-    """A participant confirms for its slot; an enclave for those it holds and that nobody has confirmed."""
+    """A participant confirms for its slot; an enclave for those it holds and that nobody has confirmed (§6.3)."""
     if said.roster != state.roster:
         raise Refused(Reason.NOT_ALLOWED, "roster: not the roster of this session's joins", field="roster")
     own = state.slot_of(said.by)
@@ -229,7 +229,7 @@ def _mark_confirmed(state: KeygenState, slots: list[int], how: Any) -> KeygenSta
 
 
 def _leave(state: KeygenState, said: KeygenLeave, record: Record) -> KeygenState:
-    """A participant takes his slot back; CLOSED once all have."""
+    """A participant takes his slot back; CLOSED once all have (§6.5)."""
     seat = _seat(state, said.slot)
     if seat is None or said.by != seat.join.by:
         raise Refused(Reason.NOT_ALLOWED, "by: only the slot's own participant leaves it", field="by")
@@ -240,7 +240,7 @@ def _leave(state: KeygenState, said: KeygenLeave, record: Record) -> KeygenState
 
 
 def _wiped(state: KeygenState, said: CustodyWiped, record: Record) -> KeygenState:
-    """The enclave of a slot that left holds its key no longer."""
+    """The enclave of a slot that left holds its key no longer (§6.5)."""
     seat = _seat(state, said.slot)
     if seat is None or said.by != seat.join.enclave:
         raise Refused(Reason.NOT_ALLOWED, "by: only the slot's enclave can wipe its key", field="by")
@@ -269,7 +269,7 @@ def _only_coordinator(state: KeygenState, said: Payload) -> None:
 
 
 def _note(state: KeygenState, said: Note) -> KeygenState:
-    """Notes are said by members and never move state."""
+    """Notes are said by members and never move state (§5.3)."""
     slot = state.slot_of(said.by)
     if slot is None:
         raise Refused(Reason.NOT_ALLOWED, "by: only members say notes", field="by")

@@ -92,7 +92,7 @@ class KeygenState:
         return tuple(i for i in sealed if i not in self.wiped)
 
     def require_present(self, slots: Iterable[int], by: int | None = None) -> None:
-        """Refuse what needs a slot that has left; with ``by``, only if it had left at that offset.
+        """Refuse what needs a slot that has left; with ``by``, only if it had left at that offset (§6.5).
 
         Raises:
             Refused: ``wrong_state``.
@@ -111,7 +111,7 @@ class KeygenState:
         return tuple(i for i, s in enumerate(self.seats) if s is not None and s.join.enclave == enclave)
 
     def hearers(self) -> frozenset[XOnlyKey]:
-        """Who may hear more than the first record (PROTOCOL §1)."""
+        """Who may hear more than the first record (§4.4)."""
         keys = {self.create.by}
         for invite, seat in zip(self.create.slots, self.seats, strict=True):
             if seat is None or not seat.ready:
@@ -131,5 +131,5 @@ class KeygenState:
 
 
 def roster_hash(keygen: Id, joins: tuple[Id, ...]) -> Hash:
-    """``TH("keymeld/roster/v1", keygen_id ‖ id(join 0) ‖ … ‖ id(join n−1))``."""
+    """``TH("keymeld/roster/v1", keygen_id ‖ id(join 0) ‖ … ‖ id(join n−1))`` (§6.4)."""
     return Hash(tagged_hash("keymeld/roster/v1", keygen + b"".join(joins)))

@@ -1,4 +1,4 @@
-"""One stream as a hearer has verified it: the chain, the state, and the records themselves.
+"""One stream as a hearer has verified it: the chain, the state, and the records themselves (§11.1).
 
 Whoever hears a stream puts every record through ``Replay.hear``: the same code runs in the coordinator (which says the
 statements' places), in an enclave before it uses a key, and in a client before it shows anything.
@@ -93,7 +93,7 @@ class Replay:
         return state
 
     def _verified(self, record: Record) -> State:
-        """The state after ``record``, if it may follow."""
+        """The state after ``record``, if it may follow (checked in the order of §11.1)."""
         if self.keygen is not None and self.keygen.broken is not None:
             raise BrokenLog(f"{self.stream.hex()} belongs to a keygen whose log does not hold")
         self.chain.check(record)
@@ -104,7 +104,7 @@ class Replay:
             raise BrokenLog(f"offset {record.offset} of {self.stream.hex()}: {error}") from error
 
     def _check_after(self, record: Record) -> None:
-        """The speaker's ``after`` is in our history; a request's is in the keygen's."""
+        """The speaker's ``after`` is in our history; a request's is in the keygen's (§11.1.3)."""
         said = record.statement.payload
         if record.offset == 1 and record.statement.id != self.stream:
             raise BrokenLog(f"{self.stream.hex()} does not begin with the statement that names it")
@@ -125,7 +125,7 @@ class Replay:
                 raise Fork(f"offset {record.offset} of {self.stream.hex()} was said in another history")
 
     def _check_present(self, said: SigningRequest, keygen: Replay) -> None:
-        """No slot that is needed had left where the requester stood; leaving later does not touch what was asked."""
+        """No slot that is needed had left where the requester stood; leaving later touches nothing asked for (§6.5)."""
         if isinstance(keygen.state, KeygenState):
             try:
                 keygen.state.require_present(said.slots, keygen.chain.offsets[said.after])
@@ -137,7 +137,7 @@ class Replay:
         return state if isinstance(state, KeygenState) else None
 
     def check_head(self, head: Head) -> None:
-        """A signed head must be the coordinator's and agree with this history.
+        """A signed head must be the coordinator's and agree with this history (§4.2, §11.1.5).
 
         Raises:
             Fork: the head names another hash for an offset we have verified.
@@ -179,6 +179,7 @@ def step(state: State | None, record: Record, keygen_state: KeygenState | None =
 
 
 def _wallet_apply(state: WalletState, record: Record) -> WalletState:
+    """Only its owner speaks in a wallet (§5.3)."""
     said = record.statement.payload
     if not isinstance(said, WalletNote) or said.by != state.owner:
         raise Refused(Reason.NOT_ALLOWED, "by: only the wallet's own notes stand here", field="by")

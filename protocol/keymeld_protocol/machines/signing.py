@@ -1,4 +1,4 @@
-"""A signing: who agreed, who has contributed, and when the signatures are there.
+"""A signing: who agreed, who has contributed, and when the signatures are there (§7).
 
     APPROVING ── every rule met: attempt.opened ▶ NONCES ── all ▶ PSIGS ── all ▶ CONFIRMING ── confirm ▶ COMPLETED
         │                                           └─ retry, grace passed: attempt n+1, what n has said is forgotten
@@ -8,7 +8,7 @@
 
 A rule with a delay waits in APPROVING, from when its enclave says ``signing.heard``.
 
-The steps of an attempt (PROTOCOL §4): all signers but the last send ``nonces``; the last hears them and sends ``both``,
+The steps of an attempt (§10.3): all signers but the last send ``nonces``; the last hears them and sends ``both``,
 keeping nothing; the others answer with ``psigs``.  Who signs alone sends ``signatures``.
 
 Like the keygen: states are values, ``TRANSITIONS`` is the table, each handler checks and moves in one go.  The state
@@ -61,7 +61,7 @@ __all__ = [
 
 
 def opened(record: Record, keygen: KeygenState) -> SigningState:
-    """The state after a ``signing.request`` of a completed keygen.
+    """The state after a ``signing.request`` of a completed keygen (checked in the order of §7.2).
 
     Raises:
         Refused: the keygen is not completed, the requester is no member that signs, or the deadline is impossible.
@@ -99,7 +99,7 @@ def _check_slots(request: SigningRequest, keygen: KeygenState) -> None:
 
 
 def apply(state: SigningState, record: Record) -> SigningState:
-    """The state after ``record``; the only place where a signing moves.
+    """The state after ``record``; the only place where a signing moves (§7.1).
 
     Raises:
         Refused: the table has no such entry, or a rule forbids it; nothing has changed.
@@ -151,7 +151,7 @@ def _only_coordinator(state: SigningState, said: Payload) -> None:
 
 
 def _rejected_if_hopeless(state: SigningState, at: int) -> SigningState:
-    """REJECTED when a needed slot's rule can never be met any more."""
+    """REJECTED when a needed slot's rule can never be met any more (§7.2)."""
     return replace(state, phase=SigningPhase.REJECTED) if verdict(state, at) is Verdict.HOPELESS else state
 
 
@@ -183,7 +183,7 @@ def _cancel(state: SigningState, said: SigningCancel, record: Record) -> Signing
 
 
 def _heard(state: SigningState, said: SigningHeard, record: Record) -> SigningState:
-    """The delays that an enclave keeps begin, once: publicly at the later of its own time and its record's.
+    """The delays that an enclave keeps begin, once: publicly at the later of its own time and its record's (§7.4).
 
     So nobody opens an attempt too early for an enclave whose clock is behind.  The enclave itself asks its clock alone.
     """
@@ -199,7 +199,7 @@ def _heard(state: SigningState, said: SigningHeard, record: Record) -> SigningSt
 
 
 def _open_attempt(state: SigningState, said: AttemptOpened, record: Record) -> SigningState:
-    """The coordinator may choose the moment and who goes last, nothing else."""
+    """The coordinator may choose the moment and who goes last, nothing else (§7.3)."""
     _only_coordinator(state, said)
     if said.attempt != state.attempt + 1:
         raise Refused(Reason.STALE_ATTEMPT, f"attempt: the next one is {state.attempt + 1}", field="attempt")
@@ -218,7 +218,7 @@ def _open_attempt(state: SigningState, said: AttemptOpened, record: Record) -> S
 
 
 def _contribute(state: SigningState, said: SigningContribute, record: Record) -> SigningState:
-    """Take the step that this signer owes; any other is refused."""
+    """Take the step that this signer owes; any other is refused (checked in the order of §7.2)."""
     signer = _signer(state, said)
     if any(c.by == said.by and c.step == said.step for c in state.contributions):
         raise Refused(Reason.ALREADY_CONTRIBUTED, f"{said.step} of this signer are in the log already", field="step")
@@ -236,7 +236,7 @@ def _contribute(state: SigningState, said: SigningContribute, record: Record) ->
 
 
 def _stepped(state: SigningState, at: int) -> SigningState:
-    """The next phase once nobody owes anything in this one; a step's grace begins with the record that opened it."""
+    """The next phase once nobody owes a step; its grace begins with the record that opened it (§7.3)."""
     if state.phase == SigningPhase.NONCES and state.contributions[-1].step == "signatures":
         return replace(state, phase=SigningPhase.CONFIRMING, step_since=at)
     owed = expected(state)
@@ -268,7 +268,7 @@ def _spent(state: SigningState, also: tuple[int, ...] = ()) -> SigningState:
 
 
 def _refuse(state: SigningState, said: SigningRefuse, record: Record) -> SigningState:
-    """An enclave refuses for needed slots that are sealed to it."""
+    """An enclave refuses for needed slots that are sealed to it (§7.2)."""
     if said.attempt != state.attempt:
         raise Refused(Reason.STALE_ATTEMPT, f"attempt: the current one is {state.attempt}", field="attempt")
     held = set(state.keygen.slots_at(said.by)) & set(state.request.slots)
@@ -278,7 +278,7 @@ def _refuse(state: SigningState, said: SigningRefuse, record: Record) -> Signing
 
 
 def _expired(state: SigningState, said: SigningExpired, record: Record) -> SigningState:
-    """The deadline has passed, or the sixteenth attempt's grace."""
+    """The deadline has passed, or the sixteenth attempt's grace (§7.3)."""
     _only_coordinator(state, said)
     if record.at >= state.request.expires_at:
         return replace(state, phase=SigningPhase.EXPIRED)

@@ -82,11 +82,11 @@ class SigningState:
 
     @property
     def may_be_signed(self) -> bool:
-        """Ended without a result after a psig was sent: somebody may hold a signature (PROTOCOL §4)."""
+        """Ended without a result after a psig was sent: somebody may hold a signature (§7.1)."""
         return self.phase in ENDS - {SigningPhase.COMPLETED} and self.psig_sent
 
     def hearers(self) -> frozenset[XOnlyKey]:
-        """The members, their readers, and the enclaves of the needed slots."""
+        """The members, their readers, and the enclaves of the needed slots (§4.4)."""
         joins = self.keygen.joins
         keys = {k for join in joins for k in (join.by, join.reader) if k is not None}
         keys.update(e for slot in self.request.slots if (e := joins[slot].enclave) is not None)
@@ -128,7 +128,7 @@ class SigningState:
 
 
 def expected(state: SigningState) -> dict[XOnlyKey, str]:
-    """The step that each missing signer of the current attempt owes now."""
+    """The step that each missing signer of the current attempt owes now (§10.3)."""
     said = {(c.by, c.step) for c in state.contributions}
     if state.phase == SigningPhase.NONCES:
         if len(state.signers) == 1:
@@ -148,7 +148,7 @@ def verdict(state: SigningState, at: int) -> Verdict:
 
 
 def signers_of(state: SigningState) -> tuple[Signer, ...]:
-    """Each enclave that signs and the needed slots it speaks for, by lowest slot."""
+    """Each enclave that signs and the needed slots it speaks for, by lowest slot (§7.3)."""
     joins, slots = state.keygen.joins, dict[XOnlyKey, list[int]]()
     for slot in state.request.slots:
         enclave = joins[slot].enclave
@@ -158,7 +158,7 @@ def signers_of(state: SigningState) -> tuple[Signer, ...]:
 
 
 def may_open(state: SigningState, at: int, up_since: int = 0) -> bool:
-    """Whether the log allows a new attempt at ``at`` (ms)."""
+    """Whether the log allows a new attempt at ``at`` (ms) (§7.3)."""
     ready = state.phase == SigningPhase.APPROVING or _given_up(state, at, up_since)
     return ready and state.attempt < MAX_ATTEMPTS and verdict(state, at) is Verdict.MET
 
@@ -169,7 +169,7 @@ def exhausted(state: SigningState, at: int, up_since: int = 0) -> bool:
 
 
 def _given_up(state: SigningState, at: int, up_since: int) -> bool:
-    """Whether the attempt under way waits for a signer whose nonces are gone, or longer than its grace."""
+    """Whether the attempt under way waits for a signer whose nonces are gone, or longer than its grace (§7.3)."""
     late = at >= max(state.step_since, up_since) + state.request.grace_ms
     return state.phase in (SigningPhase.NONCES, SigningPhase.PSIGS) and (state.retry or late)
 
@@ -192,13 +192,13 @@ def due(state: SigningState, at: int, here: frozenset[XOnlyKey], up_since: int =
 
 
 def nonces_hash(state: SigningState) -> Hash:
-    """``over``: the nonces of this attempt that a psig answers, by lowest slot of who sent them."""
+    """``over``: the nonces of this attempt that a psig answers, by lowest slot of who sent them (§10.5)."""
     ids = [(c.slots[0], c.id) for c in state.contributions if c.step in ("nonces", "both")]
     return over(state.stream, state.attempt, [ident for _, ident in sorted(ids)])
 
 
 def over(signing_id: Id, attempt: int, ids: Iterable[Id]) -> Hash:
-    """The hash that a psig names: the nonces it answers.
+    """The hash that a psig names: the nonces it answers (§10.5).
 
     ``ids`` are those of the attempt's contributions with pubnonces (steps nonces and both), by their lowest slot.
     """

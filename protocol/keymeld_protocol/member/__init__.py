@@ -1,1 +1,1 @@
-"""What a member computes from a log it has opened: roster, plan, attempt, policies, faults (specification, 10, 11)."""
+"""What a member computes from a log it has opened: roster, plan, attempt, policies, faults (§10, §11)."""

@@ -8,7 +8,7 @@ Final signatures are tried first, single psigs only when that fails.  Whoever he
 itself; nobody's word for it is needed.
 
 A *place* is one signature, or one pre-signature for an adaptor point; an item is one place, or with ``or`` several.
-Where an adaptor is bound in, nobody signs before `require_proofs`: CRYPTO §5.
+Where an adaptor is bound in, nobody signs before `require_proofs` (§10.7).
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Attempt:
     # Hearing ------------------------------------------------------------------------------------------------------
 
     def hear(self, by: XOnlyKey, entries: tuple[Entry, ...]) -> None:
-        """Take the opened values of a contribution, one entry for each place; the same value twice is fine.
+        """Take the opened values of a contribution, one entry for each place; the same value twice is fine (§10.4).
 
         Raises:
             Blamed: ``foreign_signer``; ``bad_values``: an entry of a sort that its place does not take;
@@ -139,7 +139,7 @@ class Attempt:
                 self._once(self.psigs, signer, index, entry.psig)
 
     def _fail(self, signer: Signer, index: int, reason: Failed) -> None:
-        """An item fails as a whole, and before its signer gives a nonce: afterwards he may hold all others' psigs."""
+        """An item fails as a whole, and before its signer gives a nonce: later he may hold all psigs (§10.4)."""
         every = self._places_of[self.places[index].index]
         if any(self.value(self.pubnonces, signer, place) is not None for place in every):
             raise Blamed("failed_late", signer.slots, f"{self.places[index]}: its nonce may have been answered")
@@ -174,7 +174,7 @@ class Attempt:
     # Sessions -----------------------------------------------------------------------------------------------------
 
     def session(self, index: int, also: bytes | None = None, by: XOnlyKey | None = None) -> SessionContext:
-        """The place's MuSig2 session over all signers' nonces; ``also``: that of ``by``, not yet said.
+        """The place's MuSig2 session over all signers' nonces; ``also``: that of ``by``, not yet said (§10.6).
 
         Raises:
             Blamed: a signer's nonce is missing or is not two points.
@@ -219,8 +219,8 @@ class Attempt:
     def require_proofs(self, index: int, ours: XOnlyKey, session: SessionContext | None = None) -> None:
         """What ``ours`` demands before its psig for an adaptor point leaves; for a signature nothing is demanded.
 
-        Every other signer has proven its nonce, and the last one's psig is here and verifies (attack 29).  ``session``
-        is that of the place, if it is at hand.
+        Every other signer has proven its nonce, and the last one's psig is here and verifies (§10.7; attack 29).
+        ``session`` is that of the place, if it is at hand.
 
         Raises:
             Blamed: a nonce, a proof or the last one's psig is missing or does not hold; names the slots.
@@ -295,7 +295,7 @@ class Attempt:
         return made
 
     def _bad_psig(self, index: int, session: SessionContext) -> Blamed:
-        """Verify each psig and blame the first that does not hold."""
+        """Verify each psig and blame the first that does not hold (§11.2)."""
         for signer in self.signers_of(index):
             if not self.psig_holds(index, session, signer):
                 return Blamed("bad_psig", signer.slots, str(self.places[index]))

@@ -1,4 +1,4 @@
-"""What a sealed policy says about a whole request: who asks, what its transactions pay, and what they cost (CRYPTO §6).
+"""What a sealed policy says about a whole request: who asks, what its transactions pay, and what they cost (§10.9).
 
     Plan ─▶ the transactions of which this slot's key signs an input
               own inputs  = those that spend a key list with this slot in it ──── all signed in this request, or refused
@@ -95,7 +95,7 @@ class Payments:
 
 
 def judge(policy: Policy, slot: int, requester: int, payments: Payments) -> None:
-    """Refuse a request that the policy sealed with the key of ``slot`` does not allow.
+    """Refuse a request that the policy sealed with the key of ``slot`` does not allow (§10.9, in its order).
 
     Raises:
         Blamed: with the rule's code, and in words what was asked and what is allowed; names ``slot``.
@@ -128,7 +128,7 @@ def _served(policy: Policy, roster: Roster, left: Collection[int]) -> KeyLists |
 
 
 def _signed(policy: Policy, slot: int, plan: Plan, roster: Roster) -> list[int]:
-    """The transactions of which the key of ``slot`` signs an input; an item that fails alone is not signed."""
+    """The transactions of which the key of ``slot`` signs an input; an item that fails alone is not signed (§10.9)."""
     found: set[int] = set()
     for item, alike in plan.alike.items():
         if forbids(policy, item, roster) is None and slot in item.slots:

@@ -2,7 +2,7 @@
 
     for each contribution, in the order of the log:   attempt.hear(by, entries)  ▶  require_sound(attempt, by, step)
 
-An enclave that refuses names itself; who is at fault, every hearer finds here, and believes nobody (CRYPTO, *Blame*).
+An enclave that refuses names itself; who is at fault, every hearer finds here, and believes nobody (§11.5).
 A contribution is judged by what was in the log before it: what another signer says later neither excuses it nor spoils
 it, so nobody frames who refused because of it.
 """
@@ -25,7 +25,7 @@ ACCUSES: Final = frozenset({
 
 
 def require_sound(attempt: Attempt, by: XOnlyKey, step: str) -> None:
-    """Judge the contribution of ``by`` with ``step`` that ``attempt`` has heard last.
+    """Judge the contribution of ``by`` with ``step`` that ``attempt`` has heard last (§11.5).
 
     What is missing is a fault unless its item has failed; what is there must hold.
 

@@ -1,4 +1,4 @@
-"""What a sealed policy says about one item: its key list, its message and its tweaks (CRYPTO §6).
+"""What a sealed policy says about one item: its key list, its message and its tweaks (§10.9).
 
 Evaluated by whoever holds the key, before any nonce.  It fails the item and not the others; what concerns a whole
 request is in policy.py (consent) and content_policy.py (what it pays).
@@ -36,7 +36,7 @@ def forbids(policy: Policy, item: Item, roster: Roster) -> Failed | None:
 
 
 def _reasons(policy: Policy, item: Item, roster: Roster) -> Iterator[str]:
-    """Every rule that the item breaks, as its code."""
+    """Every rule that the item breaks, as its code (§10.9, in its order)."""
     whole = len(item.slots) == len(roster.cards)
     if len(item.slots) == 1 and not whole:
         if not policy.alone:

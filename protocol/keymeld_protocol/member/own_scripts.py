@@ -4,7 +4,7 @@
                                ├─ child (0|1)/n, n < GAP ─ the terms' tweak ─────▶ receive and change addresses
                                └─ of one slot: P2WPKH ──────────────────────────▶ what ECDSA can spend
 
-They are computed from the roster and nothing else (CRYPTO §6): what a PSBT or an item's tweaks call ours counts for
+They are computed from the roster and nothing else (§10.9): what a PSBT or an item's tweaks call ours counts for
 nothing, and neither does an output to the group's internal key with somebody else's script tree.
 """
 
@@ -101,7 +101,7 @@ class OwnScripts:
         return self._spends[item]
 
     def flow(self, spend: Spend, payers: Mapping[bytes, frozenset[int]] | None = None, slot: int | None = None) -> Flow:
-        """What of a transaction is own: an output comes back only to a key list that holds all those that pay.
+        """What of a transaction is own: an output comes back only to a key list that holds all those that pay (§10.2).
 
         A subset is fewer people than the group: what goes from the group to a subset is paid out, and no change.
         ``payers``: further scripts that pay, with their slots; ``slot``: as the owner of one slot sees it, whose own

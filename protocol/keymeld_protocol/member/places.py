@@ -2,7 +2,7 @@
 
     items ──▶ places ──▶ entries of contributions ──▶ Made, place by place ──▶ Result, item by item
 
-An item is one place; with the adaptor points of an ``or`` it is one for each point, each with nonces of its own.
+An item is one place (§10.4); with the adaptor points of an ``or`` one for each point, each with nonces of its own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a request asks for, as everybody computes it: for each item its key list, its keyagg, its message, its points.
 
 The client that asks, the phone that approves and the enclave that signs all make this plan from the same sealed body,
-so that a yes covers exactly what is signed (attack 16): a transaction's message is its BIP-341 sighash, computed here.
+so that a yes covers exactly what is signed (attack 16): a transaction's message is its BIP-341 sighash (§10.2).
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def plan(body: Body, roster: Roster) -> Plan:
 
 
 def plan_of(state: SigningState, request: Statement, roster: Roster, group: GroupKey) -> Plan:
-    """The plan of a heard request, whose public numbers must be those of its sealed body.
+    """The plan of a heard request, whose public numbers must be those of its sealed body (§11.2).
 
     Raises:
         Blamed: ``bad_body``: it does not open, contradicts the payload, or asks for the impossible.
@@ -185,7 +185,7 @@ def plan_of(state: SigningState, request: Statement, roster: Roster, group: Grou
 
 
 def require_possible(made: Plan) -> None:
-    """Refuse a request of which nothing can be signed.
+    """Refuse a request of which nothing can be signed (§10.2).
 
     Raises:
         Blamed: with the first item's code.
@@ -229,7 +229,7 @@ class _Lists:
 
 
 def _planned(index: int, item: Asked, spends: tuple[Spend, ...], lists: _Lists) -> Planned:
-    """One item, or why nobody can sign it."""
+    """One item, or why nobody can sign it (§10.2)."""
     slots = lists.slots_of(item.subset)
     _check_input(f"items[{index}]", item, spends)
     unsigned = (None,) * places_of(item)

@@ -119,7 +119,7 @@ class Roster:
 
 @dataclass(frozen=True)
 class Safety:
-    """Whether an address may be funded: only when every slot has confirmed the same roster (PROTOCOL §4).
+    """Whether an address may be funded: only when every slot has confirmed the same roster (§6.3).
 
     ``trouble`` is what speaks against it whoever has confirmed, such as a log that broke.
     """
@@ -160,7 +160,7 @@ def safety(state: KeygenState, at: int = 0, subset: int | None = None) -> Safety
 
 
 def _stuck(state: KeygenState, needed: tuple[int, ...], at: int) -> str | None:
-    """Why nothing that needs these slots would be signed, from ``at`` (ms) on, whoever agreed."""
+    """Why nothing that needs these slots would be signed, from ``at`` (ms) on, whoever agreed (§6.3)."""
     joins = {slot: seat.join for slot in needed if (seat := state.seats[slot]) is not None}
     if gone := tuple(slot for slot in needed if slot in state.left):
         return f"{slots_told(gone)} left: nothing that needs {'it' if len(gone) == 1 else 'them'} is signed any more"
@@ -200,7 +200,7 @@ def read_terms(heard: Replay, group: GroupKey) -> Terms:
 
 
 def read_card(heard: Replay, group: GroupKey, slot: int) -> Card:
-    """Open the card of a filled slot and verify its proof of possession.
+    """Open the card of a filled slot and verify its proof of possession (§9.2).
 
     Raises:
         Blamed: the card does not open, does not parse, or does not prove its key for this slot and auth key.
@@ -218,7 +218,7 @@ def read_card(heard: Replay, group: GroupKey, slot: int) -> Card:
 
 
 def read_roster(heard: Replay, group: GroupKey) -> Roster:
-    """Open and verify everything that a completed keygen sealed to its members.
+    """Open and verify everything that a completed keygen sealed to its members (§11.1).
 
     Raises:
         Refused: the keygen is not completed.
@@ -240,7 +240,7 @@ def read_roster(heard: Replay, group: GroupKey) -> Roster:
 
 
 def _check_distinct(cards: tuple[Card, ...]) -> None:
-    """No two slots share a signing key (compared without parity)."""
+    """No two slots share a signing key (compared without parity, §9.2)."""
     seen: dict[bytes, int] = {}
     for slot, card in enumerate(cards):
         first = seen.setdefault(card.pubkey[1:], slot)

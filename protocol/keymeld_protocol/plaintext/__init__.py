@@ -1,1 +1,1 @@
-"""What is inside sealed fields; the coordinator imports none of it (specification, 9)."""
+"""What is inside sealed fields; the coordinator imports none of it (§9)."""

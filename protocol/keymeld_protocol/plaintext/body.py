@@ -1,4 +1,4 @@
-"""What a request asks to have signed: transactions, and items of which each is exactly one signature.
+"""What a request asks to have signed: transactions, and items of which each is exactly one signature (§9.4).
 
     Body ─┬─ Transaction (unsigned) ─── Spent, one for each input
           ├─ SignInput │ SignMessage ─┬─ subset?, tweaks? (TermsStep │ Bip86 │ Child │ BareRoot │ Scalar │ XOnlyScalar)
@@ -102,7 +102,7 @@ class Adaptor(Shape, frozen=True, kw_only=True):
         return len(self.points) if self.mode == "or" else 1
 
     def check(self, field: str) -> None:
-        """One point for ``single``, several for the others, none twice, and none beside its opposite.
+        """One point for ``single``, several for the others, none twice, and none beside its opposite (§9.4).
 
         Raises:
             BadInput: naming ``field``.
@@ -161,7 +161,7 @@ class Body(Content, frozen=True, kw_only=True):
     memo: Text
 
     def check(self) -> None:
-        """Items name inputs that are there, none twice with one key, no transaction is idle, and places are bounded."""
+        """Items name inputs that are there, none twice with one key, none is idle, places are bounded (§9.4)."""
         seen: set[tuple[int, int, int | None]] = set()
         for i, item in enumerate(self.items):
             if any(isinstance(step, Child) for step in (item.tweaks or ())[1:]):

@@ -1,4 +1,4 @@
-"""What is inside the sealed fields: strict JSON in one spelling, as payloads are, but in UTF-8.
+"""What is inside the sealed fields: strict JSON in one spelling, as payloads are, but in UTF-8 (§9.1).
 
     keygen.create terms ──▶ Terms        signing.request body ──▶ Body (body.py)
     keygen.join card ─────▶ Card         custody.refuse, signing.refuse detail ──▶ Detail
@@ -96,7 +96,7 @@ class Terms(Content, frozen=True, kw_only=True):
     root: Hash | None = None
 
     def check(self) -> None:
-        """A tree belongs to ``tweak`` tree and a root to ``root``; the leaves are those of one tree."""
+        """A tree belongs to ``tweak`` tree and a root to ``root``; the leaves are those of one tree (§9.2)."""
         if (self.tweak == "tree") != (self.tree is not None):
             raise bad_field("tree", "belongs to tweak tree, and only to it")
         if (self.tweak == "root") != (self.root is not None):
@@ -151,7 +151,7 @@ def encode(content: Content) -> bytes:
 
 
 def parse(shape: type[_Content], raw: bytes) -> _Content:
-    """Parse the content of an opened field, which must be in its one spelling.
+    """Parse the content of an opened field, which must be in its one spelling (§9.1).
 
     Raises:
         BadInput: too long, not UTF-8, not JSON, an unknown version or field, a field that breaks its rule, or another

@@ -1,4 +1,4 @@
-"""What a signer contributes to each item: one tag byte and values of fixed length, item after item.
+"""What a signer contributes to each item: one tag byte and values of fixed length, item after item (§10.4).
 
     0 nothing · 1 pubnonce(66) · 2 psig(32) · 3 pubnonce(66) ‖ psig(32) · 4 signature(64) · 255 u8 length ‖ code
     for an adaptor point: 5 pubnonce(66) ‖ proof(64) · 6 pubnonce(66) ‖ proof(64) ‖ psig(32) · 7 pre-signature(65)
@@ -120,7 +120,7 @@ def encode(entries: Sequence[Entry]) -> bytes:
 
 
 def decode(raw: bytes, places: int) -> tuple[Entry, ...]:
-    """Read exactly ``places`` entries.
+    """Read exactly ``places`` entries (§10.4).
 
     Raises:
         BadInput: an unknown tag, an entry that is cut off, a code that breaks its rule, or bytes after the last entry.

@@ -1,4 +1,4 @@
-"""The policy that is sealed with a key: under which rule an enclave may use it, and what else its owner allows.
+"""The policy that is sealed with a key: under which rule an enclave may use it, and what else its owner allows (§9.3).
 
 It travels inside the envelope; the join commits to it, and the coordinator sees no more of it than the rule.  `policy`
 (consent), `item_policy` (one item) and `content_policy` (what a whole request pays) evaluate it.
@@ -66,7 +66,7 @@ class Policy(Content, frozen=True, kw_only=True):
         return not self.no_blind and not self.transaction_rule
 
     def check(self) -> None:
-        """The rule does not contradict itself, nor do the fields one another; each set has one spelling."""
+        """The rule does not contradict itself, nor do the fields one another; each set has one spelling (§9.3)."""
         self.rule.check()
         if self.alone_blind and not self.alone:
             raise bad_field("alone_blind", "needs alone")

@@ -1,1 +1,1 @@
-"""What everybody reads, the coordinator too: shapes, payloads, statements, records, frames (specification, 1 to 5)."""
+"""What everybody reads, the coordinator too: shapes, payloads, statements, records, frames (§1 to §5)."""

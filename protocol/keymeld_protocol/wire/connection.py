@@ -1,4 +1,4 @@
-"""One conversation, either side of it, without a socket and without a clock.
+"""One conversation, either side of it, without a socket and without a clock (§2.1).
 
     peer                                   coordinator
       ── opens the socket ──────────────▶
@@ -31,7 +31,7 @@ from .shapes import Count
 
 
 class Close(IntEnum):
-    """WebSocket close codes: 40xx terminal, 41xx come back later, 42xx come back at once."""
+    """WebSocket close codes: 40xx terminal, 41xx come back later, 42xx come back at once (§2.8)."""
 
     BAD_FRAME = 4001
     FORBIDDEN = 4003
@@ -57,7 +57,7 @@ class Close(IntEnum):
 
 
 def proof_message(challenge: bytes, origin: str, key: bytes) -> bytes:
-    """``TH("keymeld/authenticate/v1", challenge ‖ sha256(origin) ‖ key)``: bound to this connection and server."""
+    """``TH("keymeld/authenticate/v1", challenge ‖ sha256(origin) ‖ key)``: bound to connection and server (§2.4)."""
     return tagged_hash("keymeld/authenticate/v1", challenge + sha256(origin.encode()).digest() + key)
 
 
@@ -149,7 +149,7 @@ class CoordinatorSide:
         return Request(frame.id, frame.method, frames.params_of(frame.method, frame.params))
 
     def _count(self, now: int) -> None:
-        """A bucket of ``burst`` requests that fills by ``per_second``."""
+        """A bucket of ``burst`` requests that fills by ``per_second`` (§2.7)."""
         if self._counted_at is not None:
             passed = max(0, now - self._counted_at)
             self._allowance = min(float(self.burst), self._allowance + passed * self.per_second / 1000)
@@ -161,6 +161,7 @@ class CoordinatorSide:
         self._allowance -= 1
 
     def _strike(self, problem: WireError) -> None:
+        """Close with 4001 or 4102 after so many (§2.8)."""
         unreadable = problem.reason in (Reason.BAD_JSON, Reason.TOO_MANY_REQUESTS)
         self.strikes += 1 if unreadable else 0
         if self.strikes >= self.max_strikes:
@@ -168,7 +169,7 @@ class CoordinatorSide:
             self.close_code = Close.TOO_MANY_REQUESTS if flood else Close.BAD_FRAME
 
     def authenticate(self, params: Authenticate) -> tuple[XOnlyKey, ...]:
-        """Verify every proof; all hold or none counts.
+        """Verify every proof; all hold or none counts (§2.4).
 
         Raises:
             BadInput: ``bad_signature``, naming the proof: a wrong key, a foreign challenge or a foreign origin.
@@ -290,7 +291,7 @@ class PeerSide:
     _next: int = 0
 
     def receive(self, data: str | bytes) -> Event:
-        """Read one frame; notifications that this version does not know give None.
+        """Read one frame; notifications that this version does not know give None (§2.2).
 
         Raises:
             BadInput: the coordinator does not speak this protocol.

@@ -1,4 +1,4 @@
-"""Frames: JSON-RPC 2.0 texts on the socket, and the typed parameters of every method.
+"""Frames: JSON-RPC 2.0 texts on the socket, and the typed parameters of every method (§2.2, §2.5).
 
     {"jsonrpc":"2.0","id":7,"method":"submit","params":{"statement":{…}}}      request
     {"jsonrpc":"2.0","id":7,"result":{"stream":"…","offset":4,"head":{…}}}     its answer
@@ -26,7 +26,7 @@ from .statements import WireStatement, parse
 SUBPROTOCOL: Final = "keymeld.v1"
 FRAME_BYTES: Final = 1024 * 1024
 PEER_FRAME_BYTES: Final = 2 * FRAME_BYTES
-"""What peers accept, whatever their coordinator's limit: a record is longer than the frame that submitted it."""
+"""What peers accept, whatever their coordinator's limit: a record is longer than the frame that submitted it (§2.7)."""
 MAX_PROOFS: Final = 64
 
 JsonId = int | str
@@ -154,7 +154,7 @@ _params = {name: msgspec.json.Decoder(shape, dec_hook=decode_sized) for name, sh
 
 
 def decode(data: str | bytes, *, strict: bool) -> Frame:
-    """Read one frame; ``strict`` as the coordinator does.
+    """Read one frame; ``strict`` as the coordinator does (§2.2).
 
     Raises:
         BadInput: ``bad_json`` for what is no JSON object, ``bad_field`` for a member of the wrong type.

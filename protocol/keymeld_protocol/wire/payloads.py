@@ -1,4 +1,4 @@
-"""Every kind of statement, field by field, in the order in which the fields are written.
+"""Every kind of statement, field by field, in the order in which the fields are written (§5).
 
 A payload is the canonical JSON of one of these types.  ``parse`` decodes, encodes again and compares, so that one
 payload has exactly one spelling.  Ciphertexts are not in the payload: it names each by SHA-256 (the fields in
@@ -62,7 +62,7 @@ class KeygenCreate(Payload, frozen=True, kw_only=True, tag="keygen.create"):
     terms: Digest
 
     def check(self) -> None:
-        """Invite keys are distinct; subsets are distinct, rising and within the slots."""
+        """Invite keys are distinct; subsets are distinct, rising and within the slots (§5.1)."""
         if len(set(self.slots)) != len(self.slots):
             raise bad_field("slots", "invite keys must be distinct")
         if self.by in self.slots:
@@ -92,7 +92,7 @@ class KeygenJoin(Said, frozen=True, kw_only=True, tag="keygen.join"):
     envelope: Digest | None = None
 
     def check(self) -> None:
-        """Sealed and hybrid custody carry an enclave and an envelope, device custody neither; keys differ."""
+        """Sealed and hybrid custody carry an enclave and an envelope, device custody neither; keys differ (§5.1)."""
         self.rule.check()
         sealed = self.custody != "device"
         if (self.enclave is not None) != sealed:
@@ -223,7 +223,7 @@ class SigningContribute(Said, frozen=True, kw_only=True, tag="signing.contribute
     values: Digest
 
     def check(self) -> None:
-        """Slots are rising; whoever sends psigs names the nonces they answer."""
+        """Slots are rising; whoever sends psigs names the nonces they answer (§5.2)."""
         check_rising("slots", self.slots)
         if (self.over is not None) != (self.step in ("psigs", "both")):
             raise bad_field("over", "belongs to the steps psigs and both, and only to them")
@@ -282,7 +282,7 @@ class AttemptOpened(Said, frozen=True, kw_only=True, tag="attempt.opened"):
     last: XOnlyKey | None = None
 
     def check(self) -> None:
-        """Signers are distinct, their slots rising and disjoint; with several, one of them is last."""
+        """Signers are distinct, their slots rising and disjoint; with several, one of them is last (§5.2)."""
         keys = [signer.key for signer in self.signers]
         slots = [slot for signer in self.signers for slot in signer.slots]
         for i, signer in enumerate(self.signers):
@@ -357,7 +357,7 @@ def encode(payload: Payload | Note) -> str:
 
 
 def parse(text: str) -> Payload | Note:
-    """Parse a payload that must be in its one spelling.
+    """Parse a payload that must be in its one spelling (§3.2).
 
     Raises:
         BadInput: unknown kind or version, a field that breaks its rule, or another spelling (spaces, order of

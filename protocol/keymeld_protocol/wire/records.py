@@ -1,4 +1,4 @@
-"""Records: statements with their place in a log, and the hash chain that holds them there.
+"""Records: statements with their place in a log, and the hash chain that holds them there (§4.1, §4.2).
 
     hash₀      = TH("keymeld/stream/v1", stream)
     hash_{n}   = TH("keymeld/record/v1", hash_{n−1} ‖ epoch ‖ u64 offset ‖ u64 at ‖ id)
@@ -120,7 +120,7 @@ class Chain:
         return Record(epoch, offset, at, record_hash(self.hash, epoch, offset, at, statement.id), statement)
 
     def check(self, record: Record) -> None:
-        """``record`` follows what was verified before.
+        """``record`` follows what was verified before (§4.1, §11.1.2).
 
         Raises:
             Fork: another record stands, or another history led here.

@@ -1,7 +1,7 @@
 """The shapes that payloads are made of: strict objects, sized fields, limits, and what every payload begins with.
 
 A shape is a JSON object in one spelling: fields in the documented order, no unknown ones, absent when ``None``,
-integers in 0…2⁵³−1, bytes as lower-case hex.
+integers in 0…2⁵³−1, bytes as lower-case hex (§1.3, §3.2).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Rule(Shape, frozen=True, kw_only=True, dict=True):
-    """Who must say yes before a key is used (CRYPTO §6): public in the join and equal inside the envelope."""
+    """Who must say yes before a key is used (§7.4): public in the join and equal inside the envelope."""
 
     approval: Literal["none", "self", "quorum"]
     threshold: Annotated[int, Meta(ge=1, le=MAX_SLOTS)] | None = None
@@ -73,7 +73,7 @@ class Rule(Shape, frozen=True, kw_only=True, dict=True):
         return as_bits(self.of or ())
 
     def check(self) -> None:
-        """A quorum has ``threshold`` of distinct, rising slots, other rules have neither field; windows do open.
+        """A quorum has ``threshold`` of distinct, rising slots, other rules have neither field; windows do open (§7.4).
 
         Raises:
             BadInput: the rule contradicts itself.
@@ -98,7 +98,7 @@ class Signer(Shape, frozen=True, kw_only=True):
 
 
 class Payload(Shape, frozen=True, kw_only=True, tag_field="kind"):
-    """What every payload begins with: its kind, the version and who speaks."""
+    """What every payload begins with: its kind, the version and who speaks (§3.2)."""
 
     BLOBS: ClassVar[tuple[str, ...]] = ()
 
@@ -128,7 +128,7 @@ class Payload(Shape, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class Said(Payload, frozen=True, kw_only=True):
-    """A payload in an existing stream: ``after`` is the hash of the latest record the speaker had verified."""
+    """A payload in an existing stream: ``after`` is the hash of the latest record the speaker had verified (§3.2)."""
 
     stream: Id
     after: Hash
@@ -143,7 +143,7 @@ def as_bits(slots: Iterable[int]) -> int:
 
 
 def check_rising(field: str, slots: tuple[int, ...]) -> None:
-    """Slots are strictly rising, so that one set has one spelling.
+    """Slots are strictly rising, so that one set has one spelling (§1.3).
 
     Raises:
         BadInput: naming ``field``.

@@ -4,7 +4,7 @@
 
 Bytes earn trust here and nowhere else: a ``Statement`` that came out of ``parse`` has a canonical payload, exactly one
 valid signature for each key that the payload names as a signer, and blobs that match their digests.  A blob may be
-``None`` where it is not for this hearer, or was deleted after its retention; ids, signatures and hashes stay.
+``None`` where it is not for this hearer, or was deleted after its retention; ids, signatures and hashes stay (§3.1).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Statement:
 
 
 def statement_id(text: str) -> Id:
-    """``TH("keymeld/statement/v1", payload)``: what is signed, and what a session is named by."""
+    """``TH("keymeld/statement/v1", payload)``: what is signed, and what a session is named by (§3.2)."""
     return Id(tagged_hash("keymeld/statement/v1", text.encode()))
 
 
@@ -85,7 +85,7 @@ def make(payload: Payload | Note, *sign: Callable[[bytes], bytes], blobs: Iterab
 
 
 def parse(wire: WireStatement, *, verified: bool = False) -> Statement:
-    """Parse and verify; ``verified`` skips the curve arithmetic for what our own store kept.
+    """Parse and verify (§11.1.1); ``verified`` skips the curve arithmetic for what our own store kept.
 
     Raises:
         BadInput: not canonical, an unknown kind, a signature missing, extra or wrong, a blob that does not match.
@@ -102,7 +102,7 @@ def parse(wire: WireStatement, *, verified: bool = False) -> Statement:
 
 
 def check_signature_count(statement: Statement) -> None:
-    """Exactly one signature for each key that the payload names as a signer.
+    """Exactly one signature for each key that the payload names as a signer (§3.1).
 
     Raises:
         BadInput: another number.
@@ -113,7 +113,7 @@ def check_signature_count(statement: Statement) -> None:
 
 
 def check_signatures(statement: Statement) -> None:
-    """Every signature is BIP-340 over the id, by its key.
+    """Every signature is BIP-340 over the id, by its key (§3.1).
 
     Raises:
         BadInput: ``bad_signature``, naming which.
@@ -124,7 +124,7 @@ def check_signatures(statement: Statement) -> None:
 
 
 def check_blobs(statement: Statement) -> None:
-    """Each blob is what the payload names, or absent.
+    """Each blob is what the payload names, or absent (§3.1).
 
     Raises:
         BadInput: another number of blobs, or one that has another SHA-256.
@@ -140,7 +140,7 @@ def check_blobs(statement: Statement) -> None:
 
 
 def require_blobs(statement: Statement) -> None:
-    """Whoever submits sends every blob.
+    """Whoever submits sends every blob (§3.1).
 
     Raises:
         BadInput: one is null.

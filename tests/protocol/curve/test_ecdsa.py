@@ -56,7 +56,7 @@ def high(signature: bytes) -> bytes:
 
 
 def rfc6979(secret: bytes, message: bytes, extra: bytes) -> int:
-    """The nonce of RFC 6979 §3.2 with the additional data of §3.6, written down from the text."""
+    """The nonce of RFC 6979, section 3.2, with the additional data of 3.6, written down from the text."""
     seed = secret + (int.from_bytes(message, "big") % ORDER).to_bytes(32, "big") + extra
     v, k = b"\x01" * 32, bytes(32)
     for byte in (b"\x00", b"\x01"):
