@@ -18,7 +18,7 @@ import pytest
 
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import Reason, WireError
-from keymeld_protocol.machines import replay, signing
+from keymeld_protocol.machines import signing, streams
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.signing import SigningState
 from keymeld_protocol.values import Epoch, Hash, Id, XOnlyKey, digest
@@ -81,7 +81,7 @@ class Stream:
         """
         for statement in said:
             record = self.chain.next(EPOCH, self.now if at is None else at, statement)
-            self.heard = replay.step(self.heard, record, self._keygen)
+            self.heard = streams.step(self.heard, record, self._keygen)
             self.chain.append(record)
             self.records.append(record)
         return self.heard
