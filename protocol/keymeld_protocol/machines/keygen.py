@@ -1,9 +1,16 @@
 """The keygen: who sits in which slot, and when the group is complete.
 
-    COLLECTING ── keygen.join ▶ COLLECTING ── custody.accept ▶ … every slot ready ▶ COMPLETED
-               ── custody.refuse, keygen.release ▶ the slot is free again
-               ── keygen.expired (the deadline) ▶ EXPIRED
-    COMPLETED  ── keygen.leave ▶ COMPLETED … all have left ▶ CLOSED      each left slot's enclave: custody.wiped
+Drawn from ``TRANSITIONS`` by ``make diagrams``; ``↺`` is what happens without leaving a phase:
+
+    keygen.create ─▶ COLLECTING
+
+    COLLECTING  ↺ keygen.join, custody.accept · custody.refuse, keygen.release with the slot free
+                ├▶ COMPLETED   keygen.join, custody.accept if every slot is ready now
+                └▶ EXPIRED     keygen.expired
+    COMPLETED   ↺ keygen.confirm, signing.opened, keygen.leave, custody.wiped
+                └▶ CLOSED      keygen.leave if every slot has left now
+    CLOSED      ↺ custody.wiped
+    ends        EXPIRED
 
 A slot is ready when its join needs no enclave, or its enclave has accepted.  A join that is not ready may be replaced
 by the same auth key, and after 60 s by anybody who holds the slot's invite key.  The deadline bounds the collecting

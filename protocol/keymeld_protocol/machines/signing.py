@@ -1,12 +1,36 @@
 """A signing: who agreed, who has contributed, and when the signatures are there.
 
-    APPROVING ── every rule met: attempt.opened ▶ NONCES ── all ▶ PSIGS ── all ▶ CONFIRMING ── confirm ▶ COMPLETED
-        │                                           └─ retry, grace passed: attempt n+1, what n has said is forgotten
-        │                                                (16 at most, then signing.expired ▶ FAILED)
-        ├─ signing.reject, a rule can no longer be met ▶ REJECTED      ├─ signing.refuse ▶ FAILED(code)
-        └─ signing.cancel, before the first attempt ▶ CANCELLED        └─ signing.expired ▶ EXPIRED
+Drawn from ``TRANSITIONS`` by ``make diagrams``; ``↺`` is what happens without leaving a phase:
 
-A rule with a delay waits in APPROVING, from when its enclave says ``signing.heard``.
+    signing.request ─▶ APPROVING, REJECTED if a rule is hopeless from the start
+
+    APPROVING   ↺ signing.approve, signing.reject, signing.heard
+                ├▶ NONCES      attempt.opened
+                ├▶ REJECTED    signing.reject, signing.heard if a rule is hopeless now
+                ├▶ FAILED      signing.refuse
+                ├▶ CANCELLED   signing.cancel
+                └▶ EXPIRED     signing.expired
+    NONCES      ↺ signing.contribute, signing.approve, signing.reject, signing.retry, attempt.opened
+                ├▶ PSIGS       signing.contribute once all nonces are there
+                ├▶ CONFIRMING  signing.contribute after `signatures`
+                ├▶ REJECTED    signing.reject if a rule is hopeless now
+                ├▶ FAILED      signing.refuse · signing.retry in the 16th attempt
+                │              signing.expired after the 16th attempt
+                └▶ EXPIRED     signing.expired
+    PSIGS       ↺ signing.contribute, signing.approve, signing.reject, signing.retry
+                ├▶ NONCES      attempt.opened
+                ├▶ CONFIRMING  signing.contribute once all psigs are there
+                ├▶ REJECTED    signing.reject if a rule is hopeless now
+                ├▶ FAILED      signing.refuse · signing.retry in the 16th attempt
+                │              signing.expired after the 16th attempt
+                └▶ EXPIRED     signing.expired
+    CONFIRMING  ├▶ COMPLETED   signing.confirm
+                ├▶ FAILED      signing.refuse
+                └▶ EXPIRED     signing.expired
+    ends        COMPLETED · REJECTED · FAILED · CANCELLED · EXPIRED
+
+An attempt is opened once every rule is met, and again, what was said before forgotten, when a signer asks or its grace
+has passed.  A rule with a delay waits in APPROVING, from when its enclave says ``signing.heard``.
 
 The steps of an attempt (PROTOCOL §4): all signers but the last send ``nonces``; the last hears them and sends ``both``,
 keeping nothing; the others answer with ``psigs``.  Who signs alone sends ``signatures``.

@@ -1,6 +1,12 @@
 """A wallet: one identity's sealed notes, which only its own key says and hears.
 
-Like the keygen: the state is a value, ``TRANSITIONS`` is the table, its handler checks and moves in one go.
+Drawn from ``TRANSITIONS`` by ``make diagrams``; ``↺`` is what happens without leaving a phase:
+
+    wallet.open ─▶ OPEN
+
+    OPEN  ↺ wallet.note
+
+Like the keygen: the state is a value, and the handler checks and moves in one go.
 """
 
 from __future__ import annotations
