@@ -34,7 +34,7 @@ else ifneq ($(and $(NAMED),$(shell $(BIN)/python -c '$(VERSION)' 2>/dev/null)),$
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help env test lint format demo bench vectors lock clean
+.PHONY: help env test lint format demo bench vectors diagrams lock clean
 
 help:  ## list what can be made
 	@echo "usage: make TARGET [PYTHON=python3.12] [ARGS='-k tickets']"; echo
@@ -96,6 +96,9 @@ bench: env  ## measure what benchmarks/README.md claims
 
 vectors: env  ## write tests/vectors/wire anew
 	@$(BIN)/python tests/vectors/make_wire.py $(ARGS)
+
+diagrams: env  ## draw the machines anew, in the specification and in their docstrings
+	@$(BIN)/python tests/vectors/diagrams.py $(ARGS)
 
 # Pins stay as they are unless a dependency demands otherwise; ARGS=--upgrade moves them all, ARGS='-P rich' one.
 # The universal resolution holds on 3.11, 3.12 and 3.13 alike. No registry is named in the result.

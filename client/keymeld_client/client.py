@@ -22,8 +22,7 @@ from keymeld_protocol.curve.secp256k1 import Bytes
 from keymeld_protocol.errors import Blamed, InvalidCrypto, KeymeldError, Refused, bad_field
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.keys.ticket import Ticket
-from keymeld_protocol.machines.keygen import KeygenPhase, KeygenState
-from keymeld_protocol.machines.signing import SigningState
+from keymeld_protocol.machines.keygen import KeygenPhase
 from keymeld_protocol.member.plan import Plan
 from keymeld_protocol.member.roster import Roster, read_roster
 from keymeld_protocol.plaintext.contents import Leaf, Network, Terms, TermsTweak
@@ -130,11 +129,11 @@ class Client:
     def keygens(self) -> tuple[Keygen, ...]:
         """The keygens of this wallet of which anything was heard; a ticket may have named what is none."""
         heard = [self.ledger.replay(entry.id) for entry in self.wallet.keygens(self.url)]
-        return tuple(Keygen(self, r.stream) for r in heard if r is not None and isinstance(r.state, KeygenState))
+        return tuple(Keygen(self, r.stream) for r in heard if r is not None and r.as_keygen is not None)
 
     def signings(self) -> tuple[Signing, ...]:
         """The signings of those keygens, oldest first."""
-        found = [heard for heard in self.ledger.streams() if isinstance(heard.state, SigningState)]
+        found = [heard for heard in self.ledger.streams() if heard.as_signing is not None]
         return tuple(Signing(self, heard.stream) for heard in sorted(found, key=lambda h: h.records[0].at))
 
     def keygen(self, stream: Id) -> Keygen:

@@ -55,8 +55,8 @@ class KeygenView(Handle):
         Raises:
             WalletError: nothing was heard yet, or it is no keygen.
         """
-        state = self.heard.state
-        if not isinstance(state, KeygenState):
+        state = self.heard.as_keygen
+        if state is None:
             raise WalletError("this session is no keygen")
         return state
 

@@ -58,8 +58,8 @@ class Signing(Handle):
         Raises:
             WalletError: nothing was heard yet, or it is no signing.
         """
-        state = self.heard.state
-        if not isinstance(state, SigningState):
+        state = self.heard.as_signing
+        if state is None:
             raise WalletError("this session is no signing")
         return state
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Final
 
-from keymeld_protocol.errors import Blamed, BrokenLog, KeymeldError
+from keymeld_protocol.errors import Astray, Blamed, BrokenLog, KeymeldError
 from keymeld_protocol.machines import keygen
 from keymeld_protocol.machines.hearing import Hearing
 from keymeld_protocol.machines.keygen import KeygenState
@@ -117,7 +117,10 @@ class Agent:
         except BrokenLog as error:
             self._concern(f"stream {stream.hex()} is not believed any more: {error}")
             self._end(stream)
-            return []
+        except Astray as error:
+            self._concern(f"stream {stream.hex()} is served no longer: {error}")
+            self._end(stream)
+        return []
 
     def _listens(self, stream: Id, record: Record) -> bool:
         """Whether a record can concern us: not of a stream that ended here, nor of one that is not believed."""
@@ -169,10 +172,10 @@ class Agent:
         if not believed or not replay.caught_up:
             return []
         with self._alone(replay):
-            if isinstance(replay.state, KeygenState):
-                return list(self._owed_to_keygen(replay, replay.state))
-            if isinstance(replay.state, SigningState):
-                return self._owed_to_signing(replay, replay.state)
+            if (state := replay.as_keygen) is not None:
+                return list(self._owed_to_keygen(replay, state))
+            if (signing := replay.as_signing) is not None:
+                return self._owed_to_signing(replay, signing)
         return []
 
     @contextmanager

@@ -25,7 +25,6 @@ from typing import Final
 import msgspec
 
 from keymeld_protocol.errors import BadInput, KeymeldError, Reason, WireError
-from keymeld_protocol.machines.signing_state import SigningState
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.connection import Answer, Goodbye, Heard, Hello, PeerSide, Placed, SessionInfo, Subscribed
@@ -173,7 +172,7 @@ class Conversation:
             return
         known = self._agent.hearing.streams
         signings = {info.stream for info in self._sessions if info.kind == "signing"}
-        signings |= {stream for stream, replay in known.items() if isinstance(replay.state, SigningState)}
+        signings |= {stream for stream, replay in known.items() if replay.as_signing is not None}
         keygens = {info.stream for info in self._sessions if info.kind == "keygen"} | (set(known) - signings)
         self._catching_up = set(keygens)
         for stream in sorted(keygens):

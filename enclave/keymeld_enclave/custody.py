@@ -61,9 +61,10 @@ class Custody:
         Raises:
             Unacceptable: nothing of it has been heard.
         """
-        if not isinstance(self.heard.state, KeygenState):
+        state = self.heard.as_keygen
+        if state is None:
             raise Unacceptable("unknown_session", "this keygen has not been heard")
-        return self.heard.state
+        return state
 
     def take(self, slot: int) -> Held:
         """Open and check the envelope of ``slot``, once for each join; a superseded join's key is wiped.

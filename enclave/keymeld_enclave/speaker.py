@@ -46,8 +46,8 @@ class Speaker:
 
     def refuse(self, replay: Replay, group: GroupKey | None, code: str, message: str) -> list[Statement]:
         """``signing.refuse`` for the needed slots that are ours, with a detail for the members only; else nothing."""
-        state = replay.state
-        assert isinstance(state, SigningState)
+        state = replay.as_signing
+        assert state is not None
         slots = self.needed(state, state.keygen)
         if not slots:
             return []

@@ -66,8 +66,9 @@ class SigningWork:
     @property
     def state(self) -> SigningState:
         """The signing as verified so far."""
-        assert isinstance(self.heard.state, SigningState)
-        return self.heard.state
+        state = self.heard.as_signing
+        assert state is not None
+        return state
 
     @property
     def size(self) -> int:

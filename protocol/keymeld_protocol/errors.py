@@ -9,6 +9,7 @@ it, or did *we* fail?  Two more branches are the hearer's: what a member sealed 
     │   ├── BadInput     they: the message breaks the protocol; repeating it never helps
     │   ├── Refused      the ceremony: well formed, but not now, not here or not by you
     │   └── Unavailable  we: nothing was stored; the same bytes may be submitted again
+    ├── Astray           we: a machine does not hold to its own table; nothing moved, and no peer can cause it
     ├── Blamed           a member or signer: what it sealed does not hold; names its slots
     └── BrokenLog        the coordinator: a record that cannot follow what was verified before
         └── Fork         two histories of one stream: evidence against whoever signed both
@@ -109,6 +110,10 @@ class Refused(WireError):
 
 class Unavailable(WireError):
     """We could not do it now; nothing was stored."""
+
+
+class Astray(KeymeldError, AssertionError):
+    """A machine went where its table does not lead: our mistake, which nobody is told is his."""
 
 
 class Blamed(KeymeldError):

@@ -10,7 +10,7 @@ from collections.abc import Container
 from typing import Final
 
 from keymeld_protocol.errors import BadInput, Reason, Refused, bad_field
-from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.streams import as_keygen
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.payloads import (
     NOTICES,
@@ -117,11 +117,12 @@ class Admission:
 
     def _check_request(self, payload: SigningRequest, now: int, parent: Session | None) -> None:
         config = self._config
-        if parent is None or not isinstance(parent.state, KeygenState):
+        keygen = as_keygen(parent.state) if parent is not None else None
+        if parent is None or keygen is None:
             raise Refused(Reason.UNKNOWN_STREAM, "keygen: no such keygen here", field="keygen")
         if not parent.chain.knows(payload.after):
             raise Refused(Reason.FORK, "after: no record of the keygen's stream has that hash", field="after")
-        parent.state.require_present(payload.slots)
+        keygen.require_present(payload.slots)
         _at_most("items", payload.items, config.items_max)
         _at_most_ahead("expires_at", payload.expires_at - now, config.request_life_ms)
         if not config.grace_min_ms <= payload.grace_ms <= config.grace_max_ms:

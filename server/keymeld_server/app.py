@@ -19,9 +19,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from keymeld_protocol.curve.schnorr import Keypair
-from keymeld_protocol.machines.keygen import KeygenState
-from keymeld_protocol.machines.replay import State
-from keymeld_protocol.machines.signing import SigningState
+from keymeld_protocol.machines.streams import State
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.connection import CoordinatorSide
 
@@ -100,16 +98,15 @@ class Coordinator:
         """What is on disk is told."""
         self.metrics.records.inc(len(part.records))
         self.hub.publish(part)
-        self._admission.count(_opener(part.state), part.session.stream, is_open=_is_under_way(part.state))
+        self._admission.count(part.state.opener, part.session.stream, is_open=_is_under_way(part.state))
 
     def _watch(self, session: Session) -> None:
         """When to look at a session again, and for which enclaves it waits."""
         now = self.now()
         self.clock.set(session.stream, self._decider.deadline(session, now))
-        if isinstance(session.state, SigningState):
-            self.enclaves.wait(session.stream, self._decider.waits_for(session, now, self.enclaves.here))
-            if self._decider.is_due(session, now, self.enclaves.here):
-                self._hurry(session.stream)
+        self.enclaves.wait(session.stream, self._decider.waits_for(session, now, self.enclaves.here))
+        if self._decider.is_due(session, now, self.enclaves.here):
+            self._hurry(session.stream)
 
     async def _look(self, stream: Id) -> None:
         """A deadline has passed."""
@@ -199,13 +196,6 @@ class Coordinator:
         async with anyio.create_task_group() as goodbyes:
             for listener in listeners:
                 goodbyes.start_soon(listener.close)
-
-
-def _opener(state: State) -> XOnlyKey:
-    """The key that opened a session."""
-    if isinstance(state, SigningState):
-        return state.request.by
-    return state.create.by if isinstance(state, KeygenState) else state.owner
 
 
 def _is_under_way(state: State) -> bool:

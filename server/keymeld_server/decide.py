@@ -14,12 +14,10 @@ from dataclasses import dataclass, field
 
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import WireError
-from keymeld_protocol.machines import keygen, signing
-from keymeld_protocol.machines.keygen import KeygenState
-from keymeld_protocol.machines.signing import SigningState
+from keymeld_protocol.machines.streams import as_keygen, machine_of
 from keymeld_protocol.values import XOnlyKey
 from keymeld_protocol.wire import statements
-from keymeld_protocol.wire.payloads import KeygenExpired, SigningOpened
+from keymeld_protocol.wire.payloads import SigningOpened
 from keymeld_protocol.wire.shapes import Payload
 from keymeld_protocol.wire.statements import Statement
 
@@ -75,17 +73,11 @@ class Decider:
 
     def deadline(self, session: Session, now: int) -> int | None:
         """When the clock has to look at ``session`` again (ms), later than ``now``."""
-        state = session.state
-        if isinstance(state, SigningState):
-            return state.deadline(self.up_since, now)
-        return state.deadline() if isinstance(state, KeygenState) else None
+        return session.state.deadline(self.up_since, now) if session.state is not None else None
 
     def waits_for(self, session: Session, now: int, here: frozenset[XOnlyKey]) -> frozenset[XOnlyKey]:
         """The enclaves without which an attempt that is due cannot be opened."""
-        state = session.state
-        if not isinstance(state, SigningState) or not signing.may_open(state, now, self.up_since):
-            return frozenset()
-        return frozenset(signer.key for signer in signing.signers_of(state)) - here
+        return session.state.awaited(now, self.up_since) - here if session.state is not None else frozenset()
 
     def is_due(self, session: Session, now: int, here: frozenset[XOnlyKey]) -> bool:
         """Whether `look` would say something at ``now`` (ms): an enclave may have come while a commit was under way."""
@@ -96,8 +88,7 @@ class Decider:
         if parent is None:
             session.say(said, at)
             return
-        assert isinstance(parent.state, KeygenState)
-        session.say(said, at, parent.state)
+        session.say(said, at, as_keygen(parent.state))
         pointer = SigningOpened(v=1, by=self.key, stream=parent.stream, after=parent.chain.hash, signing=session.stream)
         parent.say(self._sign(pointer), at)
 
@@ -107,17 +98,9 @@ class Decider:
 
     def _notice(self, session: Session, at: int, here: frozenset[XOnlyKey]) -> Payload | None:
         """What the machine of this stream calls for."""
-        state, after = session.state, session.chain.hash
-        if isinstance(state, KeygenState):
-            kind = keygen.due(state, at)
-            return KeygenExpired(v=1, by=self.key, stream=state.stream, after=after) if kind is not None else None
-        if not isinstance(state, SigningState):
-            return None
-        fields = signing.due(state, at, here, self.up_since)
-        if fields is None:
-            return None
-        made: Payload = fields.pop("type")(v=1, by=self.key, stream=state.stream, after=after, **fields)
-        return made
+        state = session.state
+        due = machine_of(state).due(state, at, here, self.up_since) if state is not None else None
+        return due.payload(self.key, session.stream, session.chain.hash) if due is not None else None
 
     def _sign(self, notice: Payload) -> Statement:
         return statements.make(notice, self._keypair.sign)

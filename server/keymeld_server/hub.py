@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from keymeld_protocol.errors import Reason, Refused
-from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.streams import as_keygen
 from keymeld_protocol.values import Epoch, Id, XOnlyKey
 from keymeld_protocol.wire.frames import Since
 from keymeld_protocol.wire.records import first_hash
@@ -198,8 +198,8 @@ def _hash_at(session: Session, offset: int) -> bytes:
 
 def _check_invitation(session: Session, proven: set[XOnlyKey]) -> None:
     """An invite key of this keygen that hears nothing was used."""
-    state = session.settled
-    if isinstance(state, KeygenState):
+    state = as_keygen(session.settled)
+    if state is not None:
         for slot, invite in enumerate(state.create.slots):
             if invite in proven:
                 raise Refused(Reason.SLOT_TAKEN, f"slot {slot} is taken", field="stream")

@@ -16,17 +16,15 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from keymeld_protocol.machines import replay
 from keymeld_protocol.machines.keygen import KeygenState
-from keymeld_protocol.machines.replay import State
-from keymeld_protocol.machines.signing import SigningState
+from keymeld_protocol.machines.streams import State, as_keygen, step
 from keymeld_protocol.values import Epoch, Id, XOnlyKey
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.payloads import KeygenLeave
 from keymeld_protocol.wire.records import Chain, Head, Record, sign_head
 from keymeld_protocol.wire.statements import Statement
 
-from .store.port import Append, SessionKind, SessionRow
+from .store.port import Append, SessionRow
 
 TAIL_RECORDS = 64
 TAIL_BYTES = 256 * 1024
@@ -105,13 +103,8 @@ class Part:
 
 def session_row(state: State, top: int, deadline: int | None) -> SessionRow:
     """What the store's projection says of a session in ``state``."""
-    kind: SessionKind = "wallet"
-    keygen, phase = None, "open"
-    if isinstance(state, SigningState):
-        kind, phase, keygen = "signing", str(state.phase), state.request.keygen
-    elif isinstance(state, KeygenState):
-        kind, phase = "keygen", str(state.phase)
-    return SessionRow(state.stream, kind, phase, top, keygen, deadline if state.open else None, state.open)
+    at = deadline if state.open else None
+    return SessionRow(state.stream, state.kind, str(state.phase), top, state.parent, at, state.open)
 
 
 @dataclass(eq=False)
@@ -145,7 +138,7 @@ class Session:
             WireError: the machine refuses it; nothing has changed.
         """
         record = self.chain.next(self.epoch, at, said)
-        self.state = replay.step(self.state, record, keygen)
+        self.state = step(self.state, record, keygen)
         self.chain.append(record)
         self._said.append(record)
         return record
@@ -159,9 +152,7 @@ class Session:
         """Take what was said since the last part; at least one record."""
         state = self.state
         assert state is not None and self._said
-        hearers = self._hearers
-        if not (isinstance(state, SigningState) and hearers):  # a signing's never change
-            hearers = state.hearers()
+        hearers = self._hearers if self._hearers and state.hearers_stay else state.hearers()
         come, changed = hearers - self._hearers, hearers != self._hearers
         part = Part(self, tuple(self._said), state, hearers, come, changed, deadline, self._joins_left())
         self._said.clear()
@@ -172,7 +163,8 @@ class Session:
         """Where the joins stand whose slots have left with what was said since the last part."""
         said = [record.statement.payload for record in self._said]
         slots = [payload.slot for payload in said if isinstance(payload, KeygenLeave)]
-        seats = self.state.seats if slots and isinstance(self.state, KeygenState) else ()
+        keygen = as_keygen(self.state) if slots else None
+        seats = keygen.seats if keygen is not None else ()
         return tuple(self.chain.ids[seat.id] for slot in slots if (seat := seats[slot]) is not None)
 
     # Apply ------------------------------------------------------------------------------------------------------
@@ -193,7 +185,7 @@ class Session:
             BrokenLog, WireError: it cannot follow; the store holds what was never decided.
         """
         self.chain.check(record)
-        self.state = self.settled = replay.step(self.state, record, keygen)
+        self.state = self.settled = step(self.state, record, keygen)
         self.chain.append(record)
         self.top = record.offset
         self._remember(Told(self.stream, record))

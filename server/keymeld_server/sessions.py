@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import BrokenLog, Reason, Refused, Unavailable, WireError
-from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.streams import as_keygen
 from keymeld_protocol.values import Epoch, Id, XOnlyKey
 from keymeld_protocol.wire.payloads import OPENERS, SigningRequest
 from keymeld_protocol.wire.records import Head
@@ -267,7 +267,7 @@ class Sessions:
             opener = records[0].statement.payload
             if session.top == 0 and isinstance(opener, SigningRequest):
                 parent = await self.get(opener.keygen)
-            state = parent.settled if parent is not None and isinstance(parent.settled, KeygenState) else None
+            state = as_keygen(parent.settled) if parent is not None else None
             try:
                 for record in records:
                     session.load(record, state)

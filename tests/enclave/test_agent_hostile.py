@@ -8,6 +8,7 @@ import pytest
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.frames import WireRecord
 from keymeld_protocol.wire.shapes import Signer
+from tests.support.machines import Keygen, lead_astray
 from tests.support.party import Party, party_of_one, party_of_two
 from tests.support.world import (
     MESSAGE,
@@ -175,3 +176,15 @@ def test_an_agents_parts_print_no_secret(one: Party) -> None:
     identity = agent.agent.identity.secret.buffer.hex()
     shown = repr([agent.agent, agent.agent.identity, agent.agent._groups, agent.agent._works])
     assert identity[:8] not in shown
+
+
+def test_an_agent_that_cannot_follow_serves_the_stream_no_longer_and_accuses_nobody(
+    monkeypatch: pytest.MonkeyPatch, one: Party
+) -> None:
+    vault, stream = one.vaults[0], Keygen(2)
+    vault.agent.hear(stream.stream, stream.records[0])
+    stream.hear(stream.join(0))
+    lead_astray(monkeypatch)
+    assert vault.agent.hear(stream.stream, stream.records[1]) == []
+    assert "served no longer" in vault.concerns[-1] and not any("believed" in told for told in vault.concerns)
+    assert vault.agent.hear(stream.stream, stream.records[1]) == []

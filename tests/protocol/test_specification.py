@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,6 +17,8 @@ import pytest
 
 from keymeld_protocol.errors import Reason
 from keymeld_protocol.machines import keygen, signing
+from keymeld_protocol.machines.machine import Machine
+from keymeld_protocol.machines.streams import MACHINES
 from keymeld_protocol.member import content_policy
 from keymeld_protocol.member.faults import ACCUSES
 from keymeld_protocol.member.item_policy import WHY
@@ -36,6 +39,7 @@ from keymeld_protocol.wire.connection import Close, Goodbye, Heard, Hello, Prese
 from keymeld_server.admission import NOT_YET
 from keymeld_server.config import ServerConfig
 from tests.support.vectors import ROOT, WIRE
+from tests.vectors import diagrams
 from tests.vectors.examples import filled, names
 
 TEXT = (ROOT / "protocol" / "README.md").read_text("utf-8")
@@ -240,13 +244,44 @@ def table_of_states(heading: str) -> set[tuple[str, str]]:
 
 
 def test_the_keygens_table_is_the_machines() -> None:
-    code = {(str(phase), str(kind.__struct_config__.tag)) for phase, kind in keygen.TRANSITIONS}  # type: ignore[attr-defined]
+    code = {(str(phase), diagrams.tag_of(kind)) for phase, kind in keygen.TRANSITIONS}
     assert table_of_states("6.1 States") == code
 
 
 def test_the_signings_table_is_the_machines() -> None:
-    code = {(str(phase), str(kind.__struct_config__.tag)) for phase, kind in signing.TRANSITIONS}  # type: ignore[attr-defined]
+    code = {(str(phase), diagrams.tag_of(kind)) for phase, kind in signing.TRANSITIONS}
     assert table_of_states("7.1 States") == code
+
+
+def test_the_drawings_and_tables_of_states_are_printed_from_the_machines() -> None:
+    blocks = re.findall(r"<!-- ((?:diagram|states) \w+) -->", TEXT)
+    assert blocks == ["diagram keygen", "states keygen", "diagram signing", "states signing"]
+    assert diagrams.in_specification(TEXT) == TEXT, "make diagrams prints them anew"
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
+def test_each_machine_is_drawn_in_its_own_docstring(machine: Machine[Any]) -> None:
+    text = diagrams.source(machine).read_text("utf-8")
+    assert all(f"    {line}\n" in text for line in diagrams.drawing(machine).splitlines() if line)
+    assert diagrams.in_docstring(text, machine) == text, "make diagrams draws it anew"
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
+def test_a_drawing_shows_every_lead_once_and_fits_into_a_docstring(machine: Machine[Any]) -> None:
+    drawn = diagrams.drawing(machine)
+    assert max(map(len, drawn.splitlines())) <= diagrams.WIDTH
+    kinds = [diagrams.tag_of(kind) for (_, kind), move in machine.table.items() for _ in move.leads]
+    assert sorted(re.findall(r"\w+\.\w+", drawn)) == sorted([*kinds, diagrams.tag_of(machine.opens)])
+
+
+def test_a_drawing_of_another_table_is_another_drawing() -> None:
+    fewer = {entry: move for entry, move in keygen.TRANSITIONS.items() if entry[1] is not payloads.KeygenLeave}
+    other = replace(keygen.MACHINE, table=fewer)
+    text = diagrams.source(keygen.MACHINE).read_text("utf-8")
+    assert "CLOSED      keygen.leave" in text and "keygen.leave if" not in diagrams.in_docstring(text, other)
+    assert diagrams.states(other) == diagrams.states(keygen.MACHINE).replace(
+        "| COMPLETED | `keygen.leave` | COMPLETED; CLOSED if every slot has left now |\n", ""
+    )
 
 
 def test_the_steps_are_those_of_the_code() -> None:

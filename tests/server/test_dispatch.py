@@ -9,6 +9,7 @@ from keymeld_server.dispatch import METHODS
 from tests.support.build import xonly
 from tests.support.coordinator import key_of
 from tests.support.line import Line, PaperPeer
+from tests.support.machines import lead_astray
 
 pytestmark = pytest.mark.asyncio
 
@@ -248,3 +249,14 @@ async def test_presence_is_told_with_a_subscription() -> None:
     alice.prove(cast.auth(0))
     bob.prove(cast.auth(1))
     assert set((await bob.subscribe(cast.stream))["present"]) == {cast.auth(i).key.hex() for i in range(2)}
+
+
+async def test_our_own_mistake_is_told_as_such_and_the_session_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line()
+    cast = await line.created()
+    join, peer = cast.join(0, line.hash(cast.stream)), line.peer()
+    with monkeypatch.context() as patched:
+        lead_astray(patched)
+        answer = await peer.submit(join)
+    assert answer["reason"] == "unavailable" and line.store.kinds(cast.stream) == ["keygen.create"]
+    assert (await peer.submit(join))["offset"] == 2

@@ -20,10 +20,10 @@ from typing import Any
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Reason, Refused, WireError
-from keymeld_protocol.machines import keygen, replay, signing_state
 from keymeld_protocol.machines.keygen import KeygenState
-from keymeld_protocol.machines.replay import State
-from keymeld_protocol.machines.signing_state import SigningState
+from keymeld_protocol.machines.machine import Due
+from keymeld_protocol.machines.signing_state import SigningState, signers_of
+from keymeld_protocol.machines.streams import State, as_keygen, machine_of, step
 from keymeld_protocol.values import Epoch, Id, XOnlyKey
 from keymeld_protocol.wire import statements
 from keymeld_protocol.wire.frames import WireRecord
@@ -183,8 +183,8 @@ class Coordinator:
         if isinstance(said, SigningRequest) and history is not None and isinstance(history.state, KeygenState):
             history.state.require_present(said.slots)
         record = self._append(log, statement)
-        if isinstance(said, KeygenLeave) and isinstance(log.state, KeygenState):
-            self._delete_envelope(log, log.state, said.slot)
+        if isinstance(said, KeygenLeave) and (keygen := as_keygen(log.state)) is not None:
+            self._delete_envelope(log, keygen, said.slot)
         if isinstance(said, SigningRequest) and log.keygen is not None:
             self.notice(log.keygen, SigningOpened, signing=stream)
         self.clock(log)
@@ -192,9 +192,9 @@ class Coordinator:
 
     def _append(self, log: Log, statement: Statement, *, forced: bool = False) -> Record:
         record = log.chain.next(self.epoch, self.now, statement)
-        keygen_state = log.keygen.state if log.keygen is not None else None
+        keygen = as_keygen(log.keygen.state) if log.keygen is not None else None
         try:
-            state = replay.step(log.state, record, keygen_state if isinstance(keygen_state, KeygenState) else None)
+            state = step(log.state, record, keygen)
         except WireError:
             if not forced:
                 raise
@@ -221,16 +221,12 @@ class Coordinator:
     def clock(self, only: Log | None = None) -> None:
         """Say every notice that time and presence call for."""
         for log in [only] if only is not None else list(self.logs.values()):
-            while (fields := self._due(log)) is not None:
-                self.notice(log, fields.pop("type"), **fields)
+            while (due := self._due(log)) is not None:
+                self.notice(log, due.kind, **due.fields)
 
-    def _due(self, log: Log) -> dict[str, Any] | None:
-        if isinstance(log.state, KeygenState):
-            kind = keygen.due(log.state, self.now)
-            return {"type": kind} if kind is not None else None
-        if isinstance(log.state, SigningState):
-            return signing_state.due(log.state, self.now, self.here, self.up_since)
-        return None
+    def _due(self, log: Log) -> Due | None:
+        assert log.state is not None
+        return machine_of(log.state).due(log.state, self.now, self.here, self.up_since)
 
     # Who hears it
 
@@ -286,7 +282,7 @@ class Coordinator:
         """Say ``attempt.opened`` now, whether or not the log allows it."""
         log = self.logs[stream]
         assert isinstance(log.state, SigningState)
-        signers = signing_state.signers_of(log.state)
+        signers = signers_of(log.state)
         last = signers[-1].key if len(signers) > 1 else None
         chosen = {"attempt": log.state.attempt + 1, "signers": signers, "last": last} | fields
         return self.notice(log, AttemptOpened, forced=True, **chosen)

@@ -17,8 +17,6 @@ from keymeld_enclave.keymanagement import EnclaveIdentity
 from keymeld_enclave.outbox import Unanswered
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Reason, Refused, WireError
-from keymeld_protocol.machines.keygen import KeygenState
-from keymeld_protocol.machines.signing_state import SigningState
 from keymeld_protocol.values import Id, Salt, XOnlyKey
 from keymeld_protocol.wire import frames, statements
 from keymeld_protocol.wire.connection import CoordinatorSide, Request
@@ -159,6 +157,6 @@ class Desk(Peer):
 
 
 def _row(log: Log) -> dict[str, Any]:
-    kind = "keygen" if isinstance(log.state, KeygenState) else "signing"
-    keygen = {"keygen": log.state.keygen.stream.hex()} if isinstance(log.state, SigningState) else {}
-    return {"stream": log.stream.hex(), "kind": kind, "state": "open", "top": log.chain.offset} | keygen
+    assert log.state is not None
+    keygen = {"keygen": log.state.parent.hex()} if log.state.parent is not None else {}
+    return {"stream": log.stream.hex(), "kind": log.state.kind, "state": "open", "top": log.chain.offset} | keygen

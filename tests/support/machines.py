@@ -12,14 +12,15 @@ here: the machines never open them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import Reason, WireError
-from keymeld_protocol.machines import replay, signing
-from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines import keygen, signing, streams
+from keymeld_protocol.machines.keygen import KeygenPhase, KeygenState
 from keymeld_protocol.machines.signing import SigningState
 from keymeld_protocol.values import Epoch, Hash, Id, XOnlyKey, digest
 from keymeld_protocol.wire import statements
@@ -81,7 +82,7 @@ class Stream:
         """
         for statement in said:
             record = self.chain.next(EPOCH, self.now if at is None else at, statement)
-            self.heard = replay.step(self.heard, record, self._keygen)
+            self.heard = streams.step(self.heard, record, self._keygen)
             self.chain.append(record)
             self.records.append(record)
         return self.heard
@@ -272,6 +273,16 @@ def refused(stream: Stream, said: Statement, reason: Reason, field: str | None =
     return caught.value.message
 
 
+def lead_astray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on, joining ends a keygen, where no entry leads."""
+
+    def lost(state: KeygenState, said: KeygenJoin, record: Record) -> KeygenState:
+        return replace(state, phase=KeygenPhase.EXPIRED)
+
+    entry = (KeygenPhase.COLLECTING, KeygenJoin)
+    monkeypatch.setitem(keygen.TRANSITIONS, entry, replace(keygen.TRANSITIONS[entry], handler=lost))
+
+
 def key_list(*keys: Keypair) -> frozenset[XOnlyKey]:
     """The x-only keys of these."""
     return frozenset(xonly(key) for key in keys)
@@ -279,5 +290,5 @@ def key_list(*keys: Keypair) -> frozenset[XOnlyKey]:
 
 __all__ = [
     "COORDINATOR", "EPOCH", "GRACE", "HOUR", "NONE", "NOON", "STRANGER", "TOWER", "VAULT", "Keygen", "Signing",
-    "Stream", "completed", "key_list", "key_of", "refused", "secret_of", "xonly",
+    "Stream", "completed", "key_list", "key_of", "lead_astray", "refused", "secret_of", "xonly",
 ]  # fmt: skip

@@ -23,8 +23,9 @@ from keymeld_protocol.curve.musig_secret import Secnonce
 from keymeld_protocol.errors import Blamed, Fork
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.keygen import KeygenState
-from keymeld_protocol.machines.replay import Replay, State
+from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.machines.signing_state import SigningPhase, SigningState
+from keymeld_protocol.machines.streams import State
 from keymeld_protocol.member.roster import read_roster
 from keymeld_protocol.plaintext import contents, contributions
 from keymeld_protocol.plaintext.body import Body, SignMessage

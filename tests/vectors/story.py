@@ -20,10 +20,9 @@ from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.keys.derivation import prove_possession
 from keymeld_protocol.keys.envelope import EnvelopeContext, seal_envelope
 from keymeld_protocol.keys.sealing import NO_SESSION, GroupKey
-from keymeld_protocol.machines import signing
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing import SigningState
+from keymeld_protocol.machines.streams import machine_of
 from keymeld_protocol.member.roster import Roster, read_roster
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.body import Body, RawTransaction, SignInput, SignMessage, Spent, Transaction
@@ -91,11 +90,10 @@ class Teller:
         return self.streams.setdefault(getattr(said.payload, "stream", said.id), Replay(said.id))
 
     def _say_due(self, replay: Replay) -> None:
-        if isinstance(replay.state, SigningState):
-            here = frozenset(agent.identity.key for agent in self.agents)
-            due = signing.due(replay.state, self.now, here)
-            if due is not None:
-                self._take(self._notice(replay, due.pop("type"), **due))
+        here = frozenset(agent.identity.key for agent in self.agents)
+        due = machine_of(replay.state).due(replay.state, self.now, here, 0) if replay.state is not None else None
+        if due is not None:
+            self._take(self._notice(replay, due.kind, **due.fields))
 
     def _notice(self, replay: Replay, kind: Any, **fields: Any) -> Statement:
         by = XOnlyKey(cast.COORDINATOR.key)

@@ -20,8 +20,7 @@ import msgspec
 
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import KeymeldError, Reason, WireError
-from keymeld_protocol.machines.keygen import KeygenPhase, KeygenState
-from keymeld_protocol.machines.signing import SigningState
+from keymeld_protocol.machines.keygen import KeygenPhase
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.connection import Heard, Placed, Presence, SessionInfo, Subscribed
 from keymeld_protocol.wire.frames import since_json, statement_json
@@ -165,15 +164,15 @@ class Courier:
         sessions = await self._sessions(link) if keys else []
         keygens = [entry.id for entry in entries]
         await self._subscribe_all(link, keygens)
-        known = [r.stream for r in self.ledger.streams() if isinstance(r.state, SigningState)]
+        known = [r.stream for r in self.ledger.streams() if r.as_signing is not None]
         found = [info.stream for info in sessions if info.keygen is not None and self.wallet.keygen(info.keygen)]
         await self._subscribe_all(link, [s for s in dict.fromkeys([*known, *found]) if not self._has_ended(s)])
 
     def _collects(self, keygen: Id) -> bool:
         """Whether an invitation to ``keygen`` may still be of use."""
         heard = self.ledger.replay(keygen)
-        state = heard.state if heard is not None else None
-        return not isinstance(state, KeygenState) or state.phase == KeygenPhase.COLLECTING
+        state = heard.as_keygen if heard is not None else None
+        return state is None or state.phase == KeygenPhase.COLLECTING
 
     async def _sessions(self, link: Link) -> list[SessionInfo]:
         """Every session that concerns the proven keys, page by page; from now on new ones are heard by themselves."""
@@ -189,7 +188,8 @@ class Courier:
     def _has_ended(self, stream: Id) -> bool:
         """Whether a signing was heard to its end: nothing follows."""
         heard = self.ledger.replay(stream)
-        return heard is not None and isinstance(heard.state, SigningState) and not heard.state.open
+        state = heard.as_signing if heard is not None else None
+        return state is not None and not state.open
 
     async def _subscribe_all(self, link: Link, streams: Iterable[Id]) -> None:
         """Subscribe, a few at a time; a stream that we may not hear is noted, and the others go on."""

@@ -17,7 +17,6 @@ from typing import Final
 from keymeld_protocol.errors import BrokenLog, Fork, WireError
 from keymeld_protocol.machines.hearing import Hearing
 from keymeld_protocol.machines.replay import Replay, coordinator_of
-from keymeld_protocol.machines.signing import SigningState
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.connection import Subscribed
 from keymeld_protocol.wire.frames import WireHead, WireRecord, head_of, record_of
@@ -85,9 +84,8 @@ class Ledger(Listening):
             return f"the server at {self.url} is not the coordinator that this session names"
         if stream in self.refused and heard.state is not None:
             return f"the coordinator does not let us hear it: {self.refused[stream]}"
-        if isinstance(heard.state, SigningState):
-            return self.trouble(heard.state.request.keygen)
-        return None
+        parent = heard.state.parent if heard.state is not None else None
+        return self.trouble(parent) if parent is not None else None
 
     def require(self, stream: Id) -> Replay:
         """The replay of a session in which something may be said.

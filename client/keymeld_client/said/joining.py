@@ -271,7 +271,8 @@ def make_join(
 def _used(wallet: Wallet, heard: Replay, slot: int) -> int:
     """The last generation in the log of this identity's joins of ``slot``; −1 if there is none."""
     with wallet.identity.auth(heard.stream, slot) as auth:
-        return heard.state.generations.get(XOnlyKey(auth.key), -1) if isinstance(heard.state, KeygenState) else -1
+        state = heard.as_keygen
+        return state.generations.get(XOnlyKey(auth.key), -1) if state is not None else -1
 
 
 def _policy(choice: Choice) -> Policy:

@@ -17,7 +17,7 @@ from typing import Literal, TypeVar
 from keymeld_protocol.errors import BrokenLog, InvalidCrypto, KeymeldError, WireError
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.keygen import KeygenState
-from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.machines.replay import Replay, coordinator_of
 from keymeld_protocol.machines.signing import SigningPhase, SigningState
 from keymeld_protocol.member.plan import Plan, plan_of
 from keymeld_protocol.member.roster import Roster, read_roster, read_terms, safety
@@ -106,14 +106,14 @@ class Audit:
         heard = Replay(stream, keygen=self._home(records), coordinator=coordinator)
         if not self._records(heard, kind, records):
             return
-        if isinstance(heard.state, KeygenState):
+        if (state := heard.as_keygen) is not None:
             self._keygens[stream] = heard
         self._coordinator(heard, coordinator)
         self._head(heard, head)
-        if isinstance(heard.state, KeygenState):
-            self._keygen(heard, heard.state)
-        elif isinstance(heard.state, SigningState):
-            self._signing(heard, heard.state)
+        if state is not None:
+            self._keygen(heard, state)
+        elif (signing := heard.as_signing) is not None:
+            self._signing(heard, signing)
 
     # Who said what, in which order ------------------------------------------------------------------------------
 
@@ -134,8 +134,7 @@ class Audit:
             except (WireError, BrokenLog) as error:
                 self.report.add("FAILED", f"{name}, offset {wire.offset}: {error}")
                 return False
-        expected = {"keygen": KeygenState, "signing": SigningState}[kind]
-        if not isinstance(heard.state, expected):
+        if heard.state is None or heard.state.kind != kind:
             self.report.add("FAILED", f"{name}: holds no {kind}")
             return False
         self.report.add("holds", f"{name}: {counted(len(records), 'record')}; every signature, hash, place and step")
@@ -143,9 +142,7 @@ class Audit:
 
     def _coordinator(self, heard: Replay, coordinator: XOnlyKey) -> None:
         """The header's coordinator is the one that the session names."""
-        state = heard.state
-        create = state.keygen.create if isinstance(state, SigningState) else getattr(state, "create", None)
-        if create is None or create.coordinator != coordinator:
+        if coordinator_of(heard.state) != coordinator:
             self.report.add("FAILED", "the header names another coordinator than the session")
 
     def _head(self, heard: Replay, wire: WireHead | None) -> None:

@@ -77,8 +77,8 @@ class Judgement:
 
 def judge(heard: Replay, roster: Roster, group: GroupKey) -> Judgement:
     """Judge a signing as far as it was heard."""
-    state, records = heard.state, tuple(heard.records)
-    assert isinstance(state, SigningState), "a signing"
+    state, records = heard.as_signing, tuple(heard.records)
+    assert state is not None, "a signing"
     try:
         items = plan_of(state, records[0].statement, roster, group).items
     except Blamed as error:

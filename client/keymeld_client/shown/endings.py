@@ -13,7 +13,7 @@ from typing import Final
 
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing_state import SigningPhase, SigningState
+from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.printable import printable
 from keymeld_protocol.wire.payloads import SigningRefuse
 
@@ -30,8 +30,8 @@ _WILL: Final = frozenset({SigningPhase.REJECTED, SigningPhase.CANCELLED})
 
 def ended(heard: Replay, judged: Judgement, group: GroupKey, name: Namer) -> SigningEnded:
     """How a signing ended that is not completed, or why it will never be."""
-    state = heard.state
-    assert isinstance(state, SigningState), "a signing"
+    state = heard.as_signing
+    assert state is not None, "a signing"
     if state.phase in _WILL:
         judged = Judgement()
     code = state.code or (judged.faults[-1].code if state.open else state.phase.value)

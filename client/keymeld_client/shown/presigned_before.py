@@ -10,7 +10,7 @@ from __future__ import annotations
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing_state import SigningPhase, SigningState
+from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.member.plan import Plan
 from keymeld_protocol.member.roster import Roster
 
@@ -19,8 +19,8 @@ from .results import results_of
 
 def may_hide(heard: Replay, earlier: Plan, asked: Plan, roster: Roster, group: GroupKey) -> bool:
     """Whether a signing, of plan ``earlier``, may have left a pre-signature of what ``asked`` locks; it is not here."""
-    state = heard.state
-    if not isinstance(state, SigningState) or not state.psig_sent or earlier.locked.isdisjoint(asked.locked):
+    state = heard.as_signing
+    if state is None or not state.psig_sent or earlier.locked.isdisjoint(asked.locked):
         return False
     if state.phase is not SigningPhase.COMPLETED:
         return True

@@ -56,14 +56,15 @@ def results_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> tu
     Raises:
         Blamed: something is missing or does not verify; names the slots.
     """
-    if not isinstance(heard.state, SigningState):
+    state = heard.as_signing
+    if state is None:
         raise Blamed("no_signing", (), "not a signing that was heard")
     try:
-        found = _from_contributions(heard, heard.state, plan, roster, group)
+        found = _from_contributions(heard, state, plan, roster, group)
     except Blamed as error:
-        if heard.state.confirmed is None:
+        if state.confirmed is None:
             raise
-        return _from_confirm(heard.records[heard.state.confirmed - 1], heard.state, plan, group, error)
+        return _from_confirm(heard.records[state.confirmed - 1], state, plan, group, error)
     return tuple(_told(result, plan, index) for index, result in enumerate(found))
 
 

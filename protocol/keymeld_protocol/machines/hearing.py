@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ..errors import BrokenLog
+from ..errors import Astray, BrokenLog
 from ..values import Id, XOnlyKey
 from ..wire.payloads import SigningRequest
 from ..wire.records import Record
@@ -47,6 +47,7 @@ class Hearing:
 
         Raises:
             BrokenLog: the record cannot follow; its stream is read-only from now on.
+            Astray: our machine does not hold to its table; the same, and nobody is to blame for it.
         """
         replay = self.replay(stream)
         if self._must_wait(replay, record):
@@ -82,7 +83,8 @@ class Hearing:
             return True
         if replay.keygen.caught_up or replay.keygen.broken is not None:
             return False
-        completed = getattr(replay.keygen.state, "roster", None) is not None
+        state = replay.keygen.as_keygen
+        completed = state is not None and state.roster is not None
         return not (completed and replay.keygen.chain.knows(said.after))
 
     def _overflowed(self, replay: Replay) -> BrokenLog:
@@ -95,7 +97,7 @@ class Hearing:
         """Hear the signings that waited for this keygen; one that breaks (its replay says so) harms no other stream."""
         verified: list[tuple[Replay, Record]] = []
         for stream in [s for s, queue in self.waiting.items() if getattr(_opening(queue), "keygen", None) == keygen]:
-            with suppress(BrokenLog):
+            with suppress(BrokenLog, Astray):
                 for record in self.waiting.pop(stream):
                     verified += self.hear(stream, record)
         return verified

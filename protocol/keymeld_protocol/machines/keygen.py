@@ -1,9 +1,16 @@
 """The keygen: who sits in which slot, and when the group is complete (§6).
 
-    COLLECTING ── keygen.join ▶ COLLECTING ── custody.accept ▶ … every slot ready ▶ COMPLETED
-               ── custody.refuse, keygen.release ▶ the slot is free again
-               ── keygen.expired (the deadline) ▶ EXPIRED
-    COMPLETED  ── keygen.leave ▶ COMPLETED … all have left ▶ CLOSED      each left slot's enclave: custody.wiped
+Drawn from ``TRANSITIONS`` by ``make diagrams``; ``↺`` is what happens without leaving a phase:
+
+    keygen.create ─▶ COLLECTING
+
+    COLLECTING  ↺ keygen.join, custody.accept · custody.refuse, keygen.release with the slot free
+                ├▶ COMPLETED   keygen.join, custody.accept if every slot is ready now
+                └▶ EXPIRED     keygen.expired
+    COMPLETED   ↺ keygen.confirm, signing.opened, keygen.leave, custody.wiped
+                └▶ CLOSED      keygen.leave if every slot has left now
+    CLOSED      ↺ custody.wiped
+    ends        EXPIRED
 
 A slot is ready when its join needs no enclave, or its enclave has accepted.  A join that is not ready may be replaced
 by the same auth key, and after 60 s by anybody who holds the slot's invite key.  The deadline bounds the collecting
@@ -16,7 +23,7 @@ go, so that what the coordinator decides and what a hearer allows can never diff
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -38,8 +45,10 @@ from ..wire.payloads import (
 from ..wire.records import Record
 from ..wire.shapes import MAX_JOINS, MAX_NOTES, Payload
 from .keygen_state import Freed, KeygenPhase, KeygenState, Seat, roster_hash
+from .machine import NOBODY, Due, Machine, Move
 
 __all__ = [
+    "MACHINE",
     "REPLACE_AFTER_MS",
     "TRANSITIONS",
     "Freed",
@@ -55,10 +64,11 @@ __all__ = [
 REPLACE_AFTER_MS = 60_000
 
 
-def opened(record: Record) -> KeygenState:
-    """The state after a ``keygen.create``.
+def opened(record: Record, keygen: object = None) -> KeygenState:
+    """The state after a ``keygen.create``; it belongs to no other keygen.
 
     Raises:
+        BadInput: it is another statement.
         Refused: the deadline has passed already.
     """
     create = record.statement.payload
@@ -78,17 +88,18 @@ def apply(state: KeygenState, record: Record) -> KeygenState:
     said = record.statement.payload
     if isinstance(said, Note):
         return _note(state, said)
-    handler = TRANSITIONS.get((state.phase, type(said)))
-    if handler is None:
+    move = TRANSITIONS.get((state.phase, type(said)))
+    if move is None:
         raise Refused(Reason.WRONG_STATE, f"{said.kind} is not possible while {state.phase}", field="kind")
-    if state.phase == KeygenPhase.COLLECTING and record.at >= state.create.expires_at and handler is not _expired:
+    late = state.phase == KeygenPhase.COLLECTING and record.at >= state.create.expires_at
+    if late and not isinstance(said, KeygenExpired):
         raise Refused(Reason.EXPIRED, "the time for joining has passed", field="kind")
-    return handler(state, said, record)
+    return move.take(state, said, record)
 
 
-def due(state: KeygenState, at: int) -> type[KeygenExpired] | None:
-    """The notice that the time ``at`` (ms) calls for."""
-    return KeygenExpired if state.phase == KeygenPhase.COLLECTING and at >= state.create.expires_at else None
+def due(state: KeygenState, at: int, here: frozenset[XOnlyKey] = NOBODY, up_since: int = 0) -> Due | None:
+    """The notice that the time ``at`` (ms) calls for: ``keygen.expired``, whoever is here."""
+    return Due(KeygenExpired) if state.phase == KeygenPhase.COLLECTING and at >= state.create.expires_at else None
 
 
 def _seat(state: KeygenState, slot: int) -> Seat | None:
@@ -276,16 +287,20 @@ def _note(state: KeygenState, said: Note) -> KeygenState:
     return replace(state, notes=_counted(state.notes, slot, "notes", MAX_NOTES))
 
 
-KeygenHandler = Callable[[KeygenState, Any, Record], KeygenState]
-TRANSITIONS: Mapping[tuple[KeygenPhase, type], KeygenHandler] = {
-    (KeygenPhase.COLLECTING, KeygenJoin): _join,
-    (KeygenPhase.COLLECTING, CustodyAccept): _accept,
-    (KeygenPhase.COLLECTING, CustodyRefuse): _refuse,
-    (KeygenPhase.COLLECTING, KeygenRelease): _release,
-    (KeygenPhase.COLLECTING, KeygenExpired): _expired,
-    (KeygenPhase.COMPLETED, KeygenConfirm): _confirm,
-    (KeygenPhase.COMPLETED, SigningOpened): _signing_opened,
-    (KeygenPhase.COMPLETED, KeygenLeave): _leave,
-    (KeygenPhase.COMPLETED, CustodyWiped): _wiped,
-    (KeygenPhase.CLOSED, CustodyWiped): _wiped,
+COLLECTING, COMPLETED, EXPIRED, CLOSED = KeygenPhase
+_READY = {COLLECTING: "", COMPLETED: "if every slot is ready now"}
+_FREED = {COLLECTING: "with the slot free"}
+TRANSITIONS: Mapping[tuple[KeygenPhase, type], Move[KeygenState]] = {
+    (COLLECTING, KeygenJoin): Move(_join, _READY),
+    (COLLECTING, CustodyAccept): Move(_accept, _READY),
+    (COLLECTING, CustodyRefuse): Move(_refuse, _FREED),
+    (COLLECTING, KeygenRelease): Move(_release, _FREED),
+    (COLLECTING, KeygenExpired): Move(_expired, {EXPIRED: ""}),
+    (COMPLETED, KeygenConfirm): Move(_confirm, {COMPLETED: ""}),
+    (COMPLETED, SigningOpened): Move(_signing_opened, {COMPLETED: ""}),
+    (COMPLETED, KeygenLeave): Move(_leave, {COMPLETED: "", CLOSED: "if every slot has left now"}),
+    (COMPLETED, CustodyWiped): Move(_wiped, {COMPLETED: ""}),
+    (CLOSED, CustodyWiped): Move(_wiped, {CLOSED: ""}),
 }
+"""What may happen when, and where it may lead; ``note.*`` is possible in every phase and moves nothing."""
+MACHINE = Machine(KeygenState, KeygenCreate, {COLLECTING: ""}, TRANSITIONS, opened, apply, due)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ..curve.schnorr import tagged_hash
 from ..errors import Reason, Refused
 from ..values import Hash, Id, XOnlyKey
 from ..wire.payloads import KeygenCreate, KeygenJoin
 from ..wording import slots_told
+from .machine import StreamKind, StreamState
 
 
 class KeygenPhase(StrEnum):
@@ -47,11 +48,14 @@ class Freed:
 
 
 @dataclass(frozen=True)
-class KeygenState:
+class KeygenState(StreamState):
     """A keygen as its log tells it; ``left``: the slots that have left, and the offset at which they did.
 
     A slot that left keeps its seat: what was asked and signed before stays as it was.
     """
+
+    kind: ClassVar[StreamKind] = "keygen"
+    hearers_stay: ClassVar[bool] = False
 
     stream: Id
     create: KeygenCreate
@@ -121,12 +125,22 @@ class KeygenState:
         return frozenset(keys)
 
     @property
+    def opener(self) -> XOnlyKey:
+        """The creator key."""
+        return self.create.by
+
+    @property
+    def coordinator(self) -> XOnlyKey:
+        """The one that ``keygen.create`` names."""
+        return self.create.coordinator
+
+    @property
     def open(self) -> bool:
         """Whether anything can still happen; a completed key lives on until its members leave."""
         return bool(self.unwiped()) if self.phase == KeygenPhase.CLOSED else self.phase != KeygenPhase.EXPIRED
 
-    def deadline(self) -> int | None:
-        """When the clock has something to say (ms), or None."""
+    def deadline(self, up_since: int = 0, after: int = -1) -> int | None:
+        """When the time for joining ends (ms), as long as it lasts; it knows no graces."""
         return self.create.expires_at if self.phase == KeygenPhase.COLLECTING else None
 
 

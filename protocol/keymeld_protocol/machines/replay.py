@@ -11,41 +11,15 @@ the log broke the protocol.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from ..errors import BrokenLog, Fork, Reason, Refused, WireError
+from ..errors import Astray, BrokenLog, Fork, Refused, WireError
 from ..values import Id, XOnlyKey
-from ..wire.payloads import KeygenCreate, SigningRequest, WalletNote, WalletOpen
+from ..wire.payloads import KeygenCreate, SigningRequest, WalletOpen
 from ..wire.records import Chain, Head, Record, head_is_signed
-from ..wire.shapes import MAX_WALLET_NOTES
-from . import keygen, signing
-from .keygen import KeygenState
-from .signing import SigningState
-
-
-@dataclass(frozen=True)
-class WalletState:
-    """A wallet's stream of sealed notes: only its own key speaks there."""
-
-    stream: Id
-    owner: XOnlyKey
-    notes: int = 0
-
-    @property
-    def open(self) -> bool:
-        """Notes may always follow."""
-        return True
-
-    def hearers(self) -> frozenset[XOnlyKey]:
-        """The owner alone."""
-        return frozenset({self.owner})
-
-    def deadline(self) -> int | None:
-        """The clock has nothing to say here."""
-        return None
-
-
-State = KeygenState | SigningState | WalletState
+from .keygen_state import KeygenState
+from .signing_state import SigningState
+from .streams import State, as_keygen, as_signing, step
 
 
 @dataclass
@@ -71,6 +45,16 @@ class Replay:
         """Whether every record that existed when this stream was subscribed has been heard."""
         return self.chain.offset >= self.top
 
+    @property
+    def as_keygen(self) -> KeygenState | None:
+        """The state, if this is a keygen of which something was heard."""
+        return as_keygen(self.state)
+
+    @property
+    def as_signing(self) -> SigningState | None:
+        """The state, if this is a signing of which something was heard."""
+        return as_signing(self.state)
+
     def __post_init__(self) -> None:
         self.chain = Chain(self.stream)
 
@@ -79,6 +63,7 @@ class Replay:
 
         Raises:
             BrokenLog: the record cannot follow; this stream is read-only from now on.
+            Astray: our machine does not hold to its table; the same, and nobody is to blame for it.
         """
         if self.broken is not None:
             raise self.broken
@@ -86,6 +71,9 @@ class Replay:
             state = self._verified(record)
         except BrokenLog as error:
             self.broken, self.evidence = error, record
+            raise
+        except Astray as error:  # ours: evidence against nobody
+            self.broken = BrokenLog(f"{self.stream.hex()} cannot be followed by this version: {error}")
             raise
         self.state = state
         self.chain.append(record)
@@ -99,7 +87,7 @@ class Replay:
         self.chain.check(record)
         self._check_after(record)
         try:
-            return step(self.state, record, self._keygen_state())
+            return step(self.state, record, self.keygen.as_keygen if self.keygen is not None else None)
         except WireError as error:
             raise BrokenLog(f"offset {record.offset} of {self.stream.hex()}: {error}") from error
 
@@ -126,15 +114,11 @@ class Replay:
 
     def _check_present(self, said: SigningRequest, keygen: Replay) -> None:
         """No slot that is needed had left where the requester stood; leaving later touches nothing asked for (§6.5)."""
-        if isinstance(keygen.state, KeygenState):
+        if (state := keygen.as_keygen) is not None:
             try:
-                keygen.state.require_present(said.slots, keygen.chain.offsets[said.after])
+                state.require_present(said.slots, keygen.chain.offsets[said.after])
             except Refused as error:
                 raise BrokenLog(f"{self.stream.hex()}: {error.message}") from None
-
-    def _keygen_state(self) -> KeygenState | None:
-        state = self.keygen.state if self.keygen is not None else None
-        return state if isinstance(state, KeygenState) else None
 
     def check_head(self, head: Head) -> None:
         """A signed head must be the coordinator's and agree with this history (§4.2, §11.1.5).
@@ -153,37 +137,4 @@ class Replay:
 
 def coordinator_of(state: State | None) -> XOnlyKey | None:
     """The key whose notices and heads count for this stream."""
-    if isinstance(state, KeygenState):
-        return state.create.coordinator
-    return state.keygen.create.coordinator if isinstance(state, SigningState) else None
-
-
-def step(state: State | None, record: Record, keygen_state: KeygenState | None = None) -> State:
-    """The state after ``record``, whatever the stream's kind.
-
-    Raises:
-        WireError: the machine refuses it; nothing has changed.
-    """
-    said = record.statement.payload
-    if isinstance(state, KeygenState):
-        return keygen.apply(state, record)
-    if isinstance(state, SigningState):
-        return signing.apply(state, record)
-    if isinstance(state, WalletState):
-        return _wallet_apply(state, record)
-    if isinstance(said, WalletOpen):
-        return WalletState(record.statement.id, said.by)
-    if isinstance(said, SigningRequest) and keygen_state is not None:
-        return signing.opened(record, keygen_state)
-    return keygen.opened(record)
-
-
-def _wallet_apply(state: WalletState, record: Record) -> WalletState:
-    """Only its owner speaks in a wallet (§5.3)."""
-    said = record.statement.payload
-    if not isinstance(said, WalletNote) or said.by != state.owner:
-        raise Refused(Reason.NOT_ALLOWED, "by: only the wallet's own notes stand here", field="by")
-    if state.notes >= MAX_WALLET_NOTES:
-        message = f"at most {MAX_WALLET_NOTES} notes in a wallet"
-        raise Refused(Reason.OVER_LIMIT, message, field="kind", limit=MAX_WALLET_NOTES)
-    return replace(state, notes=state.notes + 1)
+    return state.coordinator if state is not None else None

@@ -1,12 +1,36 @@
 """A signing: who agreed, who has contributed, and when the signatures are there (§7).
 
-    APPROVING ── every rule met: attempt.opened ▶ NONCES ── all ▶ PSIGS ── all ▶ CONFIRMING ── confirm ▶ COMPLETED
-        │                                           └─ retry, grace passed: attempt n+1, what n has said is forgotten
-        │                                                (16 at most, then signing.expired ▶ FAILED)
-        ├─ signing.reject, a rule can no longer be met ▶ REJECTED      ├─ signing.refuse ▶ FAILED(code)
-        └─ signing.cancel, before the first attempt ▶ CANCELLED        └─ signing.expired ▶ EXPIRED
+Drawn from ``TRANSITIONS`` by ``make diagrams``; ``↺`` is what happens without leaving a phase:
 
-A rule with a delay waits in APPROVING, from when its enclave says ``signing.heard``.
+    signing.request ─▶ APPROVING, REJECTED if a rule is hopeless from the start
+
+    APPROVING   ↺ signing.approve, signing.reject, signing.heard
+                ├▶ NONCES      attempt.opened
+                ├▶ REJECTED    signing.reject, signing.heard if a rule is hopeless now
+                ├▶ FAILED      signing.refuse
+                ├▶ CANCELLED   signing.cancel
+                └▶ EXPIRED     signing.expired
+    NONCES      ↺ signing.contribute, signing.approve, signing.reject, signing.retry, attempt.opened
+                ├▶ PSIGS       signing.contribute once all nonces are there
+                ├▶ CONFIRMING  signing.contribute after `signatures`
+                ├▶ REJECTED    signing.reject if a rule is hopeless now
+                ├▶ FAILED      signing.refuse · signing.retry in the 16th attempt
+                │              signing.expired after the 16th attempt
+                └▶ EXPIRED     signing.expired
+    PSIGS       ↺ signing.contribute, signing.approve, signing.reject, signing.retry
+                ├▶ NONCES      attempt.opened
+                ├▶ CONFIRMING  signing.contribute once all psigs are there
+                ├▶ REJECTED    signing.reject if a rule is hopeless now
+                ├▶ FAILED      signing.refuse · signing.retry in the 16th attempt
+                │              signing.expired after the 16th attempt
+                └▶ EXPIRED     signing.expired
+    CONFIRMING  ├▶ COMPLETED   signing.confirm
+                ├▶ FAILED      signing.refuse
+                └▶ EXPIRED     signing.expired
+    ends        COMPLETED · REJECTED · FAILED · CANCELLED · EXPIRED
+
+An attempt is opened once every rule is met, and again, what was said before forgotten, when a signer asks or its grace
+has passed.  A rule with a delay waits in APPROVING, from when its enclave says ``signing.heard``.
 
 The steps of an attempt (§10.3): all signers but the last send ``nonces``; the last hears them and sends ``both``,
 keeping nothing; the others answer with ``psigs``.  Who signs alone sends ``signatures``.
@@ -17,7 +41,7 @@ itself, and what it waits for, are in ``signing_state``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -39,7 +63,8 @@ from ..wire.payloads import (
 from ..wire.records import Record
 from ..wire.shapes import MAX_ATTEMPTS, MAX_WORDS, REQUEST_LIFE_MS, Payload, Signer
 from .consent import Consent, Verdict
-from .keygen import KeygenState
+from .keygen_state import KeygenState
+from .machine import Machine, Move
 from .signing_state import (
     ENDS,
     Contribution,
@@ -55,20 +80,23 @@ from .signing_state import (
 )
 
 __all__ = [
-    "ENDS", "TRANSITIONS", "Contribution", "SigningPhase", "SigningState", "apply", "due", "exhausted", "expected",
-    "may_open", "nonces_hash", "opened", "signers_of", "verdict",
+    "ENDS", "MACHINE", "TRANSITIONS", "Contribution", "SigningPhase", "SigningState", "apply", "due", "exhausted",
+    "expected", "may_open", "nonces_hash", "opened", "signers_of", "verdict",
 ]  # fmt: skip
 
 
-def opened(record: Record, keygen: KeygenState) -> SigningState:
+def opened(record: Record, keygen: KeygenState | None) -> SigningState:
     """The state after a ``signing.request`` of a completed keygen (checked in the order of §7.2).
 
     Raises:
+        BadInput: it is another statement, or what it names as its keygen is none.
         Refused: the keygen is not completed, the requester is no member that signs, or the deadline is impossible.
     """
     request = record.statement.payload
     if not isinstance(request, SigningRequest):
         raise BadInput(Reason.UNKNOWN_STREAM, "a signing begins with signing.request", field="kind")
+    if keygen is None:
+        raise BadInput(Reason.UNKNOWN_STREAM, "a keygen begins with keygen.create", field="kind")
     if keygen.roster is None:  # one that its members have left since was completed, too
         raise Refused(Reason.WRONG_STATE, f"the keygen is {keygen.phase}; only a completed one signs", field="keygen")
     if request.roster != keygen.roster:
@@ -109,10 +137,10 @@ def apply(state: SigningState, record: Record) -> SigningState:
         return _counted(state, _member(state, said))
     if state.open and record.at >= state.request.expires_at and not isinstance(said, SigningExpired):
         raise Refused(Reason.EXPIRED, "the request has expired", field="kind")
-    handler = TRANSITIONS.get((state.phase, type(said)))
-    if handler is None:
+    move = TRANSITIONS.get((state.phase, type(said)))
+    if move is None:
         raise Refused(Reason.WRONG_STATE, f"{said.kind} is not possible while {state.phase}", field="kind")
-    return handler(state, said, record)
+    return move.take(state, said, record)
 
 
 # The handlers ---------------------------------------------------------------------------------------------------
@@ -287,30 +315,37 @@ def _expired(state: SigningState, said: SigningExpired, record: Record) -> Signi
     return _spent(state)
 
 
-SigningHandler = Callable[[SigningState, Any, Record], SigningState]
-TRANSITIONS: Mapping[tuple[SigningPhase, type], SigningHandler] = {
-    (SigningPhase.APPROVING, SigningApprove): _approve,
-    (SigningPhase.APPROVING, SigningReject): _reject,
-    (SigningPhase.APPROVING, SigningCancel): _cancel,
-    (SigningPhase.APPROVING, SigningHeard): _heard,
-    (SigningPhase.APPROVING, SigningRefuse): _refuse,
-    (SigningPhase.APPROVING, AttemptOpened): _open_attempt,
-    (SigningPhase.APPROVING, SigningExpired): _expired,
-    (SigningPhase.NONCES, SigningContribute): _contribute,
-    (SigningPhase.NONCES, SigningApprove): _approve,
-    (SigningPhase.NONCES, SigningReject): _reject,
-    (SigningPhase.NONCES, SigningRetry): _retry,
-    (SigningPhase.NONCES, SigningRefuse): _refuse,
-    (SigningPhase.NONCES, AttemptOpened): _open_attempt,
-    (SigningPhase.NONCES, SigningExpired): _expired,
-    (SigningPhase.PSIGS, SigningContribute): _contribute,
-    (SigningPhase.PSIGS, SigningApprove): _approve,
-    (SigningPhase.PSIGS, SigningReject): _reject,
-    (SigningPhase.PSIGS, SigningRetry): _retry,
-    (SigningPhase.PSIGS, SigningRefuse): _refuse,
-    (SigningPhase.PSIGS, AttemptOpened): _open_attempt,
-    (SigningPhase.PSIGS, SigningExpired): _expired,
-    (SigningPhase.CONFIRMING, SigningConfirm): _confirm,
-    (SigningPhase.CONFIRMING, SigningRefuse): _refuse,
-    (SigningPhase.CONFIRMING, SigningExpired): _expired,
+APPROVING, NONCES, PSIGS, CONFIRMING, COMPLETED, REJECTED, FAILED, CANCELLED, EXPIRED = SigningPhase
+_HOPELESS, _LAST = {REJECTED: "if a rule is hopeless now"}, {FAILED: "in the 16th attempt"}
+_GIVEN_UP = {EXPIRED: "", FAILED: "after the 16th attempt"}
+_FIRST = {NONCES: "", PSIGS: "once all nonces are there", CONFIRMING: "after `signatures`"}
+_SECOND = {PSIGS: "", CONFIRMING: "once all psigs are there"}
+TRANSITIONS: Mapping[tuple[SigningPhase, type], Move[SigningState]] = {
+    (APPROVING, SigningApprove): Move(_approve, {APPROVING: ""}),
+    (APPROVING, SigningReject): Move(_reject, {APPROVING: "", **_HOPELESS}),
+    (APPROVING, SigningCancel): Move(_cancel, {CANCELLED: ""}),
+    (APPROVING, SigningHeard): Move(_heard, {APPROVING: "", **_HOPELESS}),
+    (APPROVING, SigningRefuse): Move(_refuse, {FAILED: ""}),
+    (APPROVING, AttemptOpened): Move(_open_attempt, {NONCES: ""}),
+    (APPROVING, SigningExpired): Move(_expired, {EXPIRED: ""}),
+    (NONCES, SigningContribute): Move(_contribute, _FIRST),
+    (NONCES, SigningApprove): Move(_approve, {NONCES: ""}),
+    (NONCES, SigningReject): Move(_reject, {NONCES: "", **_HOPELESS}),
+    (NONCES, SigningRetry): Move(_retry, {NONCES: "", **_LAST}),
+    (NONCES, SigningRefuse): Move(_refuse, {FAILED: ""}),
+    (NONCES, AttemptOpened): Move(_open_attempt, {NONCES: ""}),
+    (NONCES, SigningExpired): Move(_expired, _GIVEN_UP),
+    (PSIGS, SigningContribute): Move(_contribute, _SECOND),
+    (PSIGS, SigningApprove): Move(_approve, {PSIGS: ""}),
+    (PSIGS, SigningReject): Move(_reject, {PSIGS: "", **_HOPELESS}),
+    (PSIGS, SigningRetry): Move(_retry, {PSIGS: "", **_LAST}),
+    (PSIGS, SigningRefuse): Move(_refuse, {FAILED: ""}),
+    (PSIGS, AttemptOpened): Move(_open_attempt, {NONCES: ""}),
+    (PSIGS, SigningExpired): Move(_expired, _GIVEN_UP),
+    (CONFIRMING, SigningConfirm): Move(_confirm, {COMPLETED: ""}),
+    (CONFIRMING, SigningRefuse): Move(_refuse, {FAILED: ""}),
+    (CONFIRMING, SigningExpired): Move(_expired, {EXPIRED: ""}),
 }
+"""What may happen when, and where it may lead; ``note.*`` is possible in every phase and moves nothing."""
+BEGINS = {APPROVING: "", REJECTED: "if a rule is hopeless from the start"}
+MACHINE = Machine(SigningState, SigningRequest, BEGINS, TRANSITIONS, opened, apply, due)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import ClassVar
 
 from ..curve.schnorr import tagged_hash
 from ..values import Hash, Id, XOnlyKey
@@ -21,7 +21,8 @@ from ..wire.payloads import AttemptOpened, SigningExpired, SigningRequest
 from ..wire.shapes import MAX_ATTEMPTS, Signer
 from . import consent
 from .consent import Consent, Verdict
-from .keygen import KeygenState
+from .keygen_state import KeygenState
+from .machine import NOBODY, Due, StreamKind, StreamState
 
 
 class SigningPhase(StrEnum):
@@ -55,8 +56,10 @@ class Contribution:
 
 
 @dataclass(frozen=True)
-class SigningState:
+class SigningState(StreamState):
     """A signing as its log tells it, beside the keygen it belongs to."""
+
+    kind: ClassVar[StreamKind] = "signing"
 
     stream: Id
     request: SigningRequest
@@ -79,6 +82,21 @@ class SigningState:
     def open(self) -> bool:
         """Whether anything can still happen."""
         return self.phase not in ENDS
+
+    @property
+    def opener(self) -> XOnlyKey:
+        """The requester."""
+        return self.request.by
+
+    @property
+    def parent(self) -> Id:
+        """The keygen whose key is asked for."""
+        return self.request.keygen
+
+    @property
+    def coordinator(self) -> XOnlyKey:
+        """The keygen's."""
+        return self.keygen.create.coordinator
 
     @property
     def may_be_signed(self) -> bool:
@@ -116,7 +134,7 @@ class SigningState:
         return tuple(slot for slot, time in self.ripe_at().items() if time is None)
 
     def deadline(self, up_since: int = 0, after: int = -1) -> int | None:
-        """When the clock next has something to say (ms), later than ``after``; graces run anew from ``up_since``."""
+        """When the deadline, a grace or a rule's time passes (ms), later than ``after``; None in an end."""
         if not self.open:
             return None
         times = [self.request.expires_at]
@@ -125,6 +143,10 @@ class SigningState:
         if self.phase == SigningPhase.APPROVING:
             times.extend(time for time in self.ripe_at().values() if time is not None and time > self.step_since)
         return min((time for time in times if time > after), default=None)
+
+    def awaited(self, at: int, up_since: int = 0) -> frozenset[XOnlyKey]:
+        """The signers of the attempt that the log allows at ``at`` (ms)."""
+        return frozenset(signer.key for signer in signers_of(self)) if may_open(self, at, up_since) else NOBODY
 
 
 def expected(state: SigningState) -> dict[XOnlyKey, str]:
@@ -174,21 +196,21 @@ def _given_up(state: SigningState, at: int, up_since: int) -> bool:
     return state.phase in (SigningPhase.NONCES, SigningPhase.PSIGS) and (state.retry or late)
 
 
-def due(state: SigningState, at: int, here: frozenset[XOnlyKey], up_since: int = 0) -> dict[str, Any] | None:
-    """The fields of the notice that time and presence call for: ``attempt.opened`` or ``signing.expired``.
+def due(state: SigningState, at: int, here: frozenset[XOnlyKey], up_since: int = 0) -> Due | None:
+    """The notice that time and presence call for: ``attempt.opened`` or ``signing.expired``.
 
     ``here`` are the enclaves that the coordinator runs and hears now: only they go last (attack 50), and an attempt is
     opened only when every signer is here.
     """
     if state.open and (at >= state.request.expires_at or exhausted(state, at, up_since)):
-        return {"type": SigningExpired}
+        return Due(SigningExpired)
     if not may_open(state, at, up_since):
         return None
     signers = signers_of(state)
     if not all(signer.key in here for signer in signers):
         return None
     last = max(signers, key=lambda s: len(s.slots)).key if len(signers) > 1 else None
-    return {"type": AttemptOpened, "attempt": state.attempt + 1, "signers": signers, "last": last}
+    return Due(AttemptOpened, {"attempt": state.attempt + 1, "signers": signers, "last": last})
 
 
 def nonces_hash(state: SigningState) -> Hash:

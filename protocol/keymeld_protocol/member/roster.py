@@ -249,9 +249,9 @@ def _check_distinct(cards: tuple[Card, ...]) -> None:
 
 
 def _keygen(heard: Replay) -> KeygenState:
-    if not isinstance(heard.state, KeygenState):
+    if (state := heard.as_keygen) is None:
         raise Refused(Reason.WRONG_STATE, "not a keygen that was heard")
-    return heard.state
+    return state
 
 
 def _open(heard: Replay, group: GroupKey, ident: Id, field: str) -> bytes:

@@ -18,13 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
 from keymeld_protocol.errors import Reason, Unavailable
+from keymeld_protocol.machines.machine import StreamKind
 from keymeld_protocol.values import Epoch, Id, XOnlyKey
 from keymeld_protocol.wire.records import Record
-
-SessionKind: TypeAlias = Literal["keygen", "signing", "wallet"]
 
 
 class StoreError(Unavailable):
@@ -55,7 +54,7 @@ class SessionRow:
     """
 
     stream: Id
-    kind: SessionKind
+    kind: StreamKind
     state: str
     top: int
     keygen: Id | None = None

@@ -4,6 +4,7 @@ from keymeld_protocol.errors import Reason
 from keymeld_protocol.keys.derivation import Identity
 from keymeld_protocol.machines import keygen
 from keymeld_protocol.machines.keygen import KeygenPhase
+from keymeld_protocol.machines.machine import Due
 from keymeld_protocol.values import Hash, Id, Salt
 from keymeld_protocol.wire.payloads import KeygenExpired
 from tests.support.machines import (
@@ -80,7 +81,7 @@ def test_attack_50_a_key_that_holds_no_slot_confirms_nothing() -> None:
 
 def test_the_deadline_is_due_while_collecting_only() -> None:
     assert keygen.due(joined().state, NOON + HOUR - 1) is None
-    assert keygen.due(joined().state, NOON + HOUR) is KeygenExpired
+    assert keygen.due(joined().state, NOON + HOUR) == Due(KeygenExpired)
     assert keygen.due(expired().state, NOON + HOUR) is None
     assert joined().state.deadline() == NOON + HOUR
 

@@ -7,12 +7,13 @@ import pytest
 from msgspec import Raw
 
 from keymeld_protocol.errors import BrokenLog, Fork, Reason
-from keymeld_protocol.machines import replay
-from keymeld_protocol.machines.replay import Replay, WalletState, coordinator_of
+from keymeld_protocol.machines.replay import Replay, coordinator_of
 from keymeld_protocol.machines.signing import SigningPhase, SigningState
-from keymeld_protocol.values import Hash, Signature, digest
+from keymeld_protocol.machines.streams import step
+from keymeld_protocol.machines.wallet import WalletState
+from keymeld_protocol.values import Hash, Signature
 from keymeld_protocol.wire import frames, shapes
-from keymeld_protocol.wire.payloads import SigningApprove, WalletNote
+from keymeld_protocol.wire.payloads import SigningApprove
 from keymeld_protocol.wire.records import Chain, Record, record_hash, sign_head
 from keymeld_protocol.wire.statements import Statement, make
 from tests.support.logs import Scribe
@@ -71,7 +72,7 @@ def stream_state(stream: Stream, offset: int) -> object:
     """The state as the machine alone gives it."""
     state = None
     for record in stream.records[:offset]:
-        state = replay.step(state, record)
+        state = step(state, record)
     return state
 
 
@@ -275,45 +276,10 @@ def test_a_head_beyond_what_was_heard_proves_nothing_yet() -> None:
     replayed(stream, 2).check_head(sign_head(stream.stream, stream.records[-1], COORDINATOR.sign))
 
 
-# Wallets ----------------------------------------------------------------------------------------------------------
-
-
-def wallet(notes: int = 2) -> tuple[Scribe, Replay]:
-    scribe = Scribe(EPOCH)
-    heard = Replay(scribe.stream)
-    for record in (scribe.open(), *scribe.notes(notes)):
-        heard.hear(record)
-    return scribe, heard
-
-
-def test_a_wallet_holds_its_owners_notes() -> None:
-    scribe, heard = wallet()
-    assert heard.state == WalletState(scribe.stream, scribe.key, 2)
-    assert heard.state.open and heard.state.deadline() is None and heard.state.hearers() == {scribe.key}
-
-
-def test_nobody_else_writes_into_a_wallet() -> None:
-    scribe, heard = wallet()
-    said = WalletNote(v=1, by=xonly(STRANGER), stream=scribe.stream, after=scribe.chain.hash, note=digest(b"x"))
-    breaks(heard, forged(scribe.chain, make(said, STRANGER.sign, blobs=[b"x"])))
-
-
-def test_nothing_but_notes_stands_in_a_wallet() -> None:
-    scribe, heard = wallet()
-    said = SigningApprove(v=1, by=scribe.key, stream=scribe.stream, after=scribe.chain.hash)
-    breaks(heard, forged(scribe.chain, make(said, scribe.signer.sign)))
-
-
-def test_a_wallet_is_not_filled_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "MAX_WALLET_NOTES", 2)
-    scribe, heard = wallet()
-    assert "over_limit" in str(breaks(heard, scribe.note(b"one too many")))
-
-
 def test_a_first_record_that_opens_nothing_is_refused() -> None:
     stream = Keygen(2)
     with pytest.raises(Exception, match="begins with keygen"):
-        replay.step(None, forged(Chain(stream.stream), stream.join(0)))
+        step(None, forged(Chain(stream.stream), stream.join(0)))
 
 
 def test_the_machine_says_the_same_to_the_coordinator_and_to_every_hearer() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from keymeld_protocol.errors import Reason
 from keymeld_protocol.machines import signing_state
+from keymeld_protocol.machines.machine import Due
 from keymeld_protocol.machines.signing_state import SigningPhase, over
 from keymeld_protocol.values import Hash, digest
 from keymeld_protocol.wire.payloads import SigningContribute, SigningExpired
@@ -210,7 +211,7 @@ def test_a_retry_opens_the_next_attempt_without_waiting() -> None:
     stream = nonces()
     stream.hear(stream.retry(TOWER))
     due = signing_state.due(stream.state, NOON, key_list(VAULT, TOWER))
-    assert due is not None and due["attempt"] == 2
+    assert due is not None and due.fields["attempt"] == 2
     assert stream.open().state.attempt == 2
 
 
@@ -244,7 +245,7 @@ def test_attack_20_the_sixteenth_attempt_fails_when_its_grace_has_passed() -> No
     assert signing_state.due(stream.state, stream.now - 1, key_list(VAULT, TOWER)) is None
     assert stream.state.deadline() == stream.now
     refused(stream, stream.expired(), Reason.NOT_ALLOWED, "kind", at=stream.now - 1)
-    assert signing_state.due(stream.state, stream.now, frozenset()) == {"type": SigningExpired}
+    assert signing_state.due(stream.state, stream.now, frozenset()) == Due(SigningExpired)
     stream.hear(stream.expired())
     assert (stream.state.phase, stream.state.code, stream.state.blamed) == (
         SigningPhase.FAILED,

@@ -4,6 +4,7 @@ import pytest
 
 from keymeld_protocol.curve.schnorr import tagged_hash
 from keymeld_protocol.machines import signing_state
+from keymeld_protocol.machines.machine import Due
 from keymeld_protocol.machines.signing_state import ENDS, SigningPhase, over
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.payloads import AttemptOpened, SigningExpired
@@ -16,7 +17,8 @@ from tests.support.phases import IN, asked, confirming, nonces, psigs, three
 def test_an_attempt_is_due_when_every_signer_is_here() -> None:
     state = asked().state
     due = signing_state.due(state, NOON, key_list(VAULT, TOWER))
-    assert due is not None and (due["type"], due["attempt"], due["last"]) == (AttemptOpened, 1, xonly(VAULT))
+    assert due is not None and due.kind is AttemptOpened
+    assert (due.fields["attempt"], due.fields["last"]) == (1, xonly(VAULT))
 
 
 def test_attack_50_a_signer_that_the_coordinator_does_not_run_gets_no_attempt() -> None:
@@ -26,12 +28,12 @@ def test_attack_50_a_signer_that_the_coordinator_does_not_run_gets_no_attempt() 
 
 def test_an_enclave_that_signs_alone_goes_first_and_last() -> None:
     due = signing_state.due(asked(slots=2).state, NOON, key_list(VAULT))
-    assert due is not None and due["last"] is None
+    assert due is not None and due.fields["last"] is None
 
 
 def test_the_deadline_is_due_before_all_else() -> None:
     for make in (asked, nonces, psigs, confirming):
-        assert signing_state.due(make().state, NOON + HOUR, key_list(VAULT, TOWER)) == {"type": SigningExpired}
+        assert signing_state.due(make().state, NOON + HOUR, key_list(VAULT, TOWER)) == Due(SigningExpired)
 
 
 @pytest.mark.parametrize("phase", sorted(ENDS))
@@ -46,7 +48,7 @@ def test_what_is_due_is_always_allowed() -> None:
             stream = make()
             due = signing_state.due(stream.state, at, key_list(VAULT, TOWER))
             if due is not None:
-                stream.hear(stream.said(COORDINATOR, due.pop("type"), **due), at=at)
+                stream.hear(stream.said(COORDINATOR, due.kind, **due.fields), at=at)
 
 
 def test_a_retry_in_a_session_that_was_completed_all_the_same_opens_nothing() -> None:
