@@ -83,7 +83,7 @@ class Agent:
     def __init__(self, identity: EnclaveIdentity, now: Clock, concern: Callable[[str], None] = lambda _: None) -> None:
         self.identity = identity
         self.hearing = Hearing()
-        self._speaker = Speaker(identity)
+        self._speaker = Speaker(identity.key, identity.sign)
         self._now = now
         self._concern = concern
         self._groups: dict[Id, Group] = {}
@@ -264,7 +264,7 @@ class Agent:
             if state.phase is SigningPhase.CONFIRMING or not self._first_time(replay.stream, state.attempt):
                 return []
             self._concern(f"signing {replay.stream.hex()} is refused: {error}")
-            return self._speaker.refuse(replay, group.custody.group, error.code, error.message)
+            return self._speaker.refuse(replay, group.custody, error.code, error.message)
         work = SigningWork(self._speaker, replay, signer, began=self._began.get(replay.stream, 0))
         self._works[replay.stream] = work
         for record in replay.records:

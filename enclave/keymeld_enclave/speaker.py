@@ -1,11 +1,11 @@
-"""The enclave's own words: payloads filled in, sealed to the group, signed with its identity."""
+"""Words of one key: payloads filled in, sealed to the group, signed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from keymeld_protocol.keys.sealing import GroupKey
-from keymeld_protocol.machines.keygen_state import KeygenState
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.machines.signing_state import SigningState
 from keymeld_protocol.plaintext import contents
@@ -16,21 +16,21 @@ from keymeld_protocol.wire.payloads import SigningRefuse
 from keymeld_protocol.wire.shapes import VERSION, Said
 from keymeld_protocol.wire.statements import Statement
 
-from .keymanagement import EnclaveIdentity
+from .holder import KeyHolder, needed
 
 
 class Speaker:
-    """Speaks as one enclave; ``key`` is its identity."""
+    """Speaks with one key; ``sign`` gives its BIP-340 signature (64 bytes) over 32 bytes."""
 
-    def __init__(self, identity: EnclaveIdentity) -> None:
-        self._identity = identity
-        self.key: XOnlyKey = identity.key
+    def __init__(self, key: XOnlyKey, sign: Callable[[bytes], bytes]) -> None:
+        self.key = key
+        self._sign = sign
 
     def say(self, replay: Replay, kind: type[Said], **fields: Any) -> Statement:
         """A statement in ``replay``'s stream, after the latest record that we verified there."""
         blobs = fields.pop("blobs", ())
         payload = kind(v=VERSION, by=self.key, stream=replay.stream, after=replay.chain.hash, **fields)
-        return statements.make(payload, self._identity.sign, blobs=blobs)
+        return statements.make(payload, self._sign, blobs=blobs)
 
     def sealed(self, group: GroupKey | None, kind: str, session: Id, **plaintexts: bytes) -> dict[str, Any]:
         """Fields and blobs of a statement with plaintexts sealed to the group; nothing while S is not known."""
@@ -44,16 +44,12 @@ class Speaker:
         text = contents.encode(Detail(v=VERSION, message=message[:MAX_TEXT]))
         return self.sealed(group, kind, session, detail=text)
 
-    def refuse(self, replay: Replay, group: GroupKey | None, code: str, message: str) -> list[Statement]:
-        """``signing.refuse`` for the needed slots that are ours, with a detail for the members only; else nothing."""
+    def refuse(self, replay: Replay, holder: KeyHolder, code: str, message: str) -> list[Statement]:
+        """``signing.refuse`` for the needed slots of ``holder``, with a detail for the members only; else nothing."""
         state = replay.state
         assert isinstance(state, SigningState)
-        slots = self.needed(state, state.keygen)
+        slots = needed(holder, state.request)
         if not slots:
             return []
-        detail = self.detail(group, "signing.refuse", replay.stream, message)
+        detail = self.detail(holder.group, "signing.refuse", replay.stream, message)
         return [self.say(replay, SigningRefuse, attempt=state.attempt, slots=slots, code=code, **detail)]
-
-    def needed(self, state: SigningState, keygen: KeygenState) -> tuple[int, ...]:
-        """The slots that a request needs and that are sealed to us, rising."""
-        return tuple(sorted(set(keygen.slots_at(self.key)) & set(state.request.slots)))

@@ -20,6 +20,7 @@ from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines import consent
 from keymeld_protocol.machines.consent import Consent, Verdict
+from keymeld_protocol.machines.keygen_state import KeygenState
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.machines.signing_state import SigningPhase, SigningState, expected, nonces_hash
 from keymeld_protocol.member.attempt import Attempt
@@ -33,7 +34,7 @@ from keymeld_protocol.wire.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS
 from keymeld_protocol.wire.statements import Statement
 from keymeld_protocol.wording import slots_told
 
-from .custody import Unacceptable
+from .holder import NotHeld, needed
 from .policies import Judged, judged
 from .presigning import Presigning
 from .signer import MemberSigner, Nonces, NoncesGone
@@ -49,7 +50,7 @@ class SigningWork:
         self.heard = heard
         self._speaker = speaker
         self._signer = signer
-        self._custody = signer.custody
+        self._holder = signer.holder
         self._began = began
         self._found: Judged | Blamed | None = None
         self._attempt: Attempt | None = None
@@ -76,9 +77,15 @@ class SigningWork:
 
     @property
     def _group(self) -> GroupKey:
-        if self._custody.group is None:
+        if self._holder.group is None:
             raise Blamed("not_ours", (), "no slot of this keygen is sealed to this enclave")
-        return self._custody.group
+        return self._holder.group
+
+    @property
+    def _left(self) -> Collection[int]:
+        """The slots that have left by now, whoever holds their keys."""
+        assert self.heard.keygen is not None and isinstance(self.heard.keygen.state, KeygenState)
+        return self.heard.keygen.state.left
 
     def note(self, record: Record) -> None:
         """Take what a verified record brings: when our delays began, a new attempt, or a contribution to read."""
@@ -92,12 +99,8 @@ class SigningWork:
             self._heard_at = said.at
         elif isinstance(said, SigningContribute):
             self._read(said, record.statement)
-            self._let_go(record, "values")
+            self._holder.let_go(self.heard, record, "values")
             self._presigning.note(said.attempt, said.step)
-
-    def _let_go(self, record: Record, field: str) -> None:
-        """What was read is not kept: nobody fills our memory with requests that wait, or with what signers say."""
-        self.heard.records[record.offset - 1] = record.without_blobs((field,))
 
     def _read(self, said: SigningContribute, statement: Statement) -> None:
         """Open a contribution; one that does not hold blames its signer, and nobody owes anything to its attempt."""
@@ -137,15 +140,13 @@ class SigningWork:
         opening, roster = self.heard.records[0], self._signer.roster
         try:
             made = plan_of(self.state, opening.statement, roster, self._group)
-            needed = self._speaker.needed(self.state, self._custody.state)
-            policies = {
-                slot: self._custody.take(slot).policy for slot in needed if slot not in self._custody.state.left
-            }
+            present = [slot for slot in needed(self._holder, self.state.request) if slot not in self._left]
+            policies = {slot: self._holder.policy(slot) for slot in present}
             return judged(made, self.state.consent.requester, policies, roster, self._gone)
         except Blamed as error:
             return error
         finally:
-            self._let_go(opening, "body")
+            self._holder.let_go(self.heard, opening, "body")
 
     def _reading(self) -> Attempt:
         if self._attempt is None:
@@ -165,7 +166,7 @@ class SigningWork:
             return self._refuse(
                 error.code, f"{slots_told(error.slots)}: {error.message}" if error.slots else error.message
             )
-        except Unacceptable as error:
+        except NotHeld as error:
             return self._refuse(error.code, error.message)
         except InvalidCrypto as error:
             return self._refuse("cannot_sign", str(error))
@@ -182,7 +183,7 @@ class SigningWork:
     @property
     def _gone(self) -> Collection[int]:
         """The slots that have left; where all psigs are said already, it makes no difference any more."""
-        return () if self.state.phase == SigningPhase.CONFIRMING else self._custody.state.left
+        return () if self.state.phase == SigningPhase.CONFIRMING else self._left
 
     def _check_life(self, now: int) -> None:
         """A request lives at most 7 days by our own clock too, whatever ``at`` the coordinator gave its records.
@@ -213,13 +214,8 @@ class SigningWork:
 
     def _hearing(self, state: SigningState, now: int) -> Iterable[Statement]:
         """Our delays begin now, unless the log holds our own word for when they did, in this life or another one."""
-        if not self._ours.isdisjoint(state.unheard()) and self._once(state.attempt, "heard"):
+        if not set(self._holder.slots).isdisjoint(state.unheard()) and self._once(state.attempt, "heard"):
             yield self._speaker.say(self.heard, SigningHeard, at=now)
-
-    @property
-    def _ours(self) -> set[int]:
-        """The slots that are sealed to us."""
-        return set(self._custody.state.slots_at(self._speaker.key))
 
     def _once(self, attempt: int, what: str) -> bool:
         """Whether this has not been said yet by this process."""
@@ -241,12 +237,12 @@ class SigningWork:
         Raises:
             Blamed: a rule is not met, and time alone will not change that; the session is refused.
         """
-        state, said, ours, waiting = self.state, self._consent(), self._ours, False
+        state, said, ours, waiting = self.state, self._consent(), set(self._holder.slots), False
         if state.request.expires_at <= now:
             raise Blamed("expired", (), "the request has expired by this enclave's clock")
         for key_list in {consent.as_key_list(item.slots) for item in self._judged.items}:
             for slot in sorted(ours & key_list):
-                rule = self._custody.take(slot).policy.rule
+                rule = self._holder.policy(slot).rule
                 verdict = consent.evaluate(rule, slot, key_list, said, now)
                 ripe = consent.ripe_at(rule, slot, said)
                 early = verdict is Verdict.WAITING and ripe is not None and now < ripe
@@ -259,7 +255,7 @@ class SigningWork:
 
     def _consent(self) -> Consent:
         """What was said, our delays as we began them ourselves: nobody else's word or clock shortens them."""
-        heard = {} if self._heard_at is None else dict.fromkeys(self._ours, self._heard_at)
+        heard = {} if self._heard_at is None else dict.fromkeys(self._holder.slots, self._heard_at)
         return replace(self.state.consent, heard=heard)
 
     def _contribute(self, step: str) -> Iterable[Statement]:
@@ -322,7 +318,7 @@ class SigningWork:
 
         Where all our slots have left since, the group key is gone: then it is for others.
         """
-        if self._custody.group is None:
+        if self._holder.group is None:
             return
         if self._set_complete_at is None:
             self._set_complete_at = now
@@ -346,7 +342,7 @@ class SigningWork:
         self.wipe()
         if not self._once(self.state.attempt, "refuse"):
             return []
-        return self._speaker.refuse(self.heard, self._custody.group, code, message)
+        return self._speaker.refuse(self.heard, self._holder, code, message)
 
     def wipe(self) -> None:
         """Wipe the nonces."""
