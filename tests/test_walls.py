@@ -17,7 +17,7 @@ from tests.support.vectors import ROOT
 PACKAGES = {name: ROOT / name / f"keymeld_{name}" for name in ("protocol", "enclave", "server", "client")}
 
 PLANTS = [
-    ("one-way", "keymeld_enclave.speaker", "keymeld_client.errors"),
+    ("one-way", "keymeld_enclave.custody", "keymeld_client.errors"),
     ("one-way", "keymeld_client.line.link", "keymeld_server.config"),
     ("one-way", "keymeld_protocol.values", "keymeld_enclave.clock"),
     ("ground", "keymeld_protocol.wire.frames", "socket"),
@@ -48,9 +48,9 @@ PLANTS = [
     ("coordinator", "keymeld_server.observe", "urllib"),
     ("enclave", "keymeld_enclave.custody", "sqlite3"),
     ("enclave", "keymeld_enclave.agent", "aiosqlite"),
-    ("psbt", "keymeld_enclave.policies", "keymeld_protocol.bitcoin.psbt"),
+    ("psbt", "keymeld_enclave.agent", "keymeld_protocol.bitcoin.psbt"),
     ("psbt", "keymeld_protocol.member.plan", "keymeld_protocol.bitcoin.psbt"),
-    ("secnonce", "keymeld_enclave.speaker", "keymeld_protocol.curve.musig_secret"),
+    ("secnonce", "keymeld_enclave.agent", "keymeld_protocol.curve.musig_secret"),
     ("secnonce", "keymeld_client.signings", "keymeld_protocol.curve.musig_secret"),
     ("secnonce", "keymeld_protocol.member.attempt", "keymeld_protocol.curve.musig_secret"),
     ("terminal", "keymeld_client.shown.telling", "rich"),

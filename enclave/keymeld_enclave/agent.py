@@ -24,7 +24,10 @@ from keymeld_protocol.machines.hearing import Hearing
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.machines.signing_state import SigningPhase, SigningState
+from keymeld_protocol.member.contributing import SigningWork
 from keymeld_protocol.member.roster import read_roster
+from keymeld_protocol.member.signer import MemberSigner
+from keymeld_protocol.member.speaker import Speaker
 from keymeld_protocol.two_threads import BIG_BATCH
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.payloads import CustodyAccept, CustodyRefuse, CustodyWiped, KeygenConfirm, Note
@@ -33,9 +36,6 @@ from keymeld_protocol.wire.statements import Statement
 
 from .custody import Custody, Unacceptable
 from .keymanagement import EnclaveIdentity
-from .signer import MemberSigner
-from .speaker import Speaker
-from .work import SigningWork
 
 Clock = Callable[[], int]
 CLOSED_KEPT: Final = 65_536

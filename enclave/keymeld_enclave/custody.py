@@ -17,13 +17,13 @@ from keymeld_protocol.keys.envelope import EnvelopeContext, OpenedEnvelope, open
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.keygen import KeygenState, Seat
 from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.member.holder import NotHeld
 from keymeld_protocol.member.roster import read_card
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.policy import Policy, policy_commitment
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.records import Record
 
-from .holder import NotHeld
 from .keymanagement import EnclaveIdentity
 
 

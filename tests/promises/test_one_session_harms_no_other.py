@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from keymeld_enclave.work import SigningWork
+from keymeld_protocol.member.contributing import SigningWork
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.shapes import Rule
 from tests.support.party import Party

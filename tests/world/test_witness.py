@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from keymeld_enclave.custody import Custody
-from keymeld_enclave.work import SigningWork
 from keymeld_protocol.curve.musig_secret import CollapsedSigner
 from keymeld_protocol.machines import consent
 from keymeld_protocol.machines.consent import Consent
 from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.member.contributing import SigningWork
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.policy import Policy
 from keymeld_protocol.wire.records import Chain, Record

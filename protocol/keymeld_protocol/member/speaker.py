@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from keymeld_protocol.keys.sealing import GroupKey
-from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing_state import SigningState
-from keymeld_protocol.plaintext import contents
-from keymeld_protocol.plaintext.contents import MAX_TEXT, Detail
-from keymeld_protocol.values import Id, XOnlyKey, digest
-from keymeld_protocol.wire import statements
-from keymeld_protocol.wire.payloads import SigningRefuse
-from keymeld_protocol.wire.shapes import VERSION, Said
-from keymeld_protocol.wire.statements import Statement
-
+from ..keys.sealing import GroupKey
+from ..machines.replay import Replay
+from ..machines.signing_state import SigningState
+from ..plaintext import contents
+from ..plaintext.contents import MAX_TEXT, Detail
+from ..values import Id, XOnlyKey, digest
+from ..wire import statements
+from ..wire.payloads import SigningRefuse
+from ..wire.shapes import VERSION, Said
+from ..wire.statements import Statement
 from .holder import KeyHolder, needed
 
 

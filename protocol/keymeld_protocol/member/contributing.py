@@ -16,25 +16,24 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable
 from dataclasses import replace
 
-from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
-from keymeld_protocol.keys.sealing import GroupKey
-from keymeld_protocol.machines import consent
-from keymeld_protocol.machines.consent import Consent, Verdict
-from keymeld_protocol.machines.keygen_state import KeygenState
-from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing_state import SigningPhase, SigningState, expected, nonces_hash
-from keymeld_protocol.member.attempt import Attempt
-from keymeld_protocol.member.plan import plan_of
-from keymeld_protocol.plaintext import contributions
-from keymeld_protocol.plaintext.contributions import Entry
-from keymeld_protocol.two_threads import BIG_BATCH
-from keymeld_protocol.wire.payloads import AttemptOpened, SigningConfirm, SigningContribute, SigningHeard, SigningRetry
-from keymeld_protocol.wire.records import Record
-from keymeld_protocol.wire.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS
-from keymeld_protocol.wire.statements import Statement
-from keymeld_protocol.wording import slots_told
-
+from ..errors import BadInput, Blamed, InvalidCrypto
+from ..keys.sealing import GroupKey
+from ..machines import consent
+from ..machines.consent import Consent, Verdict
+from ..machines.keygen_state import KeygenState
+from ..machines.replay import Replay
+from ..machines.signing_state import SigningPhase, SigningState, expected, nonces_hash
+from ..plaintext import contributions
+from ..plaintext.contributions import Entry
+from ..two_threads import BIG_BATCH
+from ..wire.payloads import AttemptOpened, SigningConfirm, SigningContribute, SigningHeard, SigningRetry
+from ..wire.records import Record
+from ..wire.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS
+from ..wire.statements import Statement
+from ..wording import slots_told
+from .attempt import Attempt
 from .holder import NotHeld, needed
+from .plan import plan_of
 from .policies import Judged, judged
 from .presigning import Presigning
 from .signer import MemberSigner, Nonces, NoncesGone

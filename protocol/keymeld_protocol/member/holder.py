@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from keymeld_protocol.curve.secp256k1 import Secret
-from keymeld_protocol.errors import KeymeldError
-from keymeld_protocol.keys.sealing import GroupKey
-from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.plaintext.policy import Policy
-from keymeld_protocol.values import XOnlyKey
-from keymeld_protocol.wire.payloads import SigningRequest
-from keymeld_protocol.wire.records import Record
+from ..curve.secp256k1 import Secret
+from ..errors import KeymeldError
+from ..keys.sealing import GroupKey
+from ..machines.replay import Replay
+from ..plaintext.policy import Policy
+from ..values import XOnlyKey
+from ..wire.payloads import SigningRequest
+from ..wire.records import Record
 
 
 class NotHeld(KeymeldError):

@@ -18,9 +18,9 @@ from functools import lru_cache
 from threading import Lock
 from typing import TypeVar
 
-from keymeld_protocol.curve import adaptor, ecdsa, musig
-from keymeld_protocol.curve.keyagg import KeyAgg
-from keymeld_protocol.curve.musig_secret import (
+from ..curve import adaptor, ecdsa, musig
+from ..curve.keyagg import KeyAgg
+from ..curve.musig_secret import (
     CollapsedSigner,
     Secnonce,
     partial_sign,
@@ -28,16 +28,15 @@ from keymeld_protocol.curve.musig_secret import (
     summed_signer,
     weighted_secret,
 )
-from keymeld_protocol.curve.schnorr import Keypair, tagged_hash
-from keymeld_protocol.curve.secp256k1 import Secret
-from keymeld_protocol.errors import KeymeldError
-from keymeld_protocol.member.attempt import Attempt
-from keymeld_protocol.member.plan import Item
-from keymeld_protocol.member.roster import Roster
-from keymeld_protocol.plaintext.contributions import Both, Entry, Finished, Nonce, Nothing, Prefinished, Psig
-from keymeld_protocol.two_threads import each
-
+from ..curve.schnorr import Keypair, tagged_hash
+from ..curve.secp256k1 import Secret
+from ..errors import KeymeldError
+from ..plaintext.contributions import Both, Entry, Finished, Nonce, Nothing, Prefinished, Psig
+from ..two_threads import each
+from .attempt import Attempt
 from .holder import KeyHolder
+from .plan import Item
+from .roster import Roster
 
 MAX_SUMS = 1024
 """Tweaked sums of keys that are kept, of either sort; the oldest is wiped for the next."""
