@@ -1,8 +1,9 @@
-"""One signing as this enclave serves it: the plan, the attempt being read, and the nonces not yet spent.
+"""One signing as a holder of keys serves it: the plan, the attempt being read, and the nonces not yet spent.
 
-Before any nonce the enclave has verified the whole chain of statements, the roster, that the request is a member's,
-that its sealed body is what its public numbers say, and, for every item and every slot of ours in its key list, the
-rule that was sealed with that slot's key.  A request that cannot be signed is refused with a code and a sealed detail.
+Before any nonce the whole chain of statements was verified, the roster, that the request is a member's, that its sealed
+body is what its public numbers say, that no policy of ours forbids it, and, for every item and every slot of ours in
+its key list, that its rule is met: in an enclave, of the policy that was sealed with the slot's key.
+A request that cannot be signed is refused with a code and a sealed detail.
 
     owed ─▶ plan impossible ─────────────────────────▶ signing.refuse
          ─▶ a needed slot of ours has a delay ───────▶ signing.heard, once, by our own clock
@@ -14,12 +15,10 @@ rule that was sealed with that slot's key.  A request that cannot be signed is r
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable
-from dataclasses import replace
 
 from ..errors import BadInput, Blamed, InvalidCrypto
 from ..keys.sealing import GroupKey
 from ..machines import consent
-from ..machines.consent import Consent, Verdict
 from ..machines.keygen_state import KeygenState
 from ..machines.replay import Replay
 from ..machines.signing_state import SigningPhase, SigningState, expected, nonces_hash
@@ -28,11 +27,11 @@ from ..plaintext.contributions import Entry
 from ..two_threads import BIG_BATCH
 from ..wire.payloads import AttemptOpened, SigningConfirm, SigningContribute, SigningHeard, SigningRetry
 from ..wire.records import Record
-from ..wire.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS
 from ..wire.statements import Statement
 from ..wording import slots_told
 from .attempt import Attempt
 from .holder import NotHeld, needed
+from .own_rules import OwnRules, check_life
 from .plan import plan_of
 from .policies import Judged, judged
 from .presigning import Presigning
@@ -42,8 +41,8 @@ from .speaker import Speaker
 CONFIRM_AFTER_MS = 1000
 
 
-class SigningWork:
-    """What we owe to one signing.  ``began`` is the offset up to which records are history of another life."""
+class Contributor:
+    """What a holder of keys owes to one signing; up to the offset ``began`` records are history of another life."""
 
     def __init__(self, speaker: Speaker, heard: Replay, signer: MemberSigner, began: int) -> None:
         self.heard = heard
@@ -55,7 +54,7 @@ class SigningWork:
         self._attempt: Attempt | None = None
         self._nonces: Nonces | None = None
         self._live = False
-        self._heard_at: int | None = None
+        self._rules = OwnRules(signer.holder)
         self._said: set[Hashable] = set()
         self._presigning = Presigning()
         self._set_complete_at: int | None = None
@@ -77,7 +76,7 @@ class SigningWork:
     @property
     def _group(self) -> GroupKey:
         if self._holder.group is None:
-            raise Blamed("not_ours", (), "no slot of this keygen is sealed to this enclave")
+            raise Blamed("not_ours", (), "no key of this keygen is held here")
         return self._holder.group
 
     @property
@@ -94,8 +93,8 @@ class SigningWork:
             self._live = record.offset > self._began
             self._attempt = None
             self._blamed = None
-        elif isinstance(said, SigningHeard) and said.by == self._speaker.key:
-            self._heard_at = said.at
+        elif isinstance(said, SigningHeard):
+            self._rules.note(said)
         elif isinstance(said, SigningContribute):
             self._read(said, record.statement)
             self._holder.let_go(self.heard, record, "values")
@@ -154,10 +153,10 @@ class SigningWork:
         return self._attempt
 
     def owed(self, now: int) -> list[Statement]:
-        """What this enclave owes at ``now`` (ms)."""
+        """What is owed at ``now``, by the holder's own clock (ms)."""
         self.waits_for_time = False
         try:
-            self._check_life(now)
+            check_life(self.state, now)
             self._require_present()
             self._judged  # noqa: B018 - a request that may not be signed is refused at once
             return list(self._owed(self.state, now))
@@ -184,15 +183,6 @@ class SigningWork:
         """The slots that have left; where all psigs are said already, it makes no difference any more."""
         return () if self.state.phase == SigningPhase.CONFIRMING else self._left
 
-    def _check_life(self, now: int) -> None:
-        """A request lives at most 7 days by our own clock too, whatever ``at`` the coordinator gave its records.
-
-        Raises:
-            Blamed: ``expires_too_late``.
-        """
-        if self.state.request.expires_at > now + REQUEST_LIFE_MS + CLOCKS_APART_MS:
-            raise Blamed("expires_too_late", (), "the request would live longer than 7 days")
-
     def _owed(self, state: SigningState, now: int) -> Iterable[Statement]:
         """The step that is ours now, or the word with which a delay begins, or the confirmation that somebody owes."""
         step = expected(state).get(self._speaker.key)
@@ -213,7 +203,7 @@ class SigningWork:
 
     def _hearing(self, state: SigningState, now: int) -> Iterable[Statement]:
         """Our delays begin now, unless the log holds our own word for when they did, in this life or another one."""
-        if not set(self._holder.slots).isdisjoint(state.unheard()) and self._once(state.attempt, "heard"):
+        if self._rules.unheard(state) and self._once(state.attempt, "heard"):
             yield self._speaker.say(self.heard, SigningHeard, at=now)
 
     def _once(self, attempt: int, what: str) -> bool:
@@ -231,31 +221,15 @@ class SigningWork:
             yield self._speaker.say(self.heard, SigningRetry, attempt=state.attempt)
 
     def _rules_met(self, now: int) -> bool:
-        """The sealed rule of each of our slots, for each item whose key list holds it, by our own clock.
+        """The rule of each of our slots, for each item whose key list holds it; else it is asked again with time.
 
         Raises:
-            Blamed: a rule is not met, and time alone will not change that; the session is refused.
+            Blamed: as `OwnRules.met`; the session is refused.
         """
-        state, said, ours, waiting = self.state, self._consent(), set(self._holder.slots), False
-        if state.request.expires_at <= now:
-            raise Blamed("expired", (), "the request has expired by this enclave's clock")
-        for key_list in {consent.as_key_list(item.slots) for item in self._judged.items}:
-            for slot in sorted(ours & key_list):
-                rule = self._holder.policy(slot).rule
-                verdict = consent.evaluate(rule, slot, key_list, said, now)
-                ripe = consent.ripe_at(rule, slot, said)
-                early = verdict is Verdict.WAITING and ripe is not None and now < ripe
-                if verdict is not Verdict.MET and not early:
-                    told = f"is not met by {slots_told(sorted(key_list))}, who would sign"
-                    raise Blamed("rule_not_met", (slot,), f"the rule sealed with slot {slot} {told}")
-                waiting = waiting or early
-        self.waits_for_time = waiting
-        return not waiting
-
-    def _consent(self) -> Consent:
-        """What was said, our delays as we began them ourselves: nobody else's word or clock shortens them."""
-        heard = {} if self._heard_at is None else dict.fromkeys(self._holder.slots, self._heard_at)
-        return replace(self.state.consent, heard=heard)
+        key_lists = {consent.as_key_list(item.slots) for item in self._judged.items}
+        met = self._rules.met(self.state, key_lists, now)
+        self.waits_for_time = not met
+        return met
 
     def _contribute(self, step: str) -> Iterable[Statement]:
         """Compute this step; when it completes the set, confirm as well, or as soon as it is heard."""
@@ -337,7 +311,7 @@ class SigningWork:
         return self._speaker.sealed(self._group, kind, self.heard.stream, **{field: contributions.encode(entries)})
 
     def _refuse(self, code: str, message: str) -> list[Statement]:
-        """Say, once in each attempt, why this enclave will not sign."""
+        """Say, once in each attempt, why nothing is signed here."""
         self.wipe()
         if not self._once(self.state.attempt, "refuse"):
             return []

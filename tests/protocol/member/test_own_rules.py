@@ -1,4 +1,4 @@
-"""contributing.py: a delay is begun once, by the enclave's own word, and waited for by its own clock alone."""
+"""own_rules.py: a delay is begun once, by the enclave's own word, and waited for by its own clock alone."""
 
 import pytest
 
