@@ -3,9 +3,12 @@
     keygen:   join for us ▶ take the envelope ▶ custody.accept | custody.refuse
               COMPLETED ▶ read and verify the roster ▶ keygen.confirm
               a slot left ▶ wipe its key ▶ custody.wiped, and signing.refuse wherever it is needed
-    signing:  request ▶ make the plan ▶ signing.refuse when it is impossible
-              attempt opened, we owe a step ▶ rules met for every item and slot? ▶ contribute (and confirm)
+    signing:  request ▶ make the plan ▶ signing.refuse when it is impossible, or a sealed policy forbids it
+              attempt opened, we owe a step ▶ sealed rules met for every item and slot? ▶ contribute (and confirm)
               attempt opened before this process began, or our nonces are gone ▶ signing.retry
+
+What is owed to a signing the protocol's contributor knows (``keymeld_protocol.member``), the same for whoever holds
+keys.  Custody is the holder here: of each slot it gives the policy that was sealed with the key, then lends the key.
 
 What the agent owes follows from the verified state, not from the message that came last: after a restart or a
 reconnect it looks at the state and owes the same.  It believes nothing but signed statements it has verified itself.

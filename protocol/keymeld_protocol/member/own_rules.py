@@ -67,7 +67,7 @@ def _is_ripe(rule: Rule, slot: int, key_list: frozenset[int], said: Consent, now
     early = verdict is Verdict.WAITING and ripe is not None and now < ripe
     if verdict is not Verdict.MET and not early:
         told = f"is not met by {slots_told(sorted(key_list))}, who would sign"
-        raise Blamed("rule_not_met", (slot,), f"the rule sealed with slot {slot} {told}")
+        raise Blamed("rule_not_met", (slot,), f"the rule of slot {slot} {told}")
     return not early
 
 

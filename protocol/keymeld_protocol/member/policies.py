@@ -1,4 +1,4 @@
-"""What the policies sealed with our keys say of a request, before anybody consents and before any nonce.
+"""What the policies of our keys say of a request, before anybody consents and before any nonce.
 
 plan ─▶ each kind of policy, once ─┬─▶ the whole request is refused: Blamed, with the rule's code and its numbers
                                    ├─▶ an item is forbidden: it fails alone
