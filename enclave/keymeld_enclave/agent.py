@@ -3,9 +3,12 @@
     keygen:   join for us ▶ take the envelope ▶ custody.accept | custody.refuse
               COMPLETED ▶ read and verify the roster ▶ keygen.confirm
               a slot left ▶ wipe its key ▶ custody.wiped, and signing.refuse wherever it is needed
-    signing:  request ▶ make the plan ▶ signing.refuse when it is impossible
-              attempt opened, we owe a step ▶ rules met for every item and slot? ▶ contribute (and confirm)
+    signing:  request ▶ make the plan ▶ signing.refuse when it is impossible, or a sealed policy forbids it
+              attempt opened, we owe a step ▶ sealed rules met for every item and slot? ▶ contribute (and confirm)
               attempt opened before this process began, or our nonces are gone ▶ signing.retry
+
+What is owed to a signing the protocol's contributor knows (``keymeld_protocol.member``), the same for whoever holds
+keys.  Custody is the holder here: of each slot it gives the policy that was sealed with the key, then lends the key.
 
 What the agent owes (§11.2) follows from the verified state, not from the message that came last: after a restart or a
 reconnect it looks at the state and owes the same.  It believes nothing but signed statements it has verified itself.
@@ -24,7 +27,10 @@ from keymeld_protocol.machines.hearing import Hearing
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.machines.signing_state import SigningPhase, SigningState
+from keymeld_protocol.member.contributing import Contributor
 from keymeld_protocol.member.roster import read_roster
+from keymeld_protocol.member.signer import MemberSigner
+from keymeld_protocol.member.speaker import Speaker
 from keymeld_protocol.two_threads import BIG_BATCH
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.payloads import CustodyAccept, CustodyRefuse, CustodyWiped, KeygenConfirm, Note
@@ -33,9 +39,6 @@ from keymeld_protocol.wire.statements import Statement
 
 from .custody import Custody, Unacceptable
 from .keymanagement import EnclaveIdentity
-from .signer import MemberSigner
-from .speaker import Speaker
-from .work import SigningWork
 
 Clock = Callable[[], int]
 CLOSED_KEPT: Final = 65_536
@@ -83,11 +86,11 @@ class Agent:
     def __init__(self, identity: EnclaveIdentity, now: Clock, concern: Callable[[str], None] = lambda _: None) -> None:
         self.identity = identity
         self.hearing = Hearing()
-        self._speaker = Speaker(identity)
+        self._speaker = Speaker(identity.key, identity.sign)
         self._now = now
         self._concern = concern
         self._groups: dict[Id, Group] = {}
-        self._works: dict[Id, SigningWork] = {}
+        self._contributors: dict[Id, Contributor] = {}
         self._said: dict[Id, set[Hashable]] = {}
         self._began: dict[Id, int] = {}
         self._waiting: dict[Id, None] = {}
@@ -146,12 +149,12 @@ class Agent:
 
     def tick(self) -> list[Statement]:
         """Look again at what waits for time alone: a confirmation that somebody owes, a rule with a time."""
-        waiting = [self._works[stream].heard for stream in self._waiting]
+        waiting = [self._contributors[stream].heard for stream in self._waiting]
         return [said for heard in waiting for said in self._owed(heard)]
 
     def wipe(self) -> None:
         """Wipe every key and nonce."""
-        for stream in [*self._works, *self._groups]:
+        for stream in [*self._contributors, *self._groups]:
             self._end(stream)
         self.identity.wipe()
 
@@ -160,10 +163,10 @@ class Agent:
         moved = {} if also is None or also.state is None else {also.stream: also}
         for replay, record in verified:
             moved[replay.stream] = replay
-            work = self._works.get(replay.stream)
-            if work is not None:
+            contributor = self._contributors.get(replay.stream)
+            if contributor is not None:
                 with self._alone(replay):
-                    work.note(record)
+                    contributor.note(record)
         return list(chain.from_iterable(map(self._owed, moved.values())))
 
     def _owed(self, replay: Replay) -> list[Statement]:
@@ -209,8 +212,8 @@ class Agent:
                 group.leave(slot)
                 yield self._speaker.say(replay, CustodyWiped, slot=slot)
         if state.left and self._first_time(replay.stream, frozenset(state.left)):
-            works = [work for work in self._works.values() if work.heard.keygen is replay]
-            yield from chain.from_iterable(self._owed(work.heard) for work in works)
+            signings = [each for each in self._contributors.values() if each.heard.keygen is replay]
+            yield from chain.from_iterable(self._owed(each.heard) for each in signings)
         for slot in ours:
             seat = state.seats[slot]
             if seat is not None and not seat.ready and self._first_time(replay.stream, seat.id):
@@ -245,15 +248,15 @@ class Agent:
             self._withdraw(state)
             self._finish(replay.stream)
             return []
-        work = self._works.get(replay.stream)
-        return self._begin(replay, state) if work is None else self._owed_by(work)
+        contributor = self._contributors.get(replay.stream)
+        return self._begin(replay, state) if contributor is None else self._owed_by(contributor)
 
-    def _owed_by(self, work: SigningWork) -> list[Statement]:
+    def _owed_by(self, contributor: Contributor) -> list[Statement]:
         """What a signing under way owes; one that waits for time is remembered for the next tick."""
-        owed = work.owed(self._now())
-        self._waiting.pop(work.heard.stream, None)
-        if work.waits_for_time:
-            self._waiting[work.heard.stream] = None
+        owed = contributor.owed(self._now())
+        self._waiting.pop(contributor.heard.stream, None)
+        if contributor.waits_for_time:
+            self._waiting[contributor.heard.stream] = None
         return owed
 
     def _begin(self, replay: Replay, state: SigningState) -> list[Statement]:
@@ -267,13 +270,13 @@ class Agent:
             if state.phase is SigningPhase.CONFIRMING or not self._first_time(replay.stream, state.attempt):
                 return []
             self._concern(f"signing {replay.stream.hex()} is refused: {error}")
-            return self._speaker.refuse(replay, group.custody.group, error.code, error.message)
-        work = SigningWork(self._speaker, replay, signer, began=self._began.get(replay.stream, 0))
-        self._works[replay.stream] = work
+            return self._speaker.refuse(replay, group.custody, error.code, error.message)
+        contributor = Contributor(self._speaker, replay, signer, began=self._began.get(replay.stream, 0))
+        self._contributors[replay.stream] = contributor
         for record in replay.records:
-            work.note(record)
-        owed = self._owed_by(work)
-        if work.size > BIG_BATCH:
+            contributor.note(record)
+        owed = self._owed_by(contributor)
+        if contributor.size > BIG_BATCH:
             self._batches.add(replay.stream)
         return owed
 
@@ -304,10 +307,10 @@ class Agent:
     def _end(self, stream: Id) -> None:
         """Serve a stream no longer: what was held for it, and the nonces that wait in its signings, are wiped."""
         if stream in self._groups:
-            for work in self._works.values():
-                if work.heard.keygen is not None and work.heard.keygen.stream == stream:
-                    work.wipe()
-        for held in (self._works.pop(stream, None), self._groups.pop(stream, None)):
+            for contributor in self._contributors.values():
+                if contributor.heard.keygen is not None and contributor.heard.keygen.stream == stream:
+                    contributor.wipe()
+        for held in (self._contributors.pop(stream, None), self._groups.pop(stream, None)):
             if held is not None:
                 held.wipe()
         self._batches.discard(stream)

@@ -12,26 +12,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keymeld_protocol.curve.secp256k1 import Secret
-from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, KeymeldError
+from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
 from keymeld_protocol.keys.envelope import EnvelopeContext, OpenedEnvelope, open_envelope
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.keygen import KeygenState, Seat
 from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.member.holder import NotHeld
 from keymeld_protocol.member.roster import read_card
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.policy import Policy, policy_commitment
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire.records import Record
 
 from .keymanagement import EnclaveIdentity
 
 
-class Unacceptable(KeymeldError):
+class Unacceptable(NotHeld):
     """What this enclave will not hold; ``code`` is said in ``custody.refuse``, ``message`` in its sealed detail."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +41,10 @@ class Held:
 
 
 class Custody:
-    """What this enclave holds of one keygen: the group key and, for each of its slots, a key and its policy."""
+    """What this enclave holds of one keygen: the group key and, for each of its slots, a key and its policy.
+
+    It is the `KeyHolder` of the enclave's signers: a key and the policy that it enforces come out of one envelope.
+    """
 
     def __init__(self, heard: Replay, identity: EnclaveIdentity) -> None:
         self.heard = heard
@@ -65,6 +65,35 @@ class Custody:
         if state is None:
             raise Unacceptable("unknown_session", "this keygen has not been heard")
         return state
+
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """The slots that are sealed to this enclave, rising, also those that have left.
+
+        Raises:
+            Unacceptable: as `state`.
+        """
+        return self.state.slots_at(self.key)
+
+    def secret(self, slot: int) -> Secret:
+        """The key that was sealed for ``slot``.
+
+        Raises:
+            Unacceptable: as `take`.
+        """
+        return self.take(slot).secret
+
+    def policy(self, slot: int) -> Policy:
+        """What its owner sealed with it: asked by the contributor before any nonce of this slot.
+
+        Raises:
+            Unacceptable: as `take`.
+        """
+        return self.take(slot).policy
+
+    def let_go(self, heard: Replay, record: Record, blob: str) -> None:
+        """Nobody fills our memory with envelopes, with requests that wait, or with what signers say."""
+        heard.records[record.offset - 1] = record.without_blobs((blob,))
 
     def take(self, slot: int) -> Held:
         """Open and check the envelope of ``slot``, once for each join; a superseded join's key is wiped.
@@ -92,12 +121,11 @@ class Custody:
         Raises:
             Unacceptable: as `take`, or no slot is ours, or all of ours have left.
         """
-        ours = self.state.slots_at(self.key)
-        for slot in ours:
+        for slot in self.slots:
             if slot not in self.state.left:
                 self.take(slot)
         if self.group is None:
-            if ours:
+            if self.slots:
                 raise Unacceptable("left", "every slot that was sealed to this enclave has left")
             raise Unacceptable("not_ours", "no slot of this keygen is sealed to this enclave")
         return self.group
@@ -114,9 +142,8 @@ class Custody:
         self.drop(slot)
         seat = self.state.seats[slot]
         if seat is not None:
-            place = self.heard.chain.ids[seat.id] - 1
-            self.heard.records[place] = self.heard.records[place].without_blobs(("envelope",))
-        if self.group is not None and set(self.state.slots_at(self.key)) <= set(self.state.left):
+            self.let_go(self.heard, self.heard.records[self.heard.chain.ids[seat.id] - 1], "envelope")
+        if self.group is not None and set(self.slots) <= set(self.state.left):
             self.group.wipe()
             self.group = None
 

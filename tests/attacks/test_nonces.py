@@ -8,12 +8,12 @@ from collections import Counter
 
 import pytest
 
-from keymeld_enclave.signer import Nonces, NoncesGone
 from keymeld_protocol.curve.keyagg import aggregate
 from keymeld_protocol.curve.musig_secret import CollapsedSigner, nonce_gen, partial_sign
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Blamed, InvalidCrypto
 from keymeld_protocol.machines.signing_state import nonces_hash
+from keymeld_protocol.member.signer import Nonces, NoncesGone
 from keymeld_protocol.plaintext import contributions
 from keymeld_protocol.plaintext.contents import Detail, parse
 from keymeld_protocol.plaintext.contributions import Both, Nonce, Psig

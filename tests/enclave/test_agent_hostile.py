@@ -174,7 +174,7 @@ def test_an_agents_parts_print_no_secret(one: Party) -> None:
     one.vaults[0].step()
     agent: Enclave = one.vaults[0]
     identity = agent.agent.identity.secret.buffer.hex()
-    shown = repr([agent.agent, agent.agent.identity, agent.agent._groups, agent.agent._works])
+    shown = repr([agent.agent, agent.agent.identity, agent.agent._groups, agent.agent._contributors])
     assert identity[:8] not in shown
 
 

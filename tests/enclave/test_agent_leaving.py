@@ -116,12 +116,12 @@ def test_an_attempt_that_is_under_way_ends_with_nonces_wiped() -> None:
     party.vaults[0].come_back()
     for _ in range(3):  # nobody has said psigs yet
         party.vaults[1].step()
-    work = party.vaults[1].agent._works[signing]
-    assert work._nonces is not None
+    contributor = party.vaults[1].agent._contributors[signing]
+    assert contributor._nonces is not None
     leaves(party, party.bob)
     party.world.run()
     assert (party.phase(signing), party.code(signing)) == (SigningPhase.FAILED, "left")
-    assert work._nonces is None
+    assert contributor._nonces is None
 
 
 def test_an_enclave_whose_every_participant_left_refuses_after_a_restart_too() -> None:
@@ -219,7 +219,7 @@ def test_attack_40_a_history_without_the_leaves_brings_no_key_back() -> None:
     for record in kept:
         assert agent.hear(party.group, record) == []
     assert agent.hear(request.id, signing) == []
-    assert party.group not in agent._groups and request.id not in agent._works
+    assert party.group not in agent._groups and request.id not in agent._contributors
 
 
 def test_of_keygens_that_closed_the_latest_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

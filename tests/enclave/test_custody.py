@@ -218,6 +218,14 @@ def test_a_key_is_opened_once_and_then_held(table: Table) -> None:
     assert custody.take(0) is custody.take(0)
 
 
+def test_a_key_is_lent_with_the_policy_that_was_sealed_with_it(table: Table) -> None:
+    table.code_for(table.draft(SELF))
+    custody = custody_of(table.vault, table.invitation)
+    assert custody.slots == (0,)
+    assert custody.secret(0) is custody.take(0).secret
+    assert custody.policy(0).rule == SELF
+
+
 def test_the_key_of_a_released_join_is_wiped(table: Table) -> None:
     table.code_for(table.draft())
     table.code_for(table.draft(slot=1))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from keymeld_enclave.work import SigningWork
+from keymeld_protocol.member.contributing import Contributor
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.shapes import Rule
 from tests.support.party import Party
@@ -19,16 +19,16 @@ OTHER = b"another message of 32 bytes, fine"[:32]
 
 
 def stumbling(monkeypatch: pytest.MonkeyPatch, over: str) -> list[Id]:
-    """From now on, one method of the enclave's work fails in the first stream that comes along."""
-    honest, met = getattr(SigningWork, over), list[Id]()
+    """From now on, one method of the enclave's contributor fails in the first stream that comes along."""
+    honest, met = getattr(Contributor, over), list[Id]()
 
-    def fails(self: SigningWork, *args: Any) -> Any:
+    def fails(self: Contributor, *args: Any) -> Any:
         met.append(self.heard.stream)
         if self.heard.stream == met[0]:
             raise ZeroDivisionError("secret")
         return honest(self, *args)
 
-    monkeypatch.setattr(SigningWork, over, fails)
+    monkeypatch.setattr(Contributor, over, fails)
     return met
 
 
@@ -75,7 +75,7 @@ def test_a_tick_looks_at_what_waits_for_time_and_not_at_what_waits_for_people(mo
     people.world.run()
     met = stumbling(monkeypatch, "owed")
     people.vaults[0].tick()
-    assert not met and set(people.vaults[0].agent._works) == set(asked)
+    assert not met and set(people.vaults[0].agent._contributors) == set(asked)
     party.vaults[0].tick()
     assert met == waiting, "these wait for a time that comes"
 
@@ -104,7 +104,7 @@ def test_nonces_are_wiped_when_the_log_of_their_keygen_breaks() -> None:
     vault.come_back()
     while keep.step():
         pass
-    work = keep.agent._works[signing]
-    assert work._nonces is not None
+    contributor = keep.agent._contributors[signing]
+    assert contributor._nonces is not None
     keep.agent._end(party.group)
-    assert work._nonces is None
+    assert contributor._nonces is None

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from keymeld_client.shown.results import ItemError, ItemResult, results_of
-from keymeld_enclave.signer import Nonces
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.member.attempt import Attempt
 from keymeld_protocol.member.plan import plan_of
+from keymeld_protocol.member.signer import Nonces
 from keymeld_protocol.plaintext.body import RawTransaction, Scalar, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.plaintext.contents import Script
 from keymeld_protocol.plaintext.contributions import Entry, Failed, Psig

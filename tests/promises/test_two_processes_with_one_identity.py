@@ -10,9 +10,9 @@ import pytest
 
 from keymeld_enclave.agent import Agent
 from keymeld_enclave.keymanagement import EnclaveIdentity
-from keymeld_enclave.signer import Nonces, NoncesGone
 from keymeld_protocol.curve.secp256k1 import Secret
-from tests.enclave.test_signer import Bench
+from keymeld_protocol.member.signer import Nonces, NoncesGone
+from tests.protocol.member.test_signer import Bench
 from tests.support.coordinator import secret_of
 from tests.support.party import Party
 from tests.support.world import MESSAGE, Enclave

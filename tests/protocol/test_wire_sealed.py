@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from keymeld_enclave import signer
 from keymeld_protocol.bitcoin.transaction import Spend, taproot_address
 from keymeld_protocol.curve import adaptor
 from keymeld_protocol.curve.keyagg import aggregate, bip86_tweak, key_agg, key_sort, paired
@@ -23,7 +22,7 @@ from keymeld_protocol.keys.ticket import Ticket
 from keymeld_protocol.machines import consent, signing_state
 from keymeld_protocol.machines.consent import Consent
 from keymeld_protocol.machines.keygen import roster_hash
-from keymeld_protocol.member import content_policy
+from keymeld_protocol.member import content_policy, signer
 from keymeld_protocol.member.item_policy import forbids
 from keymeld_protocol.member.own_scripts import Own
 from keymeld_protocol.member.plan import Plan, plan

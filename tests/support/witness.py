@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from keymeld_client.shown.blame import judge
-from keymeld_enclave import signer
 from keymeld_protocol.curve import musig_secret
 from keymeld_protocol.curve.musig_secret import Secnonce
 from keymeld_protocol.errors import Blamed, Fork
@@ -26,6 +25,7 @@ from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.machines.signing_state import SigningPhase, SigningState
 from keymeld_protocol.machines.streams import State
+from keymeld_protocol.member import signer
 from keymeld_protocol.member.roster import read_roster
 from keymeld_protocol.plaintext import contents, contributions
 from keymeld_protocol.plaintext.body import Body, SignMessage

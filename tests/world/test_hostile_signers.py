@@ -15,11 +15,11 @@ import pytest
 from examples.helpers.regtest import Coin, transaction
 from keymeld_client.shown.blame import judge
 from keymeld_client.shown.results import ItemError, results_of
-from keymeld_enclave.signer import MemberSigner
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.member.attempt import Attempt
 from keymeld_protocol.member.faults import ACCUSES
 from keymeld_protocol.member.plan import Plan, plan_of
+from keymeld_protocol.member.signer import MemberSigner
 from keymeld_protocol.plaintext.body import (
     Adaptor,
     Asked,

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from keymeld_enclave.custody import Custody
-from keymeld_enclave.work import SigningWork
 from keymeld_protocol.curve.musig_secret import CollapsedSigner
 from keymeld_protocol.machines import consent
 from keymeld_protocol.machines.consent import Consent
 from keymeld_protocol.machines.replay import Replay
+from keymeld_protocol.member.contributing import Contributor
+from keymeld_protocol.member.own_rules import OwnRules
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.policy import Policy
 from keymeld_protocol.wire.records import Chain, Record
@@ -99,14 +100,14 @@ def test_whoever_is_not_in_the_key_list_does_not_count(sessions: Sessions, monke
 
 
 def test_a_request_that_has_run_out_is_not_signed(sessions: Sessions, monkeypatch: Spoil) -> None:
-    monkeypatch.setattr(SigningWork, "_rules_met", lambda self, now: True)
+    monkeypatch.setattr(OwnRules, "met", lambda self, *_: True)
     asked(sessions, NONE)
     sessions.vaults[0].skew = sessions.vaults[1].skew = HOUR
     caught(sessions, "the request has expired")
 
 
 def test_a_key_that_is_used_although_its_owner_left_is_seen(sessions: Sessions, monkeypatch: Spoil) -> None:
-    monkeypatch.setattr(SigningWork, "_require_present", lambda self: None)
+    monkeypatch.setattr(Contributor, "_require_present", lambda self: None)
     monkeypatch.setattr(Custody, "leave", lambda self, slot: None)
     asked(sessions, SELF)
     sessions.deliver_all()

@@ -6,7 +6,7 @@
     every key of the list at hand:  weighted_secret ─┬► summed_secret ──► Keypair ──► signature, without MuSig2
                                                      └► summed_signer ──► Signer ──► a pre-signature, alone
 
-Only a device and an enclave's signer import this file. A nonce used for two messages, or two psigs from one nonce,
+Only the member's signer imports this file. A nonce used for two messages, or two psigs from one nonce,
 give the signing key away to anybody who does one subtraction: a `Secnonce` is emptied before libsecp256k1 sees it,
 libsecp256k1 wipes it whether or not it signs, and it can be neither copied, stored nor carried into a forked process.
 """

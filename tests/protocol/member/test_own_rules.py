@@ -1,4 +1,4 @@
-"""work.py: a rule with a delay; the enclave says when it began, once, and believes its own word and clock alone."""
+"""own_rules.py: a delay is begun once, by the enclave's own word, and waited for by its own clock alone."""
 
 import pytest
 

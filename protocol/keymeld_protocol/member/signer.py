@@ -1,4 +1,4 @@
-"""The secret half: one signer for all the slots of a keygen that are sealed to this enclave (§10.6).
+"""The secret half: one signer for all the slots of a keygen whose keys are held here (§10.6).
 
     alone on a place:    key sum ─────────────────────────────▶ signature, or pre-signature for an adaptor point
     not the last:        nonces ▶ (kept, unspent) ▶ everybody's nonces ▶ psigs, nonces spent
@@ -18,9 +18,9 @@ from functools import lru_cache
 from threading import Lock
 from typing import TypeVar
 
-from keymeld_protocol.curve import adaptor, ecdsa, musig
-from keymeld_protocol.curve.keyagg import KeyAgg
-from keymeld_protocol.curve.musig_secret import (
+from ..curve import adaptor, ecdsa, musig
+from ..curve.keyagg import KeyAgg
+from ..curve.musig_secret import (
     CollapsedSigner,
     Secnonce,
     partial_sign,
@@ -28,16 +28,15 @@ from keymeld_protocol.curve.musig_secret import (
     summed_signer,
     weighted_secret,
 )
-from keymeld_protocol.curve.schnorr import Keypair, tagged_hash
-from keymeld_protocol.curve.secp256k1 import Secret
-from keymeld_protocol.errors import KeymeldError
-from keymeld_protocol.member.attempt import Attempt
-from keymeld_protocol.member.plan import Item
-from keymeld_protocol.member.roster import Roster
-from keymeld_protocol.plaintext.contributions import Both, Entry, Finished, Nonce, Nothing, Prefinished, Psig
-from keymeld_protocol.two_threads import each
-
-from .custody import Custody
+from ..curve.schnorr import Keypair, tagged_hash
+from ..curve.secp256k1 import Secret
+from ..errors import KeymeldError
+from ..plaintext.contributions import Both, Entry, Finished, Nonce, Nothing, Prefinished, Psig
+from ..two_threads import each
+from .attempt import Attempt
+from .holder import KeyHolder
+from .plan import Item
+from .roster import Roster
 
 MAX_SUMS = 1024
 """Tweaked sums of keys that are kept, of either sort; the oldest is wiped for the next."""
@@ -82,11 +81,11 @@ class Nonces:
 
 
 class MemberSigner:
-    """This enclave in one keygen, whatever number of slots it speaks for."""
+    """One holder of keys in one keygen, whatever number of slots it signs for."""
 
-    def __init__(self, custody: Custody, roster: Roster) -> None:
-        self.custody = custody
-        self._key = custody.key
+    def __init__(self, holder: KeyHolder, roster: Roster) -> None:
+        self._key = holder.key
+        self.holder = holder
         self.roster = roster
         self._totals: dict[tuple[int, ...], Secret] = {}
         self._sums: dict[bytes, Keypair] = {}
@@ -135,7 +134,7 @@ class MemberSigner:
         if place.adaptor is not None:
             return Prefinished(self._presigned(attempt, index, place.adaptor))
         if place.item.ecdsa:
-            return Finished(ecdsa.sign(place.item.message, self.custody.take(place.item.slots[0]).secret))
+            return Finished(ecdsa.sign(place.item.message, self.holder.secret(place.item.slots[0])))
         return Finished(self._sum(self._sums, place.item, summed_secret).sign(place.item.message))
 
     def _presigned(self, attempt: Attempt, index: int, bound: bytes) -> bytes:
@@ -159,7 +158,7 @@ class MemberSigner:
     def _total(self, item: Item) -> Secret:
         """The sum of the keys of a list of which we hold every slot, whatever the tweaks."""
         if item.slots not in self._totals:
-            secrets = [self.custody.take(slot).secret for slot in item.slots]
+            secrets = [self.holder.secret(slot) for slot in item.slots]
             self._totals[item.slots] = weighted_secret(secrets, item.keyagg)
         return self._totals[item.slots]
 
@@ -233,7 +232,7 @@ class MemberSigner:
             found = self._collapsed.get(item.slots)
             if found is None:
                 ours = sorted(set(attempt.signer(self._key).slots).intersection(item.slots))
-                secrets = [self.custody.take(slot).secret for slot in ours]
+                secrets = [self.holder.secret(slot) for slot in ours]
                 found = self._collapsed[item.slots] = CollapsedSigner(item.keyagg, secrets)
             return found
 

@@ -1,14 +1,14 @@
-"""work.py: under which rules an enclave signs, and what it says when it does not."""
+"""contributing.py: under which rules an enclave signs, and what it says when it does not."""
 
 from unittest.mock import Mock
 
 import msgspec
 import pytest
 
-from keymeld_enclave import work
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.machines.signing_state import SigningPhase
+from keymeld_protocol.member import contributing
 from keymeld_protocol.member.plan import plan_of
 from keymeld_protocol.plaintext.body import Adaptor, SignMessage
 from keymeld_protocol.two_threads import BIG_BATCH
@@ -208,7 +208,7 @@ def test_a_body_that_does_not_hold_is_read_once_and_not_kept(monkeypatch: pytest
     party = Party("vault")
     party.gather(SELF, SELF, NONE)
     read = Mock(wraps=plan_of)
-    monkeypatch.setattr(work, "plan_of", read)
+    monkeypatch.setattr(contributing, "plan_of", read)
     signing = party.alice.request(party.group, MESSAGE, items=2)
     vault = party.vaults[0]
     while signing not in vault.agent.hearing.streams:

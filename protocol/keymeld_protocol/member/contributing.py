@@ -1,8 +1,9 @@
-"""One signing as this enclave serves it: the plan, the attempt being read, and the nonces not yet spent (§11.2).
+"""One signing as a holder of keys serves it: the plan, the attempt being read, and the nonces not yet spent (§11.2).
 
-Before any nonce the enclave has verified the whole chain of statements, the roster, that the request is a member's,
-that its sealed body is what its public numbers say, and, for every item and every slot of ours in its key list, the
-rule that was sealed with that slot's key.  A request that cannot be signed is refused with a code and a sealed detail.
+Before any nonce the whole chain of statements was verified, the roster, that the request is a member's, that its sealed
+body is what its public numbers say, that no policy of ours forbids it, and, for every item and every slot of ours in
+its key list, that its rule is met: in an enclave, of the policy that was sealed with the slot's key.
+A request that cannot be signed is refused with a code and a sealed detail.
 
     owed ─▶ plan impossible ─────────────────────────▶ signing.refuse
          ─▶ a needed slot of ours has a delay ───────▶ signing.heard, once, by our own clock
@@ -14,26 +15,23 @@ rule that was sealed with that slot's key.  A request that cannot be signed is r
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable
-from dataclasses import replace
 
-from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
-from keymeld_protocol.keys.sealing import GroupKey
-from keymeld_protocol.machines import consent
-from keymeld_protocol.machines.consent import Consent, Verdict
-from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing_state import SigningPhase, SigningState, expected, nonces_hash
-from keymeld_protocol.member.attempt import Attempt
-from keymeld_protocol.member.plan import plan_of
-from keymeld_protocol.plaintext import contributions
-from keymeld_protocol.plaintext.contributions import Entry
-from keymeld_protocol.two_threads import BIG_BATCH
-from keymeld_protocol.wire.payloads import AttemptOpened, SigningConfirm, SigningContribute, SigningHeard, SigningRetry
-from keymeld_protocol.wire.records import Record
-from keymeld_protocol.wire.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS
-from keymeld_protocol.wire.statements import Statement
-from keymeld_protocol.wording import slots_told
-
-from .custody import Unacceptable
+from ..errors import BadInput, Blamed, InvalidCrypto
+from ..keys.sealing import GroupKey
+from ..machines import consent
+from ..machines.replay import Replay
+from ..machines.signing_state import SigningPhase, SigningState, expected, nonces_hash
+from ..plaintext import contributions
+from ..plaintext.contributions import Entry
+from ..two_threads import BIG_BATCH
+from ..wire.payloads import AttemptOpened, SigningConfirm, SigningContribute, SigningHeard, SigningRetry
+from ..wire.records import Record
+from ..wire.statements import Statement
+from ..wording import slots_told
+from .attempt import Attempt
+from .holder import NotHeld, needed
+from .own_rules import OwnRules, check_life
+from .plan import plan_of
 from .policies import Judged, judged
 from .presigning import Presigning
 from .signer import MemberSigner, Nonces, NoncesGone
@@ -42,20 +40,20 @@ from .speaker import Speaker
 CONFIRM_AFTER_MS = 1000
 
 
-class SigningWork:
-    """What we owe to one signing.  ``began`` is the offset up to which records are history of another life."""
+class Contributor:
+    """What a holder of keys owes to one signing; up to the offset ``began`` records are history of another life."""
 
     def __init__(self, speaker: Speaker, heard: Replay, signer: MemberSigner, began: int) -> None:
         self.heard = heard
         self._speaker = speaker
         self._signer = signer
-        self._custody = signer.custody
+        self._holder = signer.holder
         self._began = began
         self._found: Judged | Blamed | None = None
         self._attempt: Attempt | None = None
         self._nonces: Nonces | None = None
         self._live = False
-        self._heard_at: int | None = None
+        self._rules = OwnRules(signer.holder)
         self._said: set[Hashable] = set()
         self._presigning = Presigning()
         self._set_complete_at: int | None = None
@@ -77,9 +75,16 @@ class SigningWork:
 
     @property
     def _group(self) -> GroupKey:
-        if self._custody.group is None:
-            raise Blamed("not_ours", (), "no slot of this keygen is sealed to this enclave")
-        return self._custody.group
+        if self._holder.group is None:
+            raise Blamed("not_ours", (), "no key of this keygen is held here")
+        return self._holder.group
+
+    @property
+    def _left(self) -> Collection[int]:
+        """The slots that have left by now, whoever holds their keys."""
+        state = None if self.heard.keygen is None else self.heard.keygen.as_keygen
+        assert state is not None
+        return state.left
 
     def note(self, record: Record) -> None:
         """Take what a verified record brings: when our delays began, a new attempt, or a contribution to read."""
@@ -89,16 +94,12 @@ class SigningWork:
             self._live = record.offset > self._began
             self._attempt = None
             self._blamed = None
-        elif isinstance(said, SigningHeard) and said.by == self._speaker.key:
-            self._heard_at = said.at
+        elif isinstance(said, SigningHeard):
+            self._rules.note(said)
         elif isinstance(said, SigningContribute):
             self._read(said, record.statement)
-            self._let_go(record, "values")
+            self._holder.let_go(self.heard, record, "values")
             self._presigning.note(said.attempt, said.step)
-
-    def _let_go(self, record: Record, field: str) -> None:
-        """What was read is not kept: nobody fills our memory with requests that wait, or with what signers say."""
-        self.heard.records[record.offset - 1] = record.without_blobs((field,))
 
     def _read(self, said: SigningContribute, statement: Statement) -> None:
         """Open a contribution; one that does not hold blames its signer, and nobody owes anything to its attempt."""
@@ -138,15 +139,13 @@ class SigningWork:
         opening, roster = self.heard.records[0], self._signer.roster
         try:
             made = plan_of(self.state, opening.statement, roster, self._group)
-            needed = self._speaker.needed(self.state, self._custody.state)
-            policies = {
-                slot: self._custody.take(slot).policy for slot in needed if slot not in self._custody.state.left
-            }
+            present = [slot for slot in needed(self._holder, self.state.request) if slot not in self._left]
+            policies = {slot: self._holder.policy(slot) for slot in present}
             return judged(made, self.state.consent.requester, policies, roster, self._gone)
         except Blamed as error:
             return error
         finally:
-            self._let_go(opening, "body")
+            self._holder.let_go(self.heard, opening, "body")
 
     def _reading(self) -> Attempt:
         if self._attempt is None:
@@ -155,10 +154,10 @@ class SigningWork:
         return self._attempt
 
     def owed(self, now: int) -> list[Statement]:
-        """What this enclave owes at ``now`` (ms)."""
+        """What is owed at ``now``, by the holder's own clock (ms)."""
         self.waits_for_time = False
         try:
-            self._check_life(now)
+            check_life(self.state, now)
             self._require_present()
             self._judged  # noqa: B018 - a request that may not be signed is refused at once
             return list(self._owed(self.state, now))
@@ -166,7 +165,7 @@ class SigningWork:
             return self._refuse(
                 error.code, f"{slots_told(error.slots)}: {error.message}" if error.slots else error.message
             )
-        except Unacceptable as error:
+        except NotHeld as error:
             return self._refuse(error.code, error.message)
         except InvalidCrypto as error:
             return self._refuse("cannot_sign", str(error))
@@ -183,16 +182,7 @@ class SigningWork:
     @property
     def _gone(self) -> Collection[int]:
         """The slots that have left; where all psigs are said already, it makes no difference any more."""
-        return () if self.state.phase == SigningPhase.CONFIRMING else self._custody.state.left
-
-    def _check_life(self, now: int) -> None:
-        """A request lives at most 7 days by our own clock too, whatever ``at`` its records have (§11.2).
-
-        Raises:
-            Blamed: ``expires_too_late``.
-        """
-        if self.state.request.expires_at > now + REQUEST_LIFE_MS + CLOCKS_APART_MS:
-            raise Blamed("expires_too_late", (), "the request would live longer than 7 days")
+        return () if self.state.phase == SigningPhase.CONFIRMING else self._left
 
     def _owed(self, state: SigningState, now: int) -> Iterable[Statement]:
         """The step that is ours now, or the word with which a delay begins, or the confirmation that somebody owes."""
@@ -214,13 +204,8 @@ class SigningWork:
 
     def _hearing(self, state: SigningState, now: int) -> Iterable[Statement]:
         """Our delays begin now, unless the log holds our own word for when they did, in whatever life (§7.4)."""
-        if not self._ours.isdisjoint(state.unheard()) and self._once(state.attempt, "heard"):
+        if self._rules.unheard(state) and self._once(state.attempt, "heard"):
             yield self._speaker.say(self.heard, SigningHeard, at=now)
-
-    @property
-    def _ours(self) -> set[int]:
-        """The slots that are sealed to us."""
-        return set(self._custody.state.slots_at(self._speaker.key))
 
     def _once(self, attempt: int, what: str) -> bool:
         """Whether this has not been said yet by this process."""
@@ -237,31 +222,15 @@ class SigningWork:
             yield self._speaker.say(self.heard, SigningRetry, attempt=state.attempt)
 
     def _rules_met(self, now: int) -> bool:
-        """The sealed rule of each of our slots, for each item whose key list holds it, by our own clock (§7.4, §11.2).
+        """The rule of each of our slots, for each item whose key list holds it; asked again with time (§7.4).
 
         Raises:
-            Blamed: a rule is not met, and time alone will not change that; the session is refused.
+            Blamed: as `OwnRules.met`; the session is refused.
         """
-        state, said, ours, waiting = self.state, self._consent(), self._ours, False
-        if state.request.expires_at <= now:
-            raise Blamed("expired", (), "the request has expired by this enclave's clock")
-        for key_list in {consent.as_key_list(item.slots) for item in self._judged.items}:
-            for slot in sorted(ours & key_list):
-                rule = self._custody.take(slot).policy.rule
-                verdict = consent.evaluate(rule, slot, key_list, said, now)
-                ripe = consent.ripe_at(rule, slot, said)
-                early = verdict is Verdict.WAITING and ripe is not None and now < ripe
-                if verdict is not Verdict.MET and not early:
-                    told = f"is not met by {slots_told(sorted(key_list))}, who would sign"
-                    raise Blamed("rule_not_met", (slot,), f"the rule sealed with slot {slot} {told}")
-                waiting = waiting or early
-        self.waits_for_time = waiting
-        return not waiting
-
-    def _consent(self) -> Consent:
-        """What was said, our delays as we began them ourselves: nobody else's word or clock shortens them."""
-        heard = {} if self._heard_at is None else dict.fromkeys(self._ours, self._heard_at)
-        return replace(self.state.consent, heard=heard)
+        key_lists = {consent.as_key_list(item.slots) for item in self._judged.items}
+        met = self._rules.met(self.state, key_lists, now)
+        self.waits_for_time = not met
+        return met
 
     def _contribute(self, step: str) -> Iterable[Statement]:
         """Compute this step; when it completes the set, confirm as well, or as soon as it is heard."""
@@ -323,7 +292,7 @@ class SigningWork:
 
         Where all our slots have left since, the group key is gone: then it is for others.
         """
-        if self._custody.group is None:
+        if self._holder.group is None:
             return
         if self._set_complete_at is None:
             self._set_complete_at = now
@@ -343,11 +312,11 @@ class SigningWork:
         return self._speaker.sealed(self._group, kind, self.heard.stream, **{field: contributions.encode(entries)})
 
     def _refuse(self, code: str, message: str) -> list[Statement]:
-        """Say, once in each attempt, why this enclave will not sign."""
+        """Say, once in each attempt, why nothing is signed here."""
         self.wipe()
         if not self._once(self.state.attempt, "refuse"):
             return []
-        return self._speaker.refuse(self.heard, self._custody.group, code, message)
+        return self._speaker.refuse(self.heard, self._holder, code, message)
 
     def wipe(self) -> None:
         """Wipe the nonces."""

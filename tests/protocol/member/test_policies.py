@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from keymeld_enclave.policies import judged
 from keymeld_protocol.bitcoin.transaction import Spend
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.member import content_policy
 from keymeld_protocol.member.own_scripts import Flow, Own, OwnScripts
 from keymeld_protocol.member.plan import Plan, plan
+from keymeld_protocol.member.policies import judged
 from keymeld_protocol.member.roster import Roster
 from keymeld_protocol.plaintext.body import Asked, Bip86, SignInput
 from keymeld_protocol.plaintext.contributions import Failed

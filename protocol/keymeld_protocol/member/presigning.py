@@ -6,8 +6,8 @@ attempt 2   would give everybody another one, out of which nobody takes the secr
 
 from __future__ import annotations
 
-from keymeld_protocol.errors import Blamed
-from keymeld_protocol.member.attempt import Attempt
+from ..errors import Blamed
+from .attempt import Attempt
 
 
 class Presigning:

@@ -1,4 +1,4 @@
-"""What the policies sealed with our keys say of a request, before anybody consents and before any nonce (§10.9, §11.2).
+"""What the policies of our keys say of a request, before anybody consents and before any nonce (§10.9, §11.2).
 
 plan ─▶ each kind of policy, once ─┬─▶ the whole request is refused: Blamed, with the rule's code and its numbers
                                    ├─▶ an item is forbidden: it fails alone
@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from keymeld_protocol.errors import Blamed
-from keymeld_protocol.member import content_policy
-from keymeld_protocol.member.item_policy import WHY, forbids
-from keymeld_protocol.member.plan import Impossible, Item, Plan, Planned
-from keymeld_protocol.member.roster import Roster
-from keymeld_protocol.plaintext.contributions import Failed
-from keymeld_protocol.plaintext.policy import Policy
+from ..errors import Blamed
+from ..plaintext.contributions import Failed
+from ..plaintext.policy import Policy
+from . import content_policy
+from .item_policy import WHY, forbids
+from .plan import Impossible, Item, Plan, Planned
+from .roster import Roster
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,17 @@ from unittest.mock import Mock
 
 import pytest
 
-from keymeld_enclave import signer
-from keymeld_enclave.custody import Unacceptable
-from keymeld_enclave.signer import MemberSigner, Nonces, NoncesGone
+from keymeld_enclave.custody import Custody, Unacceptable
 from keymeld_protocol.curve import adaptor
 from keymeld_protocol.curve.keyagg import Tweak
 from keymeld_protocol.curve.musig_secret import weighted_secret
 from keymeld_protocol.curve.schnorr import tagged_hash, verify
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Blamed
+from keymeld_protocol.member import signer
 from keymeld_protocol.member.attempt import Attempt
 from keymeld_protocol.member.plan import Item
+from keymeld_protocol.member.signer import Nonces, NoncesGone
 from keymeld_protocol.plaintext.contributions import Both, Failed, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.values import Id, Message, Signature
 from keymeld_protocol.wire.shapes import Signer as Speaker
@@ -337,10 +337,11 @@ def test_an_adaptor_point_gives_one_psig_and_no_second(bench: Bench) -> None:
 
 def test_a_wiped_signer_signs_nothing() -> None:
     bench = Bench(alone=True)
-    vault: MemberSigner = bench.vault
+    vault, holder = bench.vault, bench.vault.holder
     for locks in ((None,), LOCKS):
         vault.alone(bench.attempt(bench.item(locks=locks)))
-    vault.custody.wipe()
+    assert isinstance(holder, Custody)
+    holder.wipe()
     vault.wipe()
     for locks in ((None,), LOCKS):
         with pytest.raises(Unacceptable, match="wiped"):
