@@ -14,7 +14,7 @@ from contextlib import suppress
 from time import time
 from typing import Final
 
-from keymeld_protocol.errors import BrokenLog, Fork, WireError
+from keymeld_protocol.errors import Astray, BrokenLog, Fork, WireError
 from keymeld_protocol.machines.hearing import Hearing
 from keymeld_protocol.machines.replay import Replay, coordinator_of
 from keymeld_protocol.values import Id, XOnlyKey
@@ -235,7 +235,7 @@ class Ledger(Listening):
         try:
             for replay, record in hear():
                 self._keep(replay, record)
-        except BrokenLog as error:
+        except (BrokenLog, Astray) as error:
             heard.broken = heard.broken or error
             others_wait = True
         if others_wait:
@@ -246,8 +246,10 @@ class Ledger(Listening):
         for replay in list(self.hearing.streams.values()):
             for record in replay.records[self._stored.get(replay.stream, 0) :]:
                 self._keep(replay, record)
-            if replay.broken is not None:
+            if isinstance(replay.broken, BrokenLog):
                 self._break(replay, replay.broken, replay.evidence)
+            elif replay.broken is not None:  # our own mistake: told, and nobody is accused
+                self.ring(None)
 
     def _keep(self, replay: Replay, record: Record) -> None:
         """Store a verified record and wake who waits for it."""
@@ -264,7 +266,7 @@ class Ledger(Listening):
 
     def _break(self, heard: Replay, error: BrokenLog, theirs: Theirs) -> None:
         """This session is read-only from now on; what broke it is kept, a fork rather than anything less (§11.1)."""
-        if heard.broken is None or (isinstance(error, Fork) and not isinstance(heard.broken, Fork)):
+        if not isinstance(heard.broken, BrokenLog) or (isinstance(error, Fork) and not isinstance(heard.broken, Fork)):
             heard.broken = error
         head = self.heads.get(heard.stream)
         evidence = describe(heard, heard.broken, head[0] if head else None, theirs)

@@ -27,7 +27,7 @@ class Replay:
     """A stream being heard; ``keygen`` is the verified keygen that a signing belongs to.
 
     ``top`` is the offset of the latest record when the stream was subscribed; ``broken`` says why nothing more is
-    believed, and ``evidence`` is the record that broke it.
+    believed, and ``evidence`` is the record that broke it; there is none where we are to blame (``Astray``).
     """
 
     stream: Id
@@ -37,7 +37,7 @@ class Replay:
     state: State | None = None
     records: list[Record] = field(default_factory=list)
     top: int = 0
-    broken: BrokenLog | None = None
+    broken: BrokenLog | Astray | None = None
     evidence: Record | None = None
 
     @property
@@ -73,8 +73,8 @@ class Replay:
             self.broken, self.evidence = error, record
             raise
         except Astray as error:  # ours: evidence against nobody
-            self.broken = BrokenLog(f"{self.stream.hex()} cannot be followed by this version: {error}")
-            raise
+            self.broken = Astray(f"{self.stream.hex()} cannot be followed by this version: {error}")
+            raise self.broken from error
         self.state = state
         self.chain.append(record)
         self.records.append(record)
@@ -83,6 +83,8 @@ class Replay:
     def _verified(self, record: Record) -> State:
         """The state after ``record``, if it may follow (checked in the order of §11.1)."""
         if self.keygen is not None and self.keygen.broken is not None:
+            if isinstance(self.keygen.broken, Astray):
+                raise self.keygen.broken
             raise BrokenLog(f"{self.stream.hex()} belongs to a keygen whose log does not hold")
         self.chain.check(record)
         self._check_after(record)

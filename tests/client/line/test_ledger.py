@@ -16,6 +16,7 @@ from keymeld_protocol.wire.frames import WireRecord
 from keymeld_protocol.wire.records import Head, head_message
 from tests.client.paper import Reader, Tale, wire_head
 from tests.support.coordinator import key_of
+from tests.support.machines import lead_astray
 
 
 @pytest.fixture(scope="module")
@@ -304,3 +305,13 @@ async def test_a_watcher_sees_what_comes_from_now_on(reader: Reader, tale: Tale)
     reader.hear(tale.keygen, tale.wires(tale.keygen)[2:3])
     stream, record = await first
     assert (stream, record.offset) == (tale.keygen, 3)
+
+
+def test_our_own_mistake_is_the_sessions_trouble_and_accuses_nobody(
+    monkeypatch: pytest.MonkeyPatch, reader: Reader, tale: Tale
+) -> None:
+    lead_astray(monkeypatch)
+    hear_all(reader)
+    assert "cannot be followed by this version" in (reader.ledger.trouble(tale.keygen) or "")
+    assert (reader.heard(tale.keygen), reader.heard(tale.signing)) == (1, 0)
+    assert reader.wallet.evidence(tale.keygen) is None and reader.wallet.evidence(tale.signing) is None

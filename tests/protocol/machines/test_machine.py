@@ -33,7 +33,7 @@ def test_a_hearer_whose_machine_goes_astray_hears_no_more_and_has_evidence_again
     with pytest.raises(Astray):
         heard.hear(stream.records[1])
     assert (heard.chain.offset, len(heard.records), heard.evidence) == (1, 1, None)
-    with pytest.raises(BrokenLog, match="cannot be followed by this version"):
+    with pytest.raises(Astray, match="cannot be followed by this version"):
         heard.hear(stream.records[1])
 
 
