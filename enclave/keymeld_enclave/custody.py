@@ -113,8 +113,7 @@ class Custody:
         self.drop(slot)
         seat = self.state.seats[slot]
         if seat is not None:
-            place = self.heard.chain.ids[seat.id] - 1
-            self.heard.records[place] = self.heard.records[place].without_blobs(("envelope",))
+            self.heard.let_go(seat.id, "envelope")
         if self.group is not None and set(self.state.slots_at(self.key)) <= set(self.state.left):
             self.group.wipe()
             self.group = None
@@ -122,7 +121,7 @@ class Custody:
     def _opened(self, slot: int, seat: Seat) -> Held:
         """Open, then check each thing that CRYPTO §3 names; what is refused is wiped."""
         join = seat.join
-        sealed = self.heard.records[self.heard.chain.ids[seat.id] - 1].statement.blob("envelope")
+        sealed = self.heard.record_of(seat.id).statement.blob("envelope")
         if sealed is None:
             raise Unacceptable("missing_envelope", "the coordinator did not deliver the envelope")
         try:

@@ -97,7 +97,7 @@ class SigningWork:
 
     def _let_go(self, record: Record, field: str) -> None:
         """What was read is not kept: nobody fills our memory with requests that wait, or with what signers say."""
-        self.heard.records[record.offset - 1] = record.without_blobs((field,))
+        self.heard.let_go(record.statement.id, field)
 
     def _read(self, said: SigningContribute, statement: Statement) -> None:
         """Open a contribution; one that does not hold blames its signer, and nobody owes anything to its attempt."""
