@@ -53,6 +53,9 @@ PLANTS = [
     ("secnonce", "keymeld_enclave.speaker", "keymeld_protocol.curve.musig_secret"),
     ("secnonce", "keymeld_client.signings", "keymeld_protocol.curve.musig_secret"),
     ("secnonce", "keymeld_protocol.member.attempt", "keymeld_protocol.curve.musig_secret"),
+    ("time", "keymeld_client.line.ledger", "time"),
+    ("clock", "keymeld_client.signings", "keymeld_client.clock"),
+    ("clock", "keymeld_client.command.signings", "keymeld_client.clock"),
     ("terminal", "keymeld_client.shown.telling", "rich"),
     ("terminal", "keymeld_client.client", "click"),
 ]

@@ -14,7 +14,7 @@ It believes nothing that it can check: every record goes through the ledger, eve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from keymeld_protocol.curve.schnorr import Keypair
@@ -33,11 +33,12 @@ from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wire.shapes import CustodyKind, Rule
 from keymeld_protocol.wire.statements import Statement
 
+from .clock import now_ms
 from .errors import NotConnected
 from .keygens import Keygen
 from .line.backoff import Backoff
 from .line.courier import Courier, EnclaveInfo, EnclavePage
-from .line.ledger import Ledger, now_ms
+from .line.ledger import Ledger
 from .line.link import origin_of
 from .said.asking import DAY_MS
 from .said.joining import NOTHING, Allow, Proposal, entry_of, make_create
@@ -56,17 +57,19 @@ async def connect(
     token: str | None = None,
     auto_confirm: bool = True,
     backoff: Backoff | None = None,
+    now: Callable[[], int] = now_ms,
 ) -> AsyncIterator[Client]:
     """Work with the coordinator at ``url``; gives the client at once and connects in the background.
 
     ``trust`` None: the enclaves that the wallet's owner has named before. ``token``: the operator's permission to open
-    keygens, if it asks for one. ``auto_confirm``: confirm a completed roster by itself once it was verified.
+    keygens, if it asks for one. ``auto_confirm``: confirm a completed roster by itself once it was verified. ``now``
+    is the clock (ms since the Unix epoch) by which deadlines are judged and requests are dated.
 
     Raises:
         BadInput: the URL is not ``ws://host[:port]`` or ``wss://host[:port]``.
         WalletError: the wallet cannot be read.
     """
-    ledger = Ledger(wallet, origin_of(url))
+    ledger = Ledger(wallet, origin_of(url), now)
     courier = Courier(wallet, ledger, token=token, backoff=backoff)
     client = Client(courier, trust if trust is not None else Trust.load(wallet))
     tasks = [asyncio.create_task(client._run())]
@@ -89,6 +92,7 @@ class Client:
         self.ledger = courier.ledger
         self.wallet = courier.wallet
         self.url = courier.url
+        self.now = courier.ledger.now
         self.trust = trust
         self._groups: dict[Id, GroupKey] = {}
         self._rosters: dict[Id, Roster] = {}
@@ -239,7 +243,7 @@ class Client:
             NotConnected: there will be no conversation.
         """
         terms = Terms(v=1, label=label, network=network, tweak=tweak, tree=tree, root=root)
-        proposal = Proposal(slots, terms, subsets, open_tickets, now_ms() + expires_in_ms)
+        proposal = Proposal(slots, terms, subsets, open_tickets, self.now() + expires_in_ms)
         coordinator = (await self.courier.online()).hello.coordinator
         entry, statement = make_create(self.wallet, self.url, coordinator, proposal)
         self.wallet.remember(entry)

@@ -24,7 +24,6 @@ from keymeld_protocol.wire.shapes import CustodyKind, Rule, Said
 from keymeld_protocol.wire.statements import make
 
 from .keygen_view import KeygenView
-from .line.ledger import now_ms
 from .said.asking import Unsigned, life_of, make_body, make_request, requester, require_one_judgement
 from .said.joining import NOTHING, Allow, Choice, bring, check_choice, make_join
 
@@ -171,7 +170,7 @@ class Keygen(KeygenView):
         body = body or make_body(roster, transactions, messages, memo, subset, psbts, ecdsa, tweaks, adaptor)
         slot, made = requester(roster, body, self.slots)
         self.state.require_present(needed_slots(made))
-        now, joins = now_ms(), self.state.joins
+        now, joins = self.client.now(), self.state.joins
         rules = {each: joins[each].rule for each in needed_slots(made)}
         require_one_judgement(rules, made, slot)
         life = life_of(rules, expires_in_ms, now)

@@ -26,7 +26,6 @@ from keymeld_protocol.wire.statements import make
 
 from .errors import SigningEnded, WalletError
 from .handle import Handle
-from .line.ledger import now_ms
 from .shown.blame import Judgement, judge
 from .shown.endings import ended, tell_judgement
 from .shown.presigned_before import may_hide
@@ -138,11 +137,11 @@ class Signing(Handle):
             Refused: nobody waits for this wallet's yes, or it has said no before.
             ReadOnly: the log broke.
         """
-        until = None if until_ms is None else now_ms() + until_ms
+        until = None if until_ms is None else self.client.now() + until_ms
         self.client.ledger.require(self.id)
         self.plan  # noqa: B018 - a yes covers what was read here
         self._check_life()
-        consent, now = self.state.consent, now_ms()
+        consent, now = self.state.consent, self.client.now()
         slots = self._speakers([slot for slot in consent.approvals if consent.counts(slot, now)])
         waited_for = [slot for slot in slots if slot in self.state.holdouts()]
 
@@ -178,7 +177,7 @@ class Signing(Handle):
         Raises:
             Blamed: ``expires_too_late``.
         """
-        if self.state.request.expires_at > now_ms() + REQUEST_LIFE_MS + CLOCKS_APART_MS:
+        if self.state.request.expires_at > self.client.now() + REQUEST_LIFE_MS + CLOCKS_APART_MS:
             asked = (self.state.consent.requester,)
             raise Blamed("expires_too_late", asked, "by this machine's clock it would live longer than 7 days")
 

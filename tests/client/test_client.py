@@ -11,7 +11,7 @@ import pytest_asyncio
 from msgspec import structs
 
 from keymeld_client import Client, JoinRefused, Keygen, NotTrusted, Rule, Signing, SigningEnded, Trust, Wallet, connect
-from keymeld_client.line.ledger import now_ms
+from keymeld_client.clock import now_ms
 from keymeld_client.said.asking import make_body
 from keymeld_client.shown.results import open_values
 from keymeld_protocol.bitcoin.psbt import Psbt
@@ -394,14 +394,15 @@ async def test_who_approved_already_is_told_so(home: House) -> None:
             await signing.approve()
 
 
-async def test_a_yes_that_has_lapsed_is_said_anew(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with home.person("alice") as alice, home.person("bob") as bob, home.person("carol") as carol:
+async def test_a_yes_that_has_lapsed_is_said_anew(home: House) -> None:
+    ahead = 0
+    bobs = home.person("bob", now=lambda: now_ms() + ahead)
+    async with home.person("alice") as alice, bobs as bob, home.person("carol") as carol:
         mine, *_ = await gather(alice, bob, carol, rules=(NONE, SELF, SELF))
         signing = await mine.request(messages=[MESSAGE])
         seen = await heard(bob, signing)
         await seen.approve(until_ms=60_000)
-        later = now_ms() + 61_000
-        monkeypatch.setattr("keymeld_client.signings.now_ms", lambda: later)
+        ahead = 61_000
         await seen.approve()
         assert seen.state.consent.approvals[1] == seen.state.request.expires_at
 

@@ -28,7 +28,6 @@ from keymeld_protocol.wording import listed
 from ..client import Client
 from ..errors import KeygenEnded
 from ..keygens import Keygen
-from ..line.ledger import now_ms
 from ..line.link import origin_of
 from ..said.joining import Allow, Choice, check_choice, warnings
 from ..shown.telling import moment
@@ -125,7 +124,7 @@ def join(app: App, /, ticket: str, slot: int | None, yes: bool, rule: Rule, dela
         raise click.UsageError(f"this ticket is for {origin_of(read.url)}, not for {app.server}: leave --server out")
     wished = Wish(
         ticket=read, slot=read.slot if slot is None else slot, key=brought,
-        rule=_timed(rule, delay, not_before, not_after), **wish,
+        rule=_timed(rule, delay, not_before, not_after, app.now()), **wish,
     )  # fmt: skip
     with app.wallet(create=True) as wallet:
         offer = asyncio.run(_look(app, wallet, wished))
@@ -207,8 +206,8 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey |
     return Offer(keygen.id, slot, seated, enclave, allow, tuple(lines))
 
 
-def _timed(rule: Rule, delay: int | None, not_before: int | None, not_after: int | None) -> Rule:
-    """The rule with its times.
+def _timed(rule: Rule, delay: int | None, not_before: int | None, not_after: int | None, now: int) -> Rule:
+    """The rule with its times, none of which has passed at ``now`` (ms).
 
     Raises:
         click.UsageError: they contradict each other.
@@ -216,7 +215,7 @@ def _timed(rule: Rule, delay: int | None, not_before: int | None, not_after: int
     timed = structs.replace(rule, delay_ms=delay, not_before=not_before, not_after=not_after)
     if not_before is not None and not_after is not None and not_before > not_after:
         raise click.UsageError("--not-before must not lie after --not-after")
-    if not_after is not None and not_after <= now_ms():
+    if not_after is not None and not_after <= now:
         raise click.UsageError(f"--not-after {moment(not_after)} has passed: your key would never sign")
     return timed
 
