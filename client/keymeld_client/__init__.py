@@ -21,7 +21,7 @@ from .errors import (
     WalletError,
 )
 from .keygens import Keygen
-from .said.joining import Allow
+from .said.choosing import Allow, Choice
 from .shown.blame import Fault, Judgement
 from .shown.presigned import Presigned
 from .signings import Signing
@@ -34,6 +34,7 @@ __all__ = [
     "AllowedOutput",
     "AllowedScript",
     "Adaptor",
+    "Choice",
     "Client",
     "Fault",
     "JoinRefused",

@@ -16,9 +16,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Unpack
 
 from keymeld_protocol.curve.schnorr import Keypair
-from keymeld_protocol.curve.secp256k1 import Bytes
 from keymeld_protocol.errors import Blamed, InvalidCrypto, KeymeldError, Refused, bad_field
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.keys.ticket import Ticket
@@ -30,7 +30,6 @@ from keymeld_protocol.plaintext.contents import Leaf, Network, Terms, TermsTweak
 from keymeld_protocol.values import Hash, Id, XOnlyKey
 from keymeld_protocol.wire.connection import Placed
 from keymeld_protocol.wire.records import Record
-from keymeld_protocol.wire.shapes import CustodyKind, Rule
 from keymeld_protocol.wire.statements import Statement
 
 from .clock import now_ms
@@ -41,7 +40,9 @@ from .line.courier import Courier, EnclaveInfo, EnclavePage
 from .line.ledger import Ledger
 from .line.link import origin_of
 from .said.asking import DAY_MS
-from .said.joining import NOTHING, Allow, Proposal, entry_of, make_create
+from .said.choosing import USUAL, Choice, Wish
+from .said.creating import Proposal, make_create
+from .said.joining import entry_of
 from .signings import Signing
 from .status import Status
 from .wallet.trust import Trust
@@ -258,17 +259,7 @@ class Client:
         return self.keygen(entry.id)
 
     async def join(
-        self,
-        ticket: Ticket | str,
-        *,
-        custody: CustodyKind = "sealed",
-        rule: Rule | None = None,
-        enclave: XOnlyKey | None = None,
-        label: str = "",
-        slot: int | None = None,
-        allow: Allow = NOTHING,
-        key: Bytes | None = None,
-        again: bool = False,
+        self, ticket: Ticket | str, choice: Choice = USUAL, *, slot: int | None = None, **wish: Unpack[Wish]
     ) -> Keygen:
         """Take part with a ticket; ``await keygen.joined()`` then waits for the enclave. The rest as `Keygen.join`.
 
@@ -279,9 +270,7 @@ class Client:
             Refused: the slot is taken, the keygen no longer collects, or the choice would be unsafe.
         """
         keygen = await self.open_ticket(ticket)
-        await keygen.join(
-            slot, custody=custody, rule=rule, enclave=enclave, label=label, allow=allow, key=key, again=again
-        )
+        await keygen.join(slot, choice, **wish)
         return keygen
 
     async def open_ticket(self, ticket: Ticket | str) -> Keygen:

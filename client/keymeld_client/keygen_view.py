@@ -20,7 +20,7 @@ from keymeld_protocol.wording import slots_told
 
 from .errors import KeygenEnded, WalletError
 from .handle import Handle
-from .said.joining import tickets_of
+from .said.creating import tickets_of
 from .shown.seats import is_seated, safety_for
 from .wallet.entries import KeygenEntry
 

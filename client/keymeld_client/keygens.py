@@ -8,24 +8,23 @@ What can be known of it without a word, and waiting for it, is in `KeygenView`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from keymeld_protocol.bitcoin.tweaks import Steps
-from keymeld_protocol.curve.secp256k1 import Bytes
 from keymeld_protocol.errors import Reason, Refused, WireError
 from keymeld_protocol.machines.keygen import KeygenPhase
 from keymeld_protocol.member.plan import needed_slots
 from keymeld_protocol.plaintext.body import Adaptor, Body
 from keymeld_protocol.values import XOnlyKey
 from keymeld_protocol.wire.payloads import KeygenConfirm, KeygenLeave, KeygenRelease
-from keymeld_protocol.wire.shapes import CustodyKind, Rule, Said
+from keymeld_protocol.wire.shapes import Said
 from keymeld_protocol.wire.statements import make
 
 from .keygen_view import KeygenView
 from .said.asking import Unsigned, life_of, make_body, make_request, requester, require_one_judgement
-from .said.joining import NOTHING, Allow, Choice, bring, check_choice, make_join
+from .said.choosing import USUAL, Choice, Wish, check_choice
+from .said.joining import make_join
 
 if TYPE_CHECKING:
     from .signings import Signing
@@ -34,14 +33,13 @@ if TYPE_CHECKING:
 class Keygen(KeygenView):
     """One keygen that this wallet takes part in; compare by ``id``.  `Client.keygen` and `Client.join` give it."""
 
-    async def join(self, slot: int | None = None, *, custody: CustodyKind = "sealed", rule: Rule | None = None,
-                   enclave: XOnlyKey | None = None, label: str = "", allow: Allow = NOTHING,
-                   key: Bytes | None = None, again: bool = False) -> int:  # fmt: skip
+    async def join(self, slot: int | None = None, choice: Choice = USUAL, **wish: Unpack[Wish]) -> int:
         """Join ``slot`` (None: the first free one that a ticket of this wallet is for); gives the slot.
 
-        The default rule is ``self``: this participant's own yes. A slot that was refused is joined anew with this too;
-        every join makes a fresh key, or takes ``key`` (32 secret bytes, which the caller wipes) instead. A key brought
-        along is sealed once, unless ``again`` insists; the wallet remembers that it was, and not the key.
+        How is said by a `Choice`, in keywords, or by both: keywords win. The default rule is ``self``: this
+        participant's own yes. A slot that was refused is joined anew with this too; every join makes a fresh key, or
+        takes ``key`` (32 secret bytes, which the caller wipes) instead. A key brought along is sealed once, unless
+        ``again`` insists; the wallet remembers that it was, and not the key.
 
         Raises:
             BadInput: ``key`` is no secret key, or custody would lose it.
@@ -51,18 +49,15 @@ class Keygen(KeygenView):
             ReadOnly: the log broke.
         """
         heard = self.client.ledger.require(self.id)
-        chosen = self._free_slot(slot)
-        brought = None if key is None else bring(key, again, custody)
-        with nullcontext() if brought is None else brought.key:  # our copy is wiped, whatever stands in the way
-            wish = Choice(chosen, custody, rule or Rule(approval="self"), None, label, allow)
-            check_choice(self.state, self.terms, wish)  # terms that do not open are refused before a key is made
-            if custody == "sealed":
-                wish = replace(wish, enclave=await self.client.choose_enclave(enclave))
-            with self.client.wallet.identity.auth(self.id, chosen) as auth:
-                await self.client.courier.prove([auth])
-            statement = make_join(self.client.wallet, self.entry, heard, self.client.group(self.id), wish, brought)
+        choice, taken = choice.but(wish), self._free_slot(slot)
+        check_choice(self.state, self.terms, taken, choice)  # terms that do not open are refused before a key is made
+        enclave = await self.client.choose_enclave(choice.enclave) if choice.custody == "sealed" else None
+        with self.client.wallet.identity.auth(self.id, taken) as auth:
+            await self.client.courier.prove([auth])
+        sealed = replace(choice, enclave=enclave)
+        statement = make_join(self.client.wallet, self.entry, heard, self.client.group(self.id), taken, sealed)
         await self.client.say(statement)
-        return chosen
+        return taken
 
     def _free_slot(self, wanted: int | None) -> int:
         """The slot to join.

@@ -13,7 +13,8 @@ import pytest
 
 from keymeld_client import JoinRefused, Rule
 from keymeld_client.errors import WalletError
-from keymeld_client.said.joining import Choice, make_join
+from keymeld_client.said.choosing import Choice
+from keymeld_client.said.joining import make_join
 from keymeld_protocol.keys.derivation import slot_secret
 from keymeld_protocol.wire.payloads import KeygenRelease
 from tests.client.house import house
@@ -74,8 +75,8 @@ async def test_whoever_was_pushed_out_is_told_by_whom_before_an_address_is_calle
     reader.hear(tale.keygen)
     client, heard = at_desk(reader), reader.ledger.replay(tale.keygen)
     assert heard is not None
-    choice = Choice(1, "sealed", Rule(approval="self"), vault.key, "victim")
-    join = make_join(reader.wallet, entry, heard, client.group(tale.keygen), choice)
+    choice = Choice(enclave=vault.key, label="victim")
+    join = make_join(reader.wallet, entry, heard, client.group(tale.keygen), 1, choice)
     vault.leave()
     world.submit(join)
     creator = alice.identity.creator(alice.keygen(tale.keygen).create.salt)

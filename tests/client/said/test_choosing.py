@@ -1,10 +1,13 @@
-"""joining.py: what a client refuses to seal, and what it warns of."""
+"""choosing.py: how somebody may take part, what a client refuses to seal, and what it warns of."""
 
-from typing import Any
+from dataclasses import fields
+from typing import Any, get_type_hints
 
 import pytest
 
-from keymeld_client.said.joining import NOTHING, Allow, Choice, check_choice, warnings
+from keymeld_client.said import choosing
+from keymeld_client.said.choosing import NOTHING, USUAL, Allow, Choice, Wish, check_choice, warnings
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import BadInput, Reason, Refused, WireError
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.plaintext.contents import Terms
@@ -18,6 +21,10 @@ TERMS = Terms(v=1, label="", network="regtest", tweak="bip86")
 SHOP = AllowedOutput(script=AllowedScript(b"\x51\x20" + b"\x07" * 32))
 
 
+KEY = bytes(range(1, 33))
+ORDER = bytes.fromhex("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141")
+
+
 def state(*, tickets: str = "named") -> KeygenState:
     """A keygen of three slots that nobody has joined, with subsets (0, 1) and (2)."""
     return Keygen(3, subsets=((0, 1), (2,)), open=tickets == "open").state
@@ -26,13 +33,62 @@ def state(*, tickets: str = "named") -> KeygenState:
 def refused(allow: Allow, rule: Rule = SELF, terms: Terms = TERMS, tickets: str = "named") -> WireError:
     """Why slot 0 may not be sealed like this."""
     with pytest.raises(WireError) as caught:
-        check_choice(state(tickets=tickets), terms, Choice(0, "sealed", rule, None, "", allow))
+        check_choice(state(tickets=tickets), terms, 0, Choice(rule=rule, allow=allow))
     return caught.value
 
 
 def accepted(allow: Allow = NOTHING, rule: Rule = SELF, tickets: str = "named") -> bool:
-    check_choice(state(tickets=tickets), TERMS, Choice(0, "sealed", rule, None, "", allow))
+    check_choice(state(tickets=tickets), TERMS, 0, Choice(rule=rule, allow=allow))
     return True
+
+
+def test_without_a_word_a_fresh_key_is_sealed_under_its_owners_yes() -> None:
+    assert Choice(custody="sealed", rule=SELF, enclave=None, label="", allow=NOTHING, key=None, again=False) == USUAL
+
+
+def test_keywords_say_all_that_a_choice_says() -> None:
+    said, wished = get_type_hints(Choice), get_type_hints(Wish)
+    assert list(wished) == [field.name for field in fields(Choice)]
+    assert {name: said[name] for name in wished} == wished | {"rule": Rule}
+
+
+def test_what_is_wished_wins_and_none_wishes_nothing() -> None:
+    alice = Choice(rule=NONE, label="Alice")
+    assert alice.but({"label": "Carol", "rule": None}) == Choice(rule=NONE, label="Carol")
+    assert alice.but({}) == alice
+    with pytest.raises(TypeError, match="labl"):
+        alice.but({"labl": "Carol"})  # type: ignore[typeddict-unknown-key]
+
+
+@pytest.mark.parametrize("key", [bytes(32), ORDER, b"\xff" * 32, bytes(31), b"\x01" * 33])
+def test_what_is_no_secret_key_is_refused_and_not_quoted(key: bytes) -> None:
+    with pytest.raises(BadInput, match="key: must be 32 bytes, not zero and below the order") as caught:
+        check_choice(state(), TERMS, 0, Choice(key=key))
+    assert key.hex() not in str(caught.value)
+
+
+def test_a_key_that_nothing_would_hold_is_refused() -> None:
+    with pytest.raises(BadInput, match="would be lost with custody device"):
+        check_choice(state(), TERMS, 0, Choice(key=KEY, custody="device"))
+
+
+def test_a_key_that_was_looked_at_is_still_its_owners_and_no_copy_of_it_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key, copies = bytearray(KEY), list[Secret]()
+
+    def copied(secret: bytes) -> Secret:
+        copies.append(Secret(secret))
+        return copies[-1]
+
+    monkeypatch.setattr(choosing, "Secret", copied)
+    check_choice(state(), TERMS, 0, Choice(key=key))
+    assert key == KEY and [bytes(copy.buffer) for copy in copies] == [bytes(32)]
+
+
+def test_a_choice_that_is_printed_shows_no_key() -> None:
+    shown = repr(Choice(key=KEY))
+    assert "key" not in shown and repr(KEY) not in shown and KEY.hex() not in shown
 
 
 def test_a_policy_that_fits_the_keygen_is_accepted() -> None:
