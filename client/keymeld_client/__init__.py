@@ -22,6 +22,7 @@ from .errors import (
 )
 from .keygens import Keygen
 from .said.choosing import Allow, Choice
+from .said.drafting import Draft
 from .shown.blame import Fault, Judgement
 from .shown.presigned import Presigned
 from .signings import Signing
@@ -36,6 +37,7 @@ __all__ = [
     "Adaptor",
     "Choice",
     "Client",
+    "Draft",
     "Fault",
     "JoinRefused",
     "Judgement",

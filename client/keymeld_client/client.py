@@ -39,9 +39,9 @@ from .line.backoff import Backoff
 from .line.courier import Courier, EnclaveInfo, EnclavePage
 from .line.ledger import Ledger
 from .line.link import origin_of
-from .said.asking import DAY_MS
 from .said.choosing import USUAL, Choice, Wish
 from .said.creating import Proposal, make_create
+from .said.drafting import DAY_MS
 from .said.joining import entry_of
 from .signings import Signing
 from .status import Status

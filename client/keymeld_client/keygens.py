@@ -7,23 +7,21 @@ What can be known of it without a word, and waiting for it, is in `KeygenView`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
-from keymeld_protocol.bitcoin.tweaks import Steps
 from keymeld_protocol.errors import Reason, Refused, WireError
 from keymeld_protocol.machines.keygen import KeygenPhase
-from keymeld_protocol.member.plan import needed_slots
-from keymeld_protocol.plaintext.body import Adaptor, Body
+from keymeld_protocol.plaintext.body import Body
 from keymeld_protocol.values import XOnlyKey
 from keymeld_protocol.wire.payloads import KeygenConfirm, KeygenLeave, KeygenRelease
 from keymeld_protocol.wire.shapes import Said
 from keymeld_protocol.wire.statements import make
 
 from .keygen_view import KeygenView
-from .said.asking import Unsigned, life_of, make_body, make_request, requester, require_one_judgement
+from .said.asking import Asking, make_body
 from .said.choosing import USUAL, Choice, Wish, check_choice
+from .said.drafting import Draft, make_draft, make_request, require_current
 from .said.joining import make_join
 
 if TYPE_CHECKING:
@@ -140,38 +138,47 @@ class Keygen(KeygenView):
             await self._say_once(each, KeygenLeave, slot=each)
         return leaving
 
-    async def request(self, *, transactions: Sequence[Unsigned] = (), psbts: Sequence[bytes] = (),
-                      messages: Sequence[bytes] = (), ecdsa: Sequence[bytes] = (), memo: str = "",
-                      subset: int | None = None, tweaks: Steps | None = None, adaptor: Adaptor | None = None,
-                      body: Body | None = None, expires_in_ms: int | None = None,
-                      grace_ms: int = 3000) -> Signing:  # fmt: skip
-        """Ask for signatures: every input of ``transactions`` and ``psbts`` that we can sign, every blind message.
+    def draft(self, *, body: Body | None = None, expires_in_ms: int | None = None, grace_ms: int = 3000,
+              **asking: Unpack[Asking]) -> Draft:  # fmt: skip
+        """Draft a request for signatures: every own input of ``transactions`` and ``psbts``, and every message.
+
+        Show its ``lines``, then `say` it: nothing is computed a second time, and what was shown is what is sealed.
 
         Inputs are those of the group, its subsets and their children; ``subset`` asks for that subset's alone, and
         ``tweaks`` for exactly one key (`child_steps`). PSBTs are raw or base64; they may hint at children beyond the
-        gap limit. ``ecdsa`` are messages that a key list of one signs with ECDSA. With an ``adaptor`` all are
-        pre-signatures that its secrets complete. ``body`` replaces all of that for whoever builds items himself. The
-        request lives a day, or so much longer as rules make it wait.
+        gap limit. ``messages`` are blind; ``ecdsa`` are those that a key list of one signs with ECDSA. With an
+        ``adaptor`` all are pre-signatures that its secrets complete. ``memo`` says why, to members. ``body`` replaces
+        all of that for whoever builds items himself. The request lives a day, or so much longer as rules make it wait.
 
         Raises:
             BadInput: there is nothing to sign, a PSBT contradicts itself, or an item breaks its rule.
             Refused: the keygen is not completed, no own slot takes part in all of it, a yes would count for one key
                 list and not for another, a needed slot has left, or the request would end before it may be signed.
-            Blamed: the roster does not hold.
+            Blamed: the roster does not hold, or nothing of it can be signed.
             ReadOnly: the log broke.
         """
-        heard = self.client.ledger.require(self.id)
-        roster = self.roster
-        body = body or make_body(roster, transactions, messages, memo, subset, psbts, ecdsa, tweaks, adaptor)
-        slot, made = requester(roster, body, self.slots)
-        self.state.require_present(needed_slots(made))
-        now, joins = self.client.now(), self.state.joins
-        rules = {each: joins[each].rule for each in needed_slots(made)}
-        require_one_judgement(rules, made, slot)
-        life = life_of(rules, expires_in_ms, now)
-        with self.client.wallet.identity.auth(self.id, slot) as auth:
-            statement = make_request(
-                heard, roster, self.client.group(self.id), auth, made, expires_at=now + life, grace_ms=grace_ms
-            )  # fmt: skip
+        self.client.ledger.require(self.id)
+        body = body or make_body(self.roster, **asking)
+        return make_draft(
+            self.state, self.roster, self.slots, body, life_ms=expires_in_ms, grace_ms=grace_ms, now=self.client.now()
+        )
+
+    async def say(self, draft: Draft) -> Signing:
+        """Ask for the signatures that were drafted.
+
+        Raises:
+            Refused: the draft is another keygen's or wallet's, somebody has left since it was made, or the time of a
+                rule is over.
+            ReadOnly: the log broke.
+        """
+        heard, now = self.client.ledger.require(self.id), self.client.now()
+        require_current(draft, self.state, self.roster, self.slots, now)
+        with self.client.wallet.identity.auth(self.id, draft.asks) as auth:
+            statement = make_request(heard, draft, self.client.group(self.id), auth, now)
         await self.client.say(statement)
-        return self.client.signing(statement.id, made)
+        return self.client.signing(statement.id, draft.plan)
+
+    async def request(self, *, body: Body | None = None, expires_in_ms: int | None = None, grace_ms: int = 3000,
+                      **asking: Unpack[Asking]) -> Signing:  # fmt: skip
+        """Ask for signatures without looking at them first: `draft` and `say` in one, with what they raise."""
+        return await self.say(self.draft(body=body, expires_in_ms=expires_in_ms, grace_ms=grace_ms, **asking))

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from msgspec import structs
 
-from keymeld_client import Client, JoinRefused, Keygen, NotTrusted, Rule, Signing, SigningEnded, Trust, Wallet, connect
+from keymeld_client import JoinRefused, NotTrusted, Rule, Signing, SigningEnded, Trust, Wallet, connect
 from keymeld_client.clock import now_ms
 from keymeld_client.said.asking import make_body
 from keymeld_client.shown.results import open_values
@@ -26,11 +26,10 @@ from keymeld_protocol.two_threads import BIG_BATCH
 from keymeld_protocol.values import Hash, Message, XOnlyKey
 from keymeld_protocol.wire.payloads import SigningContribute
 from tests.client.coins import FOREIGN, payment, psbt
-from tests.client.house import House, house
+from tests.client.house import NONE, SELF, House, gather, heard, house
 from tests.support.coordinator import key_of
 
 pytestmark = pytest.mark.asyncio
-NONE, SELF = Rule(approval="none"), Rule(approval="self")
 MESSAGE = b"thirty-two bytes to be signed..."
 
 
@@ -40,24 +39,6 @@ async def home(tmp_path: Path) -> AsyncIterator[House]:
     async with house(tmp_path) as home:
         await home.enclave("vault")
         yield home
-
-
-async def gather(*people: Client, rules: tuple[Rule, ...] = (NONE, SELF, NONE)) -> list[Keygen]:
-    """The first opens a keygen for all; everybody joins, and waits until it is safe."""
-    opened = await people[0].create_keygen(len(people), label="treasury", network="regtest")
-    tickets = [ticket.text() for ticket in opened.tickets]
-    keygens = [
-        await person.join(ticket, rule=rule) for person, ticket, rule in zip(people, tickets, rules, strict=False)
-    ]
-    for keygen in keygens:
-        await keygen.safe()
-    return keygens
-
-
-async def heard(client: Client, signing: Signing) -> Signing:
-    """The same signing, once ``client`` has heard of it."""
-    await client.ledger.until(signing.id, lambda _: True)
-    return client.signing(signing.id)
 
 
 # Keygen
