@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Unpack
 
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import Blamed, InvalidCrypto, KeymeldError, Refused, bad_field
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.keys.ticket import Ticket
-from keymeld_protocol.machines.keygen import KeygenPhase, KeygenState
+from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.signing import SigningState
 from keymeld_protocol.member.plan import Plan
 from keymeld_protocol.member.roster import Roster, read_roster
@@ -33,6 +33,7 @@ from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wire.statements import Statement
 
 from .clock import now_ms
+from .confirming import confirm_completed
 from .errors import NotConnected
 from .keygens import Keygen
 from .line.backoff import Backoff
@@ -75,7 +76,7 @@ async def connect(
     client = Client(courier, trust if trust is not None else Trust.load(wallet))
     tasks = [asyncio.create_task(client._run())]
     if auto_confirm:
-        tasks.append(asyncio.create_task(client._confirm_completed()))
+        tasks.append(asyncio.create_task(confirm_completed(client)))
     try:
         yield client
     finally:
@@ -309,8 +310,6 @@ class Client:
         await self.courier.subscribe(keygen.id)
         await self.ledger.until(keygen.id, lambda heard: heard.caught_up or None)
 
-    # In the background ------------------------------------------------------------------------------------------
-
     async def _run(self) -> None:
         """Converse until that ends for good; whoever waits is told why."""
         try:
@@ -320,24 +319,3 @@ class Client:
         except Exception as error:
             self.courier.stop(NotConnected(f"the client failed: {type(error).__name__}"))
             raise
-
-    async def _confirm_completed(self) -> None:
-        """Confirm each completed keygen in which an own slot has not, once its roster was verified."""
-        settled: set[Id] = set()
-        with suppress(NotConnected):
-            await self.ready()
-            while True:
-                for keygen in self.keygens():
-                    if keygen.id not in settled and keygen.state.phase == KeygenPhase.COMPLETED:
-                        settled.add(keygen.id)
-                        await self._confirm(keygen)
-                await self.ledger.changed()
-
-    async def _confirm(self, keygen: Keygen) -> None:
-        """Confirm, or remember why not: a roster that does not hold is never confirmed."""
-        try:
-            await keygen.confirm()
-        except NotConnected:
-            raise
-        except KeymeldError as error:
-            self.courier.problems.append(error)

@@ -234,7 +234,7 @@ async def test_a_big_batch_is_planned_once_by_who_asks_and_beside_the_event_loop
 
     async with home.person("alice") as alice, home.person("bob") as bob:
         mine, _ = await gather(alice, bob, rules=(NONE, NONE))
-        monkeypatch.setattr("keymeld_client.signings.plan_of", noted)
+        monkeypatch.setattr("keymeld_client.signing_view.plan_of", noted)
         signing = await mine.request(messages=[MESSAGE] * (BIG_BATCH + 1))
         await signing.signatures()
         assert threads == []
