@@ -100,13 +100,14 @@ vectors: env  ## write tests/vectors/wire anew
 diagrams: env  ## draw the machines anew, in the specification and in their docstrings
 	@$(BIN)/python tests/vectors/diagrams.py $(ARGS)
 
+# All extras are pinned too: the environment has the terminal's libraries, which the client's SDK does without.
 # Pins stay as they are unless a dependency demands otherwise; ARGS=--upgrade moves them all, ARGS='-P rich' one.
 # The universal resolution holds on 3.11, 3.12 and 3.13 alike. No registry is named in the result.
 lock: env  ## pin all dependencies anew, with hashes, in constraints.txt (ARGS=--upgrade for newer ones)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet uv
 	@PATH="$(CURDIR)/$(BIN):$$PATH" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-package keymeld-protocol \
-	  --output-file constraints.txt --group dev $(ARGS) $(METADATA)
+	  --output-file constraints.txt --group dev --all-extras $(ARGS) $(METADATA)
 	@echo "constraints.txt: $$(grep -c == constraints.txt) packages"
 
 clean:  ## remove the environment, caches and everything else that was made here

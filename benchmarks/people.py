@@ -11,7 +11,8 @@ from time import perf_counter
 from examples.helpers.house import House
 from keymeld_client.client import Client, connect
 from keymeld_client.keygens import Keygen
-from keymeld_client.said.joining import Choice, make_join
+from keymeld_client.said.choosing import Choice
+from keymeld_client.said.joining import make_join
 from keymeld_client.wallet.trust import Trust
 from keymeld_client.wallet.wallet import Wallet
 from keymeld_protocol.values import XOnlyKey
@@ -47,8 +48,8 @@ class Trio:
             invited = await client.open_ticket(ticket)
             with client.wallet.identity.auth(keygen.id, slot) as auth:
                 await client.courier.prove([auth])
-            wish = Choice(slot, "sealed", NONE, self.enclave(slot), "")
-            statement = make_join(client.wallet, invited.entry, invited.heard, client.group(keygen.id), wish)
+            choice = Choice(rule=NONE, enclave=self.enclave(slot))
+            statement = make_join(client.wallet, invited.entry, invited.heard, client.group(keygen.id), slot, choice)
             began = perf_counter()
             await client.say(statement)
         await keygen.safe()

@@ -22,7 +22,7 @@ from examples.helpers.minutes import Minutes
 from examples.helpers.regtest import Coin, Regtest, transaction
 from keymeld_client.errors import SigningEnded
 from keymeld_client.keygens import Keygen
-from keymeld_client.said.joining import NOTHING, Allow
+from keymeld_client.said.choosing import NOTHING, Allow
 from keymeld_protocol.bitcoin.transaction import taproot_script
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.values import Id

@@ -25,7 +25,7 @@ from examples.helpers.people import Person
 from examples.helpers.regtest import COIN, Coin, Regtest, transaction
 from keymeld_client.errors import SigningEnded
 from keymeld_client.keygens import Keygen
-from keymeld_client.said.joining import Allow
+from keymeld_client.said.choosing import Allow
 from keymeld_client.signings import Signing
 from keymeld_protocol.bitcoin.transaction import taproot_script
 from keymeld_protocol.curve.schnorr import Keypair

@@ -2,11 +2,13 @@
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from keymeld_client.cli import EXTRA
 from tests.support.vectors import ROOT, published
 
 MEMBERS = ("protocol", "enclave", "server", "client")
@@ -24,6 +26,16 @@ def project(member: str) -> dict[str, Any]:
     return table
 
 
+def extras(member: str) -> dict[str, list[str]]:
+    """What one distribution needs for each of its extras."""
+    return dict(project(member).get("optional-dependencies", {}))
+
+
+def named(requirements: list[str]) -> set[str]:
+    """The distributions that these lines require."""
+    return {re.split(r"[<>=;~! ]", requirement)[0] for requirement in requirements}
+
+
 def test_every_pin_is_exact_and_hashed() -> None:
     for pin in pins():
         assert re.match(r"[a-z0-9.-]+==\S+ ", pin), pin
@@ -38,9 +50,14 @@ def test_the_pins_name_no_host_and_no_file() -> None:
 @pytest.mark.parametrize("member", MEMBERS)
 def test_what_a_distribution_needs_is_pinned(member: str) -> None:
     pinned = {pin.partition("==")[0] for pin in pins()}
-    for requirement in project(member)["dependencies"]:
-        name = re.split(r"[<>=;~! ]", requirement)[0]
-        assert name in pinned or name == "keymeld-protocol", requirement
+    needed = named([*project(member)["dependencies"], *chain(*extras(member).values())])
+    assert needed - pinned <= {"keymeld-protocol"}
+
+
+def test_the_terminal_is_an_extra_of_the_client_and_of_nobody_else() -> None:
+    assert {member: set(extras(member)) for member in MEMBERS if extras(member)} == {"client": {"cli"}}
+    assert named(extras("client")["cli"]) == set(EXTRA)
+    assert named(project("client")["dependencies"]) == {"keymeld-protocol", "websockets"}
 
 
 def test_the_four_distributions_share_one_version_and_one_range_of_python() -> None:

@@ -21,7 +21,8 @@ from .errors import (
     WalletError,
 )
 from .keygens import Keygen
-from .said.joining import Allow
+from .said.choosing import Allow, Choice
+from .said.drafting import Draft
 from .shown.blame import Fault, Judgement
 from .shown.presigned import Presigned
 from .signings import Signing
@@ -34,7 +35,9 @@ __all__ = [
     "AllowedOutput",
     "AllowedScript",
     "Adaptor",
+    "Choice",
     "Client",
+    "Draft",
     "Fault",
     "JoinRefused",
     "Judgement",

@@ -1,46 +1,33 @@
-"""The ``keymeld`` command: what a person types to make a key with others, and to sign with it.
+"""Where ``keymeld`` begins: it needs a terminal's libraries, which the SDK does without.
 
-    create ─▶ tickets ─▶ join … join ─▶ address ─▶ request ─▶ show ─▶ approve ─▶ result
-                  sessions, watch: look on          export, verify: keep and check
-
-The commands themselves are in `command/`; this file is their list.
+pip install keymeld-client          import keymeld_client          websockets, and nothing to type or draw with
+pip install keymeld-client[cli]     the ``keymeld`` command        click, rich, segno beside it
 """
 
 from __future__ import annotations
 
-import click
+import sys
+from typing import Final
 
-from .command import adaptors, addresses, inviting, joining, keeping, keygens, requesting, results, signings
-from .command.verbs import Verbs
+EXTRA: Final = ("click", "rich", "segno")
+"""What the extra ``cli`` brings."""
+
+MISSING: Final = """\
+error: the keymeld command needs the extra "cli" of keymeld-client: {} is not installed
+       Install it with: {} -m pip install 'keymeld-client[cli]'
+"""
 
 
-@click.group(cls=Verbs)
-@click.version_option(package_name="keymeld-client", message="keymeld %(version)s")
 def main() -> None:
-    """Make a Bitcoin key together (MuSig2), and sign with it while its owners are away.
-
-    Everybody's part of the key is sealed, under the owner's own rule, to an enclave; a coordinator carries the
-    messages and can neither read nor forge them.  This command verifies every record, address and signature itself.
-
-    \b
-    keymeld create --slots 3 --label treasury        tickets for three people
-    keymeld join TICKET --trust-enclave KEY          each of them, once; then they may go offline
-    keymeld address SESSION                          the group's taproot address
-    keymeld request SESSION --tx FILE --spent SAT    ask for signatures
-    keymeld show SIGNING; keymeld approve SIGNING    whose rule needs it
-    keymeld result SIGNING                           the signed transaction
-
-    Names of sessions and signings may be abbreviated.  The options below may also follow the command's name.
-    """
-
-
-for verb in (
-    inviting.create, inviting.tickets, joining.join,
-    keygens.sessions, addresses.address, keygens.confirm, keygens.release, keygens.leave,
-    requesting.request, signings.show, signings.approve, signings.reject, signings.cancel, results.result,
-    adaptors.adaptor, keeping.watch, keeping.export, keeping.verify, keeping.trust, keeping.identity,
-):  # fmt: skip
-    main.add_command(verb)
+    """Run the command; without its libraries say what to install."""
+    try:
+        from .command.keymeld import main as command
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA:
+            raise
+        sys.stderr.write(MISSING.format(error.name, sys.executable or "python"))
+        sys.exit(2)  # as for whatever else is wrong with how it was called
+    command()
 
 
 if __name__ == "__main__":

@@ -14,32 +14,34 @@ It believes nothing that it can check: every record goes through the ledger, eve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Unpack
 
 from keymeld_protocol.curve.schnorr import Keypair
-from keymeld_protocol.curve.secp256k1 import Bytes
 from keymeld_protocol.errors import Blamed, InvalidCrypto, KeymeldError, Refused, bad_field
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.keys.ticket import Ticket
-from keymeld_protocol.machines.keygen import KeygenPhase
 from keymeld_protocol.member.plan import Plan
 from keymeld_protocol.member.roster import Roster, read_roster
 from keymeld_protocol.plaintext.contents import Leaf, Network, Terms, TermsTweak
 from keymeld_protocol.values import Hash, Id, XOnlyKey
 from keymeld_protocol.wire.connection import Placed
 from keymeld_protocol.wire.records import Record
-from keymeld_protocol.wire.shapes import CustodyKind, Rule
 from keymeld_protocol.wire.statements import Statement
 
+from .clock import now_ms
+from .confirming import confirm_completed
 from .errors import NotConnected
 from .keygens import Keygen
 from .line.backoff import Backoff
 from .line.courier import Courier, EnclaveInfo, EnclavePage
-from .line.ledger import Ledger, now_ms
+from .line.ledger import Ledger
 from .line.link import origin_of
-from .said.asking import DAY_MS
-from .said.joining import NOTHING, Allow, Proposal, entry_of, make_create
+from .said.choosing import USUAL, Choice, Wish
+from .said.creating import Proposal, make_create
+from .said.drafting import DAY_MS
+from .said.joining import entry_of
 from .signings import Signing
 from .status import Status
 from .wallet.trust import Trust
@@ -55,22 +57,24 @@ async def connect(
     token: str | None = None,
     auto_confirm: bool = True,
     backoff: Backoff | None = None,
+    now: Callable[[], int] = now_ms,
 ) -> AsyncIterator[Client]:
     """Work with the coordinator at ``url``; gives the client at once and connects in the background.
 
     ``trust`` None: the enclaves that the wallet's owner has named before. ``token``: the operator's permission to open
-    keygens, if it asks for one. ``auto_confirm``: confirm a completed roster by itself once it was verified.
+    keygens, if it asks for one. ``auto_confirm``: confirm a completed roster by itself once it was verified. ``now``
+    is the clock (ms since the Unix epoch) by which deadlines are judged and requests are dated.
 
     Raises:
         BadInput: the URL is not ``ws://host[:port]`` or ``wss://host[:port]``.
         WalletError: the wallet cannot be read.
     """
-    ledger = Ledger(wallet, origin_of(url))
+    ledger = Ledger(wallet, origin_of(url), now)
     courier = Courier(wallet, ledger, token=token, backoff=backoff)
     client = Client(courier, trust if trust is not None else Trust.load(wallet))
     tasks = [asyncio.create_task(client._run())]
     if auto_confirm:
-        tasks.append(asyncio.create_task(client._confirm_completed()))
+        tasks.append(asyncio.create_task(confirm_completed(client)))
     try:
         yield client
     finally:
@@ -88,6 +92,7 @@ class Client:
         self.ledger = courier.ledger
         self.wallet = courier.wallet
         self.url = courier.url
+        self.now = courier.ledger.now
         self.trust = trust
         self._groups: dict[Id, GroupKey] = {}
         self._rosters: dict[Id, Roster] = {}
@@ -238,7 +243,7 @@ class Client:
             NotConnected: there will be no conversation.
         """
         terms = Terms(v=1, label=label, network=network, tweak=tweak, tree=tree, root=root)
-        proposal = Proposal(slots, terms, subsets, open_tickets, now_ms() + expires_in_ms)
+        proposal = Proposal(slots, terms, subsets, open_tickets, self.now() + expires_in_ms)
         coordinator = (await self.courier.online()).hello.coordinator
         entry, statement = make_create(self.wallet, self.url, coordinator, proposal)
         self.wallet.remember(entry)
@@ -253,17 +258,7 @@ class Client:
         return self.keygen(entry.id)
 
     async def join(
-        self,
-        ticket: Ticket | str,
-        *,
-        custody: CustodyKind = "sealed",
-        rule: Rule | None = None,
-        enclave: XOnlyKey | None = None,
-        label: str = "",
-        slot: int | None = None,
-        allow: Allow = NOTHING,
-        key: Bytes | None = None,
-        again: bool = False,
+        self, ticket: Ticket | str, choice: Choice = USUAL, *, slot: int | None = None, **wish: Unpack[Wish]
     ) -> Keygen:
         """Take part with a ticket; ``await keygen.joined()`` then waits for the enclave. The rest as `Keygen.join`.
 
@@ -274,9 +269,7 @@ class Client:
             Refused: the slot is taken, the keygen no longer collects, or the choice would be unsafe.
         """
         keygen = await self.open_ticket(ticket)
-        await keygen.join(
-            slot, custody=custody, rule=rule, enclave=enclave, label=label, allow=allow, key=key, again=again
-        )
+        await keygen.join(slot, choice, **wish)
         return keygen
 
     async def open_ticket(self, ticket: Ticket | str) -> Keygen:
@@ -315,8 +308,6 @@ class Client:
         await self.courier.subscribe(keygen.id)
         await self.ledger.until(keygen.id, lambda heard: heard.caught_up or None)
 
-    # In the background ------------------------------------------------------------------------------------------
-
     async def _run(self) -> None:
         """Converse until that ends for good; whoever waits is told why."""
         try:
@@ -326,24 +317,3 @@ class Client:
         except Exception as error:
             self.courier.stop(NotConnected(f"the client failed: {type(error).__name__}"))
             raise
-
-    async def _confirm_completed(self) -> None:
-        """Confirm each completed keygen in which an own slot has not, once its roster was verified."""
-        settled: set[Id] = set()
-        with suppress(NotConnected):
-            await self.ready()
-            while True:
-                for keygen in self.keygens():
-                    if keygen.id not in settled and keygen.state.phase == KeygenPhase.COMPLETED:
-                        settled.add(keygen.id)
-                        await self._confirm(keygen)
-                await self.ledger.changed()
-
-    async def _confirm(self, keygen: Keygen) -> None:
-        """Confirm, or remember why not: a roster that does not hold is never confirmed."""
-        try:
-            await keygen.confirm()
-        except NotConnected:
-            raise
-        except KeymeldError as error:
-            self.courier.problems.append(error)

@@ -20,8 +20,7 @@ from keymeld_protocol.wording import slots_told
 
 from .errors import KeygenEnded, WalletError
 from .handle import Handle
-from .line.ledger import now_ms
-from .said.joining import tickets_of
+from .said.creating import tickets_of
 from .shown.seats import is_seated, safety_for
 from .wallet.entries import KeygenEntry
 
@@ -123,7 +122,7 @@ class KeygenView(Handle):
         Raises:
             BadInput: there is no such subset.
         """
-        return safety_for(safety(self.state, now_ms(), subset), self.read_only, self.entry.slots, self.slots)
+        return safety_for(safety(self.state, self.client.now(), subset), self.read_only, self.entry.slots, self.slots)
 
     @property
     def roster_digits(self) -> str:

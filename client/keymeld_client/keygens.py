@@ -7,26 +7,22 @@ What can be known of it without a word, and waiting for it, is in `KeygenView`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from keymeld_protocol.bitcoin.tweaks import Steps
-from keymeld_protocol.curve.secp256k1 import Bytes
 from keymeld_protocol.errors import Reason, Refused, WireError
 from keymeld_protocol.machines.keygen import KeygenPhase
-from keymeld_protocol.member.plan import needed_slots
-from keymeld_protocol.plaintext.body import Adaptor, Body
+from keymeld_protocol.plaintext.body import Body
 from keymeld_protocol.values import XOnlyKey
 from keymeld_protocol.wire.payloads import KeygenConfirm, KeygenLeave, KeygenRelease
-from keymeld_protocol.wire.shapes import CustodyKind, Rule, Said
+from keymeld_protocol.wire.shapes import Said
 from keymeld_protocol.wire.statements import make
 
 from .keygen_view import KeygenView
-from .line.ledger import now_ms
-from .said.asking import Unsigned, life_of, make_body, make_request, requester, require_one_judgement
-from .said.joining import NOTHING, Allow, Choice, bring, check_choice, make_join
+from .said.asking import Asking, make_body
+from .said.choosing import USUAL, Choice, Wish, check_choice
+from .said.drafting import Draft, make_draft, make_request, require_current
+from .said.joining import make_join
 
 if TYPE_CHECKING:
     from .signings import Signing
@@ -35,14 +31,13 @@ if TYPE_CHECKING:
 class Keygen(KeygenView):
     """One keygen that this wallet takes part in; compare by ``id``.  `Client.keygen` and `Client.join` give it."""
 
-    async def join(self, slot: int | None = None, *, custody: CustodyKind = "sealed", rule: Rule | None = None,
-                   enclave: XOnlyKey | None = None, label: str = "", allow: Allow = NOTHING,
-                   key: Bytes | None = None, again: bool = False) -> int:  # fmt: skip
+    async def join(self, slot: int | None = None, choice: Choice = USUAL, **wish: Unpack[Wish]) -> int:
         """Join ``slot`` (None: the first free one that a ticket of this wallet is for); gives the slot.
 
-        The default rule is ``self``: this participant's own yes. A slot that was refused is joined anew with this too;
-        every join makes a fresh key, or takes ``key`` (32 secret bytes, which the caller wipes) instead. A key brought
-        along is sealed once, unless ``again`` insists; the wallet remembers that it was, and not the key.
+        How is said by a `Choice`, in keywords, or by both: keywords win. The default rule is ``self``: this
+        participant's own yes. A slot that was refused is joined anew with this too; every join makes a fresh key, or
+        takes ``key`` (32 secret bytes, which the caller wipes) instead. A key brought along is sealed once, unless
+        ``again`` insists; the wallet remembers that it was, and not the key.
 
         Raises:
             BadInput: ``key`` is no secret key, or custody would lose it.
@@ -52,18 +47,15 @@ class Keygen(KeygenView):
             ReadOnly: the log broke.
         """
         heard = self.client.ledger.require(self.id)
-        chosen = self._free_slot(slot)
-        brought = None if key is None else bring(key, again, custody)
-        with nullcontext() if brought is None else brought.key:  # our copy is wiped, whatever stands in the way
-            wish = Choice(chosen, custody, rule or Rule(approval="self"), None, label, allow)
-            check_choice(self.state, self.terms, wish)  # terms that do not open are refused before a key is made
-            if custody == "sealed":
-                wish = replace(wish, enclave=await self.client.choose_enclave(enclave))
-            with self.client.wallet.identity.auth(self.id, chosen) as auth:
-                await self.client.courier.prove([auth])
-            statement = make_join(self.client.wallet, self.entry, heard, self.client.group(self.id), wish, brought)
+        choice, taken = choice.but(wish), self._free_slot(slot)
+        check_choice(self.state, self.terms, taken, choice)  # terms that do not open are refused before a key is made
+        enclave = await self.client.choose_enclave(choice.enclave) if choice.custody == "sealed" else None
+        with self.client.wallet.identity.auth(self.id, taken) as auth:
+            await self.client.courier.prove([auth])
+        sealed = replace(choice, enclave=enclave)
+        statement = make_join(self.client.wallet, self.entry, heard, self.client.group(self.id), taken, sealed)
         await self.client.say(statement)
-        return chosen
+        return taken
 
     def _free_slot(self, wanted: int | None) -> int:
         """The slot to join.
@@ -146,38 +138,47 @@ class Keygen(KeygenView):
             await self._say_once(each, KeygenLeave, slot=each)
         return leaving
 
-    async def request(self, *, transactions: Sequence[Unsigned] = (), psbts: Sequence[bytes] = (),
-                      messages: Sequence[bytes] = (), ecdsa: Sequence[bytes] = (), memo: str = "",
-                      subset: int | None = None, tweaks: Steps | None = None, adaptor: Adaptor | None = None,
-                      body: Body | None = None, expires_in_ms: int | None = None,
-                      grace_ms: int = 3000) -> Signing:  # fmt: skip
-        """Ask for signatures: every input of ``transactions`` and ``psbts`` that we can sign, every blind message.
+    def draft(self, *, body: Body | None = None, expires_in_ms: int | None = None, grace_ms: int = 3000,
+              **asking: Unpack[Asking]) -> Draft:  # fmt: skip
+        """Draft a request for signatures: every own input of ``transactions`` and ``psbts``, and every message.
+
+        Show its ``lines``, then `say` it: nothing is computed a second time, and what was shown is what is sealed.
 
         Inputs are those of the group, its subsets and their children; ``subset`` asks for that subset's alone, and
         ``tweaks`` for exactly one key (`child_steps`). PSBTs are raw or base64; they may hint at children beyond the
-        gap limit. ``ecdsa`` are messages that a key list of one signs with ECDSA. With an ``adaptor`` all are
-        pre-signatures that its secrets complete. ``body`` replaces all of that for whoever builds items himself. The
-        request lives a day, or so much longer as rules make it wait.
+        gap limit. ``messages`` are blind; ``ecdsa`` are those that a key list of one signs with ECDSA. With an
+        ``adaptor`` all are pre-signatures that its secrets complete. ``memo`` says why, to members. ``body`` replaces
+        all of that for whoever builds items himself. The request lives a day, or so much longer as rules make it wait.
 
         Raises:
             BadInput: there is nothing to sign, a PSBT contradicts itself, or an item breaks its rule.
             Refused: the keygen is not completed, no own slot takes part in all of it, a yes would count for one key
                 list and not for another, a needed slot has left, or the request would end before it may be signed.
-            Blamed: the roster does not hold.
+            Blamed: the roster does not hold, or nothing of it can be signed.
             ReadOnly: the log broke.
         """
-        heard = self.client.ledger.require(self.id)
-        roster = self.roster
-        body = body or make_body(roster, transactions, messages, memo, subset, psbts, ecdsa, tweaks, adaptor)
-        slot, made = requester(roster, body, self.slots)
-        self.state.require_present(needed_slots(made))
-        now, joins = now_ms(), self.state.joins
-        rules = {each: joins[each].rule for each in needed_slots(made)}
-        require_one_judgement(rules, made, slot)
-        life = life_of(rules, expires_in_ms, now)
-        with self.client.wallet.identity.auth(self.id, slot) as auth:
-            statement = make_request(
-                heard, roster, self.client.group(self.id), auth, made, expires_at=now + life, grace_ms=grace_ms
-            )  # fmt: skip
+        self.client.ledger.require(self.id)
+        body = body or make_body(self.roster, **asking)
+        return make_draft(
+            self.state, self.roster, self.slots, body, life_ms=expires_in_ms, grace_ms=grace_ms, now=self.client.now()
+        )
+
+    async def say(self, draft: Draft) -> Signing:
+        """Ask for the signatures that were drafted.
+
+        Raises:
+            Refused: the draft is another keygen's or wallet's, somebody has left since it was made, or the time of a
+                rule is over.
+            ReadOnly: the log broke.
+        """
+        heard, now = self.client.ledger.require(self.id), self.client.now()
+        require_current(draft, self.state, self.roster, self.slots, now)
+        with self.client.wallet.identity.auth(self.id, draft.asks) as auth:
+            statement = make_request(heard, draft, self.client.group(self.id), auth, now)
         await self.client.say(statement)
-        return self.client.signing(statement.id, made)
+        return self.client.signing(statement.id, draft.plan)
+
+    async def request(self, *, body: Body | None = None, expires_in_ms: int | None = None, grace_ms: int = 3000,
+                      **asking: Unpack[Asking]) -> Signing:  # fmt: skip
+        """Ask for signatures without looking at them first: `draft` and `say` in one, with what they raise."""
+        return await self.say(self.draft(body=body, expires_in_ms=expires_in_ms, grace_ms=grace_ms, **asking))

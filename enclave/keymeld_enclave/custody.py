@@ -93,7 +93,7 @@ class Custody:
 
     def let_go(self, heard: Replay, record: Record, blob: str) -> None:
         """Nobody fills our memory with envelopes, with requests that wait, or with what signers say."""
-        heard.records[record.offset - 1] = record.without_blobs((blob,))
+        heard.let_go(record.statement.id, blob)
 
     def take(self, slot: int) -> Held:
         """Open and check the envelope of ``slot``, once for each join; a superseded join's key is wiped.
@@ -142,7 +142,7 @@ class Custody:
         self.drop(slot)
         seat = self.state.seats[slot]
         if seat is not None:
-            self.let_go(self.heard, self.heard.records[self.heard.chain.ids[seat.id] - 1], "envelope")
+            self.heard.let_go(seat.id, "envelope")
         if self.group is not None and set(self.slots) <= set(self.state.left):
             self.group.wipe()
             self.group = None
@@ -150,7 +150,7 @@ class Custody:
     def _opened(self, slot: int, seat: Seat) -> Held:
         """Open, then check each thing that §11.2 names, in its order; what is refused is wiped."""
         join = seat.join
-        sealed = self.heard.records[self.heard.chain.ids[seat.id] - 1].statement.blob("envelope")
+        sealed = self.heard.record_of(seat.id).statement.blob("envelope")
         if sealed is None:
             raise Unacceptable("missing_envelope", "the coordinator did not deliver the envelope")
         try:

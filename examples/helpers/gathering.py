@@ -8,7 +8,7 @@ from typing import Final
 from examples.helpers.house import House
 from examples.helpers.people import Person
 from keymeld_client.keygens import Keygen
-from keymeld_client.said.joining import NOTHING, Allow
+from keymeld_client.said.choosing import NOTHING, Allow
 from keymeld_protocol.wire.shapes import Rule
 
 NONE: Final = Rule(approval="none")

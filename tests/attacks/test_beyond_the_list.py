@@ -25,7 +25,7 @@ from keymeld_protocol.wire.payloads import KeygenCreate, Note
 from keymeld_protocol.wire.shapes import REQUEST_LIFE_MS
 from tests.support.line import Line
 from tests.support.machines import key_of, xonly
-from tests.support.world import HOUR, MESSAGE, MINUTE, NONE, SELF, Enclave, Member, World, secret_of
+from tests.support.world import HOUR, MESSAGE, MINUTE, NONE, NOON, SELF, Enclave, Member, World, secret_of
 
 from .mischief import create, signed
 
@@ -180,7 +180,7 @@ def test_a_log_and_a_request_from_the_end_of_time_are_told_all_the_same() -> Non
     roster, state = alice.roster(group), alice.signing(signing)
     made = plan_of(state, alice.heard(signing).records[0].statement, roster, alice.groups[group])
     assert any(str(state.request.expires_at) in line for line in tell(state, made, roster))
-    audit = Audit(secret_of("alice S 2"))
+    audit = Audit(secret_of("alice S 2"), lambda: NOON)
     audit.section(group, "keygen", XOnlyKey(world.coordinator.key), wires(alice, group), None)
     assert audit.report.ok and list(audit.report.lines())
 
@@ -204,6 +204,6 @@ def test_a_ticket_verifies_no_log_but_that_of_its_own_session() -> None:
     world.run()
     coordinator = XOnlyKey(world.coordinator.key)
     for member, invitation, holds in ((alice, genuine, True), (mallory, forged, False)):
-        audit = Audit(genuine.group_secret, genuine.keygen)
+        audit = Audit(genuine.group_secret, lambda: NOON, genuine.keygen)
         audit.section(invitation.keygen, "keygen", coordinator, wires(member, invitation.keygen), None)
         assert audit.report.ok == holds and (audit.report.address is not None) == holds

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from examples.helpers.regtest import Coin, transaction
-from keymeld_client.said.joining import Allow, Choice, check_choice
+from keymeld_client.said.choosing import Allow, Choice, check_choice
 from keymeld_protocol.bitcoin.tweaks import child_steps
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.errors import BadInput, InvalidCrypto, Refused
@@ -28,7 +28,6 @@ from keymeld_protocol.plaintext.body import (
 from keymeld_protocol.plaintext.contents import Script, Terms
 from keymeld_protocol.plaintext.contributions import Failed
 from keymeld_protocol.values import Hash, Id, Message
-from keymeld_protocol.wire.shapes import Rule
 from tests.support.world import MESSAGE, Enclave, World, secret_of
 
 ORDER = Hash(bytes.fromhex("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"))
@@ -181,10 +180,9 @@ def test_attack_35_a_client_does_not_join_terms_with_a_bare_root_unless_told_to(
     terms = Terms(v=1, label="", network="regtest", tweak="root", root=SOME)
     group = Group(terms=terms, allow=(YES, YES, YES))
     state = group.alice.keygen(group.keygen)
-    wish = Choice(0, "sealed", Rule(approval="self"), None, "")
     with pytest.raises(Refused, match="bare script root"):
-        check_choice(state, terms, wish)
-    check_choice(state, terms, Choice(0, "sealed", Rule(approval="self"), None, "", Allow(opaque_tweak=True)))
+        check_choice(state, terms, 0, Choice())
+    check_choice(state, terms, 0, Choice(allow=Allow(opaque_tweak=True)))
 
 
 def test_a_script_tree_given_leaf_by_leaf_needs_no_further_yes() -> None:

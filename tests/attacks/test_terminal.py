@@ -25,7 +25,7 @@ from keymeld_protocol.plaintext.contents import Terms
 from keymeld_protocol.printable import printable
 from keymeld_protocol.values import Id, Salt, XOnlyKey
 from keymeld_protocol.wire.frames import WireRecord
-from tests.support.world import MESSAGE, NONE, Member, World, secret_of
+from tests.support.world import MESSAGE, NONE, NOON, Member, World, secret_of
 
 from .mischief import create
 
@@ -93,7 +93,7 @@ def test_attack_52_what_is_watched_and_verified_is_harmless(evil: str) -> None:
     told = [str(sentence(r, names)) for s in (group, signing) for r in alice.heard(s).records]
     harmless(told)
     assert any(printable(evil[:64]) in line for line in told)
-    audit = Audit(secret_of("evil S"))
+    audit = Audit(secret_of("evil S"), lambda: NOON)
     coordinator = XOnlyKey(world.coordinator.key)
     for stream, kind in ((group, "keygen"), (signing, "signing")):
         records = [WireRecord(r.epoch, r.offset, r.at, r.hash, r.statement.wire) for r in alice.heard(stream).records]

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from keymeld_client import Client, Trust, Wallet, connect
+from keymeld_client import Client, Keygen, Rule, Signing, Trust, Wallet, connect
 from keymeld_client.line.backoff import Backoff
 from keymeld_enclave.agent import Agent
 from keymeld_enclave.clock import now_ms
@@ -26,6 +26,8 @@ from keymeld_protocol.values import XOnlyKey
 from keymeld_server.app import Coordinator, running
 from keymeld_server.config import ServerConfig
 from tests.support.coordinator import secret_of
+
+NONE, SELF = Rule(approval="none"), Rule(approval="self")
 
 
 class Vault:
@@ -132,3 +134,21 @@ async def house(folder: Path) -> AsyncIterator[House]:
         yield home
     finally:
         await home.close()
+
+
+async def gather(*people: Client, rules: tuple[Rule, ...] = (NONE, SELF, NONE)) -> list[Keygen]:
+    """The first opens a keygen for all; everybody joins, and waits until it is safe."""
+    opened = await people[0].create_keygen(len(people), label="treasury", network="regtest")
+    tickets = [ticket.text() for ticket in opened.tickets]
+    keygens = [
+        await person.join(ticket, rule=rule) for person, ticket, rule in zip(people, tickets, rules, strict=False)
+    ]
+    for keygen in keygens:
+        await keygen.safe()
+    return keygens
+
+
+async def heard(client: Client, signing: Signing) -> Signing:
+    """The same signing, once ``client`` has heard of it."""
+    await client.ledger.until(signing.id, lambda _: True)
+    return client.signing(signing.id)

@@ -14,7 +14,7 @@ from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.connection import Subscribed
 from keymeld_protocol.wire.frames import WireHead, WireRecord
 from keymeld_protocol.wire.records import Head, sign_head
-from tests.support.world import MESSAGE, NONE, SELF, World, secret_of
+from tests.support.world import MESSAGE, NONE, NOON, SELF, World, secret_of
 
 URL = "ws://127.0.0.1:8765"
 GROUP_SECRET = secret_of("alice S 1")
@@ -56,15 +56,15 @@ def wire_head(head: Head) -> WireHead:
 
 
 class Reader:
-    """A wallet with a ticket for the tale's keygen, and its ledger."""
+    """A wallet with a ticket for the tale's keygen, and its ledger, whose clock shows ``time`` (ms)."""
 
     def __init__(self, tale: Tale, wallet: Wallet | None = None) -> None:
         """Greeted by the tale's coordinator; with ``wallet``, what it stored is verified first."""
-        self.tale = tale
+        self.tale, self.time = tale, NOON
         self.wallet = wallet or Wallet.in_memory()
         if wallet is None:
             self.wallet.remember(KeygenEntry(tale.keygen, URL, bytearray(GROUP_SECRET)))
-        self.ledger = Ledger(self.wallet, URL)
+        self.ledger = Ledger(self.wallet, URL, lambda: self.time)
         self.ledger.greet(tale.coordinator)
 
     def again(self) -> Reader:

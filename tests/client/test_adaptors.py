@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace as replaced
 
-from keymeld_client import Adaptor, NeedsSecret, Rule
+from keymeld_client import Adaptor, NeedsSecret
 from keymeld_client.said.asking import make_body
 from keymeld_client.shown.audit import Report
 from keymeld_client.shown.log import export_log, verify_log
@@ -23,12 +23,11 @@ from keymeld_protocol.member.plan import plan_of
 from keymeld_protocol.plaintext import contributions
 from keymeld_protocol.values import PlainKey
 from tests.client.coins import payment, psbt
-from tests.client.house import House, house
+from tests.client.house import NONE, House, gather, heard, house
 from tests.client.paper import GROUP_SECRET, Reader, Tale, wire_head
-from tests.client.test_client import MESSAGE, gather, heard
 from tests.support.coordinator import secret_of
 
-NONE, SELF = Rule(approval="none"), Rule(approval="self")
+MESSAGE = secret_of("message")
 SECRETS = [secret_of(f"lock {i}") for i in range(3)]
 POINTS = tuple(PlainKey(Secret(secret).point) for secret in SECRETS)
 SINGLE, EITHER = Adaptor(mode="single", points=POINTS[:1]), Adaptor(mode="or", points=POINTS)

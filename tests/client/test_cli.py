@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from examples.helpers.house import House
 from examples.helpers.regtest import COIN, Coin, Regtest, transaction
-from keymeld_client.cli import main
+from keymeld_client.command.keymeld import main
 from keymeld_client.shown.telling import BLIND
 from keymeld_client.wallet.wallet import Wallet
 from keymeld_protocol.bitcoin.psbt import Psbt

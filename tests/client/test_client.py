@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from msgspec import structs
 
-from keymeld_client import Client, JoinRefused, Keygen, NotTrusted, Rule, Signing, SigningEnded, Trust, Wallet, connect
-from keymeld_client.line.ledger import now_ms
+from keymeld_client import JoinRefused, NotTrusted, Rule, Signing, SigningEnded, Trust, Wallet, connect
+from keymeld_client.clock import now_ms
 from keymeld_client.said.asking import make_body
 from keymeld_client.shown.results import open_values
 from keymeld_protocol.bitcoin.psbt import Psbt
@@ -26,11 +26,10 @@ from keymeld_protocol.two_threads import BIG_BATCH
 from keymeld_protocol.values import Hash, Message, XOnlyKey
 from keymeld_protocol.wire.payloads import SigningContribute
 from tests.client.coins import FOREIGN, payment, psbt
-from tests.client.house import House, house
+from tests.client.house import NONE, SELF, House, gather, heard, house
 from tests.support.coordinator import key_of
 
 pytestmark = pytest.mark.asyncio
-NONE, SELF = Rule(approval="none"), Rule(approval="self")
 MESSAGE = b"thirty-two bytes to be signed..."
 
 
@@ -40,24 +39,6 @@ async def home(tmp_path: Path) -> AsyncIterator[House]:
     async with house(tmp_path) as home:
         await home.enclave("vault")
         yield home
-
-
-async def gather(*people: Client, rules: tuple[Rule, ...] = (NONE, SELF, NONE)) -> list[Keygen]:
-    """The first opens a keygen for all; everybody joins, and waits until it is safe."""
-    opened = await people[0].create_keygen(len(people), label="treasury", network="regtest")
-    tickets = [ticket.text() for ticket in opened.tickets]
-    keygens = [
-        await person.join(ticket, rule=rule) for person, ticket, rule in zip(people, tickets, rules, strict=False)
-    ]
-    for keygen in keygens:
-        await keygen.safe()
-    return keygens
-
-
-async def heard(client: Client, signing: Signing) -> Signing:
-    """The same signing, once ``client`` has heard of it."""
-    await client.ledger.until(signing.id, lambda _: True)
-    return client.signing(signing.id)
 
 
 # Keygen
@@ -253,7 +234,7 @@ async def test_a_big_batch_is_planned_once_by_who_asks_and_beside_the_event_loop
 
     async with home.person("alice") as alice, home.person("bob") as bob:
         mine, _ = await gather(alice, bob, rules=(NONE, NONE))
-        monkeypatch.setattr("keymeld_client.signings.plan_of", noted)
+        monkeypatch.setattr("keymeld_client.signing_view.plan_of", noted)
         signing = await mine.request(messages=[MESSAGE] * (BIG_BATCH + 1))
         await signing.signatures()
         assert threads == []
@@ -394,14 +375,15 @@ async def test_who_approved_already_is_told_so(home: House) -> None:
             await signing.approve()
 
 
-async def test_a_yes_that_has_lapsed_is_said_anew(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with home.person("alice") as alice, home.person("bob") as bob, home.person("carol") as carol:
+async def test_a_yes_that_has_lapsed_is_said_anew(home: House) -> None:
+    ahead = 0
+    bobs = home.person("bob", now=lambda: now_ms() + ahead)
+    async with home.person("alice") as alice, bobs as bob, home.person("carol") as carol:
         mine, *_ = await gather(alice, bob, carol, rules=(NONE, SELF, SELF))
         signing = await mine.request(messages=[MESSAGE])
         seen = await heard(bob, signing)
         await seen.approve(until_ms=60_000)
-        later = now_ms() + 61_000
-        monkeypatch.setattr("keymeld_client.signings.now_ms", lambda: later)
+        ahead = 61_000
         await seen.approve()
         assert seen.state.consent.approvals[1] == seen.state.request.expires_at
 

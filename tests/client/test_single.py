@@ -1,14 +1,15 @@
 """Stories of one member with a key of one slot, brought along, who signs and leaves, at a real coordinator."""
 
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from keymeld_client import NotTrusted, Rule, Trust, WalletError, keygens
-from keymeld_client.said.joining import Allow, BroughtKey, bring
+from keymeld_client import NotTrusted, Rule, Trust, WalletError
+from keymeld_client.said import choosing, joining
+from keymeld_client.said.choosing import Allow
 from keymeld_protocol.curve import ecdsa
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.curve.secp256k1 import Secret
@@ -67,23 +68,27 @@ async def test_a_key_that_is_none_joins_nothing(home: House) -> None:
         assert keygen.slots == () and keygen.heard.chain.offset == 1
 
 
-@pytest.mark.parametrize("trusted", [True, False])
-async def test_the_copy_of_a_key_is_wiped_whatever_stands_in_the_way(
-    home: House, key: Secret, trusted: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copies: list[BroughtKey] = []
+@pytest.mark.parametrize(
+    ("trusted", "rule", "refused"), [(True, NONE, Refused), (False, None, NotTrusted), (True, None, None)]
+)
+async def test_every_copy_of_a_key_is_wiped_whatever_stands_in_the_way(
+    home: House, key: Secret, trusted: bool, rule: Rule | None, refused: type[Exception] | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    copies: list[Secret] = []
 
-    def brought(*given: Any) -> BroughtKey:
-        copies.append(bring(*given))
+    def copied(secret: bytes) -> Secret:
+        copies.append(Secret(secret))
         return copies[-1]
 
-    monkeypatch.setattr(keygens, "bring", brought)
-    trust = home.trust if trusted else Trust(frozenset())
-    async with home.person("alice", trust=trust) as alice:
+    for module in (choosing, joining):
+        monkeypatch.setattr(module, "Secret", copied)
+    async with home.person("alice", trust=home.trust if trusted else Trust(frozenset())) as alice:
         keygen = await alice.create_keygen(1, network="regtest", open_tickets=True)
-        with pytest.raises(Refused if trusted else NotTrusted):
-            await keygen.join(rule=NONE if trusted else None, key=key.buffer)
-    assert copies and not any(copies[0].key.buffer) and any(key.buffer)
+        with pytest.raises(refused) if refused else nullcontext():
+            await keygen.join(rule=rule, key=key.buffer)
+    assert len(copies) == (1 if refused else 2) and any(key.buffer)
+    assert not any(any(copy.buffer) for copy in copies)
 
 
 async def test_a_group_may_have_members_who_bring_their_keys(home: House, key: Secret) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from keymeld_client import Signing, signings
+from keymeld_client import Signing
 from keymeld_protocol.errors import Blamed, Refused
 from keymeld_protocol.wire.shapes import REQUEST_LIFE_MS
 from tests.client.paper import Reader, Tale
@@ -21,26 +21,30 @@ pytestmark = pytest.mark.asyncio
 
 
 @pytest.fixture
-def signing() -> Iterator[Signing]:
-    """A request that ends an hour after noon, as somebody with a ticket has heard it."""
+def reader() -> Iterator[Reader]:
+    """Somebody with a ticket, who has heard a keygen and a signing."""
     tale = Tale()
     reader = Reader(tale)
     for stream in (tale.keygen, tale.signing):
         reader.subscribed(stream)
         reader.hear(stream)
-    yield at_desk(reader).signing(tale.signing)
+    yield reader
     reader.wallet.close()
 
 
-async def test_nobody_approves_what_would_live_longer_than_seven_days(
-    signing: Signing, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(signings, "now_ms", lambda: NOON + HOUR - REQUEST_LIFE_MS - 11 * MINUTE)
+@pytest.fixture
+def signing(reader: Reader) -> Signing:
+    """The request, which ends an hour after noon."""
+    return at_desk(reader).signing(reader.tale.signing)
+
+
+async def test_nobody_approves_what_would_live_longer_than_seven_days(reader: Reader, signing: Signing) -> None:
+    reader.time = NOON + HOUR - REQUEST_LIFE_MS - 11 * MINUTE
     with pytest.raises(Blamed, match="expires_too_late"):
         await signing.approve()
 
 
-async def test_clocks_may_be_some_minutes_apart(signing: Signing, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signings, "now_ms", lambda: NOON + HOUR - REQUEST_LIFE_MS - 9 * MINUTE)
+async def test_clocks_may_be_some_minutes_apart(reader: Reader, signing: Signing) -> None:
+    reader.time = NOON + HOUR - REQUEST_LIFE_MS - 9 * MINUTE
     with pytest.raises(Refused):  # this wallet sits nowhere: the life of the request was no objection
         await signing.approve()

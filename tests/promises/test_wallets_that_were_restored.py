@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import cast
 
 from keymeld_client import Rule
-from keymeld_client.said.joining import Choice, make_join
+from keymeld_client.said.choosing import Choice
+from keymeld_client.said.joining import make_join
 from keymeld_protocol.keys.derivation import Identity, slot_secret
 from keymeld_protocol.wire.payloads import KeygenJoin, KeygenRelease
 from keymeld_protocol.wire.statements import Statement
@@ -25,8 +26,8 @@ def join(reader: Reader, invitation: Invitation, rule: Rule) -> Statement:
     assert entry is not None and heard is not None
     with slot_secret(invitation.open_secret, 1) as secret:
         entry.slot_secrets[1] = bytearray(secret.buffer)
-    choice = Choice(1, "sealed", rule, tale.world.enclaves[0].key, "bob")
-    return make_join(reader.wallet, entry, heard, at_desk(reader).group(tale.keygen), choice)
+    choice = Choice(rule=rule, enclave=tale.world.enclaves[0].key, label="bob")
+    return make_join(reader.wallet, entry, heard, at_desk(reader).group(tale.keygen), 1, choice)
 
 
 def hear_all(reader: Reader) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from keymeld_client.command.requesting import _preview
 from keymeld_client.said.asking import make_body
+from keymeld_client.said.drafting import make_draft
 from keymeld_client.shown.telling import tell
 from keymeld_protocol.bitcoin.transaction import taproot_script
 from keymeld_protocol.bitcoin.tweaks import child_steps
@@ -134,9 +134,10 @@ def test_a_payment_to_a_stranger_reads_as_before() -> None:
 
 def test_who_asks_is_shown_the_same_as_who_approves() -> None:
     group = Group()
-    body = make_body(
-        group.roster, [payment([(100_000, group.roster.script())], 99_000, group.roster.script(0))], [], "", None
-    )
-    shown = [str(found) for found in _preview(body, group.roster)]
-    assert group.roster.address(0) in line(shown, "Pays")
-    assert not any("back to this group" in found for found in shown)
+    body = make_body(group.roster, [payment([(100_000, group.roster.script())], 99_000, group.roster.script(0))])
+    state = group.mallory.keygen(group.keygen)
+    draft = make_draft(state, group.roster, [0], body, life_ms=None, grace_ms=0, now=group.world.now)
+    assert group.roster.address(0) in line(list(draft.lines), "Pays")
+    assert not any("back to this group" in found for found in draft.lines)
+    asked = group.asked([None], 99_000, group.roster.script(0))
+    assert asked[-len(draft.lines) :] == list(draft.lines) and len(asked) == len(draft.lines) + 2

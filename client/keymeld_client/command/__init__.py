@@ -9,4 +9,5 @@ screen.py, qr.py          sentences and tables       ──▶ the terminal, or 
 watching.py               sessions, live
 
 inviting.py  joining.py  keygens.py  addresses.py  requesting.py  signings.py  results.py  keeping.py     the commands
+keymeld.py                                                                                    their list
 """

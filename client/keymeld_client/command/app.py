@@ -24,6 +24,7 @@ from keymeld_protocol.printable import printable
 from keymeld_protocol.values import Id, XOnlyKey
 
 from ..client import Client, connect
+from ..clock import now_ms
 from ..errors import NotConnected
 from ..keygens import Keygen
 from ..line.link import origin_of
@@ -67,6 +68,7 @@ class App:
     quiet: bool = False
     patience_ms: int = 10_000
     token: str | None = field(default=None, repr=False)
+    now: Callable[[], int] = now_ms
     go_on: str = ""
 
     @property
@@ -105,7 +107,7 @@ class App:
         Raises:
             NotConnected: not within the patience that was asked for.
         """
-        async with connect(url, wallet, self.trust(wallet), token=self.token) as client:
+        async with connect(url, wallet, self.trust(wallet), token=self.token, now=self.now) as client:
             told = asyncio.create_task(self._tell_trouble(client))
             try:
                 async with asyncio.timeout(self.patience_ms / 1000):
@@ -120,7 +122,7 @@ class App:
     @asynccontextmanager
     async def offline(self, wallet: Wallet, url: str) -> AsyncIterator[Client]:
         """A client that tells what the wallet has stored, whether or not there is a connection."""
-        async with connect(url, wallet, self.trust(wallet), auto_confirm=False) as client:
+        async with connect(url, wallet, self.trust(wallet), auto_confirm=False, now=self.now) as client:
             yield client
 
     async def _tell_trouble(self, client: Client) -> None:

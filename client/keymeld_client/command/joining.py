@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import click
 from msgspec import structs
 from rich.text import Text
 
-from keymeld_protocol.curve.secp256k1 import Secret
+from keymeld_protocol.curve.secp256k1 import Secret, pubkey_of
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.keys.ticket import Ticket
 from keymeld_protocol.machines.keygen import KeygenPhase
@@ -28,9 +27,8 @@ from keymeld_protocol.wording import listed
 from ..client import Client
 from ..errors import KeygenEnded
 from ..keygens import Keygen
-from ..line.ledger import now_ms
 from ..line.link import origin_of
-from ..said.joining import Allow, Choice, check_choice, warnings
+from ..said.choosing import Choice, check_choice, warnings
 from ..shown.telling import moment
 from ..wallet.wallet import Wallet
 from .app import SHORT, App
@@ -38,24 +36,19 @@ from .opened import names_of
 from .screen import Line, table
 from .typed import short_forms, times
 from .typed.arguments import DELAY, KEY, LABEL, RULE, SECRET, WHEN
-from .typed.limits import Limits, limits, told
+from .typed.limits import Limits, told, with_limits
 from .verbs import Verb
 from .watching import Watch
 
 
 @dataclass(frozen=True)
-class Wish:
-    """How a person would take part: everything that the command line says."""
+class Typed:
+    """What the command line says; ``limits`` get their meaning from the keygen, and only then belong to ``choice``."""
 
     ticket: Ticket
-    custody: CustodyKind
-    rule: Rule
-    enclave: XOnlyKey | None
     slot: int | None
-    label: str
+    choice: Choice
     limits: Limits
-    key: Secret | None
-    again: bool
 
 
 @dataclass(frozen=True)
@@ -65,8 +58,7 @@ class Offer:
     session: Id
     slot: int | None
     seated: bool
-    enclave: XOnlyKey | None
-    allow: Allow
+    choice: Choice
     lines: tuple[Line, ...]
 
 
@@ -103,13 +95,14 @@ class Offer:
 @click.option("--enclave", type=KEY, help="Seal to this one of the enclaves you trust.")
 @click.option("--slot", type=click.IntRange(0, 999), help="With an open ticket: this slot.")
 @click.option("--label", type=LABEL, default="", help="Your name; members see it, the coordinator does not.")
-@limits
+@with_limits
 @click.option("--key", metavar="FILE", help="Bring this key: a file (mode 0600) of 64 hex digits, or - to read them.")
 @click.option("--seal-again", "again", is_flag=True, help="Bring a key although this wallet has sealed it before.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def join(app: App, /, ticket: str, slot: int | None, yes: bool, rule: Rule, delay: int | None,
-         not_before: int | None, not_after: int | None, key: str | None, **wish: Any) -> None:  # fmt: skip
+def join(app: App, ticket: str, custody: CustodyKind, rule: Rule, delay: int | None, not_before: int | None,
+         not_after: int | None, enclave: XOnlyKey | None, slot: int | None, label: str, limits: Limits,
+         key: str | None, again: bool, yes: bool) -> None:  # fmt: skip
     """Take part with a TICKET: make a key and seal it.
 
     TICKET is a text, a link, or - to read it from standard input.
@@ -123,18 +116,18 @@ def join(app: App, /, ticket: str, slot: int | None, yes: bool, rule: Rule, dela
     read, brought = _ticket(ticket), _brought(key)
     if app.server is not None and app.server != origin_of(read.url):
         raise click.UsageError(f"this ticket is for {origin_of(read.url)}, not for {app.server}: leave --server out")
-    wished = Wish(
-        ticket=read, slot=read.slot if slot is None else slot, key=brought,
-        rule=_timed(rule, delay, not_before, not_after), **wish,
-    )  # fmt: skip
+    timed = _timed(rule, delay, not_before, not_after, app.now())
+    lent = brought.buffer if brought is not None else None
+    choice = Choice(custody, timed, enclave, label, key=lent, again=again)
+    typed = Typed(read, read.slot if slot is None else slot, choice, limits)
     with app.wallet(create=True) as wallet:
-        offer = asyncio.run(_look(app, wallet, wished))
+        offer = asyncio.run(_look(app, wallet, typed))
         if not offer.seated and not app.screen.ask(
-            offer.lines, "Seal your key under this rule?" if offer.enclave else "Join?", yes
+            offer.lines, "Seal your key under this rule?" if offer.choice.enclave else "Join?", yes
         ):
             raise click.exceptions.Exit(1)
         app.go_on = f"keymeld watch {offer.session.hex()[:SHORT]}"
-        taken = offer.slot if offer.seated else asyncio.run(_act(app, wallet, wished, offer))
+        taken = offer.slot if offer.seated else asyncio.run(_act(app, wallet, read, offer))
     name = offer.session.hex()[:SHORT]
     app.screen.result([f"You sit in slot {taken} of session {name}."], {"session": offer.session.hex(), "slot": taken})
     if offer.seated:
@@ -142,25 +135,23 @@ def join(app: App, /, ticket: str, slot: int | None, yes: bool, rule: Rule, dela
     app.screen.note(f"This device may go offline. Later: keymeld address {name}, keymeld watch {name}", style="dim")
 
 
-async def _look(app: App, wallet: Wallet, wish: Wish) -> Offer:
+async def _look(app: App, wallet: Wallet, typed: Typed) -> Offer:
     """Hear the keygen that the ticket is for, and choose an enclave."""
-    async with app.online(wallet, wish.ticket.url) as client:
-        keygen = await client.open_ticket(wish.ticket)
+    async with app.online(wallet, typed.ticket.url) as client:
+        keygen, choice = await client.open_ticket(typed.ticket), typed.choice
         if keygen.state.phase == KeygenPhase.EXPIRED:
             raise KeygenEnded("the time to join is over")
-        chosen = await client.choose_enclave(wish.enclave) if wish.custody == "sealed" else None
-        return _offer(client, keygen, wish.slot, chosen, wish)
+        enclave = await client.choose_enclave(choice.enclave) if choice.custody == "sealed" else None
+        allow = typed.limits.allow(keygen.state, keygen.terms)
+        return _offer(client, keygen, typed.slot, replace(choice, enclave=enclave, allow=allow))
 
 
-async def _act(app: App, wallet: Wallet, wish: Wish, offer: Offer) -> int:
+async def _act(app: App, wallet: Wallet, ticket: Ticket, offer: Offer) -> int:
     """Join, and tell what happens until the enclave holds the key; gives the slot."""
-    async with app.online(wallet, wish.ticket.url) as client:
+    async with app.online(wallet, ticket.url) as client:
         keygen = client.keygen(offer.session)
         watch, since = Watch(client, app.chatter), keygen.heard.chain.offset
-        taken = await keygen.join(
-            offer.slot, custody=wish.custody, rule=wish.rule, enclave=offer.enclave, label=wish.label,
-            allow=offer.allow, key=wish.key.buffer if wish.key else None, again=wish.again,
-        )  # fmt: skip
+        taken = await keygen.join(offer.slot, offer.choice)
         async with watch.shown():
             watch.follow(keygen, since)
             await keygen.joined()
@@ -168,32 +159,32 @@ async def _act(app: App, wallet: Wallet, wish: Wish, offer: Offer) -> int:
         return taken
 
 
-def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey | None, wish: Wish) -> Offer:
+def _offer(client: Client, keygen: Keygen, slot: int | None, choice: Choice) -> Offer:
     """What would be sealed, in words.
 
     Raises:
-        BadInput: an option names an address of another network or a subset that is not there, or contradicts another.
+        BadInput: an option contradicts another, or the keygen.
         Refused: the choice would be unsafe.
     """
-    state, terms = keygen.state, keygen.terms
-    allow, subsets = wish.limits.allow(state, terms), state.create.subsets
+    state, terms, enclave = keygen.state, keygen.terms, choice.enclave
+    subsets = state.create.subsets
     seated = slot in keygen.slots and slot not in state.holdouts()
     if slot is not None and not seated:
-        check_choice(state, terms, Choice(slot, wish.custody, wish.rule, enclave, wish.label, allow))
+        check_choice(state, terms, slot, choice)
     names = names_of(client, keygen.id)
     taken = [names.slot(i) for i, seat in enumerate(state.seats) if seat is not None]
-    brought = () if wish.key is None else (wish.key,)
+    brought = () if choice.key is None else (pubkey_of(choice.key),)
     until = moment(state.create.expires_at)
     rows = [
         ("Session", f"{keygen.id.hex()[:SHORT]}  {printable(terms.label) or '(no label)'}"),
         ("Network", terms.network),
         ("Slots", f"{len(state.seats)}; taken: {', '.join(taken) or 'none'}; joining until {until}"),
         ("Slot", "the first free one" if slot is None else str(slot)),
-        *(("Yours", f"{key.point.hex()}: whoever has a copy of this key signs without any rule") for key in brought),
+        *(("Yours", f"{key.hex()}: whoever has a copy of this key signs without any rule") for key in brought),
         ("Key", f"sealed to enclave {enclave.hex()}" if enclave else "stays on this device, which cannot sign yet"),
-        ("Rule", short_forms.rule_explained(wish.rule)),
-        *(("Time", line) for line in times.explained(wish.rule)),
-        *(("Also", line) for line in told(allow, terms, subsets)),
+        ("Rule", short_forms.rule_explained(choice.rule)),
+        *(("Time", line) for line in times.explained(choice.rule)),
+        *(("Also", line) for line in told(choice.allow, terms, subsets)),
         *(("Script", line) for line in short_forms.scripts(terms)),
     ]
     if subsets:
@@ -201,14 +192,14 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, enclave: XOnlyKey |
             ("Subsets", f"slots {' · '.join(map(listed, subsets))} also have keys of their own, under the same rule")
         )
     lines: list[Line] = [*table(rows, ("bold",))]
-    lines += [Text(f"Beware: {line}.", "bold red") for line in warnings(wish.rule, allow)]
+    lines += [Text(f"Beware: {line}.", "bold red") for line in warnings(choice.rule, choice.allow)]
     if enclave is not None:
         lines.append("All of this is sealed with the key: it cannot be tightened or taken back afterwards.")
-    return Offer(keygen.id, slot, seated, enclave, allow, tuple(lines))
+    return Offer(keygen.id, slot, seated, choice, tuple(lines))
 
 
-def _timed(rule: Rule, delay: int | None, not_before: int | None, not_after: int | None) -> Rule:
-    """The rule with its times.
+def _timed(rule: Rule, delay: int | None, not_before: int | None, not_after: int | None, now: int) -> Rule:
+    """The rule with its times, none of which has passed at ``now`` (ms).
 
     Raises:
         click.UsageError: they contradict each other.
@@ -216,7 +207,7 @@ def _timed(rule: Rule, delay: int | None, not_before: int | None, not_after: int
     timed = structs.replace(rule, delay_ms=delay, not_before=not_before, not_after=not_after)
     if not_before is not None and not_after is not None and not_before > not_after:
         raise click.UsageError("--not-before must not lie after --not-after")
-    if not_after is not None and not_after <= now_ms():
+    if not_after is not None and not_after <= now:
         raise click.UsageError(f"--not-after {moment(not_after)} has passed: your key would never sign")
     return timed
 

@@ -130,7 +130,7 @@ def verify(app: App, log: str, ticket: str | None) -> None:
     try:
         secret = Ticket.parse(ticket) if ticket is not None else None
         with click.open_file(log, encoding="utf-8") as file:
-            report = verify_log(file, secret)
+            report = verify_log(file, secret, now=app.now)
     except BadInput as error:
         raise click.BadParameter(error.message.removeprefix("ticket: "), param_hint="'--ticket'") from None
     except UnicodeDecodeError:

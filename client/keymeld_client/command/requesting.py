@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import click
 
 from keymeld_protocol.bitcoin.tweaks import Steps
-from keymeld_protocol.member.plan import plan
-from keymeld_protocol.member.roster import Roster
-from keymeld_protocol.plaintext.body import Adaptor, Body
+from keymeld_protocol.plaintext.body import Adaptor
 from keymeld_protocol.values import Message
 
 from ..keygens import Keygen
-from ..said.asking import Unsigned, make_body
-from ..shown.telling import tell_plan
+from ..said.asking import Unsigned
+from ..said.drafting import Draft
 from .app import SHORT, App
-from .screen import Line, warned
+from .screen import warned
 from .typed import encoded
 from .typed.arguments import ADAPTOR, MEMO, MESSAGE, PATH, PSBT, SPAN, SPENT, STEPS, TRANSACTION
 from .typed.tweaking import together
@@ -105,19 +103,21 @@ def request(app: App, session: str, transactions: Sequence[bytes], spent: Sequen
     except ValueError as error:
         raise click.UsageError(f"--tweak: {error}") from None
 
-    async def look(keygen: Keygen) -> tuple[Body, list[Line]]:
+    async def look(keygen: Keygen) -> Draft:
         pairs = _pair(transactions, spent, keygen.roster.script(subset, tweaks))
-        body = make_body(keygen.roster, pairs, messages, memo, subset, psbts, ecdsa, tweaks, adaptor)
-        return body, _preview(body, keygen.roster, keygen.state.left)
+        return keygen.draft(
+            transactions=pairs, psbts=psbts, messages=messages, ecdsa=ecdsa, memo=memo, subset=subset, tweaks=tweaks,
+            adaptor=adaptor, expires_in_ms=expires,
+        )  # fmt: skip
 
     async def act(keygen: Keygen) -> tuple[str, str]:
-        signing = await keygen.request(body=body, expires_in_ms=expires)
+        signing = await keygen.say(draft)
         missing = Watch(keygen.client, app.chatter).missing(signing)
         return signing.id.hex(), missing or f"the signing is {signing.phase}"
 
     with app.wallet() as wallet:
-        body, lines = app.with_keygen(wallet, session, look)
-        if not app.screen.ask(lines, "Ask for these signatures?", yes):
+        draft = app.with_keygen(wallet, session, look)
+        if not app.screen.ask(warned(draft.lines), "Ask for these signatures?", yes):
             raise click.exceptions.Exit(1)
         ident, missing = app.with_keygen(wallet, session, act)
     app.screen.result([ident if app.quiet else f"Requested: signing {ident[:SHORT]}"], {"signing": ident})
@@ -140,8 +140,3 @@ def _pair(transactions: Sequence[bytes], spent: Sequence[tuple[int, bytes | None
         pairs.append((raw, outputs[:count]))
         del outputs[:count]
     return pairs
-
-
-def _preview(body: Body, roster: Roster, left: Collection[int] = ()) -> list[Line]:
-    """What would be signed, in words, from exactly what would be sealed."""
-    return warned(tell_plan(plan(body, roster), roster, left))

@@ -15,7 +15,6 @@ from keymeld_protocol.member.plan import Impossible, Plan, Planned
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.printable import printable
 
-from ..line.ledger import now_ms
 from ..shown.telling import moment
 from ..signings import Signing
 from .app import SHORT, App
@@ -206,7 +205,7 @@ def _said_before(found: Signing, verb: str) -> str:
         if verb == "Approve":
             raise _Over("you have rejected this signing, for good")
         return f"You have rejected signing {found.id.hex()[:SHORT]} already"
-    if verb == "Approve" and left and all(consent.counts(slot, now_ms()) for slot in left):
+    if verb == "Approve" and left and all(consent.counts(slot, found.client.now()) for slot in left):
         until = moment(min(consent.approvals[slot] for slot in left))
         return f"You have approved signing {found.id.hex()[:SHORT]} already, until {until}"
     return ""

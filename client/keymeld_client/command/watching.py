@@ -26,7 +26,6 @@ from keymeld_protocol.wire.records import Record
 from ..client import Client
 from ..errors import ReadOnly, WalletError
 from ..keygens import Keygen
-from ..line.ledger import now_ms
 from ..shown.telling import moment
 from ..signings import Signing
 from ..status import Bell
@@ -138,7 +137,7 @@ class Watch:
         """Who is waited for, in words; "" if nobody is."""
         if isinstance(handle, Keygen):
             return missing_in_keygen(handle.state, self.names(handle.id))
-        return missing_in_signing(handle.state, self.names(handle.state.request.keygen), now_ms())
+        return missing_in_signing(handle.state, self.names(handle.state.request.keygen), self.client.now())
 
     # A terminal's status line -----------------------------------------------------------------------------------
 

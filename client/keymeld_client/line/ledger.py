@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from time import time
 from typing import Final
 
 from keymeld_protocol.errors import Astray, BrokenLog, Fork, WireError
@@ -33,22 +32,17 @@ _UNKNOWN: Final = 2**53
 """The top of a stream that was not subscribed yet: nobody has caught up with it."""
 
 
-def now_ms() -> int:
-    """This machine's clock, in milliseconds since the Unix epoch."""
-    return int(time() * 1000)
-
-
 class Ledger(Listening):
     """The verified history of one wallet at one coordinator."""
 
-    def __init__(self, wallet: Wallet, url: str) -> None:
-        """Verify what the wallet has stored for the coordinator ``url``.
+    def __init__(self, wallet: Wallet, url: str, now: Callable[[], int]) -> None:
+        """Verify what the wallet has stored for the coordinator ``url``; ``now`` is the clock (ms).
 
         Raises:
             WalletError: the wallet cannot be read.
         """
         super().__init__()
-        self.wallet, self.url = wallet, url
+        self.wallet, self.url, self.now = wallet, url, now
         self.hearing = Hearing()
         self.heads: dict[Id, tuple[Head, int]] = {}
         self.look_again: Callable[[Id], None] | None = None
@@ -180,14 +174,14 @@ class Ledger(Listening):
             self._break(heard, error, wire)
             return
         previous = self.heads.get(stream)
-        self.heads[stream] = (head, now_ms())
+        self.heads[stream] = (head, self.now())
         if previous is None or previous[0].offset < head.offset:
             self.wallet.append_head(stream, head)
 
     def head_age_ms(self, stream: Id) -> int | None:
         """How long ago the coordinator last signed where this stands; a withheld tail shows in nothing else (§4.2)."""
         found = self.heads.get(stream)
-        return None if found is None else max(0, now_ms() - found[1])
+        return None if found is None else max(0, self.now() - found[1])
 
     # Inside -----------------------------------------------------------------------------------------------------
 

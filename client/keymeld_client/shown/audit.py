@@ -27,7 +27,6 @@ from keymeld_protocol.wire.frames import WireHead, WireRecord, head_of, record_o
 from keymeld_protocol.wire.payloads import SigningRequest
 from keymeld_protocol.wording import counted, slots_told
 
-from ..line.ledger import now_ms
 from .blame import judge
 from .endings import tell_judgement
 from .results import ItemResult, require_all, results_of
@@ -86,8 +85,10 @@ class Audit:
     A session is known by its name: a member who knows S can open another one with the same S and the same salt.
     """
 
-    def __init__(self, secret: bytes | None, named: Id | None = None) -> None:
+    def __init__(self, secret: bytes | None, now: Callable[[], int], named: Id | None = None) -> None:
+        """``now`` is the clock (ms): whether an address is safe to fund may depend on it."""
         self.report = Report()
+        self._now = now
         self._secret = secret
         self._named = named
         self._streams: set[Id] = set()
@@ -205,7 +206,7 @@ class Audit:
         self.report.address = roster.address()
         self.report.add("holds", f"{counted(len(roster.cards), 'card')}, each with its proof of possession")
         self.report.add("holds", f"address {self.report.address}")
-        self.report.add("says", f"{safety(state, now_ms())}")
+        self.report.add("says", f"{safety(state, self._now())}")
 
     def _signing(self, heard: Replay, state: SigningState) -> None:
         """What was asked, and what came of it."""

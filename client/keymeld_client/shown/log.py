@@ -13,7 +13,7 @@ live.  What members sealed stays sealed; whoever has the group secret (a ticket,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -27,6 +27,7 @@ from keymeld_protocol.wire.payloads import KeygenCreate, SigningRequest
 from keymeld_protocol.wire.shapes import split_complaint
 from keymeld_protocol.wire.statements import parse
 
+from ..clock import now_ms
 from ..errors import WalletError
 from ..wallet.wallet import Wallet
 from .audit import Audit, Report
@@ -151,16 +152,21 @@ def _decode(decoder: msgspec.json.Decoder[Any], number: int, line: str) -> Any:
         raise BadLog(f"line {number} is not a line of JSON") from None
 
 
-def verify_log(lines: Iterable[str], secret: Ticket | bytes | None = None) -> Report:
+def verify_log(
+    lines: Iterable[str], secret: Ticket | bytes | None = None, *, now: Callable[[], int] = now_ms
+) -> Report:
     """Verify an exported log from its first byte.
 
     With ``secret``, a ticket or the group secret S (32 bytes), what members sealed is opened and verified too.
-    What does not hold is in the report, not raised.
+    What does not hold is in the report, not raised. ``now`` is the clock (ms) by which the address is safe to fund.
 
     Raises:
         BadLog: the file is no exported log at all.
     """
-    audit = Audit(bytes(secret.group_secret), secret.keygen_id) if isinstance(secret, Ticket) else Audit(secret)
+    if isinstance(secret, Ticket):
+        audit = Audit(bytes(secret.group_secret), now, secret.keygen_id)
+    else:
+        audit = Audit(secret, now)
     for section in read_log(lines):
         header = section.header
         audit.section(header.stream, header.kind, header.coordinator, section.records, section.head)

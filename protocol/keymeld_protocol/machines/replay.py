@@ -58,6 +58,23 @@ class Replay:
     def __post_init__(self) -> None:
         self.chain = Chain(self.stream)
 
+    def record_of(self, statement: Id) -> Record:
+        """The record that gave a statement its place in this stream.
+
+        Raises:
+            KeyError: no such statement was heard here.
+        """
+        return self.records[self.chain.ids[statement] - 1]
+
+    def let_go(self, statement: Id, field: str) -> None:
+        """Keep the record of a statement without the sealed bytes of ``field``; its place and its hash stay.
+
+        Raises:
+            KeyError: no such statement was heard here.
+        """
+        place = self.chain.ids[statement] - 1
+        self.records[place] = self.records[place].without_blobs((field,))
+
     def hear(self, record: Record) -> State:
         """Verify ``record`` and move; its statement has been parsed, so its signatures hold.
 

@@ -256,7 +256,7 @@ def _keygen(heard: Replay) -> KeygenState:
 
 def _open(heard: Replay, group: GroupKey, ident: Id, field: str) -> bytes:
     """Open a sealed blob of the statement ``ident`` of this stream."""
-    statement = heard.records[heard.chain.ids[ident] - 1].statement
+    statement = heard.record_of(ident).statement
     sealed = statement.blob(field)
     if sealed is None:
         raise Blamed("missing_blob", (), f"the sealed {field} was not delivered")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from keymeld_client.cli import main
+from keymeld_client.command.keymeld import main
 from keymeld_protocol.curve.schnorr import Keypair, tagged_hash
 from keymeld_protocol.curve.secp256k1 import Secret, seckey_negate, seckey_tweak_add
 

@@ -18,6 +18,7 @@ from keymeld_protocol.wire.statements import Statement
 from tests.client.paper import GROUP_SECRET, Tale
 from tests.client.scripted import Talk, scripted
 from tests.support.logs import Scribe
+from tests.support.world import NOON
 
 pytestmark = pytest.mark.asyncio
 
@@ -59,7 +60,7 @@ async def courier(url: str, wallet: Wallet | None = None) -> AsyncIterator[tuple
     """A courier that runs for the length of a block."""
     naps = Naps()
     with wallet or Wallet.in_memory() as held:
-        carrier = Courier(held, Ledger(held, url), backoff=Backoff(lambda: 1.0), sleep=naps)
+        carrier = Courier(held, Ledger(held, url, lambda: NOON), backoff=Backoff(lambda: 1.0), sleep=naps)
         task = asyncio.create_task(carrier.run())
         try:
             yield carrier, naps, task

@@ -3,21 +3,20 @@
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
+from inspect import signature
 
 import pytest
 from btclib.hashes import hash160
 from btclib_wallet.bip32.key_origin import BIP32KeyOrigin
 from btclib_wallet.psbt.psbt import Psbt as Wallet
 
-from keymeld_client.said.asking import life_of, make_body, requester, require_one_judgement
+from keymeld_client.said.asking import Asking, make_body
 from keymeld_protocol.bitcoin.transaction import key_hash_script, taproot_script
 from keymeld_protocol.bitcoin.tweaks import Steps, child_steps
-from keymeld_protocol.errors import BadInput, Refused
-from keymeld_protocol.member.plan import needed_slots
+from keymeld_protocol.errors import BadInput
 from keymeld_protocol.member.roster import Roster
 from keymeld_protocol.plaintext.body import Adaptor, Body, Child, Scalar, SignEcdsa, SignInput, SignMessage
 from keymeld_protocol.values import Hash, Message, PlainKey
-from keymeld_protocol.wire.shapes import MAX_DELAY_MS, REQUEST_LIFE_MS, Rule
 from tests.client.coins import FOREIGN, payment, psbt
 from tests.client.paper import Tale
 
@@ -196,56 +195,5 @@ def test_what_cannot_be_signed_is_refused(roster: Roster, ask: Callable[[Roster]
         ask(roster)
 
 
-def test_only_a_member_that_is_needed_asks(roster: Roster) -> None:
-    body = make_body(roster, [], [MESSAGE], "", None)
-    slot, made = requester(roster, body, [1])
-    assert (slot, needed_slots(made)) == (1, (0, 1))
-    with pytest.raises(Refused, match="whose slot is needed"):
-        requester(roster, body, [])
-
-
-def quorum(*of: int) -> Rule:
-    return Rule(approval="quorum", threshold=1, of=of)
-
-
-def test_a_yes_that_counts_for_one_key_list_and_not_for_another_is_not_asked_for(roster: Roster) -> None:
-    """The coordinator sees the slots of the whole request alone: it would open attempts that every enclave refuses."""
-    group = replace(roster, subsets=((1,),))
-    both = [make_body(group, [], [MESSAGE], "", subset).items[0] for subset in (None, 0)]
-    _, made = requester(group, Body(v=1, transactions=(), items=tuple(both), memo=""), [1])
-    own = Rule(approval="self")
-    require_one_judgement({0: own, 1: own}, made, 1)
-    require_one_judgement({0: own, 1: quorum(1)}, made, 1)
-    with pytest.raises(Refused, match="the rule of slot 1 counts a yes only from slot 1"):
-        require_one_judgement({0: own, 1: quorum(0, 1)}, made, 1)
-    with pytest.raises(Refused, match="slot 0 asks, but the key of slot 1 is not his"):
-        require_one_judgement({0: own, 1: own}, made, 0)
-
-
-DAY = 86_400_000
-
-
-def test_a_request_lives_a_day_longer_than_its_rules_wait_and_a_week_at_most() -> None:
-    none, delayed = Rule(approval="none"), Rule(approval="none", delay_ms=DAY)
-    assert life_of({0: none, 1: none}, None, 0) == DAY
-    assert life_of({0: none, 1: delayed}, None, 0) == 2 * DAY
-    assert life_of({0: Rule(approval="none", not_before=9 * DAY), 1: delayed}, None, 5 * DAY) == 5 * DAY
-    assert life_of({0: Rule(approval="none", delay_ms=MAX_DELAY_MS)}, None, 0) == REQUEST_LIFE_MS
-    assert life_of({1: delayed}, DAY + 1, 0) == DAY + 1
-
-
-def test_a_request_after_a_rule_has_ended_is_not_made() -> None:
-    ends = Rule(approval="none", not_after=DAY)
-    assert life_of({0: ends}, None, DAY) == DAY
-    with pytest.raises(Refused, match=r"slot 0 signs nothing after 1970-01-02 .*, for good, and that has passed"):
-        life_of({0: ends}, None, DAY + 1)
-    with pytest.raises(Refused, match=r"slot 0 signs nothing after .*, and nothing is signed before 1970-01-03"):
-        life_of({0: ends, 1: Rule(approval="none", delay_ms=2 * DAY)}, None, 0)
-
-
-@pytest.mark.parametrize(
-    ("rule", "wanted"), [(Rule(approval="none", delay_ms=DAY), DAY), (Rule(approval="none", not_before=7 * DAY), None)]
-)
-def test_a_request_that_would_end_before_a_rule_lets_it_be_signed_is_not_made(rule: Rule, wanted: int | None) -> None:
-    with pytest.raises(Refused, match=r"slot 1 signs nothing before 1970-01-0[28] .*, and the request would end"):
-        life_of({0: Rule(approval="none"), 1: rule}, wanted, 0)
+def test_keywords_ask_for_all_that_a_body_is_made_of() -> None:
+    assert list(Asking.__annotations__) == list(signature(make_body).parameters)[1:]

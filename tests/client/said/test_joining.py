@@ -1,112 +1,121 @@
-"""joining.py: what a client refuses to seal, and what it warns of."""
+"""joining.py: what is sealed with a key is what was chosen; a ticket that contradicts another is refused."""
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from keymeld_client.said.joining import NOTHING, Allow, Choice, check_choice, warnings
-from keymeld_protocol.errors import BadInput, Reason, Refused, WireError
-from keymeld_protocol.machines.keygen import KeygenState
-from keymeld_protocol.plaintext.contents import Terms
-from keymeld_protocol.plaintext.policy import AllowedOutput, AllowedScript
-from keymeld_protocol.values import Hash
+from keymeld_client.errors import WalletError
+from keymeld_client.said.choosing import Allow, Choice
+from keymeld_client.said.joining import entry_of, make_join
+from keymeld_client.wallet.entries import KeygenEntry
+from keymeld_client.wallet.wallet import Wallet
+from keymeld_protocol.curve.secp256k1 import Secret
+from keymeld_protocol.keys.derivation import slot_secret
+from keymeld_protocol.keys.envelope import EnvelopeContext, OpenedEnvelope, open_envelope
+from keymeld_protocol.keys.ticket import Ticket, TicketSecret
+from keymeld_protocol.plaintext import contents
+from keymeld_protocol.plaintext.contents import Card
+from keymeld_protocol.plaintext.policy import Policy, policy_commitment
+from keymeld_protocol.wire.payloads import KeygenJoin
 from keymeld_protocol.wire.shapes import Rule
-from tests.support.machines import Keygen
-from tests.support.world import NONE, SELF, quorum
+from keymeld_protocol.wire.statements import Statement
+from tests.support.coordinator import secret_of
+from tests.support.world import NONE, World
 
-TERMS = Terms(v=1, label="", network="regtest", tweak="bip86")
-SHOP = AllowedOutput(script=AllowedScript(b"\x51\x20" + b"\x07" * 32))
-
-
-def state(*, tickets: str = "named") -> KeygenState:
-    """A keygen of three slots that nobody has joined, with subsets (0, 1) and (2)."""
-    return Keygen(3, subsets=((0, 1), (2,)), open=tickets == "open").state
+URL = "ws://127.0.0.1:8765"
+RULE = Rule(approval="quorum", threshold=1, of=(0, 1), delay_ms=60_000)
+ALLOW = Allow(requesters=(1,), no_blind=True, max_fee=1000)
 
 
-def refused(allow: Allow, rule: Rule = SELF, terms: Terms = TERMS, tickets: str = "named") -> WireError:
-    """Why slot 0 may not be sealed like this."""
-    with pytest.raises(WireError) as caught:
-        check_choice(state(tickets=tickets), terms, Choice(0, "sealed", rule, None, "", allow))
-    return caught.value
+class Invited:
+    """A wallet that holds a ticket for slot 1 of a keygen of two, which Alice has opened."""
+
+    def __init__(self, wallet: Wallet) -> None:
+        self.wallet, self.world = wallet, World()
+        self.vault, self.alice = self.world.enclave("vault"), self.world.member("alice")
+        invitation = self.alice.create(2)
+        self.world.run()
+        self.keygen = invitation.keygen
+        self.entry = KeygenEntry(self.keygen, URL, bytearray(invitation.group_secret))
+        with slot_secret(invitation.open_secret, 1) as secret:
+            self.entry.slot_secrets[1] = bytearray(secret.buffer)
+        wallet.remember(self.entry)
+
+    def joins(self, choice: Choice, slot: int = 1) -> tuple[Statement, KeygenJoin]:
+        """What it says."""
+        heard, group = self.alice.heard(self.keygen), self.alice.groups[self.keygen]
+        statement = make_join(self.wallet, self.entry, heard, group, slot, choice)
+        assert isinstance(statement.payload, KeygenJoin)
+        return statement, statement.payload
+
+    def opened(self, statement: Statement, said: KeygenJoin) -> OpenedEnvelope:
+        """The envelope as its enclave opens it."""
+        sealed = statement.blob("envelope")
+        assert sealed is not None
+        with Secret(secret_of("vault")) as identity:
+            return open_envelope(identity, EnvelopeContext.of_join(said), sealed)
+
+    def card(self, statement: Statement, said: KeygenJoin) -> Card:
+        """The card as members open it."""
+        sealed = statement.blob("card")
+        assert sealed is not None
+        return contents.parse(Card, self.alice.groups[self.keygen].open_in(said, "card", sealed))
 
 
-def accepted(allow: Allow = NOTHING, rule: Rule = SELF, tickets: str = "named") -> bool:
-    check_choice(state(tickets=tickets), TERMS, Choice(0, "sealed", rule, None, "", allow))
-    return True
+@pytest.fixture
+def invited() -> Iterator[Invited]:
+    with Wallet.in_memory() as wallet:
+        yield Invited(wallet)
 
 
-def test_a_policy_that_fits_the_keygen_is_accepted() -> None:
-    assert accepted()
-    assert accepted(Allow(requesters=(0, 2), subsets=(0,), no_blind=True, outputs=(SHOP,), max_amount=1, max_fee=1))
+def test_what_is_sealed_is_what_was_chosen(invited: Invited) -> None:
+    choice = Choice(rule=RULE, enclave=invited.vault.key, label="Bob", allow=ALLOW)
+    statement, said = invited.joins(choice)
+    assert (said.slot, said.custody, said.rule, said.enclave) == (1, "sealed", RULE, invited.vault.key)
+    envelope, card = invited.opened(statement, said), invited.card(statement, said)
+    policy = contents.parse(Policy, bytes(envelope.policy))
+    assert (policy.rule, policy.requesters, policy.no_blind, policy.max_fee) == (RULE, (1,), True, 1000)
+    assert said.policy == policy_commitment(bytes(envelope.policy))
+    assert card.label == "Bob" and card.pubkey == envelope.signing.point
+    assert bytes(envelope.group_secret) == bytes(invited.entry.group_secret)
 
 
-@pytest.mark.parametrize(
-    ("allow", "field"),
-    [
-        (Allow(requesters=(0, 3)), "requesters"),
-        (Allow(requesters=()), "requesters"),
-        (Allow(subsets=(1,)), "subsets"),
-        (Allow(subsets=(2,)), "subsets"),
-        (Allow(outputs=()), "outputs"),
-        (Allow(outputs=(SHOP, SHOP)), "outputs"),
-        (Allow(max_amount=-1), "max_amount"),
-        (Allow(alone_blind=True), "alone_blind"),
-        (Allow(alone=True, alone_blind=True, no_blind=True), "alone_blind"),
-        (Allow(alone=True, alone_blind=True, max_fee=1), "alone_blind"),
-    ],
-)
-def test_a_policy_that_contradicts_itself_or_the_keygen_is_refused_before_a_key_is_made(
-    allow: Allow, field: str
-) -> None:
-    error = refused(allow)
-    assert isinstance(error, BadInput) and error.field == field
+def test_a_fresh_key_is_sealed_each_time_and_a_later_generation(invited: Invited) -> None:
+    choice = Choice(enclave=invited.vault.key)
+    (first, one), (second, other) = invited.joins(choice), invited.joins(choice)
+    assert other.generation == one.generation + 1
+    assert invited.opened(first, one).signing.point != invited.opened(second, other).signing.point
 
 
-def test_a_policy_that_fits_no_envelope_is_refused() -> None:
-    long = tuple(AllowedOutput(script=AllowedScript(bytes([n]) * 520)) for n in range(100))
-    error = refused(Allow(outputs=long))
-    assert (error.reason, error.field) == (Reason.TOO_BIG, "policy")
+def test_a_key_that_was_brought_is_sealed_once_and_lent_only(invited: Invited) -> None:
+    key = Secret(secret_of("a key from before"))
+    choice = Choice(rule=NONE, enclave=invited.vault.key, key=key.buffer)
+    statement, said = invited.joins(choice)
+    assert invited.opened(statement, said).signing.point == key.point
+    with pytest.raises(WalletError, match="sealed before"):
+        invited.joins(choice)
+    again, said = invited.joins(replace(choice, again=True))
+    assert invited.card(again, said).pubkey == key.point
 
 
-def test_under_open_tickets_rule_none_names_who_may_ask() -> None:
-    error = refused(NOTHING, NONE, tickets="open")
-    assert isinstance(error, Refused) and "requesters" in error.message
-    assert accepted(Allow(requesters=(0,)), NONE, tickets="open")
-    assert accepted(NOTHING, NONE) and accepted(NOTHING, quorum(1, 0, 1), tickets="open")
+def test_on_a_device_nothing_is_sealed(invited: Invited) -> None:
+    statement, said = invited.joins(Choice(custody="device"))
+    assert said.enclave is None and said.envelope is None and statement.blob("envelope") is None
+    assert said.custody == "device" and invited.card(statement, said).label == ""
 
 
-def test_an_opaque_tweak_in_the_terms_takes_a_yes() -> None:
-    hidden = Terms(v=1, label="", network="regtest", tweak="root", root=Hash(bytes(32)))
-    assert refused(NOTHING, terms=hidden).field == "terms.root"
+def test_nobody_joins_a_slot_without_a_ticket_for_it(invited: Invited) -> None:
+    with pytest.raises(WalletError, match="ticket"):
+        invited.joins(Choice(enclave=invited.vault.key), slot=0)
 
 
-@pytest.mark.parametrize(
-    ("fields", "rule", "warned"),
-    [
-        ({"max_amount": 1}, NONE, True),
-        ({"max_amount": 1, "outputs": (SHOP,)}, NONE, False),
-        ({"max_amount": 1}, SELF, False),
-        ({"max_fee": 1}, NONE, False),
-        ({}, NONE, False),
-    ],
-)
-def test_a_limit_for_each_request_is_no_rate(fields: dict[str, Any], rule: Rule, warned: bool) -> None:
-    told = warnings(rule, Allow(**fields))
-    assert bool(told) == warned and all("not a rate" in line for line in told)
+def test_a_second_ticket_adds_to_what_is_known_and_one_that_contradicts_it_is_refused(invited: Invited) -> None:
+    def ticket(secret: bytes) -> Ticket:
+        return Ticket(host="127.0.0.1:8765", secure=False, keygen_id=invited.keygen, group_secret=TicketSecret(secret),
+                      slot=0, secret=TicketSecret(bytes([7]) * 32))  # fmt: skip
 
-
-@pytest.mark.parametrize(
-    ("fields", "rule", "warned"),
-    [
-        ({"outputs": (SHOP,)}, NONE, True),
-        ({"outputs": (SHOP,)}, quorum(1, 0, 1), True),
-        ({"outputs": (SHOP,)}, SELF, False),
-        ({"outputs": (SHOP,), "max_fee": 1}, NONE, False),
-        ({"outputs": (SHOP,), "max_amount": 1}, NONE, False),
-    ],
-)
-def test_a_fee_without_a_limit_gets_round_the_list_of_who_is_paid(
-    fields: dict[str, Any], rule: Rule, warned: bool
-) -> None:
-    told = warnings(rule, Allow(**fields))
-    assert bool(told) == warned and all("miner" in line for line in told)
+    with pytest.raises(WalletError, match="somebody cheats"):
+        entry_of(ticket(bytes([1]) * 32), URL, invited.entry)
+    assert entry_of(ticket(bytes(invited.entry.group_secret)), URL, invited.entry) is invited.entry
+    assert sorted(invited.entry.slot_secrets) == [0, 1]

@@ -5,14 +5,11 @@ from pathlib import Path
 import pytest
 
 from keymeld_client.errors import WalletError
-from keymeld_client.said.joining import bring
 from keymeld_client.wallet.brought import BroughtKeys
 from keymeld_client.wallet.wallet import Wallet
 from keymeld_protocol.curve.secp256k1 import Secret
-from keymeld_protocol.errors import BadInput
 
 KEY = Secret(bytes(range(1, 33)))
-ORDER = bytes.fromhex("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141")
 
 
 @pytest.fixture
@@ -55,15 +52,3 @@ def test_a_wallet_remembers_over_restarts(tmp_path: Path) -> None:
         wallet.bring(KEY.point)
     with Wallet.open(tmp_path / "wallet") as wallet, pytest.raises(WalletError, match="sealed before"):
         wallet.bring(KEY.point)
-
-
-@pytest.mark.parametrize("key", [bytes(32), ORDER, b"\xff" * 32, bytes(31), b"\x01" * 33])
-def test_what_is_no_secret_key_is_refused_and_not_quoted(key: bytes) -> None:
-    with pytest.raises(BadInput, match="key: must be 32 bytes, not zero and below the order") as refused:
-        bring(key, again=False, custody="sealed")
-    assert key.hex() not in str(refused.value)
-
-
-def test_a_key_that_nothing_would_hold_is_refused() -> None:
-    with pytest.raises(BadInput, match="would be lost with custody device"):
-        bring(KEY.buffer, again=False, custody="device")

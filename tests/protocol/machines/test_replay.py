@@ -11,7 +11,7 @@ from keymeld_protocol.machines.replay import Replay, coordinator_of
 from keymeld_protocol.machines.signing import SigningPhase, SigningState
 from keymeld_protocol.machines.streams import step
 from keymeld_protocol.machines.wallet import WalletState
-from keymeld_protocol.values import Hash, Signature
+from keymeld_protocol.values import Hash, Id, Signature
 from keymeld_protocol.wire import frames, shapes
 from keymeld_protocol.wire.payloads import SigningApprove
 from keymeld_protocol.wire.records import Chain, Record, record_hash, sign_head
@@ -85,6 +85,25 @@ def test_a_replayed_signing_comes_to_an_equal_state() -> None:
 def test_every_record_is_kept_with_its_place() -> None:
     stream = busy()
     assert replayed(stream).records == stream.records
+
+
+def test_a_statement_is_found_by_its_name() -> None:
+    stream = busy()
+    heard = replayed(stream)
+    assert [heard.record_of(record.statement.id) for record in stream.records] == stream.records
+    with pytest.raises(KeyError):
+        heard.record_of(Id(bytes(32)))
+
+
+def test_sealed_bytes_that_were_read_may_go_and_their_record_stays() -> None:
+    stream = busy()
+    heard, ident = replayed(stream), stream.records[1].statement.id
+    assert heard.record_of(ident).statement.blob("card") is not None
+    heard.let_go(ident, "card")
+    assert heard.record_of(ident).statement.blob("card") is None
+    assert heard.record_of(ident).hash == stream.records[1].hash and len(heard.records) == len(stream.records)
+    with pytest.raises(KeyError):
+        heard.let_go(Id(bytes(32)), "card")
 
 
 def test_a_hearer_has_caught_up_when_it_stands_at_the_top_it_was_told() -> None:

@@ -24,7 +24,7 @@ from keymeld_protocol.plaintext.contents import Network, Terms
 from keymeld_protocol.plaintext.policy import AllowedOutput, AllowedScript
 from keymeld_protocol.wording import listed, slots_told
 
-from ...said.joining import Allow
+from ...said.choosing import Allow
 from . import short_forms
 from .short_forms import ShortForm
 
@@ -119,7 +119,7 @@ class Limits:
         )
 
 
-def limits(command: Callable[..., None]) -> Callable[..., None]:
+def with_limits(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command all these options, as one argument ``limits``."""
 
     @wraps(command)

@@ -6,8 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from keymeld_client.command.typed.limits import Limits, limits, told
-from keymeld_client.said.joining import NOTHING, Allow
+from keymeld_client.command.typed.limits import Limits, told, with_limits
+from keymeld_client.said.choosing import NOTHING, Allow
 from keymeld_protocol.bitcoin.transaction import taproot_address, taproot_script
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.plaintext.contents import Terms
@@ -25,7 +25,7 @@ def typed(*words: str) -> Allow:
     found: list[Allow] = []
 
     @click.command()
-    @limits
+    @with_limits
     def command(limits: Limits) -> None:
         found.append(limits.allow(Keygen(3, subsets=SUBSETS).state, TERMS))
 
