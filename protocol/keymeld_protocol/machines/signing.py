@@ -347,5 +347,5 @@ TRANSITIONS: Mapping[tuple[SigningPhase, type], Move[SigningState]] = {
     (CONFIRMING, SigningExpired): Move(_expired, {EXPIRED: ""}),
 }
 """What may happen when, and where it may lead; ``note.*`` is possible in every phase and moves nothing."""
-BEGINS = {APPROVING: "", REJECTED: "if a rule is hopeless from the start"}
-MACHINE = Machine(SigningState, SigningRequest, BEGINS, TRANSITIONS, opened, apply, due)
+_BEGINS = {APPROVING: "", REJECTED: "if a rule is hopeless from the start"}
+MACHINE = Machine(SigningState, SigningRequest, _BEGINS, TRANSITIONS, opened, apply, due)
