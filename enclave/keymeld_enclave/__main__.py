@@ -15,11 +15,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
+from keymeld_host.settings import BadSetting
 from keymeld_protocol.errors import KeymeldError
 
 from .agent import Agent
 from .clock import now_ms
-from .config import BadSetting, EnclaveConfig, load
+from .config import EnclaveConfig, load
 from .hardening import harden
 from .keymanagement import EnclaveIdentity, KeyFile
 from .link import EnclaveLink

@@ -14,10 +14,11 @@ import signal
 import sys
 from typing import Final
 
+from keymeld_host.settings import BadSetting
+
 from . import logs
 from .app import serve
 from .config import ServerConfig, load
-from .settings import BadSetting
 from .store.port import StoreError
 from .store.sqlite.schema import begin_epoch
 

@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
+from keymeld_host.settings import BadSetting
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.replay import State
@@ -40,7 +41,6 @@ from .presence import Attendance
 from .secretfiles import access_tokens, coordinator_key
 from .session import Part, Session
 from .sessions import Sessions
-from .settings import BadSetting
 from .store.port import Store, StoreError
 from .store.sqlite.store import SqliteStore
 

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from .settings import BadSetting
+from keymeld_host.settings import BadSetting
 
 KEY_BYTES: Final = 32
 TOKEN_MIN: Final = 16

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from keymeld_host.settings import BadSetting
 from keymeld_server.secretfiles import AccessTokens, access_tokens, coordinator_key
-from keymeld_server.settings import BadSetting
 
 TOKEN = "a-token-that-nobody-guesses"
 
