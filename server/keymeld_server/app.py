@@ -18,9 +18,11 @@ from contextlib import asynccontextmanager
 
 import anyio
 
+from keymeld_host.keyfiles import RULE, wipe
 from keymeld_host.logs import tell
 from keymeld_host.settings import BadSetting
 from keymeld_protocol.curve.schnorr import Keypair
+from keymeld_protocol.errors import InvalidCrypto
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.replay import State
 from keymeld_protocol.machines.signing import SigningState
@@ -245,8 +247,10 @@ def _own_keypair(config: ServerConfig, *, create: bool) -> Keypair:
     secret = coordinator_key(config.key_file, create=create)
     try:
         return Keypair.of(secret)
+    except InvalidCrypto:
+        raise BadSetting(f"key_file: {config.key_file} {RULE}, not zero and below the order of secp256k1") from None
     finally:
-        secret[:] = bytes(len(secret))
+        wipe(secret)
 
 
 async def serve(config: ServerConfig, stop: asyncio.Event) -> None:

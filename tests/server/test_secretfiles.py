@@ -70,7 +70,7 @@ def test_a_key_file_with_anything_else_is_refused_without_quoting_it(path: Path,
 
 def test_a_key_that_is_no_file_is_refused_at_once(path: Path) -> None:
     os.mkfifo(path, 0o600)
-    with pytest.raises(BadSetting, match="must be a file"):
+    with pytest.raises(BadSetting, match="must be a regular file"):
         coordinator_key(path)
 
 
