@@ -13,11 +13,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from keymeld_host import files, keyfiles
 from keymeld_host.files import BadFile, FileLock, InUse, NoFile, told
 
 from ..errors import WalletError
+
+SMALL_BYTES: Final = 64 * 1024 * 1024
+"""The longest file that is no list of lines: evidence holds whole frames, everything else is far shorter."""
 
 
 @contextmanager
@@ -78,9 +82,9 @@ def read_private(path: Path) -> bytearray:
 
     Raises:
         FileNotFoundError: there is none.
-        WalletError: no regular file, others may read it, or it cannot be read.
+        WalletError: no regular file, longer than `SMALL_BYTES`, others may read it, or it cannot be read.
     """
-    return files.read_private(path)
+    return files.read_private(path, SMALL_BYTES)
 
 
 @_refused()

@@ -133,6 +133,13 @@ def test_no_file_of_a_wallet_is_anything_but_a_regular_file(
         wallet.stream(STREAM)
 
 
+def test_a_file_that_is_too_long_to_be_ours_is_refused_unread(tmp_path: Path) -> None:
+    replace_file(tmp_path / "a", b"")
+    os.truncate(tmp_path / "a", 1 << 40)  # a hole: nobody has so much memory
+    with pytest.raises(WalletError, match="must be a file of at most 67108864 bytes"):
+        read_private(tmp_path / "a")
+
+
 def test_a_pipe_in_the_place_of_lines_or_of_a_draft_holds_no_writer_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "lines", 0o600)
     with pytest.raises(WalletError, match="must be a regular file"):
