@@ -29,7 +29,7 @@ FIELDS: Final = frozenset({
 })  # fmt: skip
 """Names that a line may carry beside its event."""
 
-VALUE_CHARACTERS: Final = 200
+VALUE_CHARACTERS: Final = 300
 PUBLIC_BYTES: Final = 8
 
 
