@@ -16,7 +16,7 @@ BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 MEMBERS  := protocol enclave server client
 METADATA := $(MEMBERS:%=%/pyproject.toml)
-CODE     := $(foreach member,$(MEMBERS),$(member)/keymeld_$(member)) \
+CODE     := $(sort $(dir $(wildcard $(MEMBERS:%=%/keymeld_*/py.typed)))) \
             $(sort $(dir $(wildcard tests/*.py examples/*.py benchmarks/*.py)))
 
 # A Python given by name is used or refused; the default may be replaced by another one that fits.

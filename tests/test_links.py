@@ -55,6 +55,13 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert broken(ROOT / page) == []
 
 
+def test_every_file_that_the_readme_draws_is_there() -> None:
+    drawn = re.findall(
+        r"(?:^| )((?:protocol|server|client|enclave)/keymeld_[\w/]+(?:\.py)?)", (ROOT / "README.md").read_text(), re.M
+    )
+    assert len(drawn) > 12 and [path for path in drawn if not (ROOT / path).exists()] == []
+
+
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 def test_the_pages_are_those_that_are_kept() -> None:
     listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True)

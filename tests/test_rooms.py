@@ -13,7 +13,6 @@ MODULES_MAX = 21
 
 SHARED = {
     "T": "a type variable, of no meaning beyond its file",
-    "BadSetting": "coordinator and enclave read their settings each by themselves",
 }
 """Names of classes and types that several files have, and why."""
 

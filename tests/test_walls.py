@@ -15,16 +15,24 @@ import pytest
 from tests.support.vectors import ROOT
 
 PACKAGES = {name: ROOT / name / f"keymeld_{name}" for name in ("protocol", "enclave", "server", "client")}
+PACKAGES["host"] = ROOT / "protocol" / "keymeld_host"
 
 PLANTS = [
     ("one-way", "keymeld_enclave.custody", "keymeld_client.errors"),
     ("one-way", "keymeld_client.line.link", "keymeld_server.config"),
     ("one-way", "keymeld_protocol.values", "keymeld_enclave.clock"),
+    ("one-way", "keymeld_host.settings", "keymeld_server.config"),
+    ("one-way", "keymeld_protocol.wire.records", "keymeld_host.settings"),
     ("ground", "keymeld_protocol.wire.frames", "socket"),
     ("ground", "keymeld_protocol.keys.kdf", "pathlib"),
     ("ground", "keymeld_protocol.machines.replay", "time"),
     ("ground", "keymeld_protocol.member.plan", "requests"),
     ("ground", "keymeld_protocol.member.plan", "importlib"),
+    ("ground", "keymeld_protocol.member.roster", "keymeld_host.settings"),
+    ("host", "keymeld_host.settings", "keymeld_protocol.keys.ticket"),
+    ("host", "keymeld_host.keyfiles", "keymeld_protocol.curve.secp256k1"),
+    ("host", "keymeld_host.files", "socket"),
+    ("host", "keymeld_host.settings", "msgspec"),
     ("libraries", "keymeld_protocol.plaintext.contents", "btclib_wallet"),
     ("libraries", "keymeld_protocol.member.roster", "btclib"),
     ("libraries", "keymeld_client.said.joining", "coincurve"),
@@ -49,8 +57,13 @@ PLANTS = [
     ("coordinator", "keymeld_server.hub", "keymeld_protocol.member.speaker"),
     ("coordinator", "keymeld_server.clock", "keymeld_protocol.bitcoin.transaction"),
     ("coordinator", "keymeld_server.observe", "urllib"),
+    ("coordinator", "keymeld_server.config", "tomllib"),
+    ("coordinator", "keymeld_server.secretfiles", "stat"),
+    ("coordinator", "keymeld_server.store.sqlite.schema", "fcntl"),
     ("enclave", "keymeld_enclave.custody", "sqlite3"),
     ("enclave", "keymeld_enclave.agent", "aiosqlite"),
+    ("enclave", "keymeld_enclave.config", "argparse"),
+    ("enclave", "keymeld_enclave.keymanagement", "fcntl"),
     ("psbt", "keymeld_enclave.agent", "keymeld_protocol.bitcoin.psbt"),
     ("psbt", "keymeld_protocol.member.plan", "keymeld_protocol.bitcoin.psbt"),
     ("secnonce", "keymeld_enclave.agent", "keymeld_protocol.curve.musig_secret"),
@@ -100,7 +113,7 @@ def lint(root: Path) -> str:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The four packages, the contracts, and what they are made with."""
+    """The packages, the contracts, and what they are made with."""
     root = tmp_path_factory.mktemp("house")
     for name, package in PACKAGES.items():
         shutil.copytree(package, root / name / package.name, ignore=shutil.ignore_patterns("__pycache__"))

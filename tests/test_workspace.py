@@ -12,6 +12,7 @@ from keymeld_client.cli import EXTRA
 from tests.support.vectors import ROOT, published
 
 MEMBERS = ("protocol", "enclave", "server", "client")
+PACKAGES = {name: sorted((ROOT / name).glob("keymeld_*")) for name in MEMBERS}
 
 
 def pins() -> list[str]:
@@ -65,9 +66,25 @@ def test_the_four_distributions_share_one_version_and_one_range_of_python() -> N
     assert {project(member)["requires-python"] for member in MEMBERS} == {">=3.11,<3.14"}
 
 
-@pytest.mark.parametrize("member", MEMBERS)
-def test_a_distribution_carries_its_types(member: str) -> None:
-    assert (ROOT / member / f"keymeld_{member}" / "py.typed").is_file()
+@pytest.mark.parametrize(
+    "package", [path for paths in PACKAGES.values() for path in paths], ids=lambda package: package.name
+)
+def test_a_package_carries_its_types(package: Path) -> None:
+    assert (package / "py.typed").is_file()
+
+
+def test_every_package_is_in_the_distribution_of_its_folder() -> None:
+    packages = {name: [path.name for path in paths] for name, paths in PACKAGES.items()}
+    assert packages.pop("protocol") == ["keymeld_host", "keymeld_protocol"] == sorted(wheel("protocol"))
+    assert packages == {name: [f"keymeld_{name}"] for name in packages}
+
+
+def wheel(member: str) -> list[str]:
+    """The packages that the wheel of a distribution is told to hold; without a word it is the one of its name."""
+    table = tomllib.loads((ROOT / member / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    packages = table["targets"]["wheel"]["packages"]
+    assert isinstance(packages, list)
+    return packages
 
 
 def test_absent_vectors_skip_with_the_path_that_was_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

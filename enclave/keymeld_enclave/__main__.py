@@ -15,22 +15,23 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
+from keymeld_host.logs import named, setup, tell
+from keymeld_host.settings import BadSetting
 from keymeld_protocol.errors import KeymeldError
 
 from .agent import Agent
 from .clock import now_ms
-from .config import BadSetting, EnclaveConfig, load
+from .config import EnclaveConfig, load
 from .hardening import harden
 from .keymanagement import EnclaveIdentity, KeyFile
 from .link import EnclaveLink
-from .logs import named, setup, tell
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; gives the exit code."""
     try:
         action, config = load(argv)
-        setup(config.log_format, config.log_level)
+        setup(__package__, config.log_format, config.log_level)
         missing = harden()
         identity = KeyFile(config.key_file, alone=action != "identity").load()
         if action == "identity":

@@ -13,11 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from keymeld_host.logs import tell
 from keymeld_protocol.errors import WireError
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.connection import Answer, PeerSide
-
-from .logs import tell
 
 FIRST_RETRY_MS, LONGEST_RETRY_MS = 250, 30_000
 PER_SECOND: Final = 100

@@ -24,6 +24,7 @@ from typing import Final
 
 import msgspec
 
+from keymeld_host.logs import named, tell
 from keymeld_protocol.errors import BadInput, KeymeldError, Reason, WireError
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire import frames
@@ -32,7 +33,6 @@ from keymeld_protocol.wire.statements import Statement
 
 from .agent import Agent
 from .calls import PER_SECOND, Calls
-from .logs import named, tell
 from .outbox import Unanswered
 
 PAGE: Final = 1000

@@ -29,13 +29,13 @@ from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
+from keymeld_host.logs import named, tell
 from keymeld_protocol.wire.frames import PEER_FRAME_BYTES, SUBPROTOCOL
 
 from .agent import Agent
 from .clock import now_ms
 from .config import Address
 from .conversation import Conversation, Ended
-from .logs import named, tell
 from .outbox import Unanswered
 from .worker_thread import beside
 

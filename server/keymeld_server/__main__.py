@@ -11,13 +11,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sqlite3
 import sys
 from typing import Final
 
-from . import logs
+from keymeld_host import logs
+from keymeld_host.settings import BadSetting
+
 from .app import serve
 from .config import ServerConfig, load
-from .settings import BadSetting
 from .store.port import StoreError
 from .store.sqlite.schema import begin_epoch
 
@@ -25,6 +27,9 @@ NEW_EPOCH: Final = "new-epoch"
 
 GC_THRESHOLDS: Final = (50_000, 20, 100)
 """Sessions and records hold no cycles: to look for them as often as Python does costs pauses of 100 ms."""
+
+SAFE_MESSAGES: Final = (OSError, sqlite3.Error)
+"""Errors that quote names of files and tables, and nothing that peers have said: a log line may show their words."""
 
 
 def main() -> int:
@@ -34,7 +39,7 @@ def main() -> int:
         if argv[:1] == [NEW_EPOCH]:
             return _begin_epoch(load(argv[1:]))
         config = load(argv)
-        logs.setup(config.log_format, config.log_level)
+        logs.setup(__package__, config.log_format, config.log_level, friendly=SAFE_MESSAGES)
         gc.set_threshold(*GC_THRESHOLDS)
         with asyncio.Runner(loop_factory=_fast_loop()) as runner:
             runner.run(_until_told(config))

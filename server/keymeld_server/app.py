@@ -18,7 +18,11 @@ from contextlib import asynccontextmanager
 
 import anyio
 
+from keymeld_host.keyfiles import RULE, wipe
+from keymeld_host.logs import tell
+from keymeld_host.settings import BadSetting
 from keymeld_protocol.curve.schnorr import Keypair
+from keymeld_protocol.errors import InvalidCrypto
 from keymeld_protocol.machines.streams import State
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.connection import CoordinatorSide
@@ -32,17 +36,13 @@ from .dispatch import Dispatch
 from .enclaves import Enclaves
 from .hub import Hub
 from .listener import ENCLAVE_REQUESTS, Listener
-from .logs import about
 from .observe import Metrics
 from .presence import Attendance
 from .secretfiles import access_tokens, coordinator_key
 from .session import Part, Session
 from .sessions import Sessions
-from .settings import BadSetting
 from .store.port import Store, StoreError
 from .store.sqlite.store import SqliteStore
-
-log = logging.getLogger(__name__)
 
 
 def wall_clock() -> int:
@@ -237,8 +237,10 @@ def _own_keypair(config: ServerConfig, *, create: bool) -> Keypair:
     secret = coordinator_key(config.key_file, create=create)
     try:
         return Keypair.of(secret)
+    except InvalidCrypto:
+        raise BadSetting(f"key_file: {config.key_file} {RULE}, not zero and below the order of secp256k1") from None
     finally:
-        secret[:] = bytes(len(secret))
+        wipe(secret)
 
 
 async def serve(config: ServerConfig, stop: asyncio.Event) -> None:
@@ -249,15 +251,15 @@ async def serve(config: ServerConfig, stop: asyncio.Event) -> None:
     """
     async with running(config) as app:
         print(app.announcement(), flush=True)
-        log.info("ready", extra=about(url=app.url))
+        tell(logging.INFO, "ready", url=app.url)
         if config.listen_host in ("0.0.0.0", "::") and not config.origins:
-            log.warning("origins is not set: only clients that dial 127.0.0.1 or localhost can prove a key")
+            tell(logging.WARNING, "origins is not set: only clients that dial 127.0.0.1 or localhost can prove a key")
         async with anyio.create_task_group() as until:
             until.start_soon(app.tick)  # a clock that fails ends the coordinator, loudly
             await stop.wait()
             until.cancel_scope.cancel()
-        log.info("draining")
-    log.info("stopped")
+        tell(logging.INFO, "draining")
+    tell(logging.INFO, "stopped")
 
 
 __all__ = ["Coordinator", "BadSetting", "StoreError", "running", "serve", "wall_clock"]

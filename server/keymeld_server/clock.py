@@ -14,12 +14,9 @@ from collections.abc import Awaitable, Callable
 from heapq import heappop, heappush
 from typing import Final
 
+from keymeld_host.logs import tell
 from keymeld_protocol.errors import Unavailable
 from keymeld_protocol.values import Id
-
-from .logs import about
-
-log = logging.getLogger(__name__)
 
 LONGEST_WAIT_MS: Final = 60_000
 """The clock looks again after that, should the system's time have been set."""
@@ -88,5 +85,5 @@ class Deadlines:
         try:
             await self._look(stream)
         except Unavailable as problem:
-            log.warning("a deadline waits for the store", extra=about(stream=stream, reason=str(problem.reason)))
+            tell(logging.WARNING, "a deadline waits for the store", stream=stream, reason=problem.reason)
             self.set(stream, self._now() + RETRY_MS)

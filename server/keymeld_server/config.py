@@ -1,7 +1,7 @@
 # ruff: noqa: RUF009 - `setting` makes a field, as dataclasses.field does
 """Every setting of the coordinator, with its unit, default, range and reason: the table that `--help` prints.
 
-    defaults  <  --config FILE (TOML)  <  KEYMELD_SERVER_NAME  <  --name          see settings.py
+    defaults  <  --config FILE (TOML)  <  KEYMELD_SERVER_NAME  <  --name          see keymeld_host
 
 A name carries its unit: ``_ms`` milliseconds, ``_bytes``, ``_per_second``, ``_max`` a count.  Nothing secret is a
 setting: keys and tokens lie in files of their own (secretfiles.py), and settings name those files.
@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from keymeld_host import settings
+from keymeld_host.settings import BadSetting, many, maybe, one_of, path, setting, text, whole
 from keymeld_protocol.wire.frames import PEER_FRAME_BYTES
 from keymeld_protocol.wire.shapes import (
     MAX_ATTEMPTS,
@@ -28,9 +29,6 @@ from keymeld_protocol.wire.shapes import (
     REQUEST_LIFE_MS,
 )
 
-from . import settings
-from .settings import USAGE, BadSetting, many, maybe, one_of, path, setting, text, whole
-
 PREFIX: Final = "KEYMELD_SERVER_"
 SECOND: Final = 1_000
 DAY: Final = 24 * 3600 * SECOND
@@ -39,7 +37,8 @@ ABOUT: Final = """\
 The Keymeld coordinator: it orders signed statements, stores them and streams them; it can neither read nor forge them.
 
 Settings come from defaults, then --config FILE, then the environment, then flags; the last one wins. In the file a
-setting is `requests_per_second = 200`, in the environment KEYMELD_SERVER_REQUESTS_PER_SECOND=200."""
+setting is `requests_per_second = 200`, in the environment KEYMELD_SERVER_REQUESTS_PER_SECOND=200; a relative path in
+the file starts from the file's folder."""
 
 EXAMPLE: Final = """\
 examples:
@@ -224,10 +223,9 @@ def load(argv: Sequence[str] | None = None, environment: Mapping[str, str] | Non
         BadSetting: naming the setting, its rule and where the value came from.
         SystemExit: ``--help``, or a flag that nobody knows.
     """
-    command = settings.parser(ServerConfig, "keymeld-server", PREFIX, ABOUT, EXAMPLE)
-    command.usage = f"keymeld-server [new-epoch] {USAGE}"
-    argv = sys.argv[1:] if argv is None else argv
-    return settings.read(ServerConfig, command, PREFIX, argv, os.environ if environment is None else environment)
+    command = settings.parser(ServerConfig, "keymeld-server [new-epoch]", PREFIX, ABOUT, EXAMPLE)
+    environment = os.environ if environment is None else environment
+    return settings.read(ServerConfig, command.parse_args(argv), PREFIX, environment)
 
 
 def _origin(host: str, port: int) -> str:

@@ -25,6 +25,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from keymeld_host.logs import tell
 from keymeld_protocol.errors import Reason, Refused, Unavailable, WireError
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire import frames
@@ -34,14 +35,11 @@ from keymeld_protocol.wire.statements import Statement, parse, require_blobs
 
 from .enclaves import Enclaves
 from .hub import Hub, resume
-from .logs import about
 from .observe import KNOWN, STORED, Metrics
 from .outbox import Outbox
 from .presence import Attendance
 from .sessions import Sessions, Standing
 from .store.port import EnclaveRow, SessionRow, Store
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -95,8 +93,8 @@ class Dispatch:
             result = await METHODS[request.method](self, peer, request.params, request)
         except WireError as problem:
             peer.outbox.reply(frames.error(request.ident, problem))
-        except Exception:
-            log.exception("a request failed", extra=about(method=request.method))
+        except Exception as problem:
+            tell(logging.ERROR, "a request failed", problem, method=request.method)
             peer.outbox.reply(frames.error(request.ident, Unavailable(Reason.UNAVAILABLE, "this request failed here")))
         else:
             if result is not None:

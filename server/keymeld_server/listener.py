@@ -25,6 +25,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
+from keymeld_host.logs import tell
 from keymeld_protocol.values import Salt
 from keymeld_protocol.wire.connection import Close, CoordinatorSide
 from keymeld_protocol.wire.frames import SUBPROTOCOL
@@ -33,12 +34,10 @@ from .config import ServerConfig
 from .connection_limits import ConnectionLimits
 from .dispatch import Dispatch, Peer
 from .http import answer
-from .logs import about, peer_tag
 from .observe import Metrics
 from .outbox import Outbox
+from .peer_tag import peer_tag
 from .websocket import Socket
-
-log = logging.getLogger(__name__)
 
 WRITE_BYTES: Final = 32 * 1024
 """What may wait in a socket's buffer before its pump waits too."""
@@ -212,7 +211,7 @@ class Listener:
         except ConnectionClosed:
             pass
         except Exception as problem:
-            log.warning("a peer could not be told what it should hear", exc_info=problem)
+            tell(logging.WARNING, "a peer could not be told what it should hear", problem)
             await self._end(socket, Close.UNREADABLE)
         finally:
             outbox.close()
@@ -236,7 +235,7 @@ class Listener:
         """Note an end that we chose."""
         if socket.ending is not None:
             self._metrics.closed(socket.ending)
-            log.info("connection ended", extra=about(code=socket.ending, peer=peer_tag(address or "local")))
+            tell(logging.INFO, "connection ended", code=socket.ending, peer=peer_tag(address or "local"))
 
     # The keeper -------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias
 
+from keymeld_host.logs import tell
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import BrokenLog, Reason, Refused, Unavailable, WireError
 from keymeld_protocol.machines.streams import as_keygen
@@ -30,11 +31,8 @@ from keymeld_protocol.wire.statements import Statement
 
 from .admission import Admission
 from .decide import Decider, Decision
-from .logs import about
 from .session import Part, Session, Told
 from .store.port import Conflict, Store
-
-log = logging.getLogger(__name__)
 
 LIVE_SESSIONS = 8192
 """Sessions in memory; the least recently used are loaded anew when somebody asks for them."""
@@ -209,7 +207,7 @@ class Sessions:
         """Forget a commit that has ended; one that failed is the operator's business too."""
         self._commits.discard(task)
         if not task.cancelled() and (problem := task.exception()) is not None:
-            log.error("commit failed", exc_info=problem)
+            tell(logging.ERROR, "commit failed", problem)
 
     def _drop(self, decision: Decision) -> None:
         """The tentative states are worth nothing any more."""
@@ -272,7 +270,7 @@ class Sessions:
                 for record in records:
                     session.load(record, state)
             except (BrokenLog, WireError) as problem:
-                log.error("a stored log does not hold", exc_info=problem, extra=about(stream=stream))
+                tell(logging.ERROR, "a stored log does not hold", problem, stream=stream)
                 raise Unavailable(Reason.UNAVAILABLE, "stream: its stored log is damaged", field="stream") from problem
         if session.top == 0:
             return False

@@ -17,7 +17,7 @@ from keymeld_client.command.screen import Screen
 from keymeld_client.command.sentences import sentence
 from keymeld_client.shown.audit import Audit
 from keymeld_client.shown.telling import tell
-from keymeld_enclave import logs
+from keymeld_host import logs
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.member.plan import plan_of
 from keymeld_protocol.plaintext import contents
@@ -117,10 +117,10 @@ def test_attack_52_an_error_that_quotes_a_stranger_is_harmless(evil: str) -> Non
 def test_attack_52_a_log_line_of_an_enclave_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """52: terminal escapes in labels, memos, reasons."""
     written = StringIO()
-    handler = logging.StreamHandler(written)
-    handler.setFormatter(logs._Text())
-    monkeypatch.setattr(logs.LOG, "handlers", [handler])
-    monkeypatch.setattr(logs.LOG, "propagate", False)
+    for name in (__name__, "websockets", "asyncio"):
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+    logs.setup(__name__, "text", "info", written)
     for evil in EVIL:
         logs.tell(logging.ERROR, evil, reason=evil)
     harmless(written.getvalue().splitlines())

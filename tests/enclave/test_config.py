@@ -1,10 +1,12 @@
 """config.py: four sources, the later one wins, and what breaks its rule is refused by name."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from keymeld_enclave.config import SETTINGS, BadSetting, EnclaveConfig, load
+from keymeld_enclave.config import EnclaveConfig, load
+from keymeld_host.settings import BadSetting
 
 
 def config(*argv: str, **environment: str) -> EnclaveConfig:
@@ -31,6 +33,14 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path)
     (tmp_path / "e.toml").write_text('capacity = 1\nlog_level = "debug"\nlog_format = "json"\n')
     found = config(f"--config={tmp_path / 'e.toml'}", "--capacity=3", CAPACITY="2", LOG_LEVEL="error")
     assert (found.capacity, found.log_level, found.log_format) == (3, "error", "json")
+
+
+def test_a_relative_path_in_the_file_starts_from_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "e.toml").write_text('key_file = "enclave.key"\ncoordinator = "unix:run/e.sock"\n')
+    found = config(f"--config={tmp_path / 'e.toml'}")
+    assert found.key_file == tmp_path / "enclave.key"
+    assert str(found.coordinator) == f"unix:{tmp_path / 'run/e.sock'}"
+    assert str(config("--coordinator=unix:run/e.sock").coordinator) == "unix:run/e.sock"
 
 
 def test_the_file_may_be_named_in_the_environment(tmp_path: Path) -> None:
@@ -60,7 +70,7 @@ def test_a_coordinator_that_cannot_be_dialled_is_refused_by_name(text: str) -> N
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1.5", "many", "10000001", "١"])
 def test_a_capacity_out_of_its_range_is_refused_by_name(text: str) -> None:
-    assert refusal(f"--capacity={text}").startswith("capacity: must be 1 to 10000000, not")
+    assert refusal(f"--capacity={text}").startswith("capacity: must be 1…10000000, not")
 
 
 def test_a_refusal_says_where_the_value_came_from(tmp_path: Path) -> None:
@@ -96,6 +106,8 @@ def test_help_teaches_every_setting_with_its_rule_default_and_variable(
     shown = " ".join(capsys.readouterr().out.split())
     assert ended.value.code == 0
     assert "keymeld-enclave identity" in shown
-    for setting in SETTINGS:
-        flag, variable = "--" + setting.name.replace("_", "-"), f"[KEYMELD_ENCLAVE_{setting.name.upper()}]"
-        assert all(word in shown for word in (flag, variable, setting.rule, f"(default: {setting.default})"))
+    assert "usage: keymeld-enclave [run | identity] [--config FILE]" in shown
+    for field in fields(EnclaveConfig):
+        flag, variable = "--" + field.name.replace("_", "-"), f"[KEYMELD_ENCLAVE_{field.name.upper()}]"
+        words = (flag, variable, field.metadata["rule"].says, f"(default: {field.default})")
+        assert all(word in shown for word in words)

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from keymeld_host.settings import BadSetting
 from keymeld_protocol.errors import Reason, WireError
 from keymeld_protocol.machines import keygen
 from keymeld_protocol.values import decode_sized
@@ -17,7 +18,6 @@ from keymeld_protocol.wire.frames import statement_json
 from keymeld_protocol.wire.records import head_is_signed
 from keymeld_server.app import running
 from keymeld_server.listener import Listener
-from keymeld_server.settings import BadSetting
 from tests.support.build import HOUR, Cast, complete, contribute, xonly
 from tests.support.coordinator import NOON, key_of
 from tests.support.line import Time

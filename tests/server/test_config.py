@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from keymeld_host.settings import BadSetting
 from keymeld_protocol.values import Epoch, Hash
 from keymeld_protocol.wire.frames import PEER_FRAME_BYTES, notification, record_frame, statement_json
 from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wire.shapes import MAX_ATTEMPTS, REQUEST_LIFE_MS
 from keymeld_server.config import FRAME_BYTES_MAX, PREFIX, ServerConfig, is_endpoint, is_origin, load
-from keymeld_server.settings import BadSetting
 from tests.support.phases import asked
 
 

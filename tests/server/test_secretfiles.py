@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from keymeld_host.settings import BadSetting
 from keymeld_server.secretfiles import AccessTokens, access_tokens, coordinator_key
-from keymeld_server.settings import BadSetting
 
 TOKEN = "a-token-that-nobody-guesses"
 
@@ -70,7 +70,7 @@ def test_a_key_file_with_anything_else_is_refused_without_quoting_it(path: Path,
 
 def test_a_key_that_is_no_file_is_refused_at_once(path: Path) -> None:
     os.mkfifo(path, 0o600)
-    with pytest.raises(BadSetting, match="must be a file"):
+    with pytest.raises(BadSetting, match="must be a regular file"):
         coordinator_key(path)
 
 

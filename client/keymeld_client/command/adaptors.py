@@ -9,14 +9,15 @@ extracted one are ever written.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
+from keymeld_host.files import BadFile, new_file
+from keymeld_host.keyfiles import to_hex, wipe
 from keymeld_protocol.curve import adaptor as adaptors
 from keymeld_protocol.curve import schnorr
-from keymeld_protocol.curve.secp256k1 import Secret, wipe
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import InvalidCrypto
 from keymeld_protocol.values import Message, PlainKey
 
@@ -65,18 +66,14 @@ def _drawn(path: Path) -> Secret:
     Raises:
         click.UsageError: the file is there already, or cannot be made.
     """
-    secret, line = Secret.generate(), bytearray(65)
-    for i, byte in enumerate(secret.buffer):
-        line[2 * i : 2 * i + 2] = b"%02x" % byte
-    line[64:] = b"\n"
+    secret = Secret.generate()
+    line = to_hex(secret.buffer)
+    line += b"\n"
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(handle, "wb", buffering=0) as file:
-            file.write(line)
-    except FileExistsError:
-        raise click.UsageError(f"--new {path}: is there already, and may hold a secret; name a new file") from None
-    except OSError as error:
-        raise click.UsageError(f"--new {path}: {error.strerror}") from None
+        if not new_file(path, line):
+            raise click.UsageError(f"--new {path}: is there already, and may hold a secret; name a new file")
+    except BadFile as error:
+        raise click.UsageError(f"--new {error}") from None
     finally:
         wipe(line)
     return secret

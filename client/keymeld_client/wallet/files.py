@@ -1,134 +1,156 @@
-"""Files that survive being killed: written whole or not at all, readable by their owner alone.
+"""The files of a wallet: private ones (`keymeld_host.files`), whose refusals are a `WalletError` here.
 
-    replace_file   temporary file ▶ fsync ▶ rename ▶ fsync of the folder       small secrets
-    AppendFile     lines at the end; one torn by a crash is dropped when the file is next read
-    FolderLock     one process at a time
+    read, replace, own_key   small secrets, each in a file of its own
+    AppendFile, read_lines   lines at the end; one torn by a crash is dropped when the file is next read
+    folder_lock              one process at a time
 
 Whatever others may read or enter is refused, with the command that mends it.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
+
+from keymeld_host import files, keyfiles
+from keymeld_host.files import BadFile, FileLock, InUse, NoFile, told
 
 from ..errors import WalletError
 
+SMALL_BYTES: Final = 64 * 1024 * 1024
+"""The longest file that is no list of lines: evidence holds whole frames, everything else is far shorter."""
 
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """What is refused in this block, or in a function that this decorates, is a `WalletError`."""
+    try:
+        yield
+    except NoFile as error:
+        raise FileNotFoundError(str(error)) from None
+    except BadFile as error:
+        raise WalletError(str(error)) from None
+
+
+@_refused()
 def private_folder(path: Path) -> Path:
     """Make ``path`` with mode 0700, or take it if nobody but its owner can enter it.
 
     Raises:
         WalletError: it is not a folder, cannot be made, or others may enter it.
     """
-    try:
+    with told(path, "used as a folder"):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mode = path.stat().st_mode & 0o777
-    except OSError as error:
-        raise WalletError(f"{path}: {error.strerror}") from None
-    if mode & 0o077:
-        raise WalletError(f"{path} has mode {mode:04o}, so others may enter it; run chmod 700 on it")
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        files.owners_alone(path, handle)
+    finally:
+        os.close(handle)
     return path
 
 
+@_refused()
+def folder_lock(folder: Path) -> FileLock:
+    """Hold a folder for this process until it is released, or the process ends.
+
+    Raises:
+        WalletError: another process holds it, or the lock cannot be made.
+    """
+    try:
+        return FileLock(folder / "lock")
+    except InUse as error:
+        who = f" ({error.holder})" if error.holder else ""
+        raise WalletError(f"{folder} is in use by another process{who}") from None
+
+
+@_refused()
+def own_key(path: Path) -> bytearray:
+    """The 32 bytes that a file holds as hex, drawn where there is none; the caller wipes them.
+
+    Raises:
+        WalletError: the file is damaged, readable by others, or cannot be made.
+    """
+    return keyfiles.own_key(path)
+
+
+@_refused()
 def read_private(path: Path) -> bytearray:
     """The bytes of a file of mode 0600; the caller wipes what is secret.
 
     Raises:
         FileNotFoundError: there is none.
-        WalletError: others may read it, or it cannot be read.
+        WalletError: no regular file, longer than `SMALL_BYTES`, others may read it, or it cannot be read.
     """
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        with open(handle, "rb", buffering=0) as file:
-            status = os.fstat(handle)
-            if (mode := status.st_mode & 0o777) & 0o077:
-                raise WalletError(f"{path} has mode {mode:04o}, so others may use it; run chmod 600 on it")
-            raw = bytearray(status.st_size)
-            del raw[file.readinto(raw) or 0 :]
-            return raw
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise WalletError(f"{path}: {error.strerror}") from None
+    return files.read_private(path, SMALL_BYTES)
 
 
+@_refused()
 def replace_file(path: Path, raw: bytes | bytearray) -> None:
     """Put ``raw`` at ``path`` with mode 0600: after a crash the old content is there or the new, never a part.
 
     Raises:
         WalletError: the disk is full, or the folder cannot be written.
     """
-    fresh = path.with_name(f".{path.name}.new")
-    try:
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with open(handle, "wb", buffering=0) as file:
-            _write_all(file.fileno(), raw)
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise WalletError(f"{path}: {error.strerror}") from None
-
-
-def remove_file(path: Path) -> None:
-    """Remove ``path``; one that is not there is fine."""
-    path.unlink(missing_ok=True)
+    files.replace_file(path, raw)
 
 
 class AppendFile:
     """A file of lines, mode 0600, kept open by the one process that adds to it."""
 
+    @_refused()
     def __init__(self, path: Path) -> None:
         """Open or make it.
 
         Raises:
-            WalletError: it cannot be opened.
+            WalletError: no regular file, others may use it, or it cannot be opened.
         """
         self._path = path
+        self._handle = files.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, "written")
         try:
-            self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            self.size = os.fstat(self._handle).st_size
-        except OSError as error:
-            raise WalletError(f"{path}: {error.strerror}") from None
+            files.owners_alone(path, self._handle)
+        except BadFile:
+            self.close()
+            raise
+        self.size = os.fstat(self._handle).st_size
 
+    @_refused()
     def append(self, line: bytes) -> None:
         """Add one line (without its end); the kernel has it then, the disk after `sync`.
 
         Raises:
             WalletError: the disk is full, or the file cannot be written.
         """
-        try:
-            _write_all(self._handle, line + b"\n")
-        except OSError as error:
-            with suppress(OSError):
-                os.ftruncate(self._handle, self.size)  # half a line would damage the next
-            raise WalletError(f"{self._path}: {error.strerror}") from None
+        with told(self._path, "written"):
+            try:
+                files.write_all(self._handle, line + b"\n")
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(self._handle, self.size)  # half a line would damage the next
+                raise
         self.size += len(line) + 1
 
+    @_refused()
     def sync(self) -> None:
         """Force what was added to the disk.
 
         Raises:
             WalletError: the disk failed.
         """
-        try:
+        with told(self._path, "written"):
             os.fdatasync(self._handle)
-        except OSError as error:
-            raise WalletError(f"{self._path}: {error.strerror}") from None
 
+    @_refused()
     def empty(self) -> None:
         """Drop every line.
 
         Raises:
             WalletError: the file cannot be written.
         """
-        try:
+        with told(self._path, "written"):
             os.ftruncate(self._handle, 0)
-        except OSError as error:
-            raise WalletError(f"{self._path}: {error.strerror}") from None
         self.size = 0
 
     def close(self) -> None:
@@ -138,57 +160,24 @@ class AppendFile:
             self._handle = -1
 
 
+@_refused()
 def read_lines(path: Path) -> list[bytes]:
     """The whole lines of ``path``; a torn last one is cut off, in the file too. None there: no lines.
 
     Raises:
-        WalletError: the file cannot be read.
+        WalletError: no regular file, others may read it, or it cannot be read.
     """
     try:
-        raw = read_private(path)
-    except FileNotFoundError:
+        handle = files.open_file(path, os.O_RDWR)
+    except NoFile:
         return []
-    whole = raw.rfind(b"\n") + 1
-    if whole != len(raw):
-        os.truncate(path, whole)
-    return [bytes(line) for line in raw[:whole].splitlines()]
-
-
-def sync_folder(folder: Path) -> None:
-    """A new name survives a power cut once its folder is on disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(handle)
+        files.owners_alone(path, handle)
+        raw = files.read_all(path, handle)
+        whole = raw.rfind(b"\n") + 1
+        if whole != len(raw):
+            with told(path, "written"):
+                os.ftruncate(handle, whole)
     finally:
         os.close(handle)
-
-
-def _write_all(handle: int, raw: bytes | bytearray) -> None:
-    """Write every byte, however many calls the kernel wants."""
-    with memoryview(raw) as view:
-        written = 0
-        while written < len(view):
-            written += os.write(handle, view[written:])
-
-
-class FolderLock:
-    """Holds a folder for this process until ``release`` or the process' end, however it ends."""
-
-    def __init__(self, folder: Path) -> None:
-        """Take the lock.
-
-        Raises:
-            WalletError: another process holds it.
-        """
-        self._handle = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._handle)
-            raise WalletError(f"{folder} is in use by another process") from None
-
-    def release(self) -> None:
-        """Let others have the folder; releasing twice is fine."""
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
+    return [bytes(line) for line in raw[:whole].splitlines()]

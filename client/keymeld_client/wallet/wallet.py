@@ -28,6 +28,7 @@ from typing import Final, Self
 
 import msgspec
 
+from keymeld_host.files import FileLock
 from keymeld_protocol.curve.secp256k1 import wipe
 from keymeld_protocol.keys.derivation import Identity
 from keymeld_protocol.values import Id, decode_sized
@@ -38,7 +39,7 @@ from keymeld_protocol.wire.statements import Statement
 from ..errors import WalletError
 from .brought import BroughtKeys
 from .entries import KeygenEntry, dump_entry, load_entry
-from .files import AppendFile, FolderLock, private_folder, read_lines, read_private, remove_file, replace_file
+from .files import AppendFile, folder_lock, own_key, private_folder, read_lines, read_private, replace_file
 from .journal import Journal, Pending
 
 _FOLDERS: Final = ("keygens", "streams", "evidence")
@@ -60,7 +61,7 @@ _heads = msgspec.json.Decoder(_HeadLine, dec_hook=decode_sized)
 class Wallet:
     """One participant's folder, open in this process."""
 
-    def __init__(self, folder: Path, lock: FolderLock, identity: Identity, *, passing: bool = False) -> None:
+    def __init__(self, folder: Path, lock: FileLock, identity: Identity, *, passing: bool = False) -> None:
         """Use `Wallet.open` or `Wallet.in_memory`."""
         self.folder = folder
         self.identity = identity
@@ -82,7 +83,7 @@ class Wallet:
         if not create and not (folder / "identity").exists():
             raise WalletError(f"{folder} holds no wallet")
         private_folder(folder)
-        lock = FolderLock(folder)
+        lock = folder_lock(folder)
         try:
             for name in _FOLDERS:
                 private_folder(folder / name)
@@ -165,7 +166,7 @@ class Wallet:
 
     def forget(self, ident: Id) -> None:
         """Drop what is remembered of a keygen that never came to be."""
-        remove_file(self._keygen_path(ident))
+        self._keygen_path(ident).unlink(missing_ok=True)
         self._keygens.pop(ident, None)
 
     def _keygen_path(self, ident: Id) -> Path:
@@ -274,20 +275,8 @@ def _identity(path: Path) -> Identity:
     Raises:
         WalletError: damaged, or readable by others.
     """
+    secret = own_key(path)
     try:
-        digits = read_private(path)
-    except FileNotFoundError:
-        identity = Identity.generate()
-        replace_file(path, identity.buffer.hex().encode() + b"\n")
-        return identity
-    try:
-        secret = bytearray.fromhex(digits.decode("ascii").strip())
-        if len(secret) != 32:
-            raise ValueError
-        identity = Identity(secret)
-        wipe(secret)
-        return identity
-    except ValueError:
-        raise WalletError(f"{path.name} is damaged: it must hold 64 hex digits") from None
+        return Identity(secret)
     finally:
-        wipe(digits)
+        wipe(secret)

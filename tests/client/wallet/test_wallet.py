@@ -79,7 +79,7 @@ def test_a_passing_wallet_leaves_nothing() -> None:
 def test_a_damaged_identity_is_refused_and_not_quoted(wallet: Wallet) -> None:
     wallet.close()
     (wallet.folder / "identity").write_text("abcd" * 3)
-    with pytest.raises(WalletError, match="64 hex digits") as refused:
+    with pytest.raises(WalletError, match="must hold 64 lower-case hex digits") as refused:
         Wallet.open(wallet.folder)
     assert "abcd" not in str(refused.value)
 

@@ -13,17 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 
+from keymeld_host.files import BadFile, NoFile, read_private
+from keymeld_host.keyfiles import from_hex, wipe
 from keymeld_protocol.bitcoin.psbt import MAX_PSBT
-from keymeld_protocol.curve.secp256k1 import Secret, parse_point, wipe
+from keymeld_protocol.curve.secp256k1 import Secret, parse_point
 from keymeld_protocol.errors import InvalidCrypto
 from keymeld_protocol.plaintext.body import MAX_POINTS, Adaptor
 from keymeld_protocol.values import Message, PlainKey, XOnlyKey
 
-from ...errors import WalletError
-from ...wallet.files import read_private
 from .short_forms import amount
 
 _KEY_BYTES: Final = 128
+_KEY_RULE: Final = "must hold 64 hex digits: 32 bytes, not zero and below the order of secp256k1"
 _FILE_BYTES: Final = 1024 * 1024
 _PSBT: Final = (b"psbt\xff", b"cHNidP")
 _MODES: Final[dict[str, Literal["single", "and", "or"]]] = {"": "single", "and": "and", "or": "or"}
@@ -47,22 +48,29 @@ def secret(text: str) -> Secret:
     Raises:
         ValueError: no such file, one that others may read, or no secret key.
     """
-    path = Path(text)
+    raw = _typed_secret(text)
+    bare = raw.strip()
+    digits = bare.lower()
+    scalar = bytearray()
     try:
-        raw = bytearray(sys.stdin.buffer.read(_KEY_BYTES)) if text == "-" else read_private(path := path.expanduser())
-    except (FileNotFoundError, RuntimeError):  # the latter of a home that nobody has
-        raise ValueError("no such file; a secret is read from a file or from -, never typed as an argument") from None
-    except WalletError as error:
-        raise ValueError(str(error).replace(str(path), "the file")) from None
-    digits = bytearray()
-    try:
-        digits += bytearray.fromhex(raw.decode("ascii").strip())
-        return Secret(digits)
+        scalar = from_hex(digits)
+        return Secret(scalar)
     except (ValueError, InvalidCrypto):
-        raise ValueError("must hold 64 hex digits: 32 bytes, not zero and below the order of secp256k1") from None
+        raise ValueError(_KEY_RULE) from None
     finally:
-        wipe(raw)
-        wipe(digits)
+        wipe(raw, bare, digits, scalar)
+
+
+def _typed_secret(text: str) -> bytearray:
+    """What is in the file of this name, or on standard input."""
+    if text == "-":
+        return bytearray(sys.stdin.buffer.read(_KEY_BYTES))
+    try:
+        return read_private(Path(text).expanduser(), _KEY_BYTES, _KEY_RULE)
+    except (NoFile, RuntimeError):  # the latter of a home that nobody has
+        raise ValueError("no such file; a secret is read from a file or from -, never typed as an argument") from None
+    except BadFile as error:
+        raise ValueError(f"the file {error.why}" + (f"; run {error.mend} on it" if error.mend else "")) from None
 
 
 def message(text: str) -> Message:

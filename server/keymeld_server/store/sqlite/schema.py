@@ -9,7 +9,6 @@ never edited, and a database that a newer Keymeld has written is left alone.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import time
@@ -20,6 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from keymeld_host.files import BadFile, FileLock, InUse
 from keymeld_protocol.values import Epoch
 
 from ..port import StoreUnusable
@@ -85,23 +85,17 @@ class DatabaseLock:
         Raises:
             StoreUnusable: another process holds it, or the file cannot be made.
         """
-        path = database.with_name(database.name + ".lock")
         try:
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StoreUnusable(f"{path}: cannot be opened ({error.strerror})") from error
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(self._handle, 20).decode("ascii", "replace").strip() or "unknown"
-            os.close(self._handle)
+            self._lock = FileLock(database.with_name(database.name + ".lock"))
+        except InUse as error:
+            holder = error.holder or "unknown"
             raise StoreUnusable(f"{database}: another keymeld-server (process {holder}) has it open") from None
-        os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, str(os.getpid()).encode(), 0)
+        except BadFile as error:
+            raise StoreUnusable(str(error)) from error
 
     def release(self) -> None:
-        """Let the next server in; the file stays, because deleting it would let two of them in."""
-        os.close(self._handle)
+        """Let the next server in."""
+        self._lock.release()
 
 
 @dataclass(frozen=True)

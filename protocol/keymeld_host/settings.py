@@ -13,8 +13,9 @@ value must keep.  Every value is checked by the same rule wherever it comes from
 from __future__ import annotations
 
 import argparse
+import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -23,7 +24,7 @@ from keymeld_protocol.errors import KeymeldError
 
 S = TypeVar("S")
 
-USAGE: Final = "[--config FILE] [--NAME VALUE ...]"
+_WHOLE: Final = re.compile(r"-?[0-9]+", re.ASCII)
 UNITS: Final = {"ms": "MS", "bytes": "BYTES"}
 """Endings of names that say a unit, and how --help calls their values."""
 
@@ -51,7 +52,7 @@ def whole(low: int, high: int) -> SettingRule:
     """A whole number in ``low…high``; a text must be written in digits, and true is no number."""
 
     def _take(raw: object, _: Path) -> int:
-        number = int(raw) if isinstance(raw, str) and raw.strip().lstrip("-").isdecimal() else raw
+        number = int(raw) if isinstance(raw, str) and _WHOLE.fullmatch(raw) else raw
         if not isinstance(number, int) or isinstance(number, bool) or not low <= number <= high:
             raise ValueError
         return number
@@ -202,14 +203,17 @@ def build(kind: Callable[..., S], given: Iterable[Given]) -> S:
 
 def _shown(raw: object) -> str:
     """A refused value as a person wrote it: texts in quotes, unless they are numbers."""
-    return raw if isinstance(raw, str) and raw.lstrip("-").isdecimal() else repr(raw)
+    return raw if isinstance(raw, str) and _WHOLE.fullmatch(raw) else repr(raw)
 
 
 def parser(kind: type, program: str, prefix: str, about: str, example: str) -> argparse.ArgumentParser:
-    """The command line: a flag for each setting, grouped, with unit, range, default and variable."""
+    """The command line: a flag for each setting, grouped, with unit, range, default and variable.
+
+    ``program`` may have words of its own after its name, as `--help` shows them: ``keymeld-server [new-epoch]``.
+    """
     result = argparse.ArgumentParser(
-        program,
-        usage=f"{program} {USAGE}",
+        program.partition(" ")[0],
+        usage=f"{program} [--config FILE] [--NAME VALUE ...]",
         description=about,
         epilog=example,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -226,19 +230,12 @@ def parser(kind: type, program: str, prefix: str, about: str, example: str) -> a
     return result
 
 
-def read(
-    kind: Callable[..., S],
-    command: argparse.ArgumentParser,
-    prefix: str,
-    argv: Sequence[str],
-    environment: Mapping[str, str],
-) -> S:
-    """The settings of this start: defaults, then the file, the environment and the flags.
+def read(kind: Callable[..., S], arguments: argparse.Namespace, prefix: str, environment: Mapping[str, str]) -> S:
+    """The settings of this start: defaults, then the file, the environment and the flags that `parser` has read.
 
     Raises:
         BadSetting: naming the setting, its rule and where the value came from.
     """
-    arguments = command.parse_args(argv)
     layers: list[Given] = []
     if file := arguments.config or environment.get(prefix + "CONFIG"):
         layers += from_file(kind, Path(file))  # type: ignore[arg-type]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from keymeld_server import settings
-from keymeld_server.settings import BadSetting, many, maybe, one_of, path, setting, text, told, whole
+from keymeld_host import settings
+from keymeld_host.settings import BadSetting, many, maybe, one_of, path, setting, text, told, whole
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ PARSER = settings.parser(Small, "small", "SMALL_", "A small program.", "example:
 
 def read(*argv: str, **environment: str) -> Small:
     """The settings of a start with these flags and variables."""
-    return settings.read(Small, PARSER, "SMALL_", argv, environment)
+    return settings.read(Small, PARSER.parse_args(argv), "SMALL_", environment)
 
 
 @pytest.fixture
@@ -58,6 +58,9 @@ def test_the_environment_may_name_the_file(file: Path) -> None:
         ({"SMALL_TURNS_MAX": "0"}, "turns_max: must be 1…10, not 0 (from SMALL_TURNS_MAX)"),
         ({"SMALL_TURNS_MAX": "-1"}, "turns_max: must be 1…10, not -1 (from SMALL_TURNS_MAX)"),
         ({"SMALL_TURNS_MAX": "3.0"}, "turns_max: must be 1…10, not '3.0' (from SMALL_TURNS_MAX)"),
+        ({"SMALL_TURNS_MAX": "٣"}, "turns_max: must be 1…10, not '٣' (from SMALL_TURNS_MAX)"),
+        ({"SMALL_TURNS_MAX": " 3"}, "turns_max: must be 1…10, not ' 3' (from SMALL_TURNS_MAX)"),
+        ({"SMALL_TURNS_MAX": "--3"}, "turns_max: must be 1…10, not '--3' (from SMALL_TURNS_MAX)"),
         ({"SMALL_TURNS_MAX": ""}, "turns_max: must be 1…10, not '' (from SMALL_TURNS_MAX)"),
         ({"SMALL_COLOUR": "Red"}, "colour: must be red or blue, not 'Red' (from SMALL_COLOUR)"),
         ({"SMALL_WORDS": "a,B"}, "words: must be any number of: lower case, not 'a,B' (from SMALL_WORDS)"),
@@ -139,7 +142,13 @@ def test_an_unknown_or_shortened_flag_is_refused(capsys: pytest.CaptureFixture[s
 
 def test_help_teaches_every_setting() -> None:
     words = " ".join(PARSER.format_help().split())
-    for part in ("--turns-max N turns of one game; 1…10 (default: 3) [SMALL_TURNS_MAX]", "game:", "files:", "example:"):
+    for part in (
+        "--turns-max N turns of one game; 1…10 (default: 3) [SMALL_TURNS_MAX]",
+        "game:",
+        "files:",
+        "example:",
+        "usage: small [--config FILE]",
+    ):
         assert part in words
 
 

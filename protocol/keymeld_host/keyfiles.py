@@ -1,0 +1,74 @@
+"""A secret key of 32 bytes in a private file of its own: 64 lower-case hex digits and a newline.
+
+    own_key   read it, or draw one where there is none; of many that draw at once, one counts for all
+
+Digits and bytes pass through buffers that are wiped, never through texts, which nobody can wipe.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from .files import BadFile, NoFile, new_file, read_private
+
+KEY_BYTES: Final = 32
+RULE: Final = f"must hold {2 * KEY_BYTES} lower-case hex digits ({KEY_BYTES} bytes)"
+
+_HEX: Final = b"0123456789abcdef"
+
+
+def own_key(path: Path, *, create: bool = True) -> bytearray:
+    """The key in ``path`` (32 bytes), made where there is none; the caller wipes it.
+
+    Raises:
+        NoFile: without ``create``, there is none.
+        BadFile: the file is not private, is no regular file, holds no key, or cannot be read or made.
+    """
+    try:
+        return _read_key(path)
+    except NoFile:
+        if not create:
+            raise
+    secret = bytearray(os.urandom(KEY_BYTES))
+    line = to_hex(secret)
+    line += b"\n"
+    try:
+        new_file(path, line)  # should another process have been first, its key counts
+    finally:
+        wipe(secret, line)
+    return _read_key(path)
+
+
+def _read_key(path: Path) -> bytearray:
+    raw = read_private(path, 2 * KEY_BYTES + 1, RULE)
+    digits = raw.removesuffix(b"\n")
+    try:
+        return from_hex(digits)
+    except ValueError:
+        raise BadFile(path, RULE) from None
+    finally:
+        wipe(raw, digits)
+
+
+def to_hex(secret: bytearray) -> bytearray:
+    """The lower-case hex digits of some bytes, in a buffer that can be wiped."""
+    return bytearray(_HEX[nibble] for byte in secret for nibble in (byte >> 4, byte & 15))
+
+
+def from_hex(digits: bytearray) -> bytearray:
+    """The 32 bytes that 64 lower-case hex digits write, in a buffer that can be wiped.
+
+    Raises:
+        ValueError: another length, or a character that is no such digit.
+    """
+    if len(digits) != 2 * KEY_BYTES or any(digit not in _HEX for digit in digits):
+        raise ValueError(RULE)
+    return bytearray(_HEX.index(digits[i]) << 4 | _HEX.index(digits[i + 1]) for i in range(0, len(digits), 2))
+
+
+def wipe(*buffers: bytearray) -> None:
+    """Overwrite buffers with zeros."""
+    for buffer in buffers:
+        buffer[:] = bytes(len(buffer))
