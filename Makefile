@@ -2,9 +2,11 @@
 #
 #   PYTHON   the interpreter to build the environment with: 3.11, 3.12 or 3.13 (default: the first one found)
 #   VENV     where the environment lives (default: .venv)
+#   JOBS     how many processes share the tests (default: one for each processor; 0: none but pytest's own)
 
 PYTHON ?= python3
 VENV   ?= .venv
+JOBS   ?= auto
 ARGS   ?=
 
 SHELL         := /bin/sh
@@ -33,6 +35,9 @@ else ifneq ($(shell $(BIN)/python -c 'import pip; print("runs")' 2>/dev/null),ru
 else ifneq ($(and $(NAMED),$(shell $(BIN)/python -c '$(VERSION)' 2>/dev/null)),$(and $(NAMED),$(shell "$(NAMED)" -c '$(VERSION)' 2>/dev/null)))
 .PHONY: $(STAMP)
 endif
+
+# Whoever has nothing left to test takes half of what another still has before it.
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 .PHONY: help env test lint format demo bench vectors lock clean
 
@@ -75,8 +80,8 @@ $(STAMP): constraints.txt $(METADATA)
 	@echo "$(CURDIR)" > $@
 	@echo "ready: $(VENV)"
 
-test: env lint  ## run everything that CI runs: lint, then the tests (ARGS go to pytest)
-	$(BIN)/python -m pytest $(ARGS)
+test: env lint  ## run lint, then all tests (ARGS go to pytest)
+	$(PYTEST) $(ARGS)
 
 lint: env  ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
