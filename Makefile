@@ -39,7 +39,7 @@ endif
 # Whoever has nothing left to test takes half of what another still has before it.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help env test lint format demo bench vectors lock clean
+.PHONY: help env test coverage lint format demo bench vectors lock clean
 
 help:  ## list what can be made
 	@echo "usage: make TARGET [PYTHON=python3.12] [ARGS='-k tickets']"; echo
@@ -83,6 +83,10 @@ $(STAMP): constraints.txt $(METADATA)
 test: env lint  ## run lint, then all tests (ARGS go to pytest)
 	$(PYTEST) $(ARGS)
 
+coverage: env  ## measure what the tests of one process reach; no package may fall below its floor
+	$(PYTEST) -q -m 'not processes' --cov --cov-report= $(MEMBERS:%=tests/%) tests/promises $(ARGS)
+	$(BIN)/python -m tests.covered
+
 lint: env  ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -112,5 +116,5 @@ lock: env  ## pin all dependencies anew, with hashes, in constraints.txt (ARGS=-
 	@echo "constraints.txt: $$(grep -c == constraints.txt) packages"
 
 clean:  ## remove the environment, caches and everything else that was made here
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -prune -exec rm -rf {} + -o -name '*.egg-info' -prune -exec rm -rf {} +

@@ -48,8 +48,7 @@ def test_it_shows_what_was_verified_meanwhile(handle: Handle, reader: Reader, ta
     reader.hear(tale.keygen)
     assert repr(handle) == f"<Keygen {handle.id.hex()[:12]} completed>"
     assert handle.heard.chain.offset == len(tale.wires(tale.keygen))
-    age = handle.head_age_ms
-    assert age is not None and age > 0
+    assert handle.head_age_ms is not None
 
 
 def test_a_log_that_broke_is_read_only(handle: Handle, reader: Reader, tale: Tale) -> None:
