@@ -39,7 +39,7 @@ endif
 # Whoever has nothing left to test takes half of what another still has before it.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help env test coverage lint format demo bench vectors lock clean
+.PHONY: help env test coverage fuzz lint format demo bench vectors lock clean
 
 help:  ## list what can be made
 	@echo "usage: make TARGET [PYTHON=python3.12] [ARGS='-k tickets']"; echo
@@ -86,6 +86,9 @@ test: env lint  ## run lint, then all tests (ARGS go to pytest)
 coverage: env  ## measure what the tests of one process reach; no package may fall below its floor
 	$(PYTEST) -q -m 'not processes' --cov --cov-report= $(MEMBERS:%=tests/%) tests/promises $(ARGS)
 	$(BIN)/python -m tests.covered
+
+fuzz: env  ## feed the parsers of strangers' bytes for 5 minutes (ARGS=30: for 30)
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: env  ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
