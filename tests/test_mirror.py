@@ -9,10 +9,8 @@ UNTESTED = """
     client/command/keeping.py          client/command/keygens.py          client/command/requesting.py
     client/command/results.py          client/command/signings.py         client/command/typed/arguments.py
     client/keygen_view.py              client/keygens.py                  client/signings.py
-    enclave/calls.py                   enclave/outbox.py                  enclave/presigning.py
-    enclave/speaker.py                 protocol/curve/libmusig.py         protocol/curve/libsecp256k1.py
-    protocol/machines/keygen_state.py  protocol/plaintext/body.py         server/connection_limits.py
-    server/decide.py                   server/enclaves.py                 server/http.py
+    enclave/calls.py                   enclave/speaker.py                 protocol/curve/libmusig.py
+    protocol/curve/libsecp256k1.py     protocol/machines/keygen_state.py  protocol/plaintext/body.py
     server/session.py                  server/store/sqlite/rows.py        server/websocket.py
 """
 """Modules without a test file of their own; a story or a neighbour's test walks through each.  No list to add to."""
