@@ -2,9 +2,11 @@
 #
 #   PYTHON   the interpreter to build the environment with: 3.11, 3.12 or 3.13 (default: the first one found)
 #   VENV     where the environment lives (default: .venv)
+#   JOBS     how many processes share the tests (default: one for each processor; 0: none but pytest's own)
 
 PYTHON ?= python3
 VENV   ?= .venv
+JOBS   ?= auto
 ARGS   ?=
 
 SHELL         := /bin/sh
@@ -34,7 +36,10 @@ else ifneq ($(and $(NAMED),$(shell $(BIN)/python -c '$(VERSION)' 2>/dev/null)),$
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help env test lint format demo bench vectors diagrams lock clean
+# Whoever has nothing left to test takes half of what another still has before it.
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+.PHONY: help env test coverage fuzz lint format demo bench vectors diagrams lock clean
 
 help:  ## list what can be made
 	@echo "usage: make TARGET [PYTHON=python3.12] [ARGS='-k tickets']"; echo
@@ -75,8 +80,15 @@ $(STAMP): constraints.txt $(METADATA)
 	@echo "$(CURDIR)" > $@
 	@echo "ready: $(VENV)"
 
-test: env lint  ## run everything that CI runs: lint, then the tests (ARGS go to pytest)
-	$(BIN)/python -m pytest $(ARGS)
+test: env lint  ## run lint, then all tests (ARGS go to pytest)
+	$(PYTEST) $(ARGS)
+
+coverage: env  ## measure what the tests of one process reach; no package may fall below its floor
+	$(PYTEST) -q -m 'not processes' --cov --cov-report= $(MEMBERS:%=tests/%) tests/promises $(ARGS)
+	$(BIN)/python -m tests.covered
+
+fuzz: env  ## feed the parsers of strangers' bytes for 5 minutes (ARGS=30: for 30)
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: env  ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
@@ -111,5 +123,5 @@ lock: env  ## pin all dependencies anew, with hashes, in constraints.txt (ARGS=-
 	@echo "constraints.txt: $$(grep -c == constraints.txt) packages"
 
 clean:  ## remove the environment, caches and everything else that was made here
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -prune -exec rm -rf {} + -o -name '*.egg-info' -prune -exec rm -rf {} +

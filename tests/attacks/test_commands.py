@@ -10,7 +10,6 @@ import pytest
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire import frames, statements
 from keymeld_protocol.wire.payloads import AttemptOpened
-from keymeld_protocol.wire.records import Chain
 from keymeld_protocol.wire.shapes import Signer
 from keymeld_protocol.wire.statements import Statement
 from tests.support.desk import Desk
@@ -55,7 +54,7 @@ def test_attack_17_no_frame_is_a_command(command: str) -> None:
 
 def show(world: World, vault: Enclave, keygen: Id, *said: Statement) -> None:
     """Whoever reaches the enclave shows it a stream of his own making."""
-    log = Log(Chain(said[0].id), world.logs[keygen])
+    log = Log(said[0].id, world.epoch, keygen=world.logs[keygen])
     for statement in said:
         vault.inbox.append((said[0].id, world.wire(write(world, log, statement), vault)))
     world.run()

@@ -155,7 +155,7 @@ def test_attack_27_an_invented_notice_is_refused() -> None:
     world, _, (alice, _, _), group = trio()
     signing = alice.request(group, MESSAGE)
     world.run()
-    world.notice(world.logs[signing], SigningExpired, forced=True)
+    world.notice(world.logs[signing], SigningExpired)
     world.run()
     assert any("signing.expired before" in said for said in alice.troubles)
     assert alice.signing(signing).phase == "approving"

@@ -14,7 +14,6 @@ from keymeld_protocol.plaintext.body import SignMessage
 from keymeld_protocol.values import Id, Message
 from keymeld_protocol.wire import statements
 from keymeld_protocol.wire.payloads import CustodyAccept, KeygenConfirm, SigningApprove
-from keymeld_protocol.wire.records import Chain
 from keymeld_protocol.wire.statements import WireStatement
 from tests.support.machines import Keygen, Signing, completed, key_of, refused
 from tests.support.world import HOUR, MESSAGE, NONE, NOON, Enclave, Log, Member, World, quorum
@@ -93,7 +92,7 @@ def test_attack_38_a_forked_log_gives_the_outsider_no_power_either() -> None:
     """38: an outsider requests a subset's signature, in the real roster and in a fork."""
     world, vault, (alice, _, _), group = group_with_subset()
     request = alice.requesting(group, MESSAGE, subset=0)
-    log = Log(Chain(request.id), world.logs[group])
+    log = Log(request.id, world.epoch, keygen=world.logs[group])
     record = write(world, log, request)
     vault.inbox.append((request.id, world.wire(record, vault)))
     world.run()

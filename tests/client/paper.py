@@ -7,6 +7,9 @@ reader.hear(tale.keygen); reader.hear(tale.signing)
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from keymeld_client.line.ledger import Ledger
 from keymeld_client.wallet.entries import KeygenEntry
 from keymeld_client.wallet.wallet import Wallet
@@ -66,6 +69,14 @@ class Reader:
             self.wallet.remember(KeygenEntry(tale.keygen, URL, bytearray(GROUP_SECRET)))
         self.ledger = Ledger(self.wallet, URL, lambda: self.time)
         self.ledger.greet(tale.coordinator)
+
+    @contextmanager
+    def closing(self) -> Iterator[Reader]:
+        """For the length of a block; then the wallet is closed, and its folder gone."""
+        try:
+            yield self
+        finally:
+            self.wallet.close()
 
     def again(self) -> Reader:
         """What the next process finds in the wallet."""

@@ -188,9 +188,11 @@ def test_trust_is_remembered_and_forgotten_when_said_so(tmp_path: Path) -> None:
 
 
 def test_a_name_that_fits_no_session_is_a_usage_error(tmp_path: Path) -> None:
+    """`export` asks the coordinator first, who is not there."""
     Wallet.open(tmp_path / "w").close()
+    nobody = ("--server", "ws://127.0.0.1:1", "--patience", "50ms")
     for words in (["address", "ab"], ["export", "ab", "-"], ["confirm", ""]):
-        result = keymeld("--wallet", str(tmp_path / "w"), *words)
+        result = keymeld("--wallet", str(tmp_path / "w"), *nobody, *words)
         assert (result.exit_code, "keymeld sessions" in result.stderr) == (2, True)
 
 

@@ -1,62 +1,142 @@
-"""A participant's words in a keygen: how to join as one value, and a request that is looked at before it is said."""
+"""keygens.py: what a wallet may not say is refused before a key is made or a word leaves; stories say the rest."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
-import pytest_asyncio
 
-from keymeld_client import Allow, Choice
-from keymeld_client.shown.telling import BLIND
-from keymeld_protocol.errors import Refused
-from tests.client.house import NONE, House, gather, house
+from keymeld_client.errors import ReadOnly
+from keymeld_client.keygens import Keygen
+from keymeld_protocol.errors import BadInput, Reason, Refused
+from keymeld_protocol.keys.derivation import slot_secret
+from tests.client.paper import Reader, Tale
+from tests.promises.desk import at_desk
 from tests.support.coordinator import secret_of
+from tests.support.world import NONE, World
 
-pytestmark = pytest.mark.asyncio
-MESSAGE = secret_of("message")
-
-
-@pytest_asyncio.fixture
-async def home(tmp_path: Path) -> AsyncIterator[House]:
-    """A coordinator with one enclave."""
-    async with house(tmp_path) as home:
-        await home.enclave("vault")
-        yield home
+OPEN = secret_of("alice tickets 1")
+"""From which all tickets of the first keygen follow that Alice opens in any world."""
 
 
-async def test_a_request_may_be_drafted_looked_at_and_said_later(home: House) -> None:
-    async with home.person("alice") as alice, home.person("bob") as bob:
-        mine, _ = await gather(alice, bob, rules=(NONE, NONE))
-        draft = mine.draft(messages=[MESSAGE], memo="a login")
-        assert any(line.startswith(BLIND) for line in map(str.strip, draft.lines)) and mine.signings() == ()
-    async with home.person("alice") as alice, home.person("bob"):
-        signing = await alice.keygen(mine.id).say(draft)
-        assert signing.summary()[-len(draft.lines) :] == list(draft.lines)
-        assert signing.plan is draft.plan and len(await signing.signatures()) == 1
+@pytest.fixture(scope="module")
+def tale() -> Tale:
+    """A completed keygen, only read."""
+    return Tale()
 
 
-async def test_a_request_that_was_drafted_before_somebody_left_is_not_said(home: House) -> None:
-    async with home.person("alice") as alice, home.person("bob") as bob:
-        mine, theirs = await gather(alice, bob, rules=(NONE, NONE))
-        draft = mine.draft(messages=[MESSAGE])
-        await theirs.leave()
-        await alice.ledger.until(mine.id, lambda _: bool(mine.state.left) or None)
-        with pytest.raises(Refused, match="slot 1 left this group"):
-            await mine.say(draft)
-        assert mine.signings() == ()
+@pytest.fixture(scope="module")
+def begun() -> Tale:
+    """A keygen of three in which only Alice has joined."""
+    tale = Tale.__new__(Tale)
+    tale.world = World()
+    vault, tale.alice = tale.world.enclave("vault"), tale.world.member("alice")
+    invitation = tale.alice.create(3)
+    tale.keygen = invitation.keygen
+    tale.alice.join(invitation, 0, vault.key, NONE)
+    tale.world.run()
+    return tale
 
 
-async def test_a_word_that_asks_for_nothing_is_no_request(home: House) -> None:
-    async with home.person("alice") as alice, home.person("bob") as bob:
-        mine, _ = await gather(alice, bob)
-        with pytest.raises(TypeError, match="mesages"):
-            mine.draft(mesages=[MESSAGE])  # type: ignore[call-arg]
+def read(tale: Tale, *tickets: int) -> Iterator[tuple[Keygen, Reader]]:
+    """Somebody with these tickets, who has heard all of it."""
+    with Reader(tale).closing() as reader:
+        entry = reader.wallet.keygen(tale.keygen)
+        assert entry is not None
+        for slot in tickets:
+            with slot_secret(OPEN, slot) as secret:
+                entry.slot_secrets[slot] = bytearray(secret.buffer)
+        reader.subscribed(tale.keygen)
+        reader.hear(tale.keygen)
+        yield at_desk(reader).keygen(tale.keygen), reader
 
 
-async def test_how_to_join_may_be_said_once_and_otherwise_in_a_word(home: House) -> None:
-    async with home.person("alice") as alice:
-        choice = Choice(rule=NONE, label="Alice", allow=Allow(max_fee=1000, no_blind=True))
-        keygen = await alice.create_keygen(2, network="regtest")
-        assert [await keygen.join(0, choice), await keygen.join(1, choice, label="Alice too")] == [0, 1]
-        assert [card.label for card in (await keygen.completed()).cards] == ["Alice", "Alice too"]
-        assert {join.rule for join in keygen.state.joins} == {NONE}
+@pytest.fixture
+def completed(tale: Tale) -> Iterator[tuple[Keygen, Reader]]:
+    yield from read(tale)
+
+
+@pytest.fixture
+def collecting(begun: Tale) -> Iterator[tuple[Keygen, Reader]]:
+    """Invited to slots 0 and 2."""
+    yield from read(begun, 0, 2)
+
+
+@pytest.mark.asyncio
+async def test_nobody_joins_what_is_completed(completed: tuple[Keygen, Reader]) -> None:
+    with pytest.raises(Refused, match="the keygen is completed; nobody can join any more"):
+        await completed[0].join()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("slot", "why"),
+    [
+        (0, "slot 0 is taken"),
+        (1, "slot 1 is not one that this wallet has a ticket for"),
+        (7, "slot 7 is not"),
+        (-1, "slot -1 is not"),
+    ],
+)
+async def test_only_a_free_slot_with_a_ticket_is_joined(collecting: tuple[Keygen, Reader], slot: int, why: str) -> None:
+    with pytest.raises(Refused, match=why) as caught:
+        await collecting[0].join(slot)
+    assert (caught.value.reason, caught.value.field) == (Reason.SLOT_TAKEN, "slot")
+
+
+def test_without_a_wish_the_first_free_slot_with_a_ticket_is_taken(collecting: tuple[Keygen, Reader]) -> None:
+    assert collecting[0]._free_slot(None) == 2
+
+
+@pytest.mark.asyncio
+async def test_a_key_that_is_none_is_refused_before_anything_is_asked(collecting: tuple[Keygen, Reader]) -> None:
+    keygen, _ = collecting
+    for key in (bytes(32), b"\xff" * 32, b"short"):
+        with pytest.raises(BadInput):
+            await keygen.join(2, key=key)
+    assert keygen.entry.slots == (), "no generation was used up"
+
+
+@pytest.mark.asyncio
+async def test_only_the_creator_releases_and_only_a_slot_that_somebody_fills(
+    collecting: tuple[Keygen, Reader], begun: Tale
+) -> None:
+    keygen, _ = collecting
+    with pytest.raises(Refused, match="only the creator releases"):
+        await keygen.release(0)
+    keygen.entry.salt = keygen.state.create.salt
+    for slot in (1, 9, -1):
+        with pytest.raises(Refused, match=f"nobody sits in slot {slot}"):
+            await keygen.release(slot)
+
+
+@pytest.mark.asyncio
+async def test_what_is_not_completed_is_neither_confirmed_nor_left_nor_asked_to_sign(
+    collecting: tuple[Keygen, Reader],
+) -> None:
+    keygen, _ = collecting
+    for word in (keygen.confirm(), keygen.leave(), keygen.request(messages=[bytes(32)])):
+        with pytest.raises(Refused) as caught:
+            await word
+        assert caught.value.reason is Reason.WRONG_STATE
+
+
+@pytest.mark.asyncio
+async def test_who_sits_in_no_slot_has_nothing_to_confirm_and_none_to_leave_or_to_ask_for(
+    completed: tuple[Keygen, Reader],
+) -> None:
+    keygen, _ = completed
+    await keygen.confirm()
+    with pytest.raises(Refused, match="no slot here that could leave"):
+        await keygen.leave()
+    with pytest.raises(Refused):
+        await keygen.request(messages=[bytes(32)])
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_said_in_a_log_that_broke(collecting: tuple[Keygen, Reader], begun: Tale) -> None:
+    keygen, reader = collecting
+    reader.subscribed(begun.keygen, top=1, reason="fork")
+    for word in (keygen.join(2), keygen.confirm(), keygen.release(0), keygen.request(messages=[bytes(32)])):
+        with pytest.raises(ReadOnly):
+            await word

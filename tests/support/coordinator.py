@@ -1,7 +1,7 @@
-"""A coordinator in memory: what the server does with a statement, without sockets, tasks or disk.
+"""A coordinator in memory: the server's own sessions and its own decisions, without sockets, tasks, disk or limits.
 
-    submit ─▶ parse · known id · after · step · append ─▶ due notices
-                                            │
+    submit ─▶ parse · known id · after ─▶ Decider ─▶ what a decision adds to each log
+                                                         │
     inbox ◀─ tamper (a hostile coordinator) ◀─ WireRecord, to whom it concerns, in order
 
 A hostile one: set ``tamper`` to drop, repeat, hold back or alter what a peer is sent; ``force`` writes a statement into
@@ -11,8 +11,8 @@ a log without any check; ``fork`` gives some peers a history of their own; ``att
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from copy import copy
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -20,25 +20,19 @@ from typing import Any
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Reason, Refused, WireError
+from keymeld_protocol.machines import signing_state
 from keymeld_protocol.machines.keygen import KeygenState
-from keymeld_protocol.machines.machine import Due
-from keymeld_protocol.machines.signing_state import SigningState, signers_of
-from keymeld_protocol.machines.streams import State, as_keygen, machine_of, step
+from keymeld_protocol.machines.signing_state import SigningState
+from keymeld_protocol.machines.streams import as_keygen, step
 from keymeld_protocol.values import Epoch, Id, XOnlyKey
 from keymeld_protocol.wire import statements
 from keymeld_protocol.wire.frames import WireRecord
-from keymeld_protocol.wire.payloads import (
-    AttemptOpened,
-    KeygenCreate,
-    KeygenJoin,
-    KeygenLeave,
-    SigningOpened,
-    SigningRequest,
-    WalletOpen,
-)
-from keymeld_protocol.wire.records import Chain, Record
+from keymeld_protocol.wire.payloads import OPENERS, AttemptOpened, KeygenJoin, SigningRequest
+from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wire.shapes import Said
 from keymeld_protocol.wire.statements import Statement
+from keymeld_server.decide import Decider, Decision
+from keymeld_server.session import Session
 
 NOON = 1_700_000_000_000
 """When every world begins (ms)."""
@@ -57,29 +51,20 @@ def key_of(name: str) -> Keypair:
         return Keypair(secret)
 
 
-@dataclass
-class Log:
-    """One stream as the coordinator keeps it; a signing's ``keygen`` is the log it belongs to."""
+@dataclass(eq=False)
+class Log(Session):
+    """One stream as the coordinator keeps it, all of it decided and told; a signing's ``keygen`` is its home."""
 
-    chain: Chain
     keygen: Log | None = None
-    state: State | None = None
     records: list[Record] = field(default_factory=list)
-
-    @property
-    def stream(self) -> Id:
-        """The stream's name."""
-        return self.chain.stream
-
-    def hearers(self) -> frozenset[XOnlyKey]:
-        """The keys that this stream concerns."""
-        return self.state.hearers() if self.state is not None else frozenset()
 
     def branch(self) -> Log:
         """A second history that begins like this one."""
-        chain = copy(self.chain)
-        chain.hashes, chain.offsets, chain.ids = list(chain.hashes), dict(chain.offsets), dict(chain.ids)
-        return Log(chain, self.keygen, self.state, list(self.records))
+        other = Log(self.stream, self.epoch, self.state, hearers=self.hearers, keygen=self.keygen)
+        other.records = list(self.records)
+        for record in self.records:
+            other.chain.append(record)
+        return other
 
 
 class Peer:
@@ -145,10 +130,10 @@ class Coordinator:
 
     def __init__(self) -> None:
         self.now = NOON
-        self.up_since = 0
         self.epoch = Epoch(bytes(16))
         self.coordinator = key_of("coordinator")
-        self.key = XOnlyKey(self.coordinator.key)
+        self.decider = Decider(self.coordinator, up_since=0)
+        self.key = self.decider.key
         self.logs: dict[Id, Log] = {}
         self.branches: dict[tuple[str, Id], Log] = {}
         self.peers: dict[str, Peer] = {}
@@ -168,65 +153,53 @@ class Coordinator:
             WireError: refused; nothing has changed.
         """
         statement = statements.parse(statement.wire)
-        said, stream = statement.payload, getattr(statement.payload, "stream", statement.id)
+        stream = getattr(statement.payload, "stream", statement.id)
         log = self.log(stream, speaker)
         if log is not None and statement.id in log.chain.ids:
             return stream, log.chain.ids[statement.id]
         statements.require_blobs(statement)
-        if isinstance(said, KeygenCreate | SigningRequest | WalletOpen):
-            log = Log(Chain(stream), self.log(said.keygen, speaker) if isinstance(said, SigningRequest) else None)
-        elif log is None:
+        log = self._open(statement, speaker) if isinstance(statement.payload, OPENERS) else log
+        if log is None:
             raise Refused(Reason.UNKNOWN_STREAM, "stream: no such session", field="stream")
-        history = log.keygen if isinstance(said, SigningRequest) else log
-        if isinstance(said, Said | SigningRequest) and (history is None or not history.chain.knows(said.after)):
+        keygen = log.keygen if isinstance(statement.payload, OPENERS) else None
+        after = getattr(statement.payload, "after", None)
+        if after is not None and not (keygen or log).chain.knows(after):
             raise Refused(Reason.FORK, "after: in no history of this stream", field="after")
-        if isinstance(said, SigningRequest) and history is not None and isinstance(history.state, KeygenState):
-            history.state.require_present(said.slots)
-        record = self._append(log, statement)
-        if isinstance(said, KeygenLeave) and (keygen := as_keygen(log.state)) is not None:
-            self._delete_envelope(log, keygen, said.slot)
-        if isinstance(said, SigningRequest) and log.keygen is not None:
-            self.notice(log.keygen, SigningOpened, signing=stream)
-        self.clock(log)
-        return stream, record.offset
+        decision = self.decider.decide(log, statement, self.now, self.here, keygen)
+        self._take(decision)
+        if decision.problem is not None:
+            raise decision.problem
+        return stream, decision.offset
 
-    def _append(self, log: Log, statement: Statement, *, forced: bool = False) -> Record:
-        record = log.chain.next(self.epoch, self.now, statement)
-        keygen = as_keygen(log.keygen.state) if log.keygen is not None else None
-        try:
-            state = step(log.state, record, keygen)
-        except WireError:
-            if not forced:
-                raise
-            state = log.state  # type: ignore[assignment]
-        log.state = state
-        log.chain.append(record)
-        log.records.append(record)
+    def _open(self, statement: Statement, speaker: Peer | None) -> Log:
+        """A log for what opens it; a request's has its keygen's beside it."""
+        said = statement.payload
+        if not isinstance(said, SigningRequest):
+            return Log(statement.id, self.epoch)
+        keygen = self.log(said.keygen, speaker)
+        if keygen is None or not isinstance(keygen.state, KeygenState):
+            raise Refused(Reason.UNKNOWN_STREAM, "keygen: no such keygen", field="keygen")
+        keygen.state.require_present(said.slots)
+        return Log(statement.id, self.epoch, keygen=keygen)
+
+    def _take(self, decision: Decision) -> None:
+        """Keep and tell what was decided, each log's part as one."""
+        for part in decision.parts:
+            assert isinstance(part.session, Log)
+            self._keep(part.session, *part.records, left=part.left)
+
+    def _keep(self, log: Log, *records: Record, left: Sequence[int] = ()) -> None:
+        log.records += records
+        for offset in left:
+            log.records[offset - 1] = log.records[offset - 1].without_blobs(("envelope",))
+        log.hearers = log.state.hearers() if log.state is not None else frozenset()
         self.logs.setdefault(log.stream, log)
         self.publish(log)
-        return record
-
-    def _delete_envelope(self, log: Log, state: KeygenState, slot: int) -> None:
-        seat = state.seats[slot]
-        assert seat is not None
-        place = log.chain.ids[seat.id] - 1
-        log.records[place] = log.records[place].without_blobs(("envelope",))
-
-    def notice(self, log: Log, kind: type[Said], *, forced: bool = False, **fields: Any) -> Record:
-        """The coordinator says ``kind`` in a log."""
-        by = XOnlyKey(self.coordinator.key)
-        payload = kind(v=1, by=by, stream=log.stream, after=log.chain.hash, **fields)
-        return self._append(log, statements.make(payload, self.coordinator.sign), forced=forced)
 
     def clock(self, only: Log | None = None) -> None:
         """Say every notice that time and presence call for."""
         for log in [only] if only is not None else list(self.logs.values()):
-            while (due := self._due(log)) is not None:
-                self.notice(log, due.kind, **due.fields)
-
-    def _due(self, log: Log) -> Due | None:
-        assert log.state is not None
-        return machine_of(log.state).due(log.state, self.now, self.here, self.up_since)
+            self._take(self.decider.look(log, self.now, self.here))
 
     # Who hears it
 
@@ -242,12 +215,12 @@ class Coordinator:
     def logs_of(self, peer: Peer) -> list[Log]:
         """The logs that concern a peer, as it is shown them."""
         shown = (self.log(stream, peer) for stream in self.logs)
-        return [log for log in shown if log is not None and log.hearers() & peer.keys]
+        return [log for log in shown if log is not None and log.hearers & peer.keys]
 
     def publish(self, log: Log, only: Peer | None = None) -> None:
         """Put what is new of a log into the inboxes of those whom it concerns."""
         for peer in [only] if only is not None else self.peers.values():
-            if peer.here and self.log(log.stream, peer) is log and log.hearers() & peer.keys:
+            if peer.here and self.log(log.stream, peer) is log and log.hearers & peer.keys:
                 for record in log.records[peer.sent.get(log.stream, 0) :]:
                     self._send(peer, log.stream, record)
                 peer.sent[log.stream] = log.chain.offset
@@ -268,24 +241,35 @@ class Coordinator:
 
     def force(self, statement: Statement, speaker: Peer | None = None) -> Record:
         """Write a statement into its log without any check."""
-        stream = getattr(statement.payload, "stream", statement.id)
-        log = self.log(stream, speaker) or Log(Chain(stream))
-        if isinstance(statement.payload, SigningRequest):
-            log.keygen = self.log(statement.payload.keygen, speaker)
-        return self._append(log, statement, forced=True)
+        said, stream = statement.payload, getattr(statement.payload, "stream", statement.id)
+        log = self.log(stream, speaker) or Log(stream, self.epoch)
+        if isinstance(said, SigningRequest):
+            log.keygen = self.log(said.keygen, speaker)
+        return self.inject(log, statement)
 
     def inject(self, log: Log, statement: Statement) -> Record:
-        """Write a statement into a log where it does not belong."""
-        return self._append(log, statement, forced=True)
+        """Write a statement into a log where it does not belong; the state moves only if the machine takes it."""
+        record = log.chain.next(self.epoch, self.now, statement)
+        home = log.keygen.state if log.keygen is not None else None
+        with suppress(WireError):
+            log.state = step(log.state, record, as_keygen(home))
+        log.chain.append(record)
+        self._keep(log, record)
+        return record
+
+    def notice(self, log: Log, kind: type[Said], **fields: Any) -> Record:
+        """Say ``kind`` in a log now, whether or not the log allows it."""
+        payload = kind(v=1, by=self.decider.key, stream=log.stream, after=log.chain.hash, **fields)
+        return self.inject(log, statements.make(payload, self.coordinator.sign))
 
     def attempt(self, stream: Id, **fields: Any) -> Record:
         """Say ``attempt.opened`` now, whether or not the log allows it."""
         log = self.logs[stream]
         assert isinstance(log.state, SigningState)
-        signers = signers_of(log.state)
+        signers = signing_state.signers_of(log.state)
         last = signers[-1].key if len(signers) > 1 else None
         chosen = {"attempt": log.state.attempt + 1, "signers": signers, "last": last} | fields
-        return self.notice(log, AttemptOpened, forced=True, **chosen)
+        return self.notice(log, AttemptOpened, **chosen)
 
     def fork(self, stream: Id, *peers: Peer) -> Log:
         """From now on these peers see, and write, a history of their own of ``stream``."""

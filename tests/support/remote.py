@@ -16,7 +16,6 @@ from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.values import Id, Salt
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.payloads import KeygenCreate
-from keymeld_protocol.wire.records import Chain
 from keymeld_protocol.wire.statements import Statement
 
 from .coordinator import Coordinator, Log, Peer
@@ -69,7 +68,7 @@ class Remote(Coordinator):
         """Let every member hear a stream until a record of ``kind``."""
         while True:
             record = await self._socket.next_record(stream)
-            log = self.logs.setdefault(stream, Log(Chain(stream)))
+            log = self.logs.setdefault(stream, Log(stream, self.epoch))
             if record.offset == len(log.records) + 1:
                 log.records.append(record)
                 log.chain.append(record)

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 
 
-def profile(examples: int, moves: int) -> settings:
+def profile(examples: int, moves: int = 1) -> settings:
     """The settings for a machine that the quick profile gives so many examples of so many moves."""
     common: dict[str, Any] = {"deadline": None, "print_blob": True, "suppress_health_check": list(HealthCheck)}
     if os.environ.get("HYPOTHESIS_PROFILE") == "long":

@@ -113,7 +113,7 @@ class HostileCoordinator(Sessions):
         log = self.log(where)
         if log is not None:
             fields = {"signing": Id(secret_of("no signing"))} if kind is SigningOpened else {}
-            self.move(lambda: self.world.notice(log, kind, forced=True, **fields).statement)
+            self.move(lambda: self.world.notice(log, kind, **fields).statement)
 
     @rule(where=which, old=which)
     def replay_an_old_statement(self, where: int, old: int) -> None:

@@ -179,7 +179,7 @@ def _subset(subsets: tuple[tuple[int, ...], ...], subset: int) -> tuple[int, ...
     Raises:
         BadInput: there is no such subset.
     """
-    if subset >= len(subsets):
+    if not 0 <= subset < len(subsets):
         raise bad_field("subset", f"this keygen has {counted(len(subsets), 'subset')}, the first is 0")
     return subsets[subset]
 

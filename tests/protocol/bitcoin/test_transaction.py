@@ -303,7 +303,9 @@ def test_only_p2wpkh_inputs_have_a_key_hash_sighash() -> None:
 
 
 @pytest.mark.parametrize(
-    ("signer", "key"), [(Secret.generate(), BIP143_KEY.point), (BIP143_KEY, Secret.generate().point)]
+    ("signer", "key"),
+    [(Secret.generate(), BIP143_KEY.point), (BIP143_KEY, Secret.generate().point)],
+    ids=["signed by another", "under another"],
 )
 def test_an_ecdsa_signature_by_another_key_is_not_finalized(signer: Secret, key: bytes) -> None:
     signature = ecdsa.sign(BIP143.key_hash_sighash(1), signer)

@@ -135,6 +135,14 @@ def test_a_subset_has_a_key_of_its_own() -> None:
     assert caught.value.field == "subset"
 
 
+def test_no_subset_is_counted_from_the_end() -> None:
+    group = Group(subsets=((0,), (0, 1)))
+    roster, state = group.alice.roster(group.keygen), group.alice.keygen(group.keygen)
+    for ask in (roster.slots_of, roster.keyagg, lambda named: safety(state, subset=named)):
+        with pytest.raises(BadInput, match="this keygen has 2 subsets, the first is 0"):
+            ask(-1)
+
+
 def test_an_unfinished_keygen_has_no_roster() -> None:
     world = World()
     alice = world.member("alice")

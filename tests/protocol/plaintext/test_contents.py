@@ -15,8 +15,6 @@ from keymeld_protocol.errors import BadInput, Reason
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.body import (
     MAX_MONEY,
-    Adaptor,
-    Asked,
     Body,
     RawTransaction,
     SignInput,
@@ -27,7 +25,7 @@ from keymeld_protocol.plaintext.body import (
 from keymeld_protocol.plaintext.contents import MAX_LABEL, MAX_PLAINTEXT, MAX_TEXT, Card, Content, Detail, Script, Terms
 from keymeld_protocol.plaintext.policy import Policy, policy_commitment
 from keymeld_protocol.values import Message, PlainKey, Salt, Signature
-from keymeld_protocol.wire.shapes import MAX_DELAY_MS, MAX_ITEMS, Rule
+from keymeld_protocol.wire.shapes import MAX_DELAY_MS, Rule
 
 TERMS = Terms(v=1, label="treasury", network="regtest", tweak="bip86")
 CARD = Card(v=1, pubkey=PlainKey(b"\x02" + b"\x33" * 32), label="Bob", possession=Signature(bytes(64)))
@@ -265,73 +263,6 @@ def test_fractions_never_become_integers() -> None:
         refusal(Body, changed(BODY, "transactions.0.spent.0.amount", 100000.0)).field
         == "transactions[0].spent[0].amount"
     )
-
-
-# --------------------------------------------------------------------------------------------------- rules of the body
-
-
-def body(*items: Asked, transactions: int = 1) -> Body:
-    return Body(v=1, transactions=(TRANSACTION,) * transactions, items=items, memo="")
-
-
-def test_one_input_is_not_signed_twice_with_one_key() -> None:
-    with pytest.raises(BadInput, match=r"items\[1\].*earlier item"):
-        contents.encode(body(INPUT, INPUT))
-
-
-def test_one_input_may_be_signed_by_several_subsets() -> None:
-    contents.encode(body(INPUT, SignInput(transaction=0, input=1, subset=0)))
-
-
-def test_one_message_may_be_signed_twice() -> None:
-    contents.encode(body(MESSAGE, MESSAGE, transactions=0))
-
-
-def test_a_transaction_that_no_item_signs_is_refused() -> None:
-    with pytest.raises(BadInput, match=r"transactions\[1\]"):
-        contents.encode(body(INPUT, transactions=2))
-
-
-LOCKS = tuple(PlainKey(b"\x02" + bytes([i + 1]) * 32) for i in range(3))
-
-
-def locked(mode: Any, *points: PlainKey) -> SignMessage:
-    return SignMessage(message=Message(bytes(32)), adaptor=Adaptor(mode=mode, points=points))
-
-
-@pytest.mark.parametrize("item", [locked("single", LOCKS[0]), locked("and", *LOCKS), locked("or", *LOCKS[:2])])
-def test_an_adaptor_has_one_point_or_several_different_ones(item: SignMessage) -> None:
-    made = body(item, transactions=0)
-    assert contents.parse(Body, contents.encode(made)) == made
-
-
-@pytest.mark.parametrize(
-    ("item", "told"),
-    [
-        (locked("single", *LOCKS), "single has one point"), (locked("and", LOCKS[0]), "at least two"),
-        (locked("or", LOCKS[0]), "at least two"), (locked("and", LOCKS[0], LOCKS[0]), "taken for two"),
-        (locked("or", LOCKS[1], LOCKS[0], LOCKS[1]), "taken for two"),
-        *((locked(mode, LOCKS[0], PlainKey(b"\x03" + LOCKS[0][1:])), "taken for two") for mode in ("and", "or")),
-    ],
-)  # fmt: skip
-def test_an_adaptor_whose_points_contradict_its_mode_is_refused(item: SignMessage, told: str) -> None:
-    with pytest.raises(BadInput, match=told) as caught:
-        contents.encode(body(MESSAGE, item, transactions=0))
-    assert caught.value.field == "items[1].adaptor.points"
-
-
-def test_a_thousand_places_are_the_most() -> None:
-    rest = [SignMessage(message=Message(bytes(32)))] * (MAX_ITEMS - 3)
-    contents.encode(body(locked("or", *LOCKS), *rest, transactions=0))
-    with pytest.raises(BadInput, match="come to 1001 signatures"):
-        contents.encode(body(locked("or", *LOCKS), *rest, rest[0], transactions=0))
-
-
-def test_a_thousand_items_are_the_most() -> None:
-    message = SignMessage(message=Message(bytes(32)))
-    contents.encode(body(*[message] * MAX_ITEMS, transactions=0))
-    with pytest.raises(BadInput, match="items"):
-        contents.encode(body(*[message] * (MAX_ITEMS + 1), transactions=0))
 
 
 # --------------------------------------------------------------------------------------------------- limits and secrecy
