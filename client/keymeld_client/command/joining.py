@@ -136,7 +136,11 @@ def join(app: App, ticket: str, custody: CustodyKind, rule: Rule, delay: int | N
 
 
 async def _look(app: App, wallet: Wallet, typed: Typed) -> Offer:
-    """Hear the keygen that the ticket is for, and choose an enclave."""
+    """Hear the keygen that the ticket is for, and choose an enclave.
+
+    Raises:
+        BadInput: an option names an address of another network, or a slot or subset that is not there.
+    """
     async with app.online(wallet, typed.ticket.url) as client:
         keygen, choice = await client.open_ticket(typed.ticket), typed.choice
         if keygen.state.phase == KeygenPhase.EXPIRED:
