@@ -26,6 +26,7 @@ from keymeld_protocol.machines.keygen import KeygenPhase, KeygenState
 from keymeld_protocol.machines.signing import SigningState
 from keymeld_protocol.member.plan import Plan
 from keymeld_protocol.member.roster import Roster, read_roster
+from keymeld_protocol.peer.waits import Backoff
 from keymeld_protocol.plaintext.contents import Leaf, Network, Terms, TermsTweak
 from keymeld_protocol.values import Hash, Id, XOnlyKey
 from keymeld_protocol.wire.connection import Placed
@@ -35,7 +36,6 @@ from keymeld_protocol.wire.statements import Statement
 
 from .errors import NotConnected
 from .keygens import Keygen
-from .line.backoff import Backoff
 from .line.courier import Courier, EnclaveInfo, EnclavePage
 from .line.ledger import Ledger, now_ms
 from .line.link import origin_of
