@@ -52,12 +52,12 @@ class Conversation(InnerHalf):
         self._outbox = outbox
         self._capacity = capacity
         self._signings: list[Id] = []
-        self.talk = Talk(origin, self)
+        self.outer = Talk(origin, self)
 
     @property
     def ready(self) -> bool:
         """Whether this enclave was announced, and may be asked to sign."""
-        return self.talk.ready
+        return self.outer.ready
 
     # Frames and time in
 
@@ -67,7 +67,7 @@ class Conversation(InnerHalf):
         Raises:
             Ended: the coordinator breaks the protocol, or refuses this enclave.
         """
-        self.talk.receive(data, now)
+        self.outer.receive(data, now)
         self._settle()
 
     def tick(self, now: int) -> None:
@@ -79,16 +79,16 @@ class Conversation(InnerHalf):
         if self.ready:
             self._say(self._agent.tick())
             self._settle()
-        self.talk.tick(now)
+        self.outer.tick(now)
 
     def take(self, now: int) -> list[bytes]:
         """The frames that may be sent now, at the pace that hello allows."""
-        return self.talk.take(now)
+        return self.outer.take(now)
 
     @property
     def due(self) -> int | None:
         """When ``take`` gives the next frame; None: nothing waits."""
-        return self.talk.due
+        return self.outer.due
 
     def is_heavy(self, data: str | bytes) -> bool:
         """Whether handling this frame may take long: a big batch goes on, or may begin with it."""
@@ -102,9 +102,9 @@ class Conversation(InnerHalf):
     def _settle(self) -> None:
         """Ask for keygens that signings need; let ended streams go."""
         for stream in self._agent.hearing.missing_keygens():
-            self.talk.resuming.subscribe(stream)
+            self.outer.resuming.subscribe(stream)
         for stream in self._agent.take_finished():
-            self.talk.resuming.unsubscribe(stream)
+            self.outer.resuming.unsubscribe(stream)
 
     # From hello to ready
 
@@ -192,7 +192,7 @@ class Conversation(InnerHalf):
             tell(logging.INFO, "not taken", reason=problem.reason.value, **fields)
 
         params = {"statement": frames.statement_json(statement.wire)}
-        self.talk.calls.ask("submit", params, placed, refused=refused)
+        self.outer.calls.ask("submit", params, placed, refused=refused)
 
 
 def _stream_of(statement: Statement) -> bytes:

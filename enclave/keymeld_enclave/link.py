@@ -95,14 +95,14 @@ class EnclaveLink:
                 tasks.create_task(_ticks(socket, talk, turn, line))
                 await self._read(socket, talk, turn, line)
         except* ConnectionClosed as lost:
-            ended = talk.talk.closed(*_close_frame(lost))
+            ended = talk.outer.closed(*_close_frame(lost))
         except* (OSError, TimeoutError, WebSocketException) as lost:
             ended = Ended(f"{self.address}: {_why(lost.exceptions[0])}")
             tell(logging.WARNING, "not connected", error=str(ended))
         except* Ended as group:
             ended = next(error for error in group.exceptions if isinstance(error, Ended))
             tell(logging.WARNING, "conversation ended", error=str(ended))
-        return ended, talk.talk.stood_ms(now_ms())
+        return ended, talk.outer.stood_ms(now_ms())
 
     def _dial(self) -> AbstractAsyncContextManager[ClientConnection]:
         """Open the WebSocket. The library answers the coordinator's pings; ours are requests of the conversation."""

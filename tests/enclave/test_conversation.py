@@ -107,7 +107,7 @@ def test_long_lists_come_in_pages(office: Office) -> None:
     groups = {office.group, office.gather()}
     office.desk.page = 1
     office.desk.hang_up()
-    office.desk.talk.talk.resuming.page = 1
+    office.desk.talk.outer.resuming.page = 1
     office.desk.run()
     assert office.desk.asked.count("sessions") == 3
     assert {r.params.stream for r in office.desk.requests if r.method == "subscribe"} == groups
