@@ -17,8 +17,8 @@ UNTESTED = """
 def modules() -> dict[str, Path]:
     """Where the test of each module is to be, by the module's path: `client/line/link.py`."""
     found = {}
-    for name in ("protocol", "enclave", "server", "client"):
-        package = ROOT / name / f"keymeld_{name}"
+    for name in ("protocol", "host", "enclave", "server", "client"):
+        package = ROOT / ("protocol" if name == "host" else name) / f"keymeld_{name}"
         for path in package.rglob("*.py"):
             if path.name != "__init__.py":
                 place = Path(name) / path.relative_to(package)

@@ -24,6 +24,7 @@ from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.keys.ticket import Ticket
 from keymeld_protocol.member.plan import Plan
 from keymeld_protocol.member.roster import Roster, read_roster
+from keymeld_protocol.peer.waits import Backoff
 from keymeld_protocol.plaintext.contents import Leaf, Network, Terms, TermsTweak
 from keymeld_protocol.values import Hash, Id, XOnlyKey
 from keymeld_protocol.wire.connection import Placed
@@ -34,7 +35,6 @@ from .clock import now_ms
 from .confirming import confirm_completed
 from .errors import NotConnected
 from .keygens import Keygen
-from .line.backoff import Backoff
 from .line.courier import Courier, EnclaveInfo, EnclavePage
 from .line.ledger import Ledger
 from .line.link import origin_of

@@ -1,4 +1,4 @@
-"""What this enclave says on one connection: frames in, frames out; no socket and no clock.
+"""What this enclave says on one connection, behind the outer half that every peer has: no socket and no clock.
 
     enclave                                   coordinator
       ◀─ hello
@@ -12,65 +12,51 @@
       ◀─ result                                 ready
       ◀─ record ── submit, submit ──────────▶   as long as it lasts
 
-Requests leave at the pace that hello allows.  One that may be repeated is sent again later, unchanged; any other
-refusal is written to the log by its reason, and dropped.
+The script and the pace are those of `keymeld_protocol.peer`.  A request that may be repeated is sent again later,
+unchanged; any other refusal is written to the log by its reason, and dropped.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from typing import Final
-
-import msgspec
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 from keymeld_host.logs import named, tell
-from keymeld_protocol.errors import BadInput, KeymeldError, Reason, WireError
+from keymeld_protocol.curve.schnorr import Keypair
+from keymeld_protocol.errors import BadInput, KeymeldError, WireError
+from keymeld_protocol.peer.resuming import InnerHalf
+from keymeld_protocol.peer.talk import Talk
+from keymeld_protocol.peer.waits import Ended
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire import frames
-from keymeld_protocol.wire.connection import Answer, Goodbye, Heard, Hello, PeerSide, Placed, SessionInfo, Subscribed
+from keymeld_protocol.wire.connection import Heard, Hello, Placed, SessionInfo, Subscribed
+from keymeld_protocol.wire.records import Position
 from keymeld_protocol.wire.statements import Statement
 
 from .agent import Agent
-from .calls import PER_SECOND, Calls
 from .outbox import Unanswered
 
-PAGE: Final = 1000
-ANSWER_MS: Final = 10_000
 BIG_FRAME: Final = 8 * 1024
 """Bytes that a request of many items has at least."""
 
 
-class Ended(KeymeldError):
-    """The conversation cannot go on; ``terminal``: nor could another one."""
-
-    def __init__(self, message: str, *, terminal: bool = False) -> None:
-        super().__init__(message)
-        self.terminal = terminal
-
-
-class _Sessions(msgspec.Struct, frozen=True):
-    sessions: tuple[SessionInfo, ...]
-
-
-class Conversation:
+class Conversation(InnerHalf):
     """One connection's talk.  Feed it frames and ticks, send what ``take`` gives."""
 
+    only_open: bool = True
+
     def __init__(self, agent: Agent, outbox: Unanswered, origin: str, capacity: int) -> None:
-        self.ready = False
-        self.goodbye: Goodbye | None = None
         self._agent = agent
         self._outbox = outbox
-        self._side = PeerSide(origin)
-        self._calls = Calls(self._side)
-        self._ask = self._calls.ask
         self._capacity = capacity
-        self._sessions: list[SessionInfo] = []
-        self._signings: set[Id] = set()
-        self._catching_up: set[Id] | None = None
-        self._asked: set[Id] = set()
-        self._heard_at: int | None = None
-        self._pinged_at: int | None = None
+        self._signings: list[Id] = []
+        self.outer = Talk(origin, self)
+
+    @property
+    def ready(self) -> bool:
+        """Whether this enclave was announced, and may be asked to sign."""
+        return self.outer.ready
 
     # Frames and time in
 
@@ -80,50 +66,28 @@ class Conversation:
         Raises:
             Ended: the coordinator breaks the protocol, or refuses this enclave.
         """
-        self._heard_at, self._pinged_at = now, None
-        try:
-            event = self._side.receive(data)
-        except BadInput as error:
-            terminal = error.reason is Reason.UNKNOWN_VERSION
-            raise Ended(f"the coordinator does not speak this protocol: {error}", terminal=terminal) from None
-        if isinstance(event, Heard):
-            self._hear(event)
-        elif isinstance(event, Answer):
-            self._answered(event, now)
-        elif isinstance(event, Hello):
-            self._greeted(event, now)
-        elif isinstance(event, Goodbye):
-            self.goodbye = event
+        self.outer.receive(data, now)
+        self._settle()
 
     def tick(self, now: int) -> None:
-        """Look at what waits for time: the agent's words, requests to be repeated, the heartbeat.
+        """Look at what waits for time: the agent's words, the heartbeat.
 
         Raises:
             Ended: the coordinator has been silent for too long.
         """
-        self._calls.tick(now)
         if self.ready:
             self._say(self._agent.tick())
             self._settle()
-        self._heartbeat(now)
-
-    def _heartbeat(self, now: int) -> None:
-        """Whoever has heard nothing for so long asks; whoever gets no answer goes."""
-        if self._heard_at is None:
-            self._heard_at = now
-        silence = now - self._heard_at
-        if self._pinged_at is not None and now >= self._pinged_at + ANSWER_MS:
-            raise Ended("the coordinator does not answer")
-        if self._side.greeting is None:
-            if silence >= ANSWER_MS:
-                raise Ended("the coordinator says nothing")
-        elif silence >= self._side.greeting.heartbeat_ms and self._pinged_at is None:
-            self._pinged_at = now
-            self._ask("ping", {})
+        self.outer.tick(now)
 
     def take(self, now: int) -> list[bytes]:
         """The frames that may be sent now, at the pace that hello allows."""
-        return self._calls.take(now)
+        return self.outer.take(now)
+
+    @property
+    def due(self) -> int | None:
+        """When ``take`` gives the next frame; None: nothing waits."""
+        return self.outer.due
 
     def is_heavy(self, data: str | bytes) -> bool:
         """Whether handling this frame may take long: a big batch goes on, or may begin with it."""
@@ -134,101 +98,72 @@ class Conversation:
         """Whether the next tick may take long: a big batch waits for time."""
         return self._agent.heavy_tick
 
-    @property
-    def waiting(self) -> bool:
-        """Whether something could not leave for the sake of the pace."""
-        return self._calls.waiting
+    def _settle(self) -> None:
+        """Ask for keygens that signings need; let ended streams go."""
+        for stream in self._agent.hearing.missing_keygens():
+            self.outer.resuming.subscribe(stream)
+        for stream in self._agent.take_finished():
+            self.outer.resuming.unsubscribe(stream)
 
     # From hello to ready
 
-    def _answered(self, answer: Answer, now: int) -> None:
-        try:
-            self._calls.answered(answer, now)
-        except BadInput as error:
-            raise Ended(f"an answer of the coordinator cannot be read: {error}") from None
-        self._settle()
+    def keys(self, hello: Hello) -> Sequence[Keypair]:
+        """The identity alone."""
+        return [self._agent.identity.signing]
 
-    def _greeted(self, hello: Hello, now: int) -> None:
-        self._calls.begin(max(1, hello.limits.get("requests_per_second", PER_SECOND)), now)
-        proof = self._side.authenticate([self._agent.identity.signing])
-        self._ask("authenticate", proof, self._authenticated, refused=self._rejected)
-
-    def _rejected(self, problem: WireError) -> None:
-        raise Ended(f"the coordinator does not take this enclave: {problem.message}", terminal=True)
-
-    def _authenticated(self, _: object) -> None:
+    def authenticated(self) -> None:
+        """Say again what was never answered."""
         for statement in self._outbox.unanswered():
             self._submit(statement)
-        self._list(None)
 
-    def _list(self, after: Id | None) -> None:
-        page = {"after": after.hex()} if after is not None else {}
-        self._ask("sessions", {"open": True, "limit": PAGE, **page}, self._listed, _Sessions, self._rejected)
-
-    def _listed(self, page: _Sessions) -> None:
-        self._sessions += page.sessions
-        if len(page.sessions) == PAGE:
-            self._list(page.sessions[-1].stream)
-            return
+    def keygens(self, listed: Sequence[SessionInfo]) -> Iterable[Id]:
+        """Those that are open, and those that this process knows."""
         known = self._agent.hearing.streams
-        signings = {info.stream for info in self._sessions if info.kind == "signing"}
+        signings = {info.stream for info in listed if info.kind == "signing"}
         signings |= {stream for stream, replay in known.items() if replay.as_signing is not None}
-        keygens = {info.stream for info in self._sessions if info.kind == "keygen"} | (set(known) - signings)
-        self._catching_up = set(keygens)
-        for stream in sorted(keygens):
-            self._subscribe(stream)
-        self._signings = signings
+        self._signings = sorted(signings)
+        return sorted({info.stream for info in listed if info.kind == "keygen"} | (set(known) - signings))
 
-    def _subscribe(self, stream: Id) -> None:
-        """Hear a stream, from where its verified part ends."""
-        if stream in self._asked:
-            return
-        self._asked.add(stream)
+    def signings(self, listed: Sequence[SessionInfo]) -> Iterable[Id]:
+        """Those that were open or known as the sessions were listed: later ones are heard live."""
+        return self._signings
+
+    def position(self, stream: Id) -> Position | None:
+        """Where the verified part of a stream ends."""
         replay = self._agent.hearing.streams.get(stream)
-        position = replay.chain.position if replay is not None else None
-        since = {"since": frames.since_json(position)} if position is not None else {}
+        return replay.chain.position if replay is not None else None
 
-        def subscribed(result: Subscribed) -> None:
-            if result.reason is not None:
-                tell(logging.ERROR, "history differs", stream=stream, reason=result.reason, top=result.top)
-            self._say(self._agent.subscribed(stream, result.top))
+    def subscribed(self, stream: Id, answer: Subscribed) -> None:
+        """A stream will be heard."""
+        if answer.reason is not None:
+            tell(logging.ERROR, "history differs", stream=stream, reason=answer.reason, top=answer.top)
+        self._say(self._agent.subscribed(stream, answer.top))
 
-        def refused(problem: WireError) -> None:
-            tell(logging.WARNING, "not subscribed", stream=stream, reason=problem.reason.value)
-            if self._catching_up is not None:
-                self._catching_up.discard(stream)
+    def not_subscribed(self, stream: Id, problem: WireError) -> None:
+        """A stream will not be heard; the others go on."""
+        tell(logging.WARNING, "not subscribed", stream=stream, reason=problem.reason.value)
 
-        self._ask("subscribe", {"stream": stream.hex(), **since}, subscribed, Subscribed, refused)
-
-    def _settle(self) -> None:
-        """Go on when the keygens have caught up; ask for keygens that signings need; let ended streams go."""
-        if self._catching_up is not None:
-            self._catching_up = {stream for stream in self._catching_up if not self._caught_up(stream)}
-            if not self._catching_up and not self.ready:
-                self._catching_up = None
-                self._come()
-        for stream in self._agent.hearing.missing_keygens():
-            self._subscribe(stream)
-        for stream in self._agent.take_finished():
-            self._asked.discard(stream)
-            self._ask("unsubscribe", {"stream": stream.hex()})
-
-    def _caught_up(self, stream: Id) -> bool:
+    def caught_up(self, stream: Id) -> bool:
+        """Whether a keygen was heard as far as it had come, or broke."""
         replay = self._agent.hearing.streams.get(stream)
         return replay is not None and (replay.broken is not None or (replay.chain.offset > 0 and replay.caught_up))
 
-    def _come(self) -> None:
-        """Subscribe the signings, then say that we are here."""
-        for stream in sorted(self._signings):
-            self._subscribe(stream)
-        self._ask("announce", {"capacity": self._capacity}, self._announced, refused=self._rejected)
+    def announcement(self) -> dict[str, Any]:
+        """That this enclave is here."""
+        return {"capacity": self._capacity}
 
-    def _announced(self, _: object) -> None:
-        self.ready = True
+    def not_resumed(self, problem: WireError) -> None:
+        """An enclave that is not wanted does not come again: its process ends and says why."""
+        raise Ended(f"the coordinator does not take this enclave: {problem.message}", for_good=True)
+
+    def refused(self, method: str, problem: WireError) -> None:
+        """A request that nobody waits for was refused."""
+        tell(logging.WARNING, "refused", method=method, reason=problem.reason.value)
 
     # Records in, statements out
 
-    def _hear(self, heard: Heard) -> None:
+    def hear(self, heard: Heard) -> None:
+        """A record has come: the agent verifies it, and says what follows from it."""
         try:
             record = self._outbox.record_of(heard.record)
         except BadInput as error:
@@ -238,7 +173,6 @@ class Conversation:
             self._say(self._agent.hear(heard.stream, record))
         except KeymeldError as error:  # one session that cannot be served harms no other
             tell(logging.ERROR, "not served", stream=heard.stream, error=named(error))
-        self._settle()
 
     def _say(self, said: Iterable[Statement]) -> None:
         for statement in self._outbox.add(said):
@@ -257,7 +191,7 @@ class Conversation:
             tell(logging.INFO, "not taken", reason=problem.reason.value, **fields)
 
         params = {"statement": frames.statement_json(statement.wire)}
-        self._ask("submit", params, placed, refused=refused)
+        self.outer.calls.ask("submit", params, placed, refused=refused)
 
 
 def _stream_of(statement: Statement) -> bytes:

@@ -1,13 +1,8 @@
 """The socket to the coordinator: dialled, read, written, lost and dialled again.
 
-    run ─▶ open (unix or ws) ─▶ Conversation ─▶ lost ─▶ wait ─▶ open …
-                │  frame ─▶ receive ─▶ take ─▶ frames, written at once
+    run ─▶ open (unix or ws) ─▶ Conversation ─▶ ended ─▶ wait, as every peer does ─▶ open …
+                │  frame ─▶ receive ─▶ take ─▶ frames, written at once     └─▶ never: the process ends and says why
                 └  every 500 ms ─▶ tick ─▶ take
-
-    closed with 40xx      never again: the process ends and says why
-    closed with 41xx      later: full jitter over 0.25 s, 0.5 s … 30 s, and not before the coordinator asked for
-    closed with 42xx      at once, the first time
-    anything else         later
 
 One at a time is in the conversation: what is heard and what is said keep their order, also where a big batch is handled
 on a thread.  Meanwhile frames, whatever their stream, are read and wait their turn, and pings are answered.  The agent
@@ -30,21 +25,22 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 from keymeld_host.logs import named, tell
+from keymeld_protocol.peer.waits import Backoff, Ended
 from keymeld_protocol.wire.frames import PEER_FRAME_BYTES, SUBPROTOCOL
 
 from .agent import Agent
 from .clock import now_ms
 from .config import Address
-from .conversation import Conversation, Ended
+from .conversation import Conversation
 from .outbox import Unanswered
 from .worker_thread import beside
 
 TICK_S: Final = 0.5
 PACE_S: Final = 0.01
+"""How often what waits for the pace is looked at."""
 OPEN_S: Final = 10.0
 SEND_S: Final = 30.0
 """How long the coordinator may read nothing of a frame before it counts as lost."""
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
 FRAMES_WAITING: Final = 128
 """Frames that are read while a batch is handled; beyond them nothing is read from the socket, pings neither."""
 _CHANCE: Final = SystemRandom()
@@ -67,7 +63,7 @@ class EnclaveLink:
         self._capacity = capacity
         self._on_ready = on_ready
         self._outbox = Unanswered()
-        self._waits = Waits(random)
+        self._backoff = Backoff(random)
         self._stopped = False
 
     def stop(self, running: asyncio.Task[object]) -> None:
@@ -82,33 +78,31 @@ class EnclaveLink:
             Ended: the coordinator refuses this enclave for good.
         """
         while not self._stopped:
-            code, retry_after_ms = await self._once()
-            pause = self._waits.after(code, retry_after_ms)
-            tell(logging.INFO, "dialling again", code=code or 0, ms=int(pause * 1000))
-            await asyncio.sleep(pause)
+            ended, stood_ms = await self._once()
+            pause = self._backoff.after(ended, stood_ms)
+            if pause is None:
+                raise ended
+            tell(logging.INFO, "dialling again", code=ended.code or 0, ms=pause)
+            await asyncio.sleep(pause / 1000)
 
-    async def _once(self) -> tuple[int | None, int]:
-        """One connection, from dialling to its end; gives the close code and when the coordinator wants us back."""
+    async def _once(self) -> tuple[Ended, int]:
+        """One connection, from dialling to its end; gives how it ended, and how long (ms) it had been resumed."""
         talk = Conversation(self.agent, self._outbox, self.address.origin, self._capacity)
         turn, line = asyncio.Lock(), asyncio.Lock()
-        code: int | None = None
-        why: Ended | None = None
+        ended = Ended("the connection was lost")
         try:
             async with self._dial() as socket, asyncio.TaskGroup() as tasks:
                 tasks.create_task(_ticks(socket, talk, turn, line))
                 await self._read(socket, talk, turn, line)
         except* ConnectionClosed as lost:
-            code = _close_code(lost)
+            ended = talk.outer.closed(*_close_frame(lost))
         except* (OSError, TimeoutError, WebSocketException) as lost:
-            tell(logging.WARNING, "not connected", error=f"{self.address}: {_why(lost.exceptions[0])}")
-        except* Ended as ended:
-            why = next(error for error in ended.exceptions if isinstance(error, Ended))
-            tell(logging.WARNING, "conversation ended", error=str(why))
-        if code is not None and 4000 <= code < 4100:
-            why = Ended(f"the coordinator closed the connection with {code}: coming back cannot help", terminal=True)
-        if why is not None and why.terminal:
-            raise why
-        return code, talk.goodbye.retry_after_ms if talk.goodbye is not None else 0
+            ended = Ended(f"{self.address}: {_why(lost.exceptions[0])}")
+            tell(logging.WARNING, "not connected", error=str(ended))
+        except* Ended as group:
+            ended = next(error for error in group.exceptions if isinstance(error, Ended))
+            tell(logging.WARNING, "conversation ended", error=str(ended))
+        return ended, talk.outer.stood_ms(now_ms())
 
     def _dial(self) -> AbstractAsyncContextManager[ClientConnection]:
         """Open the WebSocket. The library answers the coordinator's pings; ours are requests of the conversation."""
@@ -135,7 +129,6 @@ class EnclaveLink:
             await _send(socket, talk, turn, line)
             if talk.ready and not ready:
                 ready = True
-                self._waits.reset()
                 tell(logging.INFO, "connected")
                 self._on_ready()
 
@@ -170,32 +163,11 @@ async def _tick(talk: Conversation) -> None:
 
 async def _ticks(socket: ClientConnection, talk: Conversation, turn: asyncio.Lock, line: asyncio.Lock) -> None:
     while True:
-        await asyncio.sleep(PACE_S if talk.waiting else TICK_S)
+        due = talk.due
+        await asyncio.sleep(TICK_S if due is None else min(TICK_S, max(PACE_S, (due - now_ms()) / 1000)))
         async with turn:
             await _tick(talk)
         await _send(socket, talk, turn, line)
-
-
-class Waits:
-    """How long to wait before dialling again (seconds); ``random`` gives numbers in 0…1."""
-
-    def __init__(self, random: Callable[[], float]) -> None:
-        """Begin without failures."""
-        self._random = random
-        self._failures = 0
-
-    def reset(self) -> None:
-        """We had come: the next failure is the first."""
-        self._failures = 0
-
-    def after(self, code: int | None, retry_after_ms: int) -> float:
-        """The wait after a connection that ended with ``code``."""
-        self._failures += 1
-        asked = min(LONGEST_WAIT_S, retry_after_ms / 1000)
-        if code is not None and 4200 <= code < 4300 and self._failures == 1:
-            return asked
-        most = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(self._failures - 1, 16))
-        return asked + most * self._random()
 
 
 def _why(error: Exception) -> str:
@@ -206,7 +178,7 @@ def _why(error: Exception) -> str:
     return os.strerror(number).lower() if number is not None and number > 0 else named(error)
 
 
-def _close_code(lost: BaseExceptionGroup[ConnectionClosed]) -> int | None:
-    """What the coordinator closed with."""
-    codes = [error.rcvd.code for error in lost.exceptions if isinstance(error, ConnectionClosed) and error.rcvd]
-    return codes[0] if codes else None
+def _close_frame(lost: BaseExceptionGroup[ConnectionClosed]) -> tuple[int | None, str]:
+    """What the coordinator closed with: code and reason; no code where the connection was lost."""
+    received = [error.rcvd for error in lost.exceptions if isinstance(error, ConnectionClosed) and error.rcvd]
+    return (received[0].code, received[0].reason) if received else (None, "")

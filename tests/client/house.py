@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from keymeld_client import Client, Keygen, Rule, Signing, Trust, Wallet, connect
-from keymeld_client.line.backoff import Backoff
 from keymeld_enclave.agent import Agent
 from keymeld_enclave.clock import now_ms
 from keymeld_enclave.config import Address
 from keymeld_enclave.keymanagement import EnclaveIdentity
 from keymeld_enclave.link import EnclaveLink
 from keymeld_protocol.curve.secp256k1 import Secret
+from keymeld_protocol.peer.waits import Backoff
 from keymeld_protocol.values import XOnlyKey
 from keymeld_server.app import Coordinator, running
 from keymeld_server.config import ServerConfig

@@ -1,11 +1,12 @@
-"""conversation.py, calls.py, outbox.py: what an enclave says on a connection, in which order, and how often."""
+"""conversation.py, outbox.py: what an enclave says on a connection, in which order, and how often."""
 
 import logging
 
 import pytest
 
-from keymeld_enclave.conversation import Conversation, Ended
+from keymeld_enclave.conversation import Conversation
 from keymeld_protocol.errors import BadInput, InvalidCrypto, Reason, Refused, Unavailable
+from keymeld_protocol.peer.waits import Ended
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.records import Record
@@ -102,12 +103,11 @@ def test_a_signing_that_ended_meanwhile_is_resumed_too_and_then_let_go(office: O
     assert signing not in office.desk.agent.hearing.streams
 
 
-def test_long_lists_come_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("keymeld_enclave.conversation.PAGE", 1)
-    office = Office()
+def test_long_lists_come_in_pages(office: Office) -> None:
+    groups = {office.group, office.gather()}
     office.desk.page = 1
-    groups = {office.gather(), office.gather()}
     office.desk.hang_up()
+    office.desk.talk.outer.resuming.page = 1
     office.desk.run()
     assert office.desk.asked.count("sessions") == 3
     assert {r.params.stream for r in office.desk.requests if r.method == "subscribe"} == groups
@@ -174,7 +174,7 @@ def test_requests_leave_at_the_pace_that_hello_allows() -> None:
     office = Office(per_second=2)
     office.desk.run()
     assert office.desk.asked == ["authenticate", "sessions"]
-    assert office.desk.talk.waiting
+    assert office.desk.talk.due == office.world.now + 500
     office.desk.wait(500)
     assert office.desk.asked == ["authenticate", "sessions", "announce"]
 
@@ -199,7 +199,7 @@ def test_a_coordinator_without_a_hello_is_left() -> None:
     office = Office()
     office.desk.hang_up(hello=False)
     office.desk.wait(0)
-    with pytest.raises(Ended, match="says nothing"):
+    with pytest.raises(Ended, match="said nothing"):
         office.desk.wait(10_000)
 
 

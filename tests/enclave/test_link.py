@@ -15,10 +15,10 @@ from keymeld_enclave import link
 from keymeld_enclave.agent import Agent
 from keymeld_enclave.clock import now_ms
 from keymeld_enclave.config import Address
-from keymeld_enclave.conversation import Ended
 from keymeld_enclave.keymanagement import EnclaveIdentity
-from keymeld_enclave.link import EnclaveLink, Waits
+from keymeld_enclave.link import EnclaveLink
 from keymeld_protocol.curve.secp256k1 import Secret
+from keymeld_protocol.peer.waits import Ended
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_server.app import running
 from keymeld_server.config import ServerConfig
@@ -192,41 +192,18 @@ async def test_a_coordinator_that_reads_nothing_is_lost(monkeypatch: pytest.Monk
         await link._send(cast(Any, socket), cast(Any, talk), asyncio.Lock(), asyncio.Lock())
 
 
-def test_waits_double_up_to_half_a_minute_with_full_jitter() -> None:
-    waits = Waits(lambda: 1.0)
-    assert [waits.after(None, 0) for _ in range(9)] == [0.25, 0.5, 1, 2, 4, 8, 16, 30, 30]
-    assert Waits(lambda: 0.0).after(None, 0) == 0
-
-
-def test_a_coordinator_that_drains_is_dialled_at_once_the_first_time() -> None:
-    waits = Waits(lambda: 1.0)
-    assert [waits.after(4200, 0) for _ in range(3)] == [0, 0.5, 1]
-
-
-def test_what_the_coordinator_asked_for_is_kept_and_bounded() -> None:
-    assert Waits(lambda: 0.0).after(4102, 5_000) == 5
-    assert Waits(lambda: 0.0).after(4102, 10**9) == 30
-
-
-def test_after_a_success_waits_begin_anew() -> None:
-    waits = Waits(lambda: 1.0)
-    waits.after(None, 0)
-    waits.reset()
-    assert waits.after(None, 0) == 0.25
-
-
 @pytest.mark.asyncio
 async def test_a_signal_to_end_that_comes_as_a_connection_ends_is_not_lost(tmp_path: Path) -> None:
     class Losing(EnclaveLink):
         """Told to end while its connection ends: what is raised is the loss, and the cancellation is forgotten."""
 
-        async def _once(self) -> tuple[int | None, int]:
+        async def _once(self) -> tuple[Ended, int]:
             task = asyncio.current_task()
             assert task is not None
             self.stop(task)
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)
-            return 4200, 0
+            return Ended("", 4200), 0
 
     vault = Vault(unix(tmp_path))
     async with asyncio.timeout(PATIENCE_S):

@@ -25,7 +25,7 @@ FRAMES, LONG = 100, "x" * 65_536  # more than what one read of a socket takes
 class Talk:
     """A conversation that notes on which threads it is held; it waits to be let go on where that is ``heavy``."""
 
-    ready, waiting, goodbye = False, False, None
+    ready, due = False, None
 
     def __init__(self, *, heavy: bool) -> None:
         self.heavy = self.tick_is_heavy = heavy

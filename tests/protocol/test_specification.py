@@ -22,6 +22,7 @@ from keymeld_protocol.machines.streams import MACHINES
 from keymeld_protocol.member import content_policy
 from keymeld_protocol.member.faults import ACCUSES
 from keymeld_protocol.member.item_policy import WHY
+from keymeld_protocol.peer.waits import Return
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.body import (
     MAX_POINTS,
@@ -199,8 +200,7 @@ def test_every_close_code_stands_there_with_its_word() -> None:
 def test_close_codes_say_when_to_come_back() -> None:
     words = {int(row[0]): row[3] for row in table("code", "2.8 Life and close codes")}
     for code in Close:
-        expected = "never" if code.terminal else "at once" if code.at_once else "later"
-        assert words[int(code)].startswith(expected)
+        assert words[int(code)].startswith(Return.after(code))
 
 
 def number(text: str) -> int:

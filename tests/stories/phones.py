@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from examples.helpers.minutes import Minutes
 from examples.helpers.people import Person
 from keymeld_client.client import Client, connect
-from keymeld_client.line.backoff import Backoff
 from keymeld_client.wallet.journal import Pending
 from keymeld_client.wallet.trust import Trust
 from keymeld_client.wallet.wallet import Wallet
+from keymeld_protocol.peer.waits import Backoff, Ended
 from keymeld_protocol.values import Hash, Id
 from keymeld_protocol.wire.connection import Subscribed
 from keymeld_protocol.wire.records import Record
@@ -46,7 +46,7 @@ class Notebook:
     hashes: dict[tuple[Id, int], Hash] = field(default_factory=dict)
     deaf_to: str | None = None
     resumed: list[Resumption] = field(default_factory=list)
-    closed: list[tuple[int | None, float]] = field(default_factory=list)
+    closed: list[tuple[int | None, int]] = field(default_factory=list)
     blow: Blow | None = None
 
     def verified(self, stream: Id, record: Record) -> None:
@@ -87,17 +87,18 @@ class NotedWallet(Wallet):
 
 
 class NotedBackoff(Backoff):
-    """Comes back soon, and notes how each conversation closed and how long (s) it then waited."""
+    """Comes back soon, and notes how each conversation closed and how long (ms) it then waited."""
 
     def __init__(self, notebook: Notebook) -> None:
         """A quarter of the longest wait, every time."""
         super().__init__(lambda: 0.25)
         self.notebook = notebook
 
-    def failed(self, code: int | None = None, retry_after_ms: int = 0) -> float:
+    def after(self, ended: Ended, stood_ms: int = 0) -> int | None:
         """Note, then wait as always."""
-        wait = super().failed(code, retry_after_ms)
-        self.notebook.closed.append((code, wait))
+        wait = super().after(ended, stood_ms)
+        assert wait is not None, ended
+        self.notebook.closed.append((ended.code, wait))
         return wait
 
 

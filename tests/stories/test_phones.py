@@ -97,7 +97,7 @@ def waiting(scene: Scene) -> tuple[Statement, ...]:
 async def test_a_drain_sends_everybody_away_and_they_come_back_at_once(moment: Moment) -> None:
     async with stage(Blow(moment, (COORDINATOR,), SIGTERM)) as scene:
         await scene.play()
-        assert scene.notebook.closed[0] == (4200, 0.0)
+        assert scene.notebook.closed[0] == (4200, 0)
         await scene.require_nothing_lost()
 
 

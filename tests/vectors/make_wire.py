@@ -24,6 +24,7 @@ from tests.vectors import (  # noqa: E402
     wire_contents,
     wire_frames,
     wire_log,
+    wire_peer,
     wire_policies,
     wire_secrets,
     wire_statements,
@@ -45,6 +46,7 @@ FILES: Final[dict[str, Callable[[], Any]]] = {
     "roster": wire_contents.roster_json,
     "policies": wire_policies.policies_json,
     "log": wire_log.log_json,
+    "peer": wire_peer.peer_json,
 }
 
 PAGES: Final = ("protocol/README.md", "docs/client.md")

@@ -1,9 +1,9 @@
-"""Keeps one conversation alive: dials again, proves the wallet's keys, resumes every stream, carries what was said.
+"""Keeps one conversation alive: dials again, resumes, carries what was said.
 
-    dial ▶ hello ▶ authenticate ▶ sessions (paged) ▶ subscribe keygens ▶ subscribe signings ▶ online
-      ▲                                                                                        │ submit, until answered
-      └───────────── wait (backoff.py) ◀── closed: later, or at once ◀─────────────────────────┘
-                     stop ◀─────────────── closed: never
+    dial ▶ hello ▶ resuming ▶ online                      as every peer does: `keymeld_protocol.peer`
+      ▲                         │ submit, until answered
+      └───── wait ◀─ ended ◀────┘
+             stop ◀─ for good
 
 A statement is stored before it is submitted, and the same bytes are submitted until they are answered: on this
 connection, on the next, or by the next process that opens the wallet.
@@ -12,49 +12,36 @@ connection, on the next, or by the next process that opens the wallet.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
+from random import SystemRandom
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import KeymeldError, Reason, WireError
-from keymeld_protocol.machines.keygen import KeygenPhase
+from keymeld_protocol.peer.calls import REPEATABLE
+from keymeld_protocol.peer.talk import Talk
+from keymeld_protocol.peer.waits import Backoff, Ended
 from keymeld_protocol.values import Id, XOnlyKey
-from keymeld_protocol.wire.connection import Heard, Placed, Presence, SessionInfo, Subscribed
-from keymeld_protocol.wire.frames import since_json, statement_json
+from keymeld_protocol.wire.connection import Placed
+from keymeld_protocol.wire.frames import statement_json
 from keymeld_protocol.wire.statements import Statement
 
 from ..errors import NotConnected
 from ..status import Bell, Status
-from ..wallet.entries import KeygenEntry
 from ..wallet.journal import Pending
 from ..wallet.wallet import Wallet
-from .backoff import Backoff, is_terminal
+from .inner import WalletHalf
 from .ledger import Ledger
-from .link import Link, LinkClosed, dial
+from .link import Link, dial, steady_ms
 
-AGAIN: Final = frozenset({Reason.TOO_MANY_REQUESTS, Reason.UNAVAILABLE, Reason.DRAINING})
-"""Answers after which the same bytes are submitted again."""
+AGAIN: Final = REPEATABLE - {Reason.OVER_LIMIT}
+"""Answers after which a wallet says the same bytes again; of a limit a person is told, who can make room below it."""
 
-PAGE: Final = 1000
-AT_ONCE: Final = 16
-"""Subscriptions that are asked for together."""
-
-LONGEST_MS: Final = 30_000
-"""What a coordinator may make one request wait; it can say so again, and a connection that was lost is noticed."""
-
-MANY: Final = 64
-"""Subscriptions from which on we keep to the coordinator's pace, so that it does not take them for a flood."""
-
+_CHANCE: Final = SystemRandom()
 T = TypeVar("T")
-
-
-class SessionPage(msgspec.Struct, frozen=True):
-    """The answer to ``sessions``."""
-
-    sessions: tuple[SessionInfo, ...]
 
 
 class EnclaveInfo(msgspec.Struct, frozen=True):
@@ -74,15 +61,18 @@ class EnclavePage(msgspec.Struct, frozen=True):
 class Courier:
     """The connection of one wallet to one coordinator, across every interruption."""
 
-    def __init__(self, wallet: Wallet, ledger: Ledger, *, token: str | None = None, backoff: Backoff | None = None,
-                 sleep: Callable[[float], Any] = asyncio.sleep) -> None:  # fmt: skip
-        """``sleep`` waits a number of seconds before coming back; tests give another."""
+    def __init__(
+        self, wallet: Wallet, ledger: Ledger, *, token: str | None = None, backoff: Backoff | None = None,
+        sleep: Callable[[float], Any] = asyncio.sleep, now: Callable[[], int] = steady_ms,
+    ) -> None:  # fmt: skip
+        """``sleep`` waits a number of seconds, ``now`` gives milliseconds; tests give others."""
         self.wallet, self.ledger, self.url = wallet, ledger, ledger.url
         self.status = Status("connecting")
         self.changed = Bell()
-        self.presence: dict[XOnlyKey, bool] = {}
         self.problems: list[KeymeldError] = []
-        self._token, self._backoff, self._sleep = token, backoff or Backoff(), sleep
+        self._inner = WalletHalf(wallet, ledger, token, self._put_off)
+        self.presence = self._inner.online
+        self._backoff, self._sleep, self._now = backoff or Backoff(_CHANCE.random), sleep, now
         self._link: Link | None = None
         self._carried: dict[Id, asyncio.Task[Placed]] = {}
         self._errands: set[asyncio.Task[None]] = set()
@@ -98,30 +88,32 @@ class Courier:
         """
         while True:
             self._tell(Status("connecting", self.status.error))
-            closed = await self._converse()
-            if is_terminal(closed.code):
-                raise NotConnected(str(closed))
-            wait = self._backoff.failed(closed.code, closed.retry_after_ms)
-            self._tell(Status("waiting", str(closed), wait))
-            await self._sleep(wait)
+            ended, stood_ms = await self._converse()
+            wait = self._backoff.after(ended, stood_ms)
+            if wait is None:
+                raise NotConnected(str(ended))
+            self._tell(Status("waiting", str(ended), wait / 1000))
+            await self._sleep(wait / 1000)
 
-    async def _converse(self) -> LinkClosed:
-        """One conversation, from its hello to its end."""
+    async def _converse(self) -> tuple[Ended, int]:
+        """One conversation; gives how it ended, and for how long (ms) it had been resumed."""
+        talk = Talk(self.url, self._inner, AGAIN)
         try:
-            async with dial(self.url, self._heard) as link:
+            async with dial(self.url, talk, sleep=self._sleep, now=self._now) as link:
                 try:
-                    await self._resume(link)
                     self._link = link
-                    self._backoff.succeeded()
                     self._tell(Status("online"))
                     self._carry_all()
-                    return await asyncio.shield(link.ended)
+                    ended = await asyncio.shield(link.ended)
                 finally:
                     self._link = None
-        except LinkClosed as closed:
-            return closed
-        except WireError as problem:
-            return LinkClosed(None, f"the coordinator refused to resume: {problem}", problem.retry_after_ms or 0)
+        except Ended as error:
+            ended = error
+        return ended, talk.stood_ms(self._now())
+
+    def _put_off(self, problem: WireError) -> None:
+        """Whoever waits for the conversation is told why it is not yet there."""
+        self._tell(Status("connecting", f"the coordinator asks to wait: {problem}"))
 
     def stop(self, why: KeymeldError) -> None:
         """No more conversations: whoever waits is told."""
@@ -146,76 +138,7 @@ class Courier:
         self.status = status
         self.changed.ring()
 
-    def _heard(self, event: Heard | Presence) -> None:
-        """A record or a presence, in the order in which they come."""
-        if isinstance(event, Presence):
-            self.presence[event.key] = event.online
-            return
-        self.ledger.hear(event.stream, event.record)
-
-    # Resuming ---------------------------------------------------------------------------------------------------
-
-    async def _resume(self, link: Link) -> None:
-        """Prove every key, find every session, and go on where each stream stood: keygens before signings."""
-        self.ledger.greet(link.hello.coordinator)
-        entries = self.wallet.keygens(self.url)
-        keys = [key for entry in entries for key in keys_of(self.wallet, entry, collecting=self._collects(entry.id))]
-        await link.authenticate(keys, self._token)
-        sessions = await self._sessions(link) if keys else []
-        keygens = [entry.id for entry in entries]
-        await self._subscribe_all(link, keygens)
-        known = [r.stream for r in self.ledger.streams() if r.as_signing is not None]
-        found = [info.stream for info in sessions if info.keygen is not None and self.wallet.keygen(info.keygen)]
-        await self._subscribe_all(link, [s for s in dict.fromkeys([*known, *found]) if not self._has_ended(s)])
-
-    def _collects(self, keygen: Id) -> bool:
-        """Whether an invitation to ``keygen`` may still be of use."""
-        heard = self.ledger.replay(keygen)
-        state = heard.as_keygen if heard is not None else None
-        return state is None or state.phase == KeygenPhase.COLLECTING
-
-    async def _sessions(self, link: Link) -> list[SessionInfo]:
-        """Every session that concerns the proven keys, page by page; from now on new ones are heard by themselves."""
-        found: list[SessionInfo] = []
-        link.follows = True
-        while True:
-            after = {"after": found[-1].stream.hex()} if found else {}
-            page = (await link.call("sessions", {"limit": PAGE, **after}, SessionPage)).sessions
-            found += page
-            if len(page) < PAGE:
-                return found
-
-    def _has_ended(self, stream: Id) -> bool:
-        """Whether a signing was heard to its end: nothing follows."""
-        heard = self.ledger.replay(stream)
-        state = heard.as_signing if heard is not None else None
-        return state is not None and not state.open
-
-    async def _subscribe_all(self, link: Link, streams: Iterable[Id]) -> None:
-        """Subscribe, a few at a time; a stream that we may not hear is noted, and the others go on."""
-        todo = list(streams)
-        pause = AT_ONCE / max(1, link.hello.limits.get("requests_per_second", 100)) if len(todo) > MANY else 0.0
-        for start in range(0, len(todo), AT_ONCE):
-            await asyncio.gather(*(self._subscribe(link, stream) for stream in todo[start : start + AT_ONCE]))
-            if pause:
-                await self._sleep(pause)
-
-    async def _subscribe(self, link: Link, stream: Id) -> None:
-        if self.ledger.trouble(stream) is not None:
-            return
-        position = self.ledger.position(stream)
-        since = {"since": since_json(position)} if position is not None else {}
-        self.ledger.expect(stream)
-        then = partial(self.ledger.subscribed, stream)
-        while True:
-            try:
-                await link.call("subscribe", {"stream": stream.hex(), **since}, Subscribed, then)
-                return
-            except WireError as problem:
-                if problem.reason not in AGAIN:
-                    self.ledger.refuse(stream, problem)
-                    return
-                await self._sleep(min(problem.retry_after_ms or 100, LONGEST_MS) / 1000)
+    # Hearing and asking -----------------------------------------------------------------------------------------
 
     async def subscribe(self, stream: Id) -> None:
         """Hear ``stream`` on the present conversation; the next ones resume it by themselves if the wallet knows it.
@@ -223,11 +146,11 @@ class Courier:
         Raises:
             NotConnected: there will be no conversation.
         """
-        while True:
+        while self.ledger.trouble(stream) is None:
             try:
-                await self._subscribe(await self.online(), stream)
+                await (await self.online()).subscribe(stream)
                 return
-            except LinkClosed:
+            except Ended:
                 continue
 
     def _look_again(self, stream: Id) -> None:
@@ -246,15 +169,15 @@ class Courier:
         while True:
             try:
                 link = await self.online()
-                await link.authenticate(keys)
-                if keys and not link.follows:
-                    await self._sessions(link)
+                await link.prove(keys)
+                if keys:
+                    await link.follow()
                 return
-            except LinkClosed:
+            except Ended:
                 continue
 
     async def ask(self, method: str, params: dict[str, Any], kind: type[T]) -> T:
-        """Ask something that changes nothing, on this conversation or the next.
+        """Ask something that changes nothing, on this conversation or the next; any refusal is told.
 
         Raises:
             NotConnected: there will be no conversation.
@@ -262,8 +185,8 @@ class Courier:
         """
         while True:
             try:
-                return await (await self.online()).call(method, params, kind)
-            except LinkClosed:
+                return await (await self.online()).call(method, params, kind, again=frozenset())
+            except Ended:
                 continue
 
     # Saying -----------------------------------------------------------------------------------------------------
@@ -311,24 +234,12 @@ class Courier:
             link = await self.online()
             try:
                 placed = await link.call("submit", params, Placed)
-            except LinkClosed:
+            except Ended:
                 continue
-            except WireError as problem:
-                if problem.reason in AGAIN:
-                    await self._sleep(min(problem.retry_after_ms or 250, LONGEST_MS) / 1000)
-                    continue
+            except WireError:
                 self.wallet.answered(pending)
                 raise
             self.wallet.answered(pending)
             if placed.head is not None:
                 self.ledger.head(getattr(pending.statement.payload, "stream", pending.statement.id), placed.head)
             return placed
-
-
-def keys_of(wallet: Wallet, entry: KeygenEntry, *, collecting: bool) -> list[Keypair]:
-    """The keys that let this wallet hear a keygen: creator key, auth keys; while it collects, the invite keys too."""
-    keys = [wallet.identity.auth(entry.id, slot) for slot in entry.slots]
-    if entry.salt is not None:
-        keys.append(wallet.identity.creator(entry.salt))
-    invited = sorted({*entry.slot_secrets, *entry.slots}) if collecting else []
-    return keys + [entry.invite(slot) for slot in invited]

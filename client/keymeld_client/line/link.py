@@ -1,15 +1,9 @@
-"""One conversation on one socket, the participant's side.
+"""The socket of one conversation, the participant's side: what is asked is written, what is read is handled at once.
 
-    client                                    coordinator
-      ── opens the socket (keymeld.v1) ─────▶
-      ◀─ hello
-      ── call: request 1 ───────────────────▶
-      ◀─ record …, result 1, record …            results and records are handled in the order in which they come
-      ── ping (heard nothing for heartbeat_ms) ▶
-      ◀─ result                                  else closed with 4101
-      ◀─ goodbye, close 42xx
+    call ─▶ Talk ─▶ writer ─▶ socket            at the pace that hello allows
+    call ◀─ Talk ◀─ reader ◀─ socket            results and records are handled in the order in which they come
 
-What the bytes mean is decided by `keymeld_protocol.wire.connection.PeerSide`; here is only the waiting.
+What the bytes mean, and when they leave, is decided by `keymeld_protocol.peer`; here is only the waiting.
 """
 
 from __future__ import annotations
@@ -18,10 +12,11 @@ import asyncio
 import os
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Set
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from functools import partial
 from socket import gaierror
+from time import monotonic_ns
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -31,14 +26,17 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage, WebSocketExc
 from websockets.typing import Subprotocol
 
 from keymeld_protocol.curve.schnorr import Keypair
-from keymeld_protocol.errors import BadInput, KeymeldError, Reason
+from keymeld_protocol.errors import KeymeldError, Reason
 from keymeld_protocol.keys.ticket import split_url
-from keymeld_protocol.printable import printable
+from keymeld_protocol.peer.resuming import SessionPage, proofs_of
+from keymeld_protocol.peer.talk import Talk
+from keymeld_protocol.peer.waits import Ended
+from keymeld_protocol.values import Id
 from keymeld_protocol.wire import frames
-from keymeld_protocol.wire.connection import Answer, Close, Goodbye, Heard, Hello, PeerSide, Presence
+from keymeld_protocol.wire.connection import Hello
 
-ANSWER_S: Final = 10.0
-"""Seconds that the socket may take to open, hello to come, and a ping to be answered."""
+OPEN_S: Final = 10.0
+"""Seconds that the socket may take to open."""
 
 _PORTS: Final = {"ws": "80", "wss": "443"}
 _ERRNO: Final = re.compile(r"\[Errno ([0-9]{1,4})\]")
@@ -56,158 +54,174 @@ def origin_of(url: str) -> str:
     return f"{scheme}://{host.removesuffix(f':{_PORTS[scheme]}')}"
 
 
-class LinkClosed(KeymeldError):
-    """The conversation has ended; ``code`` is the close code, None when the network failed."""
-
-    def __init__(self, code: int | None, reason: str, retry_after_ms: int = 0) -> None:
-        super().__init__(f"{reason} ({code})" if code is not None else reason)
-        self.code = code
-        self.retry_after_ms = retry_after_ms
-
-
-@dataclass
-class _Call:
-    """A request that waits for its answer; ``then`` runs before any later frame is read."""
-
-    kind: Any
-    then: Callable[[Any], None] | None
-    future: asyncio.Future[Any]
+def steady_ms() -> int:
+    """Milliseconds of a clock that nobody sets."""
+    return monotonic_ns() // 1_000_000
 
 
 class Link:
-    """An open conversation; use `dial`."""
+    """An open conversation that was resumed; use `dial`."""
 
-    def __init__(self, socket: ClientConnection, origin: str, hear: Callable[[Heard | Presence], None]) -> None:
-        self.peer = PeerSide(origin)
-        self.ended: asyncio.Future[LinkClosed] = asyncio.get_running_loop().create_future()
-        self.follows = False
+    def __init__(
+        self, socket: ClientConnection, talk: Talk, sleep: Callable[[float], Any], now: Callable[[], int]
+    ) -> None:
+        self.ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+        self._talk = talk
         self._socket = socket
-        self._hear = hear
-        self._calls: dict[int | str, _Call] = {}
-        self._greeted = asyncio.Event()
-        self._goodbye: Goodbye | None = None
+        self._sleep, self._now = sleep, now
+        self._waiting: set[asyncio.Future[Any]] = set()
+        self._ready, self._asked = asyncio.Event(), asyncio.Event()
 
     @property
     def hello(self) -> Hello:
         """What the coordinator said first."""
-        if self.peer.greeting is None:
-            raise BadInput(Reason.WRONG_STATE, "the coordinator has not said hello")
-        return self.peer.greeting
+        assert self._talk.side.greeting is not None, "dialled, and greeted"
+        return self._talk.side.greeting
 
-    async def call(
-        self, method: str, params: dict[str, Any], kind: type[T], then: Callable[[T], None] | None = None
-    ) -> T:
-        """Ask, and wait for the answer; ``then`` gets it before any later frame is handled.
+    # What is asked
+
+    async def call(self, method: str, params: dict[str, Any], kind: type[T], *, again: Set[Reason] | None = None) -> T:
+        """Ask, and wait for the answer.
+
+        ``again`` names the refusals after which it is asked again, where they are others than this wallet's.
 
         Raises:
             WireError: what the coordinator answered instead.
-            LinkClosed: the conversation ended before the answer came.
+            Ended: the conversation ended before the answer came.
         """
-        if self.ended.done():
-            raise self.ended.result()
-        ident, data = self.peer.request(method, params)
-        call = _Call(kind, then, asyncio.get_running_loop().create_future())
-        self._calls[ident] = call
-        try:
-            with suppress(ConnectionClosed):  # the reader learns of it too, and ends every call
-                await self._socket.send(data, text=True)
-            return await call.future  # type: ignore[no-any-return]
-        finally:
-            self._calls.pop(ident, None)
+        promise = self._promise()
+        then, refused = partial(_keep, promise), partial(_break, promise)
+        self._talk.calls.ask(method, params, then, kind, refused=refused, again=again)
+        return await self._kept(promise)  # type: ignore[no-any-return]
 
-    async def authenticate(self, keys: list[Keypair], token: str | None = None) -> None:
-        """Prove ``keys`` on this connection, as many at a time as a frame may hold.
+    async def subscribe(self, stream: Id) -> None:
+        """Hear ``stream`` from where its verified part ends; returns when that is answered, also with a refusal.
+
+        Raises:
+            Ended: the conversation ended before the answer came.
+        """
+        promise = self._promise()
+        self._talk.resuming.subscribe(stream, anew=True, then=partial(_keep, promise, None))
+        await self._kept(promise)
+
+    async def prove(self, keys: list[Keypair]) -> None:
+        """Prove ``keys`` beside those that were proven at first.
 
         Raises:
             WireError: a proof was refused.
-            LinkClosed: the conversation ended before the answer came.
+            Ended: the conversation ended before the answer came.
         """
-        for start in range(0, max(len(keys), 1 if token else 0), frames.MAX_PROOFS):
-            params = self.peer.authenticate(keys[start : start + frames.MAX_PROOFS], token)
-            await self.call("authenticate", params, dict)
+        for params in proofs_of(self._talk.side, keys):
+            await self.call("authenticate", params, dict, again=frozenset())
 
-    async def _read(self) -> None:
-        """Read until the socket closes; every waiting call learns how it ended."""
-        closed = LinkClosed(None, "closed by us")
-        try:
-            while True:
-                self._receive(await self._next())
-        except LinkClosed as error:
-            closed = error
-        except ConnectionClosed as error:
-            closed = self._closed(error)
-        except BadInput as error:
-            terminal = error.reason is Reason.UNKNOWN_VERSION
-            closed = LinkClosed(Close.VERSION if terminal else None, f"the coordinator broke the protocol: {error}")
-        finally:
-            self.ended.set_result(closed)
-            self._greeted.set()
-            for call in self._calls.values():
-                if not call.future.done():
-                    call.future.set_exception(closed)
-
-    async def _next(self) -> str | bytes:
-        """The next frame; after ``heartbeat_ms`` of silence a ping, and then it must come.
+    async def follow(self) -> None:
+        """From now on, sessions that begin to concern a proven key are heard by themselves.
 
         Raises:
-            LinkClosed: nothing came.
+            WireError: no key was proven.
+            Ended: the conversation ended before the answer came.
         """
-        silence = self.peer.greeting.heartbeat_ms / 1000 if self.peer.greeting else ANSWER_S
+        if not self._talk.resuming.follows:
+            await self.call("sessions", {"limit": 1}, SessionPage, again=frozenset())
+            self._talk.resuming.follows = True
+
+    def _promise(self) -> asyncio.Future[Any]:
+        """What an answer keeps, and the end of the conversation breaks."""
+        if self.ended.done():
+            raise self.ended.result()
+        promise: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.add(promise)
+        return promise
+
+    async def _kept(self, promise: asyncio.Future[Any]) -> Any:
+        self._asked.set()
         try:
-            async with asyncio.timeout(silence):
-                return await self._socket.recv()
-        except TimeoutError:
-            if self.peer.greeting is None:
-                raise LinkClosed(None, "the coordinator said nothing") from None
-        await self._socket.send(self.peer.request("ping", {})[1], text=True)
+            return await promise
+        finally:
+            self._waiting.discard(promise)
+
+    # The socket
+
+    async def _read(self) -> None:
+        """Read until the socket closes; everybody who waits learns how it ended."""
+        ended = Ended("closed by us")
         try:
-            async with asyncio.timeout(ANSWER_S):
-                return await self._socket.recv()
-        except TimeoutError:
-            raise LinkClosed(Close.NO_HEARTBEAT, "the coordinator does not answer") from None
+            while True:
+                self._talk.receive(await self._next(), self._now())
+                if self._talk.ready:
+                    self._ready.set()
+        except Ended as error:
+            ended = error
+        except ConnectionClosed as error:
+            received = error.rcvd
+            ended = self._talk.closed(received.code, received.reason) if received else self._talk.closed(None)
+        finally:
+            self.ended.set_result(ended)
+            self._ready.set()
+            for promise in self._waiting:
+                _break(promise, ended)
 
-    def _receive(self, data: str | bytes) -> None:
-        """Handle one frame, completely, before the next is read."""
-        event = self.peer.receive(data)
-        if isinstance(event, Answer):
-            self._answered(event)
-        elif isinstance(event, Heard | Presence):
-            self._hear(event)
-        elif isinstance(event, Hello):
-            self._greeted.set()
-        elif isinstance(event, Goodbye):
-            self._goodbye = event
+    async def _next(self) -> str | bytes:
+        """The next frame; silence is the heartbeat's to judge.
 
-    def _answered(self, answer: Answer) -> None:
-        """Give an answer to who asked; one that nobody waits for is dropped."""
-        call = self._calls.pop(answer.ident, None)
-        if call is None or call.future.done():
+        Raises:
+            Ended: nothing came for too long.
+        """
+        while True:
+            self._talk.tick(self._now())
+            if self._talk.due is not None:
+                self._asked.set()
+            due = self._talk.heartbeat.due
+            silence = None if due is None else max(0, due - self._now()) / 1000
+            with suppress(TimeoutError):
+                async with asyncio.timeout(silence):
+                    return await self._socket.recv()
+
+    async def _write(self) -> None:
+        """Write what is asked, at once where the pace allows; the reader learns of the end."""
+        with suppress(ConnectionClosed):
+            while True:
+                self._asked.clear()
+                for frame in self._talk.take(self._now()):
+                    await self._socket.send(frame, text=True)
+                await self._until(self._talk.due)
+
+    async def _until(self, due: int | None) -> None:
+        """Until that time, or until something is asked."""
+        if due is None or self._asked.is_set():
+            await self._asked.wait()
             return
-        if answer.problem is not None:
-            answer.problem.message = printable(answer.problem.message[:500])
-            call.future.set_exception(answer.problem)
-            return
-        result = {} if call.kind is dict else frames.convert(answer.result, call.kind)
-        if call.then is not None:
-            call.then(result)
-        call.future.set_result(result)
+        waits = [
+            asyncio.ensure_future(self._sleep(max(0, due - self._now()) / 1000)),
+            asyncio.ensure_future(self._asked.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
-    def _closed(self, error: ConnectionClosed) -> LinkClosed:
-        """How the coordinator closed, with what it said before."""
-        received = error.rcvd
-        code = received.code if received is not None else None
-        told = self._goodbye
-        reason = (received.reason if received is not None else "") or (told.reason if told else "") or "connection lost"
-        reason = "the coordinator stops or restarts" if code == Close.DRAINING else reason
-        return LinkClosed(code, printable(reason[:200]), told.retry_after_ms if told else 0)
+
+def _keep(promise: asyncio.Future[Any], result: object) -> None:
+    """Give whoever waits his answer; he may have gone."""
+    if not promise.done():
+        promise.set_result(result)
+
+
+def _break(promise: asyncio.Future[Any], error: KeymeldError) -> None:
+    """Tell whoever waits why there is none."""
+    if not promise.done():
+        promise.set_exception(error)
 
 
 @asynccontextmanager
-async def dial(url: str, hear: Callable[[Heard | Presence], None]) -> AsyncIterator[Link]:
-    """Open a conversation with the coordinator at ``url`` and wait for its hello; closed at the block's end.
+async def dial(
+    url: str, talk: Talk, *, sleep: Callable[[float], Any] = asyncio.sleep, now: Callable[[], int] = steady_ms
+) -> AsyncIterator[Link]:
+    """Open a conversation with the coordinator at ``url`` and resume it; closed at the block's end.
 
     Raises:
-        LinkClosed: it cannot be reached, or said nothing.
+        Ended: it cannot be reached, said nothing, or let nothing be resumed.
     """
     try:
         socket = await open_socket(
@@ -215,21 +229,22 @@ async def dial(url: str, hear: Callable[[Heard | Presence], None]) -> AsyncItera
             subprotocols=[Subprotocol(frames.SUBPROTOCOL)],
             compression=None,
             max_size=frames.PEER_FRAME_BYTES,
-            open_timeout=ANSWER_S,
+            open_timeout=OPEN_S,
             close_timeout=1,
             ping_interval=None,
             proxy=True if urlsplit(url).scheme == "wss" else None,
         )
     except (OSError, WebSocketException, TimeoutError) as error:
-        raise LinkClosed(None, f"{url} cannot be reached: {_why(error)}") from None
-    link = Link(socket, origin_of(url), hear)
-    reader = asyncio.create_task(link._read())
+        raise Ended(f"{url} cannot be reached: {_why(error)}") from None
+    link = Link(socket, talk, sleep, now)
+    reader, writer = asyncio.create_task(link._read()), asyncio.create_task(link._write())
     try:
-        await link._greeted.wait()
+        await link._ready.wait()
         if link.ended.done():
             raise link.ended.result()
         yield link
     finally:
+        writer.cancel()
         reader.cancel()
         with suppress(asyncio.CancelledError):
             await reader
@@ -239,7 +254,7 @@ async def dial(url: str, hear: Callable[[Heard | Presence], None]) -> AsyncItera
 def _why(error: Exception) -> str:
     """Why no socket opened, as a person would say it: ``connection refused``, not a number of the system."""
     if isinstance(error, TimeoutError):
-        return f"no answer within {ANSWER_S:g} s"
+        return f"no answer within {OPEN_S:g} s"
     if isinstance(error, gaierror):
         return "its name is not known, or name resolution does not work"
     if isinstance(error, ssl.SSLCertVerificationError):

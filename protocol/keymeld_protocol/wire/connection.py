@@ -45,16 +45,6 @@ class Close(IntEnum):
     DRAINING = 4200
     MOVED = 4201
 
-    @property
-    def terminal(self) -> bool:
-        """Coming back cannot help."""
-        return self < 4100
-
-    @property
-    def at_once(self) -> bool:
-        """Come back without waiting."""
-        return self >= 4200
-
 
 def proof_message(challenge: bytes, origin: str, key: bytes) -> bytes:
     """``TH("keymeld/authenticate/v1", challenge ‖ sha256(origin) ‖ key)``: bound to connection and server (§2.4)."""

@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 import pytest
 
 from keymeld_client.errors import NotConnected
-from keymeld_client.line.backoff import Backoff
-from keymeld_client.line.courier import Courier
+from keymeld_client.line.courier import Courier, EnclavePage
 from keymeld_client.line.ledger import Ledger
 from keymeld_client.wallet.entries import KeygenEntry
 from keymeld_client.wallet.wallet import Wallet
-from keymeld_protocol.errors import Reason, Refused, Unavailable
-from keymeld_protocol.values import Epoch
+from keymeld_protocol.errors import Reason, Refused, Unavailable, WireError
+from keymeld_protocol.peer.waits import Backoff
+from keymeld_protocol.values import Epoch, Salt
 from keymeld_protocol.wire.statements import Statement
 from tests.client.paper import GROUP_SECRET, Tale
 from tests.client.scripted import Talk, scripted
@@ -24,17 +24,24 @@ pytestmark = pytest.mark.asyncio
 
 
 class Naps:
-    """Waits for nothing but its gate, and remembers how long it should have."""
+    """Waits for nothing but its gate, and remembers how long it should have; its clock goes on by that."""
 
     def __init__(self) -> None:
         self.taken: list[float] = []
-        self.gate = asyncio.Event()
+        self.ms = 0
+        self.asleep, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
 
     async def __call__(self, seconds: float) -> None:
         """One nap."""
         self.taken.append(seconds)
+        self.asleep.set()
         await self.gate.wait()
+        self.ms += round(seconds * 1000)
+
+    def now(self) -> int:
+        """What its clock shows (ms)."""
+        return self.ms
 
 
 def note() -> Statement:
@@ -60,7 +67,7 @@ async def courier(url: str, wallet: Wallet | None = None) -> AsyncIterator[tuple
     """A courier that runs for the length of a block."""
     naps = Naps()
     with wallet or Wallet.in_memory() as held:
-        carrier = Courier(held, Ledger(held, url, lambda: NOON), backoff=Backoff(lambda: 1.0), sleep=naps)
+        carrier = Courier(held, Ledger(held, url, lambda: NOON), backoff=Backoff(lambda: 1.0), sleep=naps, now=naps.now)
         task = asyncio.create_task(carrier.run())
         try:
             yield carrier, naps, task
@@ -83,7 +90,7 @@ async def test_a_lost_connection_is_dialled_again_with_growing_waits() -> None:
 
     async with scripted(refuses, refuses, refuses, online) as url, courier(url) as (carrier, naps, _):
         await carrier.online()
-    assert naps.taken == [0.25, 0.5, 1.0]
+    assert naps.taken == [0.0, 0.5, 1.0]
 
 
 async def test_a_draining_coordinator_is_dialled_again_at_once() -> None:
@@ -105,6 +112,27 @@ async def test_the_status_tells_what_happens() -> None:
         assert str(carrier.status) == "online"
         carrier.stop(NotConnected("enough"))
         assert str(carrier.status) == "stopped: enough"
+
+
+async def test_a_coordinator_that_puts_off_resuming_is_told_of() -> None:
+    told: list[str] = []
+
+    async def script(talk: Talk) -> None:
+        await talk.hello()
+        await talk.refuse(await talk.next("authenticate"), Unavailable(Reason.UNAVAILABLE, "busy"))
+        await talk.answer(await talk.next("authenticate"), {})
+        await talk.answer(await talk.next("sessions"), {"sessions": []})
+        await talk.answer(await talk.next("subscribe"), {"top": 0, "recovered": False})
+        await talk.until_closed()
+
+    async with Held() as held, scripted(script) as url:
+        held.wallet.remember(KeygenEntry(Tale().keygen, url, bytearray(GROUP_SECRET), salt=Salt(bytes(32))))
+        async with courier(url, held.wallet) as (carrier, naps, _):
+            while carrier.status.state != "online":
+                told.append(str(carrier.status))
+                await carrier.changed.wait()
+    assert told[-1] == "connecting: the coordinator asks to wait: unavailable: busy"
+    assert naps.taken == [0.25]
 
 
 # What is said
@@ -182,6 +210,55 @@ async def test_an_overloaded_coordinator_is_asked_again_when_it_said() -> None:
     async with scripted(script) as url, courier(url) as (carrier, naps, _):
         await carrier.say(note())
     assert naps.taken == [0.7]
+
+
+async def test_a_person_is_told_of_a_limit_at_once() -> None:
+    async def script(talk: Talk) -> None:
+        await talk.hello()
+        await talk.refuse(await talk.next("submit"), Refused(Reason.OVER_LIMIT, "at most 3 open sessions"))
+        await talk.until_closed()
+
+    async with Held() as held, scripted(script) as url, courier(url, held.wallet) as (carrier, naps, _):
+        with pytest.raises(Refused, match="at most 3 open sessions"):
+            await carrier.say(note())
+        assert (held.wallet.outbox(), naps.taken) == ((), [])
+
+
+async def test_what_is_only_asked_is_not_repeated_behind_the_askers_back() -> None:
+    async def script(talk: Talk) -> None:
+        await talk.hello()
+        await talk.refuse(await talk.next("enclaves"), Unavailable(Reason.UNAVAILABLE, "not now"))
+        await talk.until_closed()
+
+    async with scripted(script) as url, courier(url) as (carrier, naps, _):
+        with pytest.raises(WireError, match="not now"):
+            await carrier.ask("enclaves", {}, EnclavePage)
+    assert naps.taken == []
+
+
+async def test_what_was_refused_for_now_does_not_hold_up_what_is_said_after_it() -> None:
+    heard: list[str] = []
+    first, second = note(), note()
+
+    async def script(talk: Talk) -> None:
+        await talk.hello()
+        put_off = await talk.next("submit")
+        heard.append(put_off.params.statement.payload)
+        await talk.refuse(put_off, Unavailable(Reason.UNAVAILABLE, "later", retry_after_ms=700))
+        for offset in (1, 2):
+            request = await talk.next("submit")
+            heard.append(request.params.statement.payload)
+            await talk.answer(request, {"stream": "00" * 32, "offset": offset})
+        await talk.until_closed()
+
+    async with scripted(script) as url, courier(url) as (carrier, naps, _):
+        naps.gate.clear()
+        saying = asyncio.create_task(carrier.say(first))
+        await naps.asleep.wait()
+        await carrier.say(second)
+        naps.gate.set()
+        await saying
+    assert heard == [first.text, second.text, first.text]
 
 
 async def test_what_an_earlier_process_said_is_submitted_by_the_next() -> None:

@@ -359,12 +359,3 @@ def test_an_error_that_answers_nothing_has_no_request() -> None:
 def test_attack_9_a_coordinator_that_does_not_speak_this_protocol_is_told_so(data: str | bytes) -> None:
     with pytest.raises(BadInput):
         peer().receive(data)
-
-
-# Closing ----------------------------------------------------------------------------------------------------------
-
-
-def test_close_codes_tell_what_to_do() -> None:
-    assert {code for code in Close if code.terminal} == {4001, 4003, 4009, 4010}
-    assert {code for code in Close if code.at_once} == {4200, 4201}
-    assert not any(code.terminal and code.at_once for code in Close)

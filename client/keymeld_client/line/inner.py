@@ -1,0 +1,101 @@
+"""What one wallet decides behind its conversation: which keys it proves, which sessions it hears, and from where.
+
+hello ──▶ creator key, auth keys; the invite keys of what still collects
+listed ─▶ every keygen of the wallet ▶ every signing of one that was not heard to its end
+record ─▶ the ledger, which verifies it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from keymeld_protocol.curve.schnorr import Keypair
+from keymeld_protocol.errors import WireError
+from keymeld_protocol.machines.keygen import KeygenPhase
+from keymeld_protocol.peer.resuming import InnerHalf
+from keymeld_protocol.peer.waits import Ended
+from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wire.connection import Heard, Hello, Presence, SessionInfo, Subscribed
+from keymeld_protocol.wire.records import Position
+
+from ..wallet.entries import KeygenEntry
+from ..wallet.wallet import Wallet
+from .ledger import Ledger
+
+
+class WalletHalf(InnerHalf):
+    """The inner half of a participant; ``online`` is by key, ``on_put_off`` hears when resuming has to wait."""
+
+    def __init__(
+        self, wallet: Wallet, ledger: Ledger, token: str | None, on_put_off: Callable[[WireError], None]
+    ) -> None:
+        self.wallet, self.ledger, self.token = wallet, ledger, token
+        self.online: dict[XOnlyKey, bool] = {}
+        self._on_put_off = on_put_off
+
+    def keys(self, hello: Hello) -> Sequence[Keypair]:
+        """Every key that lets this wallet hear something."""
+        self.ledger.greet(hello.coordinator)
+        entries = self.wallet.keygens(self.ledger.url)
+        return [key for entry in entries for key in keys_of(self.wallet, entry, collecting=self._collects(entry.id))]
+
+    def _collects(self, keygen: Id) -> bool:
+        """Whether an invitation to ``keygen`` may still be of use."""
+        heard = self.ledger.replay(keygen)
+        state = heard.as_keygen if heard is not None else None
+        return state is None or state.phase == KeygenPhase.COLLECTING
+
+    def keygens(self, listed: Sequence[SessionInfo]) -> Iterable[Id]:
+        """Those of the wallet, whatever the coordinator lists."""
+        return [e.id for e in self.wallet.keygens(self.ledger.url) if self.ledger.trouble(e.id) is None]
+
+    def signings(self, listed: Sequence[SessionInfo]) -> Iterable[Id]:
+        """Those that were heard before, and those that are listed for a keygen of the wallet."""
+        known = [heard.stream for heard in self.ledger.streams() if heard.as_signing is not None]
+        found = [info.stream for info in listed if info.keygen is not None and self.wallet.keygen(info.keygen)]
+        return [s for s in dict.fromkeys([*known, *found]) if not self._has_ended(s) and self.ledger.trouble(s) is None]
+
+    def _has_ended(self, stream: Id) -> bool:
+        """Whether a signing was heard to its end: nothing follows."""
+        heard = self.ledger.replay(stream)
+        state = heard.as_signing if heard is not None else None
+        return state is not None and not state.open
+
+    def position(self, stream: Id) -> Position | None:
+        """Where the verified part of ``stream`` ends; nobody has caught up with it before the answer."""
+        position = self.ledger.position(stream)
+        self.ledger.expect(stream)
+        return position
+
+    def subscribed(self, stream: Id, answer: Subscribed) -> None:
+        """Does it continue what was verified?"""
+        self.ledger.subscribed(stream, answer)
+
+    def not_subscribed(self, stream: Id, problem: WireError) -> None:
+        """Noted with the stream; the others go on."""
+        self.ledger.refuse(stream, problem)
+
+    def not_resumed(self, problem: WireError) -> None:
+        """This conversation is over; another one may fare better."""
+        raise Ended(f"the coordinator refused to resume: {problem}", None, problem.retry_after_ms or 0)
+
+    def put_off(self, problem: WireError) -> None:
+        """Whoever watches is told why it takes so long."""
+        self._on_put_off(problem)
+
+    def hear(self, heard: Heard) -> None:
+        """A record, in the order in which they come."""
+        self.ledger.hear(heard.stream, heard.record)
+
+    def presence(self, told: Presence) -> None:
+        """Somebody has come or gone."""
+        self.online[told.key] = told.online
+
+
+def keys_of(wallet: Wallet, entry: KeygenEntry, *, collecting: bool) -> list[Keypair]:
+    """The keys that let this wallet hear a keygen: creator key, auth keys; while it collects, the invite keys too."""
+    keys = [wallet.identity.auth(entry.id, slot) for slot in entry.slots]
+    if entry.salt is not None:
+        keys.append(wallet.identity.creator(entry.salt))
+    invited = sorted({*entry.slot_secrets, *entry.slots}) if collecting else []
+    return keys + [entry.invite(slot) for slot in invited]

@@ -1,0 +1,1 @@
+"""The outer half of a peer, shared by participants and enclaves: what it says and when; no socket and no clock."""
