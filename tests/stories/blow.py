@@ -94,7 +94,7 @@ class Blow:
         killed = self._killed(house)
         await asyncio.gather(*(process.gone() for process in killed))
         orphans = [e for e in house.enclaves if house.coordinator in killed and e not in killed]
-        found = [enclave.prints("INFO    connected") for enclave in orphans]
+        found = [enclave.prints("  connected") for enclave in orphans]
         await house.start()
         await asyncio.gather(*found)
 

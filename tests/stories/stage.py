@@ -61,7 +61,7 @@ class Scene:
 
     async def return_of_the_coordinator(self) -> None:
         """Start it again, and wait until the enclaves have found it."""
-        found = [enclave.prints("INFO    connected") for enclave in self.house.enclaves]
+        found = [enclave.prints("  connected") for enclave in self.house.enclaves]
         await self.house.start()
         await asyncio.gather(*found)
 

@@ -86,7 +86,7 @@ async def test_an_attempt_goes_on_where_it_stood_when_the_coordinator_died() -> 
     async with an_attempt_that_waits_for_its_last_enclave() as scene:
         coordinator, (first, second) = scene.house.coordinator, scene.house.enclaves
         await coordinator.kill()
-        found = first.prints("INFO    connected"), second.prints("INFO    connected")
+        found = first.prints("  connected"), second.prints("  connected")
         await coordinator.start()
         _tell(first, signal.SIGCONT)
         await asyncio.gather(*found)
