@@ -172,8 +172,8 @@ class Keygen(KeygenView):
             ReadOnly: the log broke.
         """
         heard, now = self.client.ledger.require(self.id), self.client.now()
-        require_current(draft, self.state, self.roster, self.slots, now)
         with self.client.wallet.identity.auth(self.id, draft.asks) as auth:
+            require_current(draft, self.state, self.roster, XOnlyKey(auth.key), now)
             statement = make_request(heard, draft, self.client.group(self.id), auth, now)
         await self.client.say(statement)
         return self.client.signing(statement.id, draft.plan)

@@ -83,15 +83,15 @@ def make_draft(
     return Draft(roster, made, contents.encode(body), asks, frozenset(state.left), life, grace_ms)
 
 
-def require_current(draft: Draft, state: KeygenState, roster: Roster, own: Sequence[int], now: int) -> None:
-    """Refuse a draft that the keygen has overtaken: what was shown is no longer what would happen.
+def require_current(draft: Draft, state: KeygenState, roster: Roster, by: XOnlyKey, now: int) -> None:
+    """Refuse a draft that the keygen has overtaken: what was shown is no longer what would happen. ``by`` says it.
 
     Raises:
         Refused: it is of another keygen or wallet, somebody has left meanwhile, or it would end before it is signed.
     """
     if (draft.roster.keygen, draft.roster.hash) != (roster.keygen, roster.hash):
         raise Refused(Reason.NOT_ALLOWED, "this was drafted for another keygen", field="roster")
-    if draft.asks not in own:
+    if state.slot_of(by) != draft.asks:
         raise Refused(Reason.NOT_ALLOWED, f"this wallet does not sit in slot {draft.asks}, which asks", field="by")
     state.require_present(draft.slots)
     if gone := sorted(state.left.keys() - draft.left):

@@ -116,20 +116,19 @@ class AppendFile:
             raise
         self.size = os.fstat(self._handle).st_size
 
-    @_refused()
     def append(self, line: bytes) -> None:
         """Add one line (without its end); the kernel has it then, the disk after `sync`.
 
         Raises:
             WalletError: the disk is full, or the file cannot be written.
         """
-        with told(self._path, "written"):
-            try:
-                files.write_all(self._handle, line + b"\n")
-            except OSError:
-                with suppress(OSError):
-                    os.ftruncate(self._handle, self.size)  # half a line would damage the next
-                raise
+        try:
+            files.write_all(self._handle, line + b"\n")
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self._handle, self.size)  # half a line would damage the next
+            with _refused(), told(self._path, "written"):
+                raise error from None
         self.size += len(line) + 1
 
     @_refused()

@@ -52,7 +52,7 @@ class Trio:
 
     def current(self, draft: Draft, now: int = NOON + MINUTE) -> None:
         """Whether Alice may say it."""
-        require_current(draft, self.state, self.roster, [0], now)
+        require_current(draft, self.state, self.roster, self.state.joins[0].by, now)
 
     def leaves(self, slot: int) -> None:
         """Somebody leaves, and Alice hears of it."""
@@ -137,9 +137,9 @@ def test_a_draft_that_would_be_shown_otherwise_since_somebody_left_is_refused(tr
 def test_a_draft_is_said_in_its_own_keygen_by_who_drafted_it(trio: Trio) -> None:
     draft = trio.draft()
     with pytest.raises(Refused, match="for another keygen"):
-        require_current(draft, trio.state, replace(trio.roster, hash=Hash(bytes(32))), [0], NOON)
+        require_current(draft, trio.state, replace(trio.roster, hash=Hash(bytes(32))), trio.state.joins[0].by, NOON)
     with pytest.raises(Refused, match="does not sit in slot 0, which asks"):
-        require_current(draft, trio.state, trio.roster, [1, 2], NOON)
+        require_current(draft, trio.state, trio.roster, trio.state.joins[1].by, NOON)
 
 
 def test_a_draft_whose_time_is_over_is_refused() -> None:
