@@ -168,11 +168,13 @@ class Conversation(InnerHalf):
             record = self._outbox.record_of(heard.record)
         except BadInput as error:
             tell(logging.ERROR, "not a record", stream=heard.stream, reason=error.reason.value)
+            self.outer.resuming.give_up(heard.stream)
             return
         try:
             self._say(self._agent.hear(heard.stream, record))
         except KeymeldError as error:  # one session that cannot be served harms no other
             tell(logging.ERROR, "not served", stream=heard.stream, error=named(error))
+            self.outer.resuming.give_up(heard.stream)
 
     def _say(self, said: Iterable[Statement]) -> None:
         for statement in self._outbox.add(said):

@@ -89,11 +89,15 @@ class EnclaveLink:
         """One connection, from dialling to its end; gives how it ended, and how long (ms) it had been resumed."""
         talk = Conversation(self.agent, self._outbox, self.address.origin, self._capacity)
         turn, line = asyncio.Lock(), asyncio.Lock()
-        ended = Ended("the connection was lost")
+        ended, stood_ms = Ended("the connection was lost"), 0
         try:
-            async with self._dial() as socket, asyncio.TaskGroup() as tasks:
-                tasks.create_task(_ticks(socket, talk, turn, line))
-                await self._read(socket, talk, turn, line)
+            async with self._dial() as socket:
+                try:
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(_ticks(socket, talk, turn, line))
+                        await self._read(socket, talk, turn, line)
+                finally:
+                    stood_ms = talk.outer.stood_ms(now_ms())  # closing the socket, which takes a while, is no standing
         except* ConnectionClosed as lost:
             ended = talk.outer.closed(*_close_frame(lost))
         except* (OSError, TimeoutError, WebSocketException) as lost:
@@ -102,7 +106,7 @@ class EnclaveLink:
         except* Ended as group:
             ended = next(error for error in group.exceptions if isinstance(error, Ended))
             tell(logging.WARNING, "conversation ended", error=str(ended))
-        return ended, talk.outer.stood_ms(now_ms())
+        return ended, stood_ms
 
     def _dial(self) -> AbstractAsyncContextManager[ClientConnection]:
         """Open the WebSocket. The library answers the coordinator's pings; ours are requests of the conversation."""

@@ -27,6 +27,8 @@ from keymeld_protocol.errors import KeymeldError
 _AT_ONCE: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _NO_FILE: Final = (errno.ENXIO, errno.EISDIR)
 """What the system says of a socket, of a pipe that nobody reads, and of a folder that would be written."""
+_NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""What the system says where a file cannot have a second name."""
 
 
 class BadFile(KeymeldError):
@@ -153,13 +155,29 @@ def new_file(path: Path, raw: bytes | bytearray) -> bool:
     with told(path, "made"):
         try:
             _write_draft(draft, raw)
-            os.link(draft, path)
+            _name_first(draft, path)
         except FileExistsError:
             return False
         finally:
             draft.unlink(missing_ok=True)
         sync_folder(path.parent)
     return True
+
+
+def _name_first(draft: Path, path: Path) -> None:
+    """Give a draft its name, unless another has it.
+
+    Raises:
+        FileExistsError: another has it.
+    """
+    try:
+        os.link(draft, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(path):  # a stick or a share without hard links: two that make it in one moment may meet
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        os.rename(draft, path)
 
 
 def replace_file(path: Path, raw: bytes | bytearray) -> None:

@@ -1,4 +1,4 @@
-"""A secret key of 32 bytes in a private file of its own: 64 lower-case hex digits and a newline.
+"""A secret key of 32 bytes in a private file of its own, written as 64 lower-case hex digits and a newline.
 
     own_key   read it, or draw one where there is none; of many that draw at once, one counts for all
 
@@ -15,19 +15,23 @@ from .files import BadFile, NoFile, new_file, read_private
 
 KEY_BYTES: Final = 32
 RULE: Final = f"must hold {2 * KEY_BYTES} lower-case hex digits ({KEY_BYTES} bytes)"
+_LONGEST: Final = 4 * KEY_BYTES
+"""Bytes of a file that somebody has typed in: the digits, and some white space."""
 
 _HEX: Final = b"0123456789abcdef"
 
 
-def own_key(path: Path, *, create: bool = True) -> bytearray:
+def own_key(path: Path, *, create: bool = True, typed: bool = False) -> bytearray:
     """The key in ``path`` (32 bytes), made where there is none; the caller wipes it.
+
+    ``typed``: a backup that somebody typed in counts too, with upper case, and white space around it.
 
     Raises:
         NoFile: without ``create``, there is none.
         BadFile: the file is not private, is no regular file, holds no key, or cannot be read or made.
     """
     try:
-        return _read_key(path)
+        return _read_key(path, typed)
     except NoFile:
         if not create:
             raise
@@ -38,18 +42,19 @@ def own_key(path: Path, *, create: bool = True) -> bytearray:
         new_file(path, line)  # should another process have been first, its key counts
     finally:
         wipe(secret, line)
-    return _read_key(path)
+    return _read_key(path, typed)
 
 
-def _read_key(path: Path) -> bytearray:
-    raw = read_private(path, 2 * KEY_BYTES + 1, RULE)
-    digits = raw.removesuffix(b"\n")
+def _read_key(path: Path, typed: bool) -> bytearray:
+    raw = read_private(path, _LONGEST if typed else 2 * KEY_BYTES + 1, RULE)
+    bare = raw.strip() if typed else raw.removesuffix(b"\n")
+    digits = bare.lower() if typed else bare
     try:
         return from_hex(digits)
     except ValueError:
         raise BadFile(path, RULE) from None
     finally:
-        wipe(raw, digits)
+        wipe(raw, bare, digits)
 
 
 def to_hex(secret: bytearray) -> bytearray:

@@ -126,8 +126,8 @@ def _module(caller: dict[str, Any]) -> str:
 
 def _plain(value: object) -> str | int | float:
     """A value fit for one line: bytes by their beginning, text without control characters and not too long."""
-    if isinstance(value, bytes):
-        return value[:PUBLIC_BYTES].hex() + ("…" if len(value) > PUBLIC_BYTES else "")
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value[:PUBLIC_BYTES]).hex() + ("…" if len(value) > PUBLIC_BYTES else "")
     if isinstance(value, int | float):
         return value
     shown = str(value)[:VALUE_CHARACTERS]

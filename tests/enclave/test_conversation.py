@@ -9,6 +9,8 @@ from keymeld_protocol.errors import BadInput, InvalidCrypto, Reason, Refused, Un
 from keymeld_protocol.peer.waits import Ended
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire import frames
+from keymeld_protocol.wire.frames import WireRecord
+from keymeld_protocol.wire.payloads import KeygenLeave
 from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wire.statements import Statement, WireStatement
 from tests.support.desk import Desk
@@ -101,6 +103,37 @@ def test_a_signing_that_ended_meanwhile_is_resumed_too_and_then_let_go(office: O
     office.desk.run()
     assert "unsubscribe" in office.desk.asked
     assert signing not in office.desk.agent.hearing.streams
+
+
+def test_a_keygen_that_ended_meanwhile_keeps_nobody_from_coming_back(office: Office) -> None:
+    invitation = office.alice.create(2)
+    Member.join(office.alice, invitation, 0, office.desk.key, NONE)
+    office.desk.run()
+    office.desk.leave()
+    office.world.now = office.world.state(invitation.keygen).create.expires_at
+    office.world.clock()
+    office.desk.hang_up()
+    office.desk.run()
+    assert not office.world.state(invitation.keygen).open and office.desk.talk.ready
+    assert "announce" in office.desk.asked
+
+
+def test_a_keygen_of_which_nothing_more_can_be_read_holds_up_none_of_the_others(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, other = office.desk.outbox.record_of, office.gather()
+    office.desk.leave()
+    office.alice.say(other, KeygenLeave, slot=0)
+
+    def torn(wire: WireRecord) -> Record:
+        if "keygen.leave" in wire.statement.payload:
+            raise BadInput(Reason.BAD_FIELD, "cannot be read")
+        return read(wire)
+
+    monkeypatch.setattr(office.desk.outbox, "record_of", torn)
+    office.desk.hang_up()
+    office.desk.run()
+    assert office.desk.talk.ready
 
 
 def test_long_lists_come_in_pages(office: Office) -> None:

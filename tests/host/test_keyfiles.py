@@ -1,5 +1,6 @@
 """Key files: drawn once, read in one form, and the same refusals whoever's key it is."""
 
+import errno
 import os
 import socket
 import stat
@@ -62,6 +63,22 @@ def test_the_digits_are_those_of_the_bytes() -> None:
 def test_a_key_has_one_spelling(text: str) -> None:
     with pytest.raises(ValueError, match="64 lower-case hex digits"):
         from_hex(bytearray(text.encode()))
+
+
+@pytest.mark.parametrize("text", [KEY, KEY.upper() + "\n", f"\r\n {KEY}\r\n\n"])
+def test_a_backup_that_was_typed_in_is_read_where_it_may_be(path: Path, text: str) -> None:
+    path.touch(0o600)
+    path.write_bytes(text.encode())
+    assert own_key(path, typed=True).hex() == KEY
+
+
+def test_a_folder_without_hard_links_holds_a_key_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    first = own_key(path)
+    assert own_key(path) == first and list(path.parent.iterdir()) == [path]
 
 
 # Every process refuses alike ----------------------------------------------------------------------------------------

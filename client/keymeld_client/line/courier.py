@@ -97,7 +97,7 @@ class Courier:
 
     async def _converse(self) -> tuple[Ended, int]:
         """One conversation; gives how it ended, and for how long (ms) it had been resumed."""
-        talk = Talk(self.url, self._inner, AGAIN)
+        talk, stood_ms = Talk(self.url, self._inner, AGAIN), 0
         try:
             async with dial(self.url, talk, sleep=self._sleep, now=self._now) as link:
                 try:
@@ -105,11 +105,12 @@ class Courier:
                     self._tell(Status("online"))
                     self._carry_all()
                     ended = await asyncio.shield(link.ended)
+                    stood_ms = talk.stood_ms(self._now())  # closing the socket, which takes a while, is no standing
                 finally:
                     self._link = None
         except Ended as error:
             ended = error
-        return ended, talk.stood_ms(self._now())
+        return ended, stood_ms
 
     def _put_off(self, problem: WireError) -> None:
         """Whoever waits for the conversation is told why it is not yet there."""

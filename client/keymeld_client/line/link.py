@@ -36,6 +36,8 @@ from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.connection import Hello
 
 OPEN_S: Final = 10.0
+SEND_S: Final = 30.0
+"""How long the coordinator may read nothing of a frame before it counts as lost."""
 """Seconds that the socket may take to open."""
 
 _PORTS: Final = {"ws": "80", "wss": "443"}
@@ -71,6 +73,7 @@ class Link:
         self._sleep, self._now = sleep, now
         self._waiting: set[asyncio.Future[Any]] = set()
         self._ready, self._asked = asyncio.Event(), asyncio.Event()
+        self._broken: Ended | None = None
 
     @property
     def hello(self) -> Hello:
@@ -155,6 +158,7 @@ class Link:
         except ConnectionClosed as error:
             received = error.rcvd
             ended = self._talk.closed(received.code, received.reason) if received else self._talk.closed(None)
+            ended = self._broken or ended
         finally:
             self.ended.set_result(ended)
             self._ready.set()
@@ -178,13 +182,21 @@ class Link:
                     return await self._socket.recv()
 
     async def _write(self) -> None:
-        """Write what is asked, at once where the pace allows; the reader learns of the end."""
-        with suppress(ConnectionClosed):
+        """Write what is asked, at once where the pace allows; the reader learns of every end."""
+        try:
             while True:
                 self._asked.clear()
                 for frame in self._talk.take(self._now()):
-                    await self._socket.send(frame, text=True)
+                    async with asyncio.timeout(SEND_S):
+                        await self._socket.send(frame, text=True)
                 await self._until(self._talk.due)
+        except ConnectionClosed:
+            return
+        except TimeoutError:
+            self._broken = Ended("the coordinator reads nothing")
+        except Exception as error:  # nobody looks at this task: whoever waits for an answer has to learn of it
+            self._broken = Ended(f"a request could not be written: {type(error).__name__}")
+        self._socket.transport.abort()
 
     async def _until(self, due: int | None) -> None:
         """Until that time, or until something is asked."""

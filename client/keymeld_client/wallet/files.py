@@ -73,7 +73,7 @@ def own_key(path: Path) -> bytearray:
     Raises:
         WalletError: the file is damaged, readable by others, or cannot be made.
     """
-    return keyfiles.own_key(path)
+    return keyfiles.own_key(path, typed=True)
 
 
 @_refused()

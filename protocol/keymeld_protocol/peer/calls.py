@@ -71,13 +71,15 @@ class Calls:
     def ask(
         self, method: str, params: dict[str, Any], then: Then | None = None, kind: Any = None, *,
         refused: OnProblem | None = None, put_off: OnProblem | None = None, again: Set[Reason] | None = None,
+        first: bool = False,
     ) -> None:  # fmt: skip
-        """Queue a request.
+        """Queue a request, with ``first`` before all that wait.
 
         ``refused`` hears of a refusal for good, ``put_off`` of each one after which it is repeated, ``again`` names
         those reasons where they are others than this connection's.
         """
-        self._queue.append(Call(method, params, then, kind, refused, put_off, self._again if again is None else again))
+        call = Call(method, params, then, kind, refused, put_off, self._again if again is None else again)
+        self._queue.appendleft(call) if first else self._queue.append(call)
 
     def answered(self, answer: Answer, now: int) -> None:
         """Handle an answer; one that nobody waits for is dropped.

@@ -12,6 +12,8 @@ from .waits import Ended
 
 ANSWER_MS: Final = 10_000
 """How long hello, and the answer to a ping, may take."""
+SHORTEST_MS: Final = 100
+"""The least silence that is answered with a ping, whatever hello says."""
 
 
 class Heartbeat:
@@ -25,7 +27,7 @@ class Heartbeat:
 
     def greeted(self, heartbeat_ms: int) -> None:
         """Hello was heard: from now on this much silence is answered with a ping."""
-        self._heartbeat_ms = heartbeat_ms
+        self._heartbeat_ms = max(SHORTEST_MS, heartbeat_ms)
 
     def heard(self, now: int) -> None:
         """Any frame counts as life."""

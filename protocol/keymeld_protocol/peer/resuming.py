@@ -108,7 +108,7 @@ class Resuming:
         """Prove the keys; requests are handled in order, so what needs a proof may wait for its answer alone."""
         self.begun = True
         keys, inner = self._inner.keys(hello), self._inner
-        proofs = proofs_of(self._side, keys, inner.token)
+        proofs, proves = proofs_of(self._side, keys, inner.token), bool(keys)
         waiting = len(proofs)
 
         def proven(_: object = None) -> None:
@@ -116,7 +116,7 @@ class Resuming:
             waiting -= 1
             if waiting <= 0:
                 inner.authenticated()
-                self._list() if keys else self._subscribe_keygens()
+                self._list() if proves else self._subscribe_keygens()
 
         for proof in proofs:
             self._ask("authenticate", proof, proven)
@@ -198,9 +198,14 @@ class Resuming:
         self._calls.ask("subscribe", params, subscribed, Subscribed, refused=refused, put_off=put_off)
 
     def unsubscribe(self, stream: Id) -> None:
-        """Hear a stream no longer."""
+        """Hear a stream no longer; nobody waits for it any more."""
         self._subscribed.discard(stream)
         self._calls.ask("unsubscribe", {"stream": stream.hex()})
+        self.give_up(stream)
+
+    def give_up(self, stream: Id) -> None:
+        """Whatever becomes of ``stream``, it holds up none of the others."""
+        self._leave_behind(stream)
 
     def settle(self, stream: Id) -> None:
         """Something came of ``stream``: go on if it was the last one that was waited for."""

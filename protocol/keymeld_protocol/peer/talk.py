@@ -95,7 +95,7 @@ class Talk:
             Ended: there is none.
         """
         if self.heartbeat.tick(now):
-            self.calls.ask("ping", {})
+            self.calls.ask("ping", {}, first=True)
 
     def take(self, now: int) -> list[bytes]:
         """The frames that may be sent now."""

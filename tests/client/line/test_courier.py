@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 
 from keymeld_client.errors import NotConnected
 from keymeld_client.line.courier import Courier, EnclavePage
@@ -12,7 +13,7 @@ from keymeld_client.line.ledger import Ledger
 from keymeld_client.wallet.entries import KeygenEntry
 from keymeld_client.wallet.wallet import Wallet
 from keymeld_protocol.errors import Reason, Refused, Unavailable, WireError
-from keymeld_protocol.peer.waits import Backoff
+from keymeld_protocol.peer.waits import Backoff, Ended
 from keymeld_protocol.values import Epoch, Salt
 from keymeld_protocol.wire.statements import Statement
 from tests.client.paper import GROUP_SECRET, Tale
@@ -99,6 +100,39 @@ async def test_a_draining_coordinator_is_dialled_again_at_once() -> None:
             await carrier.changed.wait()
         await carrier.online()
     assert naps.taken == [0.0]
+
+
+async def test_a_socket_that_is_long_in_closing_is_no_conversation_that_stood(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def breaks(talk: Talk) -> None:
+        await talk.hello()
+        await talk.socket.send("nonsense")
+        await talk.until_closed()
+
+    close = ClientConnection.close
+    async with scripted(breaks, breaks, breaks, online) as url, courier(url) as (carrier, naps, _):
+
+        async def slowly(socket: ClientConnection, code: int = 1000, reason: str = "") -> None:
+            naps.ms += 1_500
+            await close(socket, code, reason)
+
+        monkeypatch.setattr(ClientConnection, "close", slowly)
+        while len(naps.taken) < 3:
+            await carrier.changed.wait()
+        await carrier.online()
+    assert naps.taken == [0.0, 0.5, 1.0]
+
+
+async def test_a_coordinator_that_reads_nothing_counts_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    async with scripted(online, online) as url, courier(url) as (carrier, naps, _):
+        naps.gate.clear()
+        link = await carrier.online()
+        monkeypatch.setattr(ClientConnection, "send", never)
+        monkeypatch.setattr("keymeld_client.line.link.SEND_S", 0.0)
+        with pytest.raises(Ended, match="reads nothing"):
+            await link.call("ping", {}, dict)
 
 
 async def test_the_status_tells_what_happens() -> None:
