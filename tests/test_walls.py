@@ -71,6 +71,9 @@ PLANTS = [
     ("enclave", "keymeld_enclave.agent", "aiosqlite"),
     ("enclave", "keymeld_enclave.config", "argparse"),
     ("enclave", "keymeld_enclave.keymanagement", "fcntl"),
+    ("coordinator", "keymeld_server.hub", "importlib"),
+    ("client", "keymeld_client.line.link", "aiohttp"),
+    ("client", "keymeld_client.shown.log", "subprocess"),
     ("psbt", "keymeld_enclave.agent", "keymeld_protocol.bitcoin.psbt"),
     ("psbt", "keymeld_protocol.member.plan", "keymeld_protocol.bitcoin.psbt"),
     ("secnonce", "keymeld_enclave.agent", "keymeld_protocol.curve.musig_secret"),
@@ -184,3 +187,14 @@ def test_the_protocol_asks_the_system_for_random_bytes_and_its_process_id_alone(
                 assert node.func.id not in ("open", "print", "input", "exec", "eval", "__import__"), where
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 assert node.func.attr not in ("now", "utcnow", "today"), where
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_nothing_is_imported_past_the_contracts(name: str) -> None:
+    for path in sorted(PACKAGES[name].rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            called = node.func if isinstance(node, ast.Call) else None
+            word = getattr(called, "id", getattr(called, "attr", ""))
+            assert word not in ("__import__", "import_module", "exec", "eval"), (
+                f"{path.name}:{getattr(node, 'lineno', 0)}"
+            )

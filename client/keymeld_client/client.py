@@ -21,7 +21,7 @@ from typing import Unpack
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import Blamed, InvalidCrypto, KeymeldError, Refused, bad_field
 from keymeld_protocol.keys.sealing import GroupKey
-from keymeld_protocol.keys.ticket import Ticket
+from keymeld_protocol.keys.ticket import Ticket, origin_of
 from keymeld_protocol.member.plan import Plan
 from keymeld_protocol.member.roster import Roster, read_roster
 from keymeld_protocol.peer.waits import Backoff
@@ -37,7 +37,6 @@ from .errors import NotConnected
 from .keygens import Keygen
 from .line.courier import Courier, EnclaveInfo, EnclavePage
 from .line.ledger import Ledger
-from .line.link import origin_of
 from .said.choosing import USUAL, Choice, Wish
 from .said.creating import Proposal, make_create
 from .said.drafting import DAY_MS

@@ -85,7 +85,8 @@ def _run(serving: Coroutine[Any, Any, int]) -> int:
 
 
 def _failed(error: Exception, code: int) -> int:
-    print(f"keymeld-enclave: {named(error)}", file=sys.stderr)
+    why = str(error) if isinstance(error, BadSetting) else named(error)
+    print(f"keymeld-enclave: {why}", file=sys.stderr)
     return code
 
 

@@ -17,7 +17,7 @@ from typing import Final
 from keymeld_host import settings
 from keymeld_host.settings import SettingRule, one_of, path, setting, whole
 from keymeld_protocol.errors import BadInput
-from keymeld_protocol.keys.ticket import split_url
+from keymeld_protocol.keys.ticket import origin_of, split_url
 
 PREFIX: Final = "KEYMELD_ENCLAVE_"
 
@@ -56,11 +56,8 @@ class Address:
 
     @property
     def origin(self) -> str:
-        """What a proof is bound to: ``unix``, or the URL without its default port."""
-        if self.url is None:
-            return "unix"
-        port = ":443" if self.url.startswith("wss:") else ":80"
-        return self.url.removesuffix(port)
+        """What a proof is bound to: ``unix``, or the URL's origin (§2.4)."""
+        return "unix" if self.url is None else origin_of(self.url)
 
     def __str__(self) -> str:
         """As it is written in a setting."""

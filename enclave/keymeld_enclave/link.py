@@ -33,7 +33,7 @@ from .clock import now_ms
 from .config import Address
 from .conversation import Conversation
 from .outbox import Unanswered
-from .worker_thread import beside
+from .worker_thread import on_a_thread
 
 TICK_S: Final = 0.5
 PACE_S: Final = 0.01
@@ -156,13 +156,13 @@ async def _send(socket: ClientConnection, talk: Conversation, turn: asyncio.Lock
 async def _receive(talk: Conversation, frame: bytes) -> None:
     """Handle a frame; one of a big batch on a thread, so that neither signals nor pings are held up."""
     handle = partial(talk.receive, frame, now_ms())
-    await beside(handle) if talk.is_heavy(frame) else handle()
+    await on_a_thread(handle) if talk.is_heavy(frame) else handle()
 
 
 async def _tick(talk: Conversation) -> None:
     """Look at what waits for time; where that is a big batch, on a thread."""
     look = partial(talk.tick, now_ms())
-    await beside(look) if talk.tick_is_heavy else look()
+    await on_a_thread(look) if talk.tick_is_heavy else look()
 
 
 async def _ticks(socket: ClientConnection, talk: Conversation, turn: asyncio.Lock, line: asyncio.Lock) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from threading import Thread
 
 
-async def beside(work: Callable[[], None]) -> None:
+async def on_a_thread(work: Callable[[], None]) -> None:
     """Do ``work`` on a thread; here and now where the system gives no thread. What it raises is raised here.
 
     A thread cannot be taken back: whoever is cancelled meanwhile waits for its end, so that never two of them are in
@@ -16,7 +16,7 @@ async def beside(work: Callable[[], None]) -> None:
     """
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     try:
-        Thread(target=_tell_when_done, args=(work, done), name="beside").start()
+        Thread(target=_tell_when_done, args=(work, done), name="worker").start()
     except RuntimeError:  # nothing has begun, as it may have where a pool holds what its thread should do
         work()
         return

@@ -13,6 +13,7 @@ value must keep.  Every value is checked by the same rule wherever it comes from
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from keymeld_protocol.errors import KeymeldError
+
+from .files import BadFile, open_file, read_all
 
 S = TypeVar("S")
 
@@ -145,15 +148,28 @@ def from_file(kind: type, file: Path) -> Iterator[Given]:
         BadSetting: the file cannot be read, is not TOML, or has a key that nobody knows.
     """
     try:
-        table = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise BadSetting(f"config: {file} cannot be read: {reason}") from None
+        table = tomllib.loads(_text_of(file))
+    except BadFile as error:
+        raise BadSetting(f"config: {error}") from None
+    except UnicodeDecodeError:
+        raise BadSetting(f"config: {file} cannot be read: must be text in UTF-8") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise BadSetting(f"config: {file} cannot be read: {error}") from None
     known = {f.name for f in fields(kind)}
     for name, raw in table.items():
         if name not in known:
-            raise BadSetting(f"{name}: is not a setting (in {file}); --help lists them")
+            shown = name if name.isprintable() else repr(name)
+            raise BadSetting(f"{shown}: is not a setting (in {file}); --help lists them")
         yield Given(name, raw, str(file), file.parent)
+
+
+def _text_of(file: Path) -> str:
+    """What a file says, without waiting for a pipe; a link to a file is fine here."""
+    handle = open_file(file.resolve(), os.O_RDONLY)
+    try:
+        return read_all(file, handle).decode()
+    finally:
+        os.close(handle)
 
 
 def from_environment(kind: type, prefix: str, environment: Mapping[str, str]) -> Iterator[Given]:

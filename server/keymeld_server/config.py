@@ -182,6 +182,8 @@ class ServerConfig:
         Raises:
             BadSetting: two of them contradict each other.
         """
+        if not self.database.name:
+            raise BadSetting(f"database: must name a file, not the folder {self.database}")
         self._default("enclave_socket", self.database.with_name("keymeld-enclave.sock"))
         self._default("key_file", self.database.with_name("keymeld-coordinator.key"))
         if self.grace_min_ms > self.grace_max_ms:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from keymeld_enclave.config import EnclaveConfig, load
+from keymeld_enclave.config import Address, EnclaveConfig, load
 from keymeld_host.settings import BadSetting
 
 
@@ -111,3 +111,16 @@ def test_help_teaches_every_setting_with_its_rule_default_and_variable(
         flag, variable = "--" + field.name.replace("_", "-"), f"[KEYMELD_ENCLAVE_{field.name.upper()}]"
         words = (flag, variable, field.metadata["rule"].says, f"(default: {field.default})")
         assert all(word in shown for word in words)
+
+
+@pytest.mark.parametrize(
+    ("dialled", "origin"),
+    [
+        ("ws://H.example:80", "ws://h.example"),
+        ("ws://h.example/", "ws://h.example"),
+        ("wss://h.example:443/", "wss://h.example"),
+        ("ws://127.0.0.1:8766/", "ws://127.0.0.1:8766"),
+    ],
+)
+def test_a_proof_is_bound_to_the_origin_however_the_address_is_spelt(dialled: str, origin: str) -> None:
+    assert Address(url=dialled).origin == origin

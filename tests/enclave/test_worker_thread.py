@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from keymeld_enclave.worker_thread import beside
+from keymeld_enclave.worker_thread import on_a_thread
 
 pytestmark = pytest.mark.asyncio
 
@@ -26,7 +26,7 @@ class Work:
 
 
 async def begun(work: Work) -> asyncio.Task[None]:
-    task = asyncio.create_task(beside(work))
+    task = asyncio.create_task(on_a_thread(work))
     await asyncio.to_thread(work.began.wait, 10)
     return task
 
@@ -46,7 +46,7 @@ async def test_what_the_work_raises_is_raised_to_who_waits() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await beside(fail)
+        await on_a_thread(fail)
 
 
 async def test_whoever_is_cancelled_waits_for_the_end_however_often() -> None:
@@ -88,5 +88,5 @@ async def test_where_no_thread_starts_the_work_is_done_here_and_once(monkeypatch
     monkeypatch.setattr(threading.Thread, "start", refuse)
     work = Work()
     work.go_on.set()
-    await beside(work)
+    await on_a_thread(work)
     assert work.threads == [threading.main_thread()]

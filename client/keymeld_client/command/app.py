@@ -20,6 +20,7 @@ from typing import Final, TypeVar
 
 import click
 
+from keymeld_protocol.keys.ticket import origin_of
 from keymeld_protocol.printable import printable
 from keymeld_protocol.values import Id, XOnlyKey
 
@@ -27,7 +28,6 @@ from ..client import Client, connect
 from ..clock import now_ms
 from ..errors import NotConnected
 from ..keygens import Keygen
-from ..line.link import origin_of
 from ..signings import Signing
 from ..status import Status
 from ..wallet.entries import KeygenEntry

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from keymeld_protocol.curve.secp256k1 import Secret, pubkey_of
 from keymeld_protocol.errors import BadInput
-from keymeld_protocol.keys.ticket import Ticket
+from keymeld_protocol.keys.ticket import Ticket, origin_of
 from keymeld_protocol.machines.keygen import KeygenPhase
 from keymeld_protocol.printable import printable
 from keymeld_protocol.values import Id, XOnlyKey
@@ -27,7 +27,6 @@ from keymeld_protocol.wording import listed
 from ..client import Client
 from ..errors import KeygenEnded
 from ..keygens import Keygen
-from ..line.link import origin_of
 from ..said.choosing import Choice, check_choice, warnings
 from ..shown.telling import moment
 from ..wallet.wallet import Wallet

@@ -13,8 +13,8 @@ from typing import Any, Final
 import click
 
 from keymeld_protocol.errors import KeymeldError, WireError
+from keymeld_protocol.keys.ticket import origin_of
 
-from ..line.link import origin_of
 from .app import DEFAULT_SERVER, App
 from .failures import CODES_TOLD, FAILED, INTERRUPTED, code_of, hint_of, text_of
 from .typed.arguments import KEY, SPAN

@@ -27,7 +27,6 @@ from websockets.typing import Subprotocol
 
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import KeymeldError, Reason
-from keymeld_protocol.keys.ticket import split_url
 from keymeld_protocol.peer.resuming import SessionPage, proofs_of
 from keymeld_protocol.peer.talk import Talk
 from keymeld_protocol.peer.waits import Ended
@@ -40,20 +39,8 @@ SEND_S: Final = 30.0
 """How long the coordinator may read nothing of a frame before it counts as lost."""
 """Seconds that the socket may take to open."""
 
-_PORTS: Final = {"ws": "80", "wss": "443"}
 _ERRNO: Final = re.compile(r"\[Errno ([0-9]{1,4})\]")
 T = TypeVar("T")
-
-
-def origin_of(url: str) -> str:
-    """``scheme://host[:port if not default]``: what proofs are bound to, and how the wallet names a coordinator.
-
-    Raises:
-        BadInput: not ``ws://host[:port]`` or ``wss://host[:port]``.
-    """
-    host, secure = split_url(url)
-    scheme = "wss" if secure else "ws"
-    return f"{scheme}://{host.removesuffix(f':{_PORTS[scheme]}')}"
 
 
 def steady_ms() -> int:

@@ -1,7 +1,7 @@
 """Adaptor signatures (BIP-340): a pre-signature that one secret completes, and that gives the secret away when it is.
 
     points ──► combined_point ──► T ─┐
-    Session(adaptor=T), psigs ───────┴──► presignature (65) ──► verify ──► True
+    SessionContext(adaptor=T), psigs ┴──► presignature (65) ──► verify ──► True
     presignature + t ──► adapt ──► signature (64)          signature + presignature ──► extract ──► t
 
 A pre-signature is R'(33, the final nonce with its parity) ‖ s'(32). T was bound into R' before anything was hashed

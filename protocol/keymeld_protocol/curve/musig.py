@@ -1,7 +1,7 @@
 """BIP-327's public half: from nonces to a session, from psigs to a signature.
 
     keyagg ───────────────────┐
-    pubnonces ──► nonce_agg ──┼──► Session ──► verify_psig, verify_collapsed_psig ──► signature
+    pubnonces ──► nonce_agg ──┼──► SessionContext ──► verify_psig, verify_collapsed_psig ──► signature
     message ──────────────────┘
 
 One signer may stand for several slots, as an enclave does. To the others it is a signer whose key is Σ aⱼ·Pⱼ, and they

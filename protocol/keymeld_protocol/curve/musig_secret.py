@@ -1,10 +1,10 @@
 """BIP-327's secret half: nonces that sign once, and one signer for all of somebody's slots.
 
-    nonce_gen ──► Secnonce ──┐  spent: the second use raises
-    Signer (its slots) ──────┼──► partial_sign ──► psig
-    Session ─────────────────┘
+    nonce_gen ──► Secnonce ────────┐  spent: the second use raises
+    CollapsedSigner (its slots) ───┼──► partial_sign ──► psig
+    SessionContext ────────────────┘
     every key of the list at hand:  weighted_secret ─┬► summed_secret ──► Keypair ──► signature, without MuSig2
-                                                     └► summed_signer ──► Signer ──► a pre-signature, alone
+                                                     └► summed_signer ──► CollapsedSigner ──► a pre-signature, alone
 
 Only the member's signer imports this file. A nonce used for two messages, or two psigs from one nonce,
 give the signing key away to anybody who does one subtraction: a `Secnonce` is emptied before libsecp256k1 sees it,

@@ -1,4 +1,4 @@
-"""BIP-340: the tagged hash, signing and verifying, and the identity that signs.
+"""BIP-340: the tagged hash, signing and verifying, and the keypair that signs.
 
     Keypair.sign(message) ──► signature (64) ──► verify(signature, message, key) ──► True
 
@@ -50,7 +50,7 @@ def verify(signature: bytes, message: bytes, key: bytes) -> bool:
 
 
 class Keypair(Holder):
-    """An identity that signs: a keypair in libsecp256k1's form.
+    """What signs: a secret and its public key in libsecp256k1's form.
 
     ``key`` is the x-only public key (32 bytes) under which signatures verify, ``point`` the plain key (33 bytes) whose
     secret it is; ``keypair`` lends the struct to `musig_secret`.
@@ -74,13 +74,13 @@ class Keypair(Holder):
 
     @classmethod
     def generate(cls) -> "Keypair":
-        """Make a fresh identity."""
+        """Make a fresh keypair."""
         with Secret.generate() as secret:
             return cls(secret)
 
     @classmethod
     def of(cls, secret: Bytes) -> "Keypair":
-        """Make the identity of 32 secret bytes; the caller wipes them.
+        """Make the keypair of 32 secret bytes; the caller wipes them.
 
         Raises:
             InvalidCrypto: they are no secret key.

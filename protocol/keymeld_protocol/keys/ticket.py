@@ -50,6 +50,10 @@ class TicketSecret(Sized):
     __str__ = __repr__
 
 
+_PORTS: Final = {"ws": "80", "wss": "443"}
+"""The default port of each scheme; an origin leaves it out."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
     """An invitation; ``slot`` is None in an open ticket.  Its repr shows no secret, `text` and `https` do.
@@ -159,6 +163,17 @@ def split_url(url: str) -> tuple[str, bool]:
     host = rest.removesuffix("/")
     _hostname("url", host)
     return host, scheme == "wss"
+
+
+def origin_of(url: str) -> str:
+    """``scheme://host[:port if not default]``: what proofs are bound to, and what a coordinator is known by (§2.4).
+
+    Raises:
+        BadInput: not ``ws://host[:port]`` or ``wss://host[:port]``.
+    """
+    host, secure = split_url(url)
+    scheme = "wss" if secure else "ws"
+    return f"{scheme}://{host.removesuffix(f':{_PORTS[scheme]}')}"
 
 
 def _hostname(name: str, host: str) -> str:

@@ -1,7 +1,7 @@
 """One attempt of a signing, as a hearer reads it: nonces and psigs by signer, verified, added up to signatures.
 
     signing.contribute (nonces) ──┐
-    signing.contribute (both)  ───┼──▶ for each place: aggnonce ▶ Session ▶ final signature or pre-signature, verified
+    signing.contribute (both)  ───┼──▶ for each place: aggnonce ▶ session context ▶ final (pre-)signature, verified
     signing.contribute (psigs) ──┘                               └ when that fails: each psig, and whom to blame
 
 Final signatures are tried first, single psigs only when that fails.  Whoever hears an attempt computes the result

@@ -8,8 +8,9 @@ from socket import gaierror
 
 import pytest
 
-from keymeld_client.line.link import Link, _why, dial, origin_of
+from keymeld_client.line.link import Link, _why, dial
 from keymeld_protocol.errors import BadInput, Reason, Refused
+from keymeld_protocol.keys.ticket import origin_of
 from keymeld_protocol.peer import heartbeat
 from keymeld_protocol.peer import talk as outer
 from keymeld_protocol.peer.waits import Ended

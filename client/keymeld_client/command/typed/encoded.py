@@ -3,7 +3,7 @@
     3f9a…  key, message, point   FILE │ -  secret key              50btc:5120…  output
     0200… │ FILE  transaction    cHNidP8… │ FILE │ -  PSBT
 
-Every function raises ValueError with a sentence that says what would be right, as those of `words` do.
+Every function raises ValueError with a sentence that says what would be right, as those of `short_forms` do.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     bip86 · none     terms, or one request   plain:HEX · xonly:HEX · root:HEX · terms      one request
     [DEPTH:]SCRIPT   a leaf, in hex          FILE                           the same, one a line
 
-Every function raises ValueError with a sentence that says what would be right, as those of `words` do.
+Every function raises ValueError with a sentence that says what would be right, as those of `short_forms` do.
 """
 
 from __future__ import annotations
