@@ -84,7 +84,7 @@ test: env lint  ## run lint, then all tests (ARGS go to pytest)
 	$(PYTEST) $(ARGS)
 
 coverage: env  ## measure what the tests of one process reach; no package may fall below its floor
-	$(PYTEST) -q -m 'not processes' --cov --cov-report= $(MEMBERS:%=tests/%) tests/promises $(ARGS)
+	$(PYTEST) -q -m 'not processes' --cov --cov-report= $(MEMBERS:%=tests/%) tests/host tests/promises $(ARGS)
 	$(BIN)/python -m tests.covered
 
 fuzz: env  ## feed the parsers of strangers' bytes for 5 minutes (ARGS=30: for 30)

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ class Talk:
     """A conversation that notes on which threads it is held; it waits to be let go on where that is ``heavy``."""
 
     ready, due = False, None
+    outer = SimpleNamespace(stood_ms=lambda now: 0)
 
     def __init__(self, *, heavy: bool) -> None:
         self.heavy = self.tick_is_heavy = heavy
