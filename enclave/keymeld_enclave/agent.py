@@ -136,10 +136,10 @@ class Agent:
         """Whether a record can concern us: not of a stream that is over here, nor of one that is not believed."""
         if self._memory.is_over(stream, record):
             return False
-        replay, said = self.hearing.streams.get(stream), record.statement.payload
-        if replay is not None:
-            return replay.broken is None
-        return record.offset == 1 and not (isinstance(said, SigningRequest) and said.keygen in self._memory)
+        said, replay = record.statement.payload, self.hearing.streams.get(stream)
+        if isinstance(said, SigningRequest) and said.keygen in self._memory:
+            return False
+        return record.offset == 1 if replay is None else replay.broken is None
 
     def position(self, stream: Id) -> Position | None:
         """Where the verified part of a stream ends, also of one that is over here."""

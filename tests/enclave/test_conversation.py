@@ -124,6 +124,24 @@ def test_a_keygen_that_is_over_is_let_go_again_and_holds_up_no_announcement(offi
     assert office.group not in office.desk.agent.hearing.streams
 
 
+def test_a_signing_of_a_keygen_that_is_over_is_not_waited_for(office: Office) -> None:
+    office.desk.leave()
+    signing = office.alice.request(office.group, MESSAGE)
+    office.alice.step()
+    kept = office.world.logs[signing].branch()
+    for slot, member in enumerate((office.alice, office.bob)):
+        member.say(office.group, KeygenLeave, slot=slot)
+    office.desk.hang_up()
+    office.desk.run()
+    assert office.group in office.desk.agent._memory
+    office.desk.leave()
+    office.world.logs[signing] = kept
+    office.desk.hang_up()
+    office.desk.run()
+    assert office.desk.talk.ready and office.desk.agent.hearing.missing_keygens() == frozenset()
+    assert "signing.contribute" not in "".join(office.submitted())
+
+
 def test_a_signing_that_is_over_is_let_go_again_and_nothing_said(office: Office) -> None:
     signing = office.alice.request(office.group, MESSAGE)
     kept = office.world.logs[signing].branch()
