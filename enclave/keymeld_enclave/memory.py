@@ -28,8 +28,8 @@ KEYGENS: Final = 131_072
 """Keygens that an enclave takes part in or has seen closed: 500 bytes for each that is closed."""
 OWN: Final = 32
 """Signings of one keygen, open or remembered, that need no place among the common ones."""
-COMMON: Final = 131_072
-"""Signings beyond these, of all keygens together: 700 bytes for each that is remembered."""
+COMMON: Final = 524_288
+"""Signings beyond these, of all keygens together: 700 bytes for each that is remembered, 6 a second of a day's life."""
 
 
 @dataclass(slots=True)
