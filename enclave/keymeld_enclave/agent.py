@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
-from typing import Final
 
 from keymeld_protocol.errors import Astray, Blamed, BrokenLog, KeymeldError
 from keymeld_protocol.machines import keygen
@@ -33,16 +32,22 @@ from keymeld_protocol.member.signer import MemberSigner
 from keymeld_protocol.member.speaker import Speaker
 from keymeld_protocol.two_threads import BIG_BATCH
 from keymeld_protocol.values import Id
-from keymeld_protocol.wire.payloads import CustodyAccept, CustodyRefuse, CustodyWiped, KeygenConfirm, Note
-from keymeld_protocol.wire.records import Record
+from keymeld_protocol.wire.payloads import (
+    CustodyAccept,
+    CustodyRefuse,
+    CustodyWiped,
+    KeygenConfirm,
+    Note,
+    SigningRequest,
+)
+from keymeld_protocol.wire.records import Position, Record
 from keymeld_protocol.wire.statements import Statement
 
 from .custody import Custody, Unacceptable
 from .keymanagement import EnclaveIdentity
+from .memory import Memory
 
 Clock = Callable[[], int]
-CLOSED_KEPT: Final = 65_536
-"""Keygens that all have left, and of which nothing is listened to any more."""
 
 
 class Group:
@@ -96,11 +101,13 @@ class Agent:
         self._waiting: dict[Id, None] = {}
         self._batches: set[Id] = set()
         self._finished: list[Id] = []
-        self._withdrawn: dict[Id, int] = {}
-        self._closed: dict[Id, None] = {}
+        self._memory = Memory(identity.key, now, concern)
 
     def subscribed(self, stream: Id, top: int) -> list[Statement]:
         """``stream`` stood at ``top`` when it was subscribed: what came before may be another life's doing."""
+        if self._memory.is_over_at(stream, top):
+            self._finished.append(stream)
+            return []
         self._began.setdefault(stream, top)
         heard = self.hearing.subscribed(stream, top)
         replay = self.hearing.streams[stream]
@@ -119,18 +126,32 @@ class Agent:
             return self._after(self.hearing.hear(stream, record))
         except BrokenLog as error:
             self._concern(f"stream {stream.hex()} is not believed any more: {error}")
-            self._end(stream)
+            self._give_up(stream)
         except Astray as error:
             self._concern(f"stream {stream.hex()} is served no longer: {error}")
-            self._end(stream)
+            self._give_up(stream)
         return []
 
     def _listens(self, stream: Id, record: Record) -> bool:
-        """Whether a record can concern us: not of a stream that ended here, nor of one that is not believed."""
-        if stream in self._withdrawn or stream in self._closed:
+        """Whether a record can concern us: not of a stream that is over here, nor of one that is not believed."""
+        if self._memory.is_over(stream, record):
             return False
-        replay = self.hearing.streams.get(stream)
+        said, replay = record.statement.payload, self.hearing.streams.get(stream)
+        if isinstance(said, SigningRequest) and said.keygen in self._memory:
+            return False
         return record.offset == 1 if replay is None else replay.broken is None
+
+    def position(self, stream: Id) -> Position | None:
+        """Where the verified part of a stream ends, also of one that is over here."""
+        replay = self.hearing.streams.get(stream)
+        return self._memory.position(stream) if replay is None else replay.chain.position
+
+    def caught_up(self, stream: Id) -> bool:
+        """Whether a stream was heard as far as it had come, or nothing more of it is believed or listened to."""
+        replay = self.hearing.streams.get(stream)
+        if replay is None:
+            return stream in self._memory
+        return replay.broken is not None or (replay.chain.offset > 0 and replay.caught_up)
 
     @property
     def heavy(self) -> bool:
@@ -190,7 +211,7 @@ class Agent:
             why = str(error) if isinstance(error, KeymeldError) else type(error).__name__
             self._concern(f"stream {replay.stream.hex()} is served no longer: {why}")
             replay.broken = replay.broken or BrokenLog(f"{replay.stream.hex()} cannot be served")
-            self._end(replay.stream)
+            self._give_up(replay.stream)
 
     # Keygens
 
@@ -204,8 +225,7 @@ class Agent:
         group, ours = self._group(replay), state.slots_at(self.identity.key)
         group.custody.drop_superseded()
         if not state.open:
-            self._close(state)
-            self._finish(replay.stream)
+            self._finish(replay)
             return
         for slot in state.unwiped():
             if slot in ours and self._first_time(replay.stream, ("wiped", slot)):
@@ -226,6 +246,8 @@ class Agent:
         """Accept a join whose envelope holds, refuse any other with a code (§11.2, §11.3)."""
         heard = custody.heard
         try:
+            if not self._memory.hold(heard.stream):
+                raise Unacceptable("over_limit", "this enclave takes part in no more keygens")
             custody.take(slot)
         except Unacceptable as error:
             detail = self._speaker.detail(custody.group, "custody.refuse", heard.stream, error.message)
@@ -245,8 +267,7 @@ class Agent:
 
     def _owed_to_signing(self, replay: Replay, state: SigningState) -> list[Statement]:
         if not state.open:
-            self._withdraw(state)
-            self._finish(replay.stream)
+            self._finish(replay)
             return []
         contributor = self._contributors.get(replay.stream)
         return self._begin(replay, state) if contributor is None else self._owed_by(contributor)
@@ -266,6 +287,8 @@ class Agent:
         group = self._group(replay.keygen)
         try:
             signer = group.signer()
+            if not self._memory.take(replay.keygen.stream, replay.stream):
+                raise Unacceptable("over_limit", "this enclave takes part in no more signings until some have expired")
         except Unacceptable as error:
             if state.phase is SigningPhase.CONFIRMING or not self._first_time(replay.stream, state.attempt):
                 return []
@@ -282,24 +305,21 @@ class Agent:
 
     # Ends
 
-    def _withdraw(self, state: SigningState) -> None:
-        """A no that was heard binds: until the request expires, no history without it is listened to (§11.2)."""
-        now = self._now()
-        while self._withdrawn and self._withdrawn[oldest := next(iter(self._withdrawn))] <= now:
-            del self._withdrawn[oldest]
-        if state.consent.rejected or state.phase in (SigningPhase.REJECTED, SigningPhase.CANCELLED):
-            self._withdrawn[state.stream] = state.request.expires_at
+    def _finish(self, replay: Replay) -> None:
+        """Let go of a stream that has ended; what we took part in is remembered (§11.2)."""
+        self._end(replay.stream)
+        self._memory.bury(replay)
+        self._let_go(replay.stream)
 
-    def _close(self, state: KeygenState) -> None:
-        """That all have left was heard, and binds: no history without it is heard, of the latest at least (§6.5)."""
-        if state.left:
-            self._closed[state.stream] = None
-        if len(self._closed) > CLOSED_KEPT:
-            del self._closed[next(iter(self._closed))]
-
-    def _finish(self, stream: Id) -> None:
-        """Forget a stream that has ended."""
+    def _give_up(self, stream: Id) -> None:
+        """Serve no longer what broke, or what we cannot follow: a signing is remembered, and a keygen kept as it is."""
         self._end(stream)
+        replay = self.hearing.streams.get(stream)
+        if replay is not None and replay.as_signing is not None and self._memory.bury(replay):
+            self._let_go(stream)
+
+    def _let_go(self, stream: Id) -> None:
+        """Hear a stream no longer."""
         self.hearing.forget(stream)
         self._began.pop(stream, None)
         self._finished.append(stream)

@@ -130,8 +130,7 @@ class Conversation(InnerHalf):
 
     def position(self, stream: Id) -> Position | None:
         """Where the verified part of a stream ends."""
-        replay = self._agent.hearing.streams.get(stream)
-        return replay.chain.position if replay is not None else None
+        return self._agent.position(stream)
 
     def subscribed(self, stream: Id, answer: Subscribed) -> None:
         """A stream will be heard."""
@@ -145,8 +144,7 @@ class Conversation(InnerHalf):
 
     def caught_up(self, stream: Id) -> bool:
         """Whether a keygen was heard as far as it had come, or broke."""
-        replay = self._agent.hearing.streams.get(stream)
-        return replay is not None and (replay.broken is not None or (replay.chain.offset > 0 and replay.caught_up))
+        return self._agent.caught_up(stream)
 
     def announcement(self) -> dict[str, Any]:
         """That this enclave is here."""

@@ -220,13 +220,3 @@ def test_attack_40_a_history_without_the_leaves_brings_no_key_back() -> None:
         assert agent.hear(party.group, record) == []
     assert agent.hear(request.id, signing) == []
     assert party.group not in agent._groups and request.id not in agent._contributors
-
-
-def test_of_keygens_that_closed_the_latest_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("keymeld_enclave.agent.CLOSED_KEPT", 1)
-    party = gathered("vault")
-    for _ in range(2):
-        closed = party.world.gather([party.alice], at=party.vaults[0])
-        party.alice.say(closed, KeygenLeave, party.alice.auth(closed, 0), slot=0)
-        party.world.run()
-    assert list(party.vaults[0].agent._closed) == [closed]

@@ -14,7 +14,7 @@ from keymeld_protocol.wire.payloads import KeygenLeave
 from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wire.statements import Statement, WireStatement
 from tests.support.desk import Desk
-from tests.support.world import HOUR, MESSAGE, NONE, SECOND, Member, World
+from tests.support.world import HOUR, MESSAGE, NONE, SECOND, Log, Member, World
 
 
 class Office:
@@ -134,6 +134,54 @@ def test_a_keygen_of_which_nothing_more_can_be_read_holds_up_none_of_the_others(
     office.desk.hang_up()
     office.desk.run()
     assert office.desk.talk.ready
+
+
+def comes_back(office: Office, stream: Id, told: Log) -> int:
+    """The enclave connects again, and is told another log; gives until where it says that it had heard the stream."""
+    office.desk.leave()
+    office.world.logs[stream] = told
+    office.desk.hang_up()
+    office.desk.run()
+    asked = [r.params for r in office.desk.requests if r.method == "subscribe" and r.params.stream == stream]
+    return int(asked[0].since.offset)
+
+
+def test_a_keygen_that_is_over_is_let_go_again_and_holds_up_no_announcement(office: Office) -> None:
+    kept = office.world.logs[office.group].branch()
+    for slot, member in enumerate((office.alice, office.bob)):
+        member.say(office.group, KeygenLeave, slot=slot)
+    office.desk.run()
+    assert comes_back(office, office.group, kept) > kept.chain.offset
+    assert office.desk.talk.ready and office.desk.asked.count("unsubscribe") == 1
+    assert office.group not in office.desk.agent.hearing.streams
+
+
+def test_a_signing_of_a_keygen_that_is_over_is_not_waited_for(office: Office) -> None:
+    office.desk.leave()
+    signing = office.alice.request(office.group, MESSAGE)
+    office.alice.step()
+    kept = office.world.logs[signing].branch()
+    for slot, member in enumerate((office.alice, office.bob)):
+        member.say(office.group, KeygenLeave, slot=slot)
+    office.desk.hang_up()
+    office.desk.run()
+    assert office.group in office.desk.agent._memory
+    office.desk.leave()
+    office.world.logs[signing] = kept
+    office.desk.hang_up()
+    office.desk.run()
+    assert office.desk.talk.ready and office.desk.agent.hearing.missing_keygens() == frozenset()
+    assert "signing.contribute" not in "".join(office.submitted())
+
+
+def test_a_signing_that_is_over_is_let_go_again_and_nothing_said(office: Office) -> None:
+    signing = office.alice.request(office.group, MESSAGE)
+    kept = office.world.logs[signing].branch()
+    office.desk.run()
+    assert office.bob.signatures(signing)
+    assert comes_back(office, signing, kept) > kept.chain.offset
+    assert office.desk.talk.ready and office.desk.asked.count("unsubscribe") == 1 and not office.submitted()
+    assert signing not in office.desk.agent.hearing.streams
 
 
 def test_long_lists_come_in_pages(office: Office) -> None:

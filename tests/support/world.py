@@ -90,7 +90,8 @@ class Enclave(Peer):
     def resume(self, stream: Id, top: int) -> int:
         """From where the agent stands."""
         self.outbox.extend(self.agent.subscribed(stream, top))
-        return self.agent.hearing.streams[stream].chain.offset
+        position = self.agent.position(stream)
+        return 0 if position is None else position.offset
 
     def step(self) -> bool:
         """Submit one statement, else hear one record; False when there is neither."""
