@@ -24,6 +24,8 @@ NAMED = re.compile(r"\b[Aa]ttacks? (\d+(?:(?:, | and | to )\d+)*)")
 RUN = re.compile(r"def test_attack_(\d+)_")
 LINE = re.compile(r"^\| (\d+) \| .+ \| (.+) \|$", re.MULTILINE)
 LATER = "*comes with "
+UNDER_WAY = {53, 54}
+"""Numbers that are given away and stand in the list as soon as what answers them does."""
 
 
 def texts() -> dict[str, str]:
@@ -105,7 +107,9 @@ def test_a_clause_that_is_not_there_is_found_out() -> None:
 
 
 def test_the_attacks_are_numbered_without_a_gap_and_none_twice() -> None:
-    assert [number for number, _ in ATTACKS] == list(range(1, len(ATTACKS) + 1)) and len(ATTACKS) >= 52
+    numbers = [number for number, _ in ATTACKS]
+    assert sorted(numbers) == numbers and len(set(numbers)) == len(numbers) and numbers[-1] >= 55
+    assert set(range(1, numbers[-1])) - set(numbers) <= UNDER_WAY
 
 
 def test_every_attack_has_its_clauses_or_says_with_what_it_comes() -> None:

@@ -339,7 +339,7 @@ async def _spend(alice: Person, bob: Person, session: str, chain: Regtest, scrip
         Person("carol", bob.house).types("watch", signing),
     )
     assert "signing.confirm" in await bob.types("export", signing, "-"), "the log as far as it has come"
-    assert "slot 1 (\\u{1b}[2J[red]Bob) approves until" in watched and "confirms the signatures" in watched
+    assert 'slot 1 "\\u{1b}[2J[red]Bob" approves until' in watched and "confirms the signatures" in watched
     assert "nothing can be said" in await bob.types("reject", signing, "--yes", code=1)
     return bytes.fromhex(raw.strip())
 

@@ -17,9 +17,9 @@ from rich.text import Text
 
 from keymeld_protocol.curve.secp256k1 import Secret, pubkey_of
 from keymeld_protocol.errors import BadInput
+from keymeld_protocol.foreign import quoted
 from keymeld_protocol.keys.ticket import Ticket
 from keymeld_protocol.machines.keygen import KeygenPhase
-from keymeld_protocol.printable import printable
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.shapes import CustodyKind, Rule
 from keymeld_protocol.wording import listed
@@ -180,7 +180,7 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, choice: Choice) -> 
     brought = () if choice.key is None else (pubkey_of(choice.key),)
     until = moment(state.create.expires_at)
     rows = [
-        ("Session", f"{keygen.id.hex()[:SHORT]}  {printable(terms.label) or '(no label)'}"),
+        ("Session", f"{keygen.id.hex()[:SHORT]}  {quoted(terms.label) if terms.label else '(no label)'}"),
         ("Network", terms.network),
         ("Slots", f"{len(state.seats)}; taken: {', '.join(taken) or 'none'}; joining until {until}"),
         ("Slot", "the first free one" if slot is None else str(slot)),

@@ -103,14 +103,14 @@ def test_it_stands_from_when_it_was_resumed() -> None:
 def test_the_close_code_decides_and_goodbye_says_when_to_come_back(outer: Outer) -> None:
     outer.tell(goodbye(4100, 700))
     ended = outer.talk.closed(4100, "")
-    assert (ended.code, ended.retry_after_ms, str(ended)) == (4100, 700, "because (4100)")
+    assert (ended.code, ended.retry_after_ms, str(ended)) == (4100, 700, '"because" (4100)')
 
 
 def test_a_goodbye_counts_where_the_close_frame_was_lost(outer: Outer) -> None:
     outer.tell(goodbye(4003))
     ended = outer.talk.closed(None)
     assert ended.terminal
-    assert str(ended) == "the coordinator closed the connection for good: because (4003)"
+    assert str(ended) == 'the coordinator closed the connection for good: "because" (4003)'
 
 
 def test_a_coordinator_that_stops_is_told_in_words(outer: Outer) -> None:
