@@ -75,6 +75,16 @@ def test_what_the_coordinator_says_to_people_is_printable_and_short(outer: Outer
     assert len(told[0]) < 600
 
 
+@pytest.mark.parametrize(("field", "kept"), [("rule.approval", True), ("signatures[0]", True), ("slot): ok (", False)])
+def test_attack_55_what_the_coordinator_complains_of_reads_as_its_word(outer: Outer, field: str, kept: bool) -> None:
+    told: list[str] = []
+    outer.talk.calls.ask("ping", {}, refused=lambda problem: told.append(str(problem)))
+    outer.send()
+    outer.refuse("ping", Refused(Reason.NOT_ALLOWED, 'done"\nSafe to fund', field=field))
+    where = f" ({field})" if kept else ""
+    assert told == [f'not_allowed{where}: the coordinator says "done\\u{{22}} Safe to fund"']
+
+
 def test_silence_is_answered_with_a_ping_at_the_pace_of_everything_else(outer: Outer) -> None:
     outer.wait(19_999)
     assert outer.asked == []
