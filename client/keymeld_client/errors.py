@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from keymeld_protocol.errors import Blamed, KeymeldError
-from keymeld_protocol.printable import printable
+from keymeld_protocol.foreign import REASON_CELLS, quoted
 from keymeld_protocol.wording import slots_told
 
 
@@ -42,11 +42,11 @@ class ReadOnly(KeymeldError):
 class JoinRefused(KeymeldError):
     """The join of ``slot`` no longer fills it: an enclave refused it, or the creator released it, with ``code``.
 
-    ``detail`` is somebody's sealed text as it came; the message holds it in its printable form.
+    ``detail`` is somebody's sealed text as it came; the message quotes it.
     """
 
     def __init__(self, slot: int, code: str, detail: str = "") -> None:
-        why = f" ({printable(detail)})" if detail else ""
+        why = f" ({quoted(detail, REASON_CELLS)})" if detail else ""
         super().__init__(f"slot {slot}: {code}{why}; joining again makes a fresh key")
         self.slot = slot
         self.code = code
@@ -75,7 +75,7 @@ class SigningEnded(KeymeldError):
             how = f" by {slots_told(slots)}" if slots else hopeless
         else:
             how = f": {code}, {slots_told(slots)}" if slots else f": {code}"
-        why = f" ({printable(detail)})" if detail else ""
+        why = f" ({quoted(detail, REASON_CELLS)})" if detail else ""
         if judged:
             how, why = "" if code == phase else f" ({code})", f": {'; '.join(judged)}"
         warning = "; it may be signed all the same: treat its coins as spent" if may_be_signed else ""

@@ -77,7 +77,7 @@ class KeygenView(Handle):
 
     @property
     def terms(self) -> Terms:
-        """Label, network and tweak; the label is a stranger's text: print it with ``printable``.
+        """Label, network and tweak; the label is a stranger's text: print it with ``quoted``.
 
         Raises:
             Blamed: they do not open or parse.

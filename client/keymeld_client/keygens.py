@@ -48,7 +48,8 @@ class Keygen(KeygenView):
         """
         heard = self.client.ledger.require(self.id)
         choice, taken = choice.but(wish), self._free_slot(slot)
-        check_choice(self.state, self.terms, taken, choice)  # terms that do not open are refused before a key is made
+        # before a key is made: terms that do not open are refused too
+        check_choice(self.state, self.terms, taken, choice, self.slots)
         enclave = await self.client.choose_enclave(choice.enclave) if choice.custody == "sealed" else None
         with self.client.wallet.identity.auth(self.id, taken) as auth:
             await self.client.courier.prove([auth])

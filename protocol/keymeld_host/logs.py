@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 import time
 import traceback
@@ -29,6 +30,7 @@ FIELDS: Final = frozenset({
 })  # fmt: skip
 """Names that a line may carry beside its event."""
 
+_WORD: Final = re.compile(r"[A-Za-z0-9_.,:;/@+*\[\]…-]*")
 VALUE_CHARACTERS: Final = 300
 PUBLIC_BYTES: Final = 8
 
@@ -105,7 +107,7 @@ class _TextLines(_Lines):
 
     def format(self, record: logging.LogRecord) -> str:
         at, level, place, event, *_ = (parts := self.parts(record)).values()
-        fields = "".join(f" {name}={parts[name]}" for name in _fields(record))
+        fields = "".join(f" {name}={_quoted(parts[name])}" for name in _fields(record))
         line = f"{at} {level.upper():<7} {place}  {event} {fields}".rstrip()
         return "\n    ".join((line, *self.trouble(record)))
 
@@ -132,6 +134,12 @@ def _plain(value: object) -> str | int | float:
         return value
     shown = str(value)[:VALUE_CHARACTERS]
     return shown if shown.isprintable() and shown.isascii() else shown.encode("unicode_escape").decode("ascii")
+
+
+def _quoted(value: object) -> str:
+    """A value that cannot be taken for two fields: in quotes where it is more than one word."""
+    shown = " ".join(str(value).split())
+    return shown if _WORD.fullmatch(shown) else '"' + shown.replace('"', "\\x22") + '"'
 
 
 def _event(record: logging.LogRecord) -> str:

@@ -7,21 +7,25 @@ that a reader can see.  Everything else is written out as ``\\u{hex}``:
 * format characters, so bidi overrides, isolates and marks, zero-width joiners, tags (Cf) · every space but U+0020 (Zs)
 * private use, surrogates and unassigned code points (Co, Cs, Cn)
 * what is drawn as nothing: fillers, variation selectors, the combining grapheme joiner, the empty Braille cell
-* a combining mark with nothing before it, and from the fifth on a letter: stacks that run into other lines.
+* a combining mark with nothing before it but a space, and from the fifth on a letter: stacks that run into other lines.
 
 Text with right-to-left letters is set between U+2068 and U+2069 (first strong isolate), so that it reorders nothing
-around it.  The result is one line, for display only: never compare it, store it or apply the rule to it again.
+around it.  The result is one line, for display only: never compare it, store it or apply the rule to it again.  A word
+that stands in a sentence of ours is quoted too: see `foreign`.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Container
 from typing import Final
 
 MAX_MARKS: Final = 4
 """Combining marks that one letter may carry; living scripts need no more."""
 
 _ISOLATE, _POP = "\u2068", "\u2069"
+_ISOLATED: Final = re.compile(f"{_ISOLATE}([^{_ISOLATE}{_POP}]*){_POP}")
 _RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
 _DRAWN_AS_NOTHING: Final = frozenset(
     chr(code)
@@ -46,16 +50,32 @@ def printable(text: str) -> str:
     """One line that shows what ``text`` holds and cannot move a cursor, hide, or reorder what stands beside it."""
     if text.isascii() and text.isprintable():
         return text
+    return isolated("".join(written(text)))
+
+
+def written(text: str, besides: Container[str] = "") -> list[str]:
+    """Each character of ``text`` as it may be shown: itself, or written out, as those of ``besides`` always are."""
     shown, marks = [], MAX_MARKS  # nothing before the first character that a mark could sit on
     for char in text:
         is_mark = unicodedata.category(char) in ("Mn", "Me")
-        visible = char.isprintable() and char not in _DRAWN_AS_NOTHING and not (is_mark and marks >= MAX_MARKS)
+        hidden = not char.isprintable() or char in _DRAWN_AS_NOTHING or char in besides
+        visible = not hidden and not (is_mark and marks >= MAX_MARKS)
         shown.append(char if visible else f"\\u{{{ord(char):x}}}")
-        marks = marks + 1 if is_mark else 0 if visible else MAX_MARKS
-    line = "".join(shown)
-    return f"{_ISOLATE}{line}{_POP}" if _reorders(line) else line
+        marks = marks + 1 if is_mark else 0 if visible and char != " " else MAX_MARKS
+    return shown
 
 
-def _reorders(line: str) -> bool:
+def isolated(line: str) -> str:
+    """A line that reorders nothing around it."""
+    return f"{_ISOLATE}{line}{_POP}" if reorders(line) else line
+
+
+def reorders(line: str) -> bool:
     """Whether a letter or number in ``line`` runs from right to left."""
     return any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in line)
+
+
+def still_printable(line: str) -> str:
+    """The same for a sentence of ours that may hold printable text already: what is isolated in it stays so."""
+    parts = _ISOLATED.split(line)
+    return "".join(printable(part) for part in parts)

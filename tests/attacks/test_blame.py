@@ -202,8 +202,8 @@ def test_attack_24_people_are_told_who_it_was_and_what(table: Table) -> None:
     table.enclaves[1].spoil = spoilt("nonces", LOCKED, lambda e: nonce(e, own(e), bytes(64)))
     table.ask()
     assert table.told() == (
-        "the enclave of slot 1 (bob) sent a nonce that does not prove itself (item 1); "
-        "the enclave of slot 0 (alice) refused because of it"
+        'the enclave of slot 1 "bob" sent a nonce that does not prove itself (item 1); '
+        'the enclave of slot 0 "alice" refused because of it'
     )
 
 
@@ -222,7 +222,7 @@ def test_attack_44_the_fault_of_an_earlier_attempt_is_no_cause(table: Table) -> 
     table.enclaves[2].accuses = "bad_nonce"
     table.go_on()
     assert table.phases(SigningPhase.FAILED) and table.faults() == [("bad_nonce", (1,)), ("without_cause", (2,))]
-    assert "sent a bad nonce (item 0), in attempt 1; the enclave of slot 2 (carol) refused with" in table.told()
+    assert 'sent a bad nonce (item 0), in attempt 1; the enclave of slot 2 "carol" refused with' in table.told()
 
 
 # 44: a dispute without cause -----------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ def test_what_is_not_here_convicts_nobody(table: Table) -> None:
     judged = table.judged(heard)
     assert judged.faults == () and judged.unread is not None
     (line,) = tell_judgement(judged, partial(name_of, table.alice.roster(table.group)))
-    assert line.startswith("the enclave of slot 0 (alice) refused; nobody can tell here why")
+    assert line.startswith('the enclave of slot 0 "alice" refused; nobody can tell here why')
 
 
 def test_what_was_sent_after_something_that_is_not_here_is_not_judged(table: Table) -> None:

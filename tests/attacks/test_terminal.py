@@ -18,6 +18,7 @@ from keymeld_client.command.sentences import sentence
 from keymeld_client.shown.audit import Audit
 from keymeld_client.shown.telling import tell
 from keymeld_host import logs
+from keymeld_protocol.foreign import quoted
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.member.plan import plan_of
 from keymeld_protocol.plaintext import contents
@@ -92,7 +93,7 @@ def test_attack_52_what_is_watched_and_verified_is_harmless(evil: str) -> None:
     names = Names.of(alice.keygen(group), lambda slot: roster.cards[slot].label)
     told = [str(sentence(r, names)) for s in (group, signing) for r in alice.heard(s).records]
     harmless(told)
-    assert any(printable(evil[:64]) in line for line in told)
+    assert any(quoted(evil[:64]) in line for line in told)
     audit = Audit(secret_of("evil S"), lambda: NOON)
     coordinator = XOnlyKey(world.coordinator.key)
     for stream, kind in ((group, "keygen"), (signing, "signing")):

@@ -307,6 +307,20 @@ async def test_a_key_from_before_signs_ecdsa_and_leaves_for_somebody_who_types(t
         await alice.types("join", again, *joining[2:], str(tmp_path / "key"), "--seal-again")
 
 
+@pytest.mark.asyncio
+async def test_under_open_tickets_a_rule_that_strangers_can_meet_takes_a_word_on_the_command_line() -> None:
+    async with House() as house:
+        alice = Person("alice", house)
+        made = await alice.asks("create", "--slots", "3", "--open", "--network", "regtest", "--server", house.url)
+        ticket = made["tickets"][0]["ticket"]
+        joining = ("join", ticket, "--approve", "2of3", "--trust-enclave", house.enclaves[0].identity)
+        refused = await alice.types(*joining, "--yes", code=1)
+        assert "anybody may sit in slots 1 and 2" in refused and "--accept-strangers" in refused
+        shown = await alice.types(*joining, "--accept-strangers", input="n\n", code=1)
+        assert "Beware: with open tickets anybody may sit in slots 1 and 2" in shown
+        assert "You sit in slot 0" in await alice.types(*joining, "--requester", "0", "--yes")
+
+
 async def _create(alice: Person, slots: str = "3") -> tuple[str, list[str]]:
     """Alice opens a keygen."""
     made = await alice.asks(
@@ -339,7 +353,7 @@ async def _spend(alice: Person, bob: Person, session: str, chain: Regtest, scrip
         Person("carol", bob.house).types("watch", signing),
     )
     assert "signing.confirm" in await bob.types("export", signing, "-"), "the log as far as it has come"
-    assert "slot 1 (\\u{1b}[2J[red]Bob) approves until" in watched and "confirms the signatures" in watched
+    assert 'slot 1 "\\u{1b}[2J[red]Bob" approves until' in watched and "confirms the signatures" in watched
     assert "nothing can be said" in await bob.types("reject", signing, "--yes", code=1)
     return bytes.fromhex(raw.strip())
 

@@ -7,7 +7,7 @@ from keymeld_client.errors import JoinRefused, SigningEnded
 
 def test_a_refused_join_says_what_helps() -> None:
     told = str(JoinRefused(1, "bad_card", "no \x1b[2J proof"))
-    assert told == "slot 1: bad_card (no \\u{1b}[2J proof); joining again makes a fresh key"
+    assert told == 'slot 1: bad_card ("no \\u{1b}[2J proof"); joining again makes a fresh key'
 
 
 def test_a_failed_signing_names_its_slots() -> None:

@@ -59,6 +59,12 @@ def test_a_json_line_has_the_same_by_name() -> None:
     }  # fmt: skip
 
 
+def test_attack_55_a_value_of_several_words_cannot_be_taken_for_two_fields() -> None:
+    lines = written()
+    tell(logging.INFO, "ended", error='closed  code=0 event="ready"\nand', reason="slot_taken")
+    assert lines()[0].endswith(r'  ended  error="closed code=0 event=\x22ready\x22\nand" reason=slot_taken')
+
+
 def test_a_place_is_the_module_that_tells_also_where_it_is_what_python_runs() -> None:
     stream = io.StringIO()
     setup("keymeld_server", "text", "info", stream)

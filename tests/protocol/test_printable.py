@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keymeld_protocol.printable import MAX_MARKS, printable
+from keymeld_protocol.printable import MAX_MARKS, printable, still_printable
 
 ISOLATE, POP = "\u2068", "\u2069"
 
@@ -50,6 +50,7 @@ def test_attack_52_what_could_deceive_is_written_out(text: str, shown: str) -> N
 def test_a_mark_with_nothing_to_sit_on_is_written_out() -> None:
     assert printable("\u0301a") == "\\u{301}a"
     assert printable("\n\u0301") == "\\u{a}\\u{301}"
+    assert printable("a \u0301") == "a \\u{301}"
 
 
 def test_stacks_of_marks_end_where_they_would_leave_their_line() -> None:
@@ -64,6 +65,12 @@ def test_text_from_right_to_left_is_kept_to_itself(text: str) -> None:
 
 def test_an_isolate_cannot_be_left_from_inside() -> None:
     assert printable(f"ש{POP}א") == f"{ISOLATE}ש\\u{{2069}}א{POP}"
+
+
+def test_what_is_isolated_in_a_sentence_stays_so_and_nothing_else() -> None:
+    told = f'slot 1 "{printable("שלום")}" refused'
+    assert still_printable(told) == told
+    assert still_printable(f"{ISOLATE}\x1b{POP}{POP}{ISOLATE}") == "\\u{1b}\\u{2069}\\u{2068}"
 
 
 @given(st.text(st.characters()))

@@ -21,7 +21,7 @@ from typing import Final, TypeVar
 import click
 
 from keymeld_protocol.keys.ticket import origin_of
-from keymeld_protocol.printable import printable
+from keymeld_protocol.printable import still_printable
 from keymeld_protocol.values import Id, XOnlyKey
 
 from ..client import Client, connect
@@ -202,13 +202,13 @@ class App:
 
 
 def trouble(status: Status) -> str:
-    """A status in words; its reason may come from a stranger."""
-    return printable(f"… {status}")
+    """A status in words; what is quoted in it is the coordinator's."""
+    return still_printable(f"… {status}")
 
 
 def unknown(kind: str, name: str) -> click.UsageError:
     """The complaint about a name that nothing has; a label is none, for members choose theirs freely."""
-    told = f"no {kind} of this wallet begins with {printable(name)!r}"
+    told = f"no {kind} of this wallet begins with {still_printable(name)!r}"
     digits = "" if _DIGITS.fullmatch(name) else ": names are hex digits, not labels"
     return click.UsageError(f"{told}{digits}; `keymeld sessions` lists them")
 

@@ -77,6 +77,8 @@ def hint_of(error: Exception) -> str:
     """What a person can do about it, or an empty text."""
     if isinstance(error, WireError) and error.field == "expires_at":
         return "Give it more time: --expires."
+    if isinstance(error, WireError) and error.field == "rule.approval":
+        return "--requester names who may ask; --accept-strangers accepts whoever comes to sit there."
     if isinstance(error, WireError):
         return _REASONS.get(error.reason, "")
     if isinstance(error, WalletError):

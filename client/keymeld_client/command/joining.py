@@ -17,9 +17,9 @@ from rich.text import Text
 
 from keymeld_protocol.curve.secp256k1 import Secret, pubkey_of
 from keymeld_protocol.errors import BadInput
+from keymeld_protocol.foreign import quoted
 from keymeld_protocol.keys.ticket import Ticket, origin_of
 from keymeld_protocol.machines.keygen import KeygenPhase
-from keymeld_protocol.printable import printable
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.shapes import CustodyKind, Rule
 from keymeld_protocol.wording import listed
@@ -27,7 +27,8 @@ from keymeld_protocol.wording import listed
 from ..client import Client
 from ..errors import KeygenEnded
 from ..keygens import Keygen
-from ..said.choosing import Choice, check_choice, warnings
+from ..said.choosing import Choice, check_choice, policy_of, warnings, without_you
+from ..said.strangers import strangers
 from ..shown.telling import moment
 from ..wallet.wallet import Wallet
 from .app import SHORT, App
@@ -97,11 +98,12 @@ class Offer:
 @with_limits
 @click.option("--key", metavar="FILE", help="Bring this key: a file (mode 0600) of 64 hex digits, or - to read them.")
 @click.option("--seal-again", "again", is_flag=True, help="Bring a key although this wallet has sealed it before.")
+@click.option("--accept-strangers", is_flag=True, help="With an open ticket: whoever joins may be who approves.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def join(app: App, ticket: str, custody: CustodyKind, rule: Rule, delay: int | None, not_before: int | None,
          not_after: int | None, enclave: XOnlyKey | None, slot: int | None, label: str, limits: Limits,
-         key: str | None, again: bool, yes: bool) -> None:  # fmt: skip
+         key: str | None, again: bool, accept_strangers: bool, yes: bool) -> None:  # fmt: skip
     """Take part with a TICKET: make a key and seal it.
 
     TICKET is a text, a link, or - to read it from standard input.
@@ -117,7 +119,7 @@ def join(app: App, ticket: str, custody: CustodyKind, rule: Rule, delay: int | N
         raise click.UsageError(f"this ticket is for {origin_of(read.url)}, not for {app.server}: leave --server out")
     timed = _timed(rule, delay, not_before, not_after, app.now())
     lent = brought.buffer if brought is not None else None
-    choice = Choice(custody, timed, enclave, label, key=lent, again=again)
+    choice = Choice(custody, timed, enclave, label, key=lent, again=again, strangers=accept_strangers)
     typed = Typed(read, read.slot if slot is None else slot, choice, limits)
     with app.wallet(create=True) as wallet:
         offer = asyncio.run(_look(app, wallet, typed))
@@ -172,14 +174,15 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, choice: Choice) -> 
     state, terms, enclave = keygen.state, keygen.terms, choice.enclave
     subsets = state.create.subsets
     seated = slot in keygen.slots and slot not in state.holdouts()
-    if slot is not None and not seated:
-        check_choice(state, terms, slot, choice)
+    place = next((i for i, seat in enumerate(state.seats) if seat is None), None) if slot is None else slot
+    if place is not None and not seated:
+        check_choice(state, terms, place, choice, keygen.slots)
     names = names_of(client, keygen.id)
     taken = [names.slot(i) for i, seat in enumerate(state.seats) if seat is not None]
     brought = () if choice.key is None else (pubkey_of(choice.key),)
     until = moment(state.create.expires_at)
     rows = [
-        ("Session", f"{keygen.id.hex()[:SHORT]}  {printable(terms.label) or '(no label)'}"),
+        ("Session", f"{keygen.id.hex()[:SHORT]}  {quoted(terms.label) if terms.label else '(no label)'}"),
         ("Network", terms.network),
         ("Slots", f"{len(state.seats)}; taken: {', '.join(taken) or 'none'}; joining until {until}"),
         ("Slot", "the first free one" if slot is None else str(slot)),
@@ -196,6 +199,8 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, choice: Choice) -> 
         )
     lines: list[Line] = [*table(rows, ("bold",))]
     lines += [Text(f"Beware: {line}.", "bold red") for line in warnings(choice.rule, choice.allow)]
+    if place is not None and (found := strangers(state, place, choice.custody, policy_of(choice), keygen.slots)):
+        lines.append(Text(f"Beware: {without_you(found)}.", "bold red"))
     if enclave is not None:
         lines.append("All of this is sealed with the key: it cannot be tightened or taken back afterwards.")
     return Offer(keygen.id, slot, seated, choice, tuple(lines))

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from keymeld_protocol.errors import BadInput, KeymeldError
 from keymeld_protocol.keys.ticket import Ticket
+from keymeld_protocol.printable import still_printable
 from keymeld_protocol.values import Id, XOnlyKey
 
 from ..client import Client
@@ -104,7 +105,7 @@ def export(app: App, stream: str, file: Any) -> None:
             async with app.online(wallet, url):
                 pass
         except NotConnected as error:
-            app.screen.note(f"{error}; what was heard before is written", style="yellow")
+            app.screen.note(f"{still_printable(str(error))}; what was heard before is written", style="yellow")
 
     with app.wallet() as wallet:
         for url in app.urls(wallet):

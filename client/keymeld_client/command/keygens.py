@@ -9,8 +9,9 @@ from typing import Any
 import click
 from rich.text import Text
 
+from keymeld_protocol.foreign import quoted
 from keymeld_protocol.machines.keygen import KeygenPhase
-from keymeld_protocol.printable import printable
+from keymeld_protocol.printable import still_printable
 from keymeld_protocol.wording import counted, listed, slots_told
 
 from ..client import Client
@@ -55,12 +56,12 @@ def _list(app: App, client: Client) -> None:
     if not client.keygens():
         app.screen.note("No sessions yet: `keymeld create` opens one, `keymeld join` takes part in one.")
     for keygen in client.keygens():
-        label, phase = printable(keygen.label), keygen.state.phase
-        trouble = f"  READ-ONLY: {printable(keygen.read_only)}" if keygen.read_only else ""
+        label, phase = _label(keygen), keygen.state.phase
+        trouble = f"  READ-ONLY: {still_printable(keygen.read_only)}" if keygen.read_only else ""
         own = listed(keygen.slots) if keygen.slots else "none"
         left = f", left: {listed(tuple(keygen.state.left))}" if keygen.state.left else ""
         head = Text.assemble(
-            (keygen.id.hex()[:SHORT], "bold cyan"), f"  {label or '(no label)'}  {phase}, ",
+            (keygen.id.hex()[:SHORT], "bold cyan"), f"  {label}  {phase}, ",
             f"{counted(len(keygen.state.seats), 'slot')}, yours: {own}{left}",
             (_after(watch.missing(keygen)), "yellow"), (trouble, "bold red"),
         )  # fmt: skip
@@ -77,6 +78,10 @@ def _list(app: App, client: Client) -> None:
 def _after(text: str) -> str:
     """The next column of a line, if there is anything in it."""
     return f"  {text}" if text else ""
+
+
+def _label(keygen: Keygen) -> str:
+    return quoted(keygen.label) if keygen.label else "(no label)"
 
 
 def _keygen_data(keygen: Keygen) -> dict[str, Any]:
@@ -160,7 +165,7 @@ def leave(app: App, session: str, slot: int | None, yes: bool) -> None:
 
     async def look(keygen: Keygen) -> list[Line]:
         own = [s for s in keygen.slots if slot in (None, s)]
-        name = f"{keygen.id.hex()[:SHORT]}  {printable(keygen.label) or '(no label)'}"
+        name = f"{keygen.id.hex()[:SHORT]}  {_label(keygen)}"
         lines: list[Line] = [f"Leave with {slots_told(tuple(own))}: {name}"] if own else []
         return [*lines, Text("Whatever only these keys can spend is lost: move those coins first.", "bold red")]
 

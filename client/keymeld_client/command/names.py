@@ -1,6 +1,6 @@
-"""Who is who in a session, learnt from its records: keys become ``slot 1 (Bob)``, ``enclave 3f9a01``, ``the creator``.
+"""Who is who in a session, learnt from its records: keys become ``slot 1 "Bob"``, ``enclave 3f9a01``, ``the creator``.
 
-Labels were chosen by other people: they go through `printable` here, once, so that whoever prints a name need not care.
+Labels were chosen by other people: they are quoted here, once, so that whoever prints a name need not care.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from keymeld_protocol.foreign import quoted
 from keymeld_protocol.machines.keygen import KeygenState
-from keymeld_protocol.printable import printable
 from keymeld_protocol.values import XOnlyKey
 from keymeld_protocol.wire.payloads import KeygenCreate, KeygenJoin, Note
 from keymeld_protocol.wire.shapes import Payload
@@ -55,7 +55,7 @@ class Names:
     def slot(self, slot: int) -> str:
         """One slot, with its label if it has one."""
         label = self.label(slot)
-        return f"slot {slot} ({printable(label)})" if label else f"slot {slot}"
+        return f"slot {slot} {quoted(label)}" if label else f"slot {slot}"
 
     def all(self, slots: tuple[int, ...]) -> str:
         """Several slots in words."""

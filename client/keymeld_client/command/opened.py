@@ -1,4 +1,4 @@
-"""What members sealed to one another, opened for the screen: labels, memos and reasons, each made printable here.
+"""What members sealed to one another, opened for the screen: labels, memos and reasons, as they came or quoted.
 
 What does not open is shown as nothing: a stream is told even if one of its members sealed nonsense.
 """
@@ -6,11 +6,11 @@ What does not open is shown as nothing: a stream is told even if one of its memb
 from __future__ import annotations
 
 from keymeld_protocol.errors import KeymeldError
+from keymeld_protocol.foreign import REASON_CELLS, quoted
 from keymeld_protocol.member.roster import read_card
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.body import Body
 from keymeld_protocol.plaintext.contents import Detail, Terms
-from keymeld_protocol.printable import printable
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.payloads import CustodyRefuse, KeygenCreate, SigningRefuse, SigningRequest
 from keymeld_protocol.wire.records import Record
@@ -36,20 +36,37 @@ def label_of(client: Client, keygen: Id, slot: int) -> str:
 
 
 def detail_of(client: Client, keygen: Id, record: Record) -> str:
-    """The sealed words of a record, printable: a label, a memo or a reason; "" if there are none."""
+    """The sealed words of a record, quoted: a label, a memo or a reason; "" if there are none."""
+    words = words_of(client, keygen, record)
+    if not isinstance(record.statement.payload, KeygenCreate):
+        return quoted(words, REASON_CELLS) if words else ""
+    terms = _terms(client, keygen, record)
+    return f"{quoted(terms.label) if terms.label else 'no label'}, {terms.network}" if terms is not None else ""
+
+
+def words_of(client: Client, keygen: Id, record: Record) -> str:
+    """The sealed words of a record as somebody wrote them, for scripts: print them with ``quoted``."""
     said = record.statement.payload
     try:
         match said:
             case KeygenCreate():
-                terms = contents.parse(Terms, _open(client, keygen, record, "terms"))
-                return printable(f"{terms.label or 'no label'}, {terms.network}")
+                terms = _terms(client, keygen, record)
+                return terms.label if terms is not None else ""
             case SigningRequest():
-                return printable(contents.parse(Body, _open(client, keygen, record, "body")).memo)
+                return contents.parse(Body, _open(client, keygen, record, "body")).memo
             case CustodyRefuse() | SigningRefuse() if said.detail is not None:
-                return printable(contents.parse(Detail, _open(client, keygen, record, "detail")).message)
+                return contents.parse(Detail, _open(client, keygen, record, "detail")).message
     except KeymeldError:
         pass
     return ""
+
+
+def _terms(client: Client, keygen: Id, record: Record) -> Terms | None:
+    """The terms that a creation holds, if they open."""
+    try:
+        return contents.parse(Terms, _open(client, keygen, record, "terms"))
+    except KeymeldError:
+        return None
 
 
 def _open(client: Client, keygen: Id, record: Record, field: str) -> bytes:

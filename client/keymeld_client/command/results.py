@@ -15,7 +15,7 @@ from keymeld_protocol.curve.ecdsa import der as to_der
 from keymeld_protocol.curve.secp256k1 import Bytes, Secret
 from keymeld_protocol.errors import KeymeldError
 from keymeld_protocol.member.plan import Item
-from keymeld_protocol.printable import printable
+from keymeld_protocol.printable import still_printable
 from keymeld_protocol.values import Signature
 from keymeld_protocol.wording import slots_told
 
@@ -173,7 +173,10 @@ def _lines(item: int, result: ItemResult) -> list[Line]:
     """What came of an item, and below a pre-signature whose secrets complete it."""
     if isinstance(result, ItemError):
         return [
-            Text(f"FAILED    {item}  {result.code}, {slots_told(result.slots)}: {printable(result.why)}", "bold red")
+            Text(
+                f"FAILED    {item}  {result.code}, {slots_told(result.slots)}: {still_printable(result.why)}",
+                "bold red",
+            )
         ]
     if not isinstance(result, tuple):
         return [f"signature {item}  {result.hex()}"]

@@ -5,7 +5,7 @@
     complain(text)        why it failed, and what to do             stderr, always
 
 Markup, emoji and highlighting are off: no text is ever read as an instruction to the terminal.  Whoever passes text of
-other people passes it through `printable` first (attack 52).
+other people quotes it first (attacks 52 and 55).
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from io import TextIOWrapper
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from keymeld_protocol.printable import printable
+from keymeld_protocol.printable import still_printable
 
 from ..shown.telling import WARNINGS
 
 Line = str | Text
+_GOES_ON: Final = "  ↳ "
+"""Before each further row of a line that holds a stranger's words."""
 
 
 class Screen:
@@ -48,12 +50,12 @@ class Screen:
             self.out.print(json.dumps(data), soft_wrap=True)
             return
         for line in lines:
-            self.out.print(line, soft_wrap=isinstance(line, Line))
+            _print(self.out, line)
 
     def note(self, line: Line, style: str = "") -> None:
         """Say what goes on."""
         if not (self.quiet or self.as_json):
-            self._beside.print(line, style=style, soft_wrap=True)
+            _print(self._beside, line, style)
 
     @property
     def _beside(self) -> Console:
@@ -66,9 +68,9 @@ class Screen:
             told = {"error": text, "exit": code} | ({"hint": hint} if hint else {})
             self.err.print(json.dumps(told), soft_wrap=True)
             return
-        self._beside.print(Text.assemble((word, "bold red"), printable(text)), soft_wrap=True)
+        _print(self._beside, Text.assemble((word, "bold red"), still_printable(text)))
         if hint:
-            self._beside.print(Text(f"{'':{len(word)}}{printable(hint)}"), soft_wrap=True)
+            _print(self._beside, Text(f"{'':{len(word)}}{still_printable(hint)}"))
 
     def ask(self, lines: Iterable[Line], question: str, yes: bool) -> bool:
         """Show what is about to be done and ask; ``yes`` answers before.  Whoever is asked is always shown it.
@@ -79,7 +81,7 @@ class Screen:
         """
         for line in lines:
             if not (yes and (self.quiet or self.as_json)):
-                self.err.print(line, soft_wrap=True)
+                _print(self.err, line)
         if yes:
             return True
         try:
@@ -89,6 +91,18 @@ class Screen:
             if sys.stdin.isatty():
                 raise
             raise click.UsageError("nobody answered; scripts say --yes") from None
+
+
+def _print(console: Console, line: Line | RenderableType, style: str = "") -> None:
+    """Print a line as it is; on a terminal too narrow for a stranger's words in it, what goes on is marked.
+
+    A terminal that wraps begins a row wherever it likes, and so with words that read as a line of ours.
+    """
+    text = Text(line) if isinstance(line, str) else line
+    if isinstance(text, Text) and console.is_terminal and '"' in text.plain and text.cell_len > console.width:
+        first, *more = text.wrap(console, max(console.width - len(_GOES_ON), 1))
+        text = Text("\n").join([first, *(Text(_GOES_ON) + row for row in more)])
+    console.print(text, style=style or None, soft_wrap=isinstance(text, Text))
 
 
 def warned(lines: Iterable[str]) -> list[Line]:

@@ -1,8 +1,8 @@
 """Every kind of statement as a sentence: who, and what.  The table below is the whole of it.
 
-    14:02:07  slot 1 (Bob)   takes the slot; the key is sealed to enclave 3f9a01; rule: own approval
+    14:02:07  slot 1 "Bob"   takes the slot; the key is sealed to enclave 3f9a01; rule: own approval
 
-Text of other people (labels, memos, reasons) stands in ``Names`` and in ``detail``; both are printable already.
+Text of other people (labels, memos, reasons) stands in ``Names`` and in ``detail``; both are quoted already.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Sentence:
 
 
 def sentence(record: Record, names: Names, detail: str = "") -> Sentence:
-    """Tell a verified record; ``detail`` is its opened and printable text, such as a memo or a reason."""
+    """Tell a verified record; ``detail`` is its opened and quoted text, such as a memo or a reason."""
     said = record.statement.payload
     names.learn(said)
     tell = SENTENCES.get(type(said))

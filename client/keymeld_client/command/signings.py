@@ -13,7 +13,7 @@ from keymeld_protocol.errors import KeymeldError, Reason, Refused
 from keymeld_protocol.machines.signing import ENDS
 from keymeld_protocol.member.plan import Impossible, Plan, Planned
 from keymeld_protocol.plaintext import contents
-from keymeld_protocol.printable import printable
+from keymeld_protocol.printable import still_printable
 
 from ..shown.telling import moment
 from ..signings import Signing
@@ -63,7 +63,7 @@ def tell_signing(app: App, signing: Signing) -> SigningTold:
     if ending is None:
         lines += [Text(f"{_sentence(line)}.", "bold red") for line in judgement]
     if signing.read_only:
-        lines.append(Text(f"READ-ONLY: {printable(signing.read_only)}", "bold red"))
+        lines.append(Text(f"READ-ONLY: {still_printable(signing.read_only)}", "bold red"))
     return lines, _data(signing, summary)
 
 
@@ -81,7 +81,7 @@ def _data(signing: Signing, summary: Sequence[str]) -> dict[str, Any]:
         "keygen": signing.keygen.id.hex(),
         "phase": state.phase.value,
         "code": state.code,
-        "why": printable(ending.detail) if ending else "",
+        "why": ending.detail if ending else "",
         "refused": list(judged.refusal.slots) if judged.refusal else [],
         "at_fault": list(judged.at_fault),
         "judgement": signing.judgement(),
@@ -103,7 +103,7 @@ def _data(signing: Signing, summary: Sequence[str]) -> dict[str, Any]:
 
 def _sentence(text: str) -> str:
     """A safe text that begins like a sentence."""
-    safe = printable(text)
+    safe = still_printable(text)
     return safe[:1].upper() + safe[1:]
 
 
@@ -115,7 +115,7 @@ def _items_told(plan: Plan) -> list[dict[str, Any]]:
 
 def _item_told(item: Planned) -> dict[str, Any]:
     if isinstance(item, Impossible):
-        return {"slots": list(item.slots), "error": item.code, "why": printable(item.why)}
+        return {"slots": list(item.slots), "error": item.code, "why": item.why}
     return {"slots": list(item.slots), "message": item.message.hex(), "opaque": item.opaque, "ecdsa": item.ecdsa}
 
 
@@ -165,7 +165,7 @@ def _decide(app: App, name: str, verb: str, yes: bool, say: Any) -> None:
         except KeymeldError as error:
             if verb == "Approve":
                 raise
-            return found.id.hex(), [Text(f"It cannot be shown: {printable(str(error))}", "bold red")], None
+            return found.id.hex(), [Text(f"It cannot be shown: {still_printable(str(error))}", "bold red")], None
         said = _said_before(found, verb)
         return found.id.hex(), lines, ([f"{said}; {_end(app, found)}"], data | {"said": verb.lower()}) if said else None
 

@@ -18,7 +18,6 @@ from rich.text import Text
 
 from keymeld_protocol.machines.keygen import KeygenPhase, KeygenState
 from keymeld_protocol.machines.signing import SigningPhase, SigningState
-from keymeld_protocol.printable import printable
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.payloads import SigningOpened
 from keymeld_protocol.wire.records import Record
@@ -31,7 +30,7 @@ from ..signings import Signing
 from ..status import Bell
 from .app import SHORT, trouble
 from .names import Names
-from .opened import detail_of, names_of
+from .opened import detail_of, names_of, words_of
 from .screen import Screen
 from .sentences import Sentence, sentence
 
@@ -119,7 +118,8 @@ class Watch:
         return await asyncio.to_thread(handle.judgement)  # a big batch takes its time
 
     def _data(self, handle: Watched, record: Record, told: Sentence, amiss: list[str]) -> dict[str, Any]:
-        """The same for scripts."""
+        """The same for scripts; ``words`` are a stranger's as they came."""
+        keygen = handle.id if isinstance(handle, Keygen) else handle.state.request.keygen
         return {
             "session": handle.id.hex(),
             "offset": record.offset,
@@ -128,6 +128,7 @@ class Watch:
             "kind": record.statement.payload.kind,
             "who": told.who,
             "what": told.what,
+            "words": words_of(self.client, keygen, record),
             "phase": handle.state.phase.value,
             "holdouts": list(handle.state.holdouts()),
             "judgement": amiss,
@@ -174,7 +175,7 @@ class Watch:
     def _status(self) -> Text:
         """The status line: connection, and for each session who is missing."""
         dot = Text("● ", "green" if self.client.status.state == "online" else "yellow")
-        dot.append(printable(str(self.client.status.state)), "dim")
+        dot.append(str(self.client.status.state), "dim")
         for stream, missing in self._waiting.items():
             if missing:
                 dot.append(f"\n  {stream.hex()[:SHORT]}  {missing}")

@@ -22,11 +22,12 @@ from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_socket
-from websockets.exceptions import ConnectionClosed, InvalidMessage, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import KeymeldError, Reason
+from keymeld_protocol.foreign import REASON_CELLS, quoted
 from keymeld_protocol.peer.resuming import SessionPage, proofs_of
 from keymeld_protocol.peer.talk import Talk
 from keymeld_protocol.peer.waits import Ended
@@ -264,4 +265,5 @@ def _why(error: Exception) -> str:
         found = {error.errno} if error.errno else {int(number) for number in _ERRNO.findall(str(error))}
         if len(found) == 1:
             return os.strerror(found.pop()).lower()
-    return str(error) or type(error).__name__
+    foreign = isinstance(error, WebSocketException) and not isinstance(error, InvalidStatus)
+    return (quoted(str(error), REASON_CELLS) if foreign else str(error)) or type(error).__name__

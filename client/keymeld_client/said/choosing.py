@@ -7,6 +7,7 @@ What would be unsafe is refused before a key is made for it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from os import urandom
 from typing import Any, Final, TypedDict
@@ -21,6 +22,9 @@ from keymeld_protocol.plaintext.contents import Terms
 from keymeld_protocol.plaintext.policy import AllowedOutput, Policy
 from keymeld_protocol.values import Salt, XOnlyKey
 from keymeld_protocol.wire.shapes import CustodyKind, Rule
+from keymeld_protocol.wording import slots_told
+
+from .strangers import strangers
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Choice:
     The default ``rule`` is his own yes. ``enclave``: the one to seal to (None: any that is trusted and there; with
     device custody there is none). ``label``: his name, for members. ``key``: 32 secret bytes to seal instead of a fresh
     key, lent by whoever wipes them; such a key is sealed once, unless ``again`` insists.
+    ``strangers``: under open tickets, those who come to sit in free slots may have it sign without him.
     """
 
     custody: CustodyKind = "sealed"
@@ -66,6 +71,7 @@ class Choice:
     allow: Allow = NOTHING
     key: Bytes | None = field(default=None, repr=False, compare=False)
     again: bool = False
+    strangers: bool = False
 
     def but(self, wish: Wish) -> Choice:
         """The same, but for what is wished otherwise; None wishes nothing."""
@@ -87,15 +93,18 @@ class Wish(TypedDict, total=False):
     allow: Allow
     key: Bytes | None
     again: bool
+    strangers: bool
 
 
-def check_choice(state: KeygenState, terms: Terms, slot: int, choice: Choice) -> None:
+def check_choice(state: KeygenState, terms: Terms, slot: int, choice: Choice, own: Collection[int] = ()) -> None:
     """Refuse what would be unsafe in ``slot``, or cannot work yet, before a key is made for it (§9.2, §9.3).
+
+    ``own`` are the slots in which this wallet sits already.
 
     Raises:
         BadInput: the policy contradicts itself or this keygen, or is too long for an envelope; or a key brought along
             is none, or would not be sealed: the wallet keeps no copy of it.
-        Refused: hybrid custody, a key that whoever finds an open ticket could use, or terms with a tweak that hides
+        Refused: hybrid custody, a key that those who find an open ticket could use, or terms with a tweak that hides
             what it commits to.
     """
     _check_key(choice)
@@ -114,6 +123,20 @@ def check_choice(state: KeygenState, terms: Terms, slot: int, choice: Choice) ->
     if unasked and state.create.open and choice.allow.requesters is None:
         why = "with open tickets anybody may sit in the other slots; rule none would let him sign with this key alone"
         raise Refused(Reason.NOT_ALLOWED, f"{why}: name who may ask (requesters)", field="rule.approval")
+    if not choice.strangers and (found := strangers(state, slot, choice.custody, policy, own)):
+        raise Refused(Reason.NOT_ALLOWED, f"{without_you(found)}; {_MENDED}", field="rule.approval")
+
+
+_MENDED: Final = (
+    "use rule self, let only slots ask that people whom you know sit in (requesters), or accept it (strangers)"
+)
+
+
+def without_you(slots: tuple[int, ...]) -> str:
+    """What may come of a rule that ``strangers`` can meet."""
+    return (
+        f"with open tickets anybody may sit in {slots_told(slots)}, whose word alone has this key sign without your yes"
+    )
 
 
 def warnings(rule: Rule, allow: Allow) -> tuple[str, ...]:

@@ -15,13 +15,14 @@ from functools import partial
 from typing import Literal, TypeVar
 
 from keymeld_protocol.errors import BrokenLog, InvalidCrypto, KeymeldError, WireError
+from keymeld_protocol.foreign import quoted
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.replay import Replay, coordinator_of
 from keymeld_protocol.machines.signing import SigningPhase, SigningState
 from keymeld_protocol.member.plan import Plan, plan_of
 from keymeld_protocol.member.roster import Roster, read_roster, read_terms, safety
-from keymeld_protocol.printable import printable
+from keymeld_protocol.printable import still_printable
 from keymeld_protocol.values import Id, Signature, XOnlyKey
 from keymeld_protocol.wire.frames import WireHead, WireRecord, head_of, record_of
 from keymeld_protocol.wire.payloads import SigningRequest
@@ -194,7 +195,8 @@ class Audit:
             return
         terms = self._try("terms", lambda: read_terms(heard, group))
         if terms is not None:
-            self.report.add("says", f"label {printable(terms.label) or '(none)'}, {terms.network}, tweak {terms.tweak}")
+            label = quoted(terms.label) if terms.label else "(none)"
+            self.report.add("says", f"label {label}, {terms.network}, tweak {terms.tweak}")
         if state.roster is not None:
             self._roster(heard, state, group)
 
@@ -248,7 +250,7 @@ class Audit:
         try:
             return check()
         except KeymeldError as error:
-            self.report.add("FAILED", f"{what}: {printable(str(error))}")
+            self.report.add("FAILED", f"{what}: {still_printable(str(error))}")
             return None
 
 

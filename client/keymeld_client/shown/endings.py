@@ -1,7 +1,7 @@
 """How a signing ended without signatures, in words: who refused, and who is at fault.
 
-    the signing failed (bad_psig): the enclave of slot 1 (Bob) sent a bad partial signature (item 3); the enclave of
-    slot 0 (Alice) refused because of it; it may be signed all the same: treat its coins as spent
+    the signing failed (bad_psig): the enclave of slot 1 "Bob" sent a bad partial signature (item 3); the enclave of
+    slot 0 "Alice" refused because of it; it may be signed all the same: treat its coins as spent
 
 What a judgement proves takes the place of what a refusal says; where nothing is proven, its own words stand.
 """
@@ -72,7 +72,7 @@ def _did(fault: Fault, refusal: Refusal | None) -> str:
 
 
 def _names(slots: tuple[int, ...], name: Namer) -> str:
-    """Slots in words: ``slot 0 (Alice) and slot 2 (Carol)``."""
+    """Slots in words: ``slot 0 "Alice" and slot 2 "Carol"``."""
     *most, last = map(name, slots)
     return f"{', '.join(most)} and {last}" if most else last
 

@@ -60,7 +60,7 @@ def _why_lost(heard: Replay, group: GroupKey, slot: int, join: Id) -> JoinRefuse
 
 
 def detail_of(record: Record, group: GroupKey) -> str:
-    """The sealed reason of a refusal, "" if there is none or it does not open; print it with ``printable``."""
+    """The sealed reason of a refusal, "" if there is none or it does not open; print it with ``quoted``."""
     sealed = record.statement.blob("detail") if "detail" in record.statement.payload.BLOBS else None
     if sealed is None:
         return ""

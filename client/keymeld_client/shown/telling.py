@@ -1,7 +1,7 @@
 """A request in lines that a person can approve: what it pays, to whom, and what nobody can see through.
 
 Everything comes from the plan, which was computed here from the sealed body: what is shown is what is signed.  Text of
-others goes through ``printable``, so that it moves no cursor and hides nothing.
+others is quoted, and a memo has a bar before each of its rows, so that nobody takes it for ours.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Final
 
 from keymeld_protocol.bitcoin.transaction import Spend, address_of
 from keymeld_protocol.bitcoin.tweaks import is_opaque, told_steps
+from keymeld_protocol.foreign import beside, quoted
 from keymeld_protocol.machines.signing import SigningState
 from keymeld_protocol.member.plan import Impossible, Item, Plan, Planned
 from keymeld_protocol.member.roster import Roster
 from keymeld_protocol.plaintext.body import Adaptor, Asked, SignEcdsa, SignInput, SignMessage
-from keymeld_protocol.printable import printable
 from keymeld_protocol.wording import counted, slots_told
 
 BLIND = "BLIND: nobody can see what this signs; it may spend every coin of this group"
@@ -50,9 +50,9 @@ def moment(at: int, form: str = "%Y-%m-%d %H:%M UTC") -> str:
 
 
 def name_of(roster: Roster, slot: int) -> str:
-    """``slot 1 (Bob)``, safe to print."""
+    """``slot 1 "Bob"``, safe to print."""
     label = roster.cards[slot].label
-    return f"slot {slot} ({printable(label)})" if label else f"slot {slot}"
+    return f"slot {slot} {quoted(label)}" if label else f"slot {slot}"
 
 
 def told_kind(asked: SignMessage | SignEcdsa) -> str:
@@ -62,9 +62,10 @@ def told_kind(asked: SignMessage | SignEcdsa) -> str:
 
 def tell(state: SigningState, plan: Plan, roster: Roster, left: Collection[int] = ()) -> Iterator[str]:
     """The lines of one request; ``left`` are the slots that have left by now."""
-    yield f"Asked by {name_of(roster, state.consent.requester)} for {printable(roster.terms.label) or 'this group'}"
+    group = quoted(roster.terms.label) if roster.terms.label else "this group"
+    yield f"Asked by {name_of(roster, state.consent.requester)} for {group}"
     if plan.body.memo:
-        yield f"Memo    {printable(plan.body.memo)}"
+        yield from beside("Memo    ", plan.body.memo)
     yield f"Until   {moment(state.request.expires_at)}"
     yield from tell_plan(plan, roster, left)
 

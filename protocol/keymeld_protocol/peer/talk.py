@@ -10,11 +10,12 @@ Whoever holds the socket feeds what it reads to ``receive``, calls ``tick`` and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set
 from typing import Final
 
-from ..errors import BadInput, Reason
-from ..printable import printable
+from ..errors import BadInput, Reason, WireError
+from ..foreign import quoted
 from ..wire.connection import Answer, Close, Goodbye, Heard, Hello, PeerSide, Presence
 from .calls import PER_SECOND, REPEATABLE, Calls
 from .heartbeat import Heartbeat
@@ -22,7 +23,9 @@ from .resuming import InnerHalf, Resuming
 from .waits import Ended, Return
 
 _TOLD: Final = 500
-"""Characters of what the coordinator says to people that are kept."""
+"""Cells of a terminal for what the coordinator says to people."""
+_FIELD: Final = re.compile(r"[a-z_.\[\]0-9]{1,64}", re.ASCII)
+"""The name of a field, as a complaint may give it."""
 
 
 class Talk:
@@ -82,7 +85,7 @@ class Talk:
 
     def _answered(self, answer: Answer, now: int) -> None:
         if answer.problem is not None:
-            answer.problem.message = printable(answer.problem.message[:_TOLD])
+            _attribute(answer.problem)
         try:
             self.calls.answered(answer, now)
         except BadInput as error:
@@ -110,9 +113,17 @@ class Talk:
         """What the end of the connection means, which the coordinator closed with ``code``, or None: was lost."""
         told = self.goodbye
         code = told.code if code is None and told is not None else code
-        why = printable((reason or (told.reason if told is not None else "") or "connection lost")[:_TOLD])
+        reason = reason or (told.reason if told is not None else "")
+        why = quoted(reason, _TOLD) if reason else "connection lost"
         why = "the coordinator stops or restarts" if code == Close.DRAINING else why
         if Return.after(code) is Return.NEVER:
             why = f"the coordinator closed the connection for good: {why}"
         retry_after_ms = told.retry_after_ms if told is not None else 0
         return Ended(why if code is None else f"{why} ({code})", code, retry_after_ms)
+
+
+def _attribute(problem: WireError) -> None:
+    """What the coordinator complains about reads as its word, not as ours."""
+    problem.message = f"the coordinator says {quoted(problem.message, _TOLD)}"
+    if problem.field is not None and not _FIELD.fullmatch(problem.field):
+        problem.field = None

@@ -7,7 +7,7 @@
 The one spelling is that of JavaScript's ``JSON.stringify``: no spaces, fields in order, absent when there is nothing
 to say; in strings only ``"``, ``\\`` and U+0000–U+001F are escaped (short where JSON has a short form, else
 ``\\u00xx``).  Lengths of text are counted in code points.  Unknown fields refuse everything.  Text may hold anything
-that Unicode has: whoever shows it puts it through `printable.printable`.
+that Unicode has: whoever shows it puts it through `foreign.quoted`.
 """
 
 from __future__ import annotations

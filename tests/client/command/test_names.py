@@ -23,8 +23,8 @@ def speaker(stream: Keygen, slot: int) -> XOnlyKey:
 def test_who_has_joined_is_called_by_his_slot_and_his_label() -> None:
     stream = completed(3)
     told = [names(stream).who(speaker(stream, slot)) for slot in range(3)]
-    assert told[0] == "slot 0 (Alice)" and told[2] == "slot 2"
-    assert "\x1b" not in told[1] and told[1].startswith("slot 1 (B")
+    assert told[0] == 'slot 0 "Alice"' and told[2] == "slot 2"
+    assert "\x1b" not in told[1] and told[1].startswith('slot 1 "B')
 
 
 def test_roles_are_learnt_from_who_opened_it_and_where_keys_were_sealed() -> None:
@@ -51,11 +51,11 @@ def test_names_grow_with_what_is_said() -> None:
     found, join = names(stream), stream.join(0)
     assert found.who(join.payload.by).startswith("somebody")
     found.learn(join.payload)
-    assert found.who(join.payload.by) == "slot 0 (Alice)"
+    assert found.who(join.payload.by) == 'slot 0 "Alice"'
 
 
 def test_several_slots_are_told_in_one_breath() -> None:
     found = Names(lambda slot: LABELS.get(slot, "") if slot == 0 else "")
     assert found.all(()) == "nobody"
     assert found.all((2,)) == "slot 2"
-    assert found.all((0, 1, 2)) == "slot 0 (Alice), slot 1 and slot 2"
+    assert found.all((0, 1, 2)) == 'slot 0 "Alice", slot 1 and slot 2'

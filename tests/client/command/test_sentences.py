@@ -47,7 +47,7 @@ def test_every_kind_of_a_session_has_a_sentence() -> None:
 
 
 def test_a_participant_is_named_with_slot_and_label() -> None:
-    assert str(told(SigningApprove(by=BOB, **HERE))) == "00:00:00  slot 1 (Bob) approves"
+    assert str(told(SigningApprove(by=BOB, **HERE))) == '00:00:00  slot 1 "Bob" approves'
 
 
 def test_an_enclave_is_named_by_the_beginning_of_its_key() -> None:
@@ -59,7 +59,7 @@ def test_somebody_unknown_is_called_so() -> None:
 
 
 def test_whose_key_an_enclave_holds_is_said() -> None:
-    assert told(CustodyAccept(by=VAULT, slot=1, join=Id(bytes(32)), **HERE)).what == "holds the key of slot 1 (Bob)"
+    assert told(CustodyAccept(by=VAULT, slot=1, join=Id(bytes(32)), **HERE)).what == 'holds the key of slot 1 "Bob"'
 
 
 def test_an_attempt_tells_who_signs_for_whom_and_who_goes_last() -> None:
@@ -89,7 +89,7 @@ def test_a_detail_ends_the_sentence() -> None:
 
 def test_attack_52_terminal_escapes_in_a_label_are_written_out() -> None:
     who = told(SigningApprove(by=BOB, **HERE), label="\x1b[2J\u202ebob").who
-    assert who == "slot 1 (\\u{1b}[2J\\u{202e}bob)"
+    assert who == 'slot 1 "\\u{1b}[2J\\u{202e}bob"'
 
 
 def test_an_impossible_time_is_told_as_a_number() -> None:

@@ -80,7 +80,7 @@ async def courier(url: str, wallet: Wallet | None = None) -> AsyncIterator[tuple
 
 async def test_a_terminal_close_ends_it_with_its_reason() -> None:
     async with scripted(closing(4003)) as url, courier(url) as (_, naps, task):  # type: ignore[arg-type]
-        with pytest.raises(NotConnected, match=r"because \(4003\)"):
+        with pytest.raises(NotConnected, match=r'good: "because" \(4003\)'):
             await task
     assert naps.taken == []
 
@@ -140,7 +140,7 @@ async def test_the_status_tells_what_happens() -> None:
         naps.gate.clear()
         while not naps.taken:
             await carrier.changed.wait()
-        assert str(carrier.status) == "waiting: because (4100); trying again in 0.2 s"
+        assert str(carrier.status) == 'waiting: "because" (4100); trying again in 0.2 s'
         naps.gate.set()
         await carrier.online()
         assert str(carrier.status) == "online"
@@ -165,7 +165,7 @@ async def test_a_coordinator_that_puts_off_resuming_is_told_of() -> None:
             while carrier.status.state != "online":
                 told.append(str(carrier.status))
                 await carrier.changed.wait()
-    assert told[-1] == "connecting: the coordinator asks to wait: unavailable: busy"
+    assert told[-1] == 'connecting: the coordinator asks to wait: unavailable: the coordinator says "busy"'
     assert naps.taken == [0.25]
 
 

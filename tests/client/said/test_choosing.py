@@ -43,7 +43,12 @@ def accepted(allow: Allow = NOTHING, rule: Rule = SELF, tickets: str = "named") 
 
 
 def test_without_a_word_a_fresh_key_is_sealed_under_its_owners_yes() -> None:
-    assert Choice(custody="sealed", rule=SELF, enclave=None, label="", allow=NOTHING, key=None, again=False) == USUAL
+    assert (
+        Choice(
+            custody="sealed", rule=SELF, enclave=None, label="", allow=NOTHING, key=None, again=False, strangers=False
+        )
+        == USUAL
+    )
 
 
 def test_keywords_say_all_that_a_choice_says() -> None:
@@ -128,7 +133,18 @@ def test_under_open_tickets_rule_none_names_who_may_ask() -> None:
     error = refused(NOTHING, NONE, tickets="open")
     assert isinstance(error, Refused) and "requesters" in error.message
     assert accepted(Allow(requesters=(0,)), NONE, tickets="open")
-    assert accepted(NOTHING, NONE) and accepted(NOTHING, quorum(1, 0, 1), tickets="open")
+    assert accepted(NOTHING, NONE)
+    with pytest.raises(Refused, match="requesters"):
+        check_choice(state(tickets="open"), TERMS, 0, Choice(rule=NONE, strangers=True))
+
+
+def test_under_open_tickets_a_rule_that_strangers_can_meet_takes_a_yes() -> None:
+    told = refused(NOTHING, quorum(2, 0, 1, 2), tickets="open")
+    assert isinstance(told, Refused) and "anybody may sit in slots 1 and 2" in told.message
+    opened = state(tickets="open")
+    check_choice(opened, TERMS, 0, Choice(rule=quorum(2, 0, 1, 2), strangers=True))
+    check_choice(opened, TERMS, 0, Choice(rule=quorum(2, 0, 1, 2)), own=(1,))
+    assert accepted(NOTHING, quorum(2, 0, 1, 2))
 
 
 def test_an_opaque_tweak_in_the_terms_takes_a_yes() -> None:

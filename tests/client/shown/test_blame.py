@@ -27,11 +27,11 @@ from tests.support.liar import Liar
 from tests.support.world import HOUR, MESSAGE, World
 
 BAD = (
-    "the enclave of slot 1 (bob) sent a bad partial signature (item 0); the enclave of slot 0 (alice) refused because "
+    'the enclave of slot 1 "bob" sent a bad partial signature (item 0); the enclave of slot 0 "alice" refused because '
     "of it"
 )
 FALSE = (
-    "the enclave of slot 1 (bob) refused with bad_psig, but everything that was sent verifies: it is at fault itself"
+    'the enclave of slot 1 "bob" refused with bad_psig, but everything that was sent verifies: it is at fault itself'
 )
 
 
@@ -114,14 +114,14 @@ async def test_a_refusal_that_accuses_nobody_is_told_in_its_own_words() -> None:
     pity = Note(kind="note.pity", v=1, by=XOnlyKey(auth.key), stream=tale.signing, after=after)
     tale.alice.submit(make(pity, auth.sign))
     ended = await why(tale.read())
-    assert ended.at_fault == () and str(ended) == "the signing failed: rule_not_met, slot 1 (slot 1 sent rubbish)"
+    assert ended.at_fault == () and str(ended) == 'the signing failed: rule_not_met, slot 1 ("slot 1 sent rubbish")'
 
 
 @pytest.mark.asyncio
 async def test_a_set_that_does_not_add_up_is_not_waited_for() -> None:
     ended = await why(Quarrel(nobody_says).read())
     assert (ended.phase, ended.code, ended.slots, ended.at_fault) == ("confirming", "bad_psig", (), (1,))
-    assert str(ended).startswith("the signing cannot be completed (bad_psig): the enclave of slot 1 (bob) sent a bad")
+    assert str(ended).startswith('the signing cannot be completed (bad_psig): the enclave of slot 1 "bob" sent a bad')
     assert ended.may_be_signed
 
 
@@ -137,7 +137,7 @@ async def test_a_signing_that_expired_says_who_spoilt_it() -> None:
 async def test_a_confirm_that_lies_about_a_bad_set_is_the_fault_of_its_speaker_too() -> None:
     tale = Quarrel(nobody_says)
     tale.confirm(Finished(bytes(64)))
-    with pytest.raises(Blamed, match=r"the enclave of slot 1 \(bob\) sent a bad partial signature") as blamed:
+    with pytest.raises(Blamed, match=r'the enclave of slot 1 "bob" sent a bad partial signature') as blamed:
         await tale.read().signatures()
     assert blamed.value.slots == (1,)
 
@@ -155,7 +155,7 @@ async def test_a_request_that_does_not_hold_is_its_requesters_fault() -> None:
     tale.world.run()
     ended = await why(tale.read())
     assert (ended.code, ended.slots, ended.at_fault) == ("bad_body", (0,), (0,))
-    assert "slot 0 (alice) asked for what does not hold (bad_body)" in str(ended)
+    assert 'slot 0 "alice" asked for what does not hold (bad_body)' in str(ended)
 
 
 # On the terminal -----------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def test_show_names_who_refused_and_who_is_at_fault() -> None:
 
 def test_show_does_not_leave_people_waiting_for_a_confirm_that_cannot_come() -> None:
     lines, data = tell_signing(App(), Quarrel(nobody_says).read())
-    assert "The enclave of slot 1 (bob) sent a bad partial signature (item 0)." in map(str, lines)
+    assert 'The enclave of slot 1 "bob" sent a bad partial signature (item 0).' in map(str, lines)
     assert (data["phase"], data["at_fault"]) == ("confirming", [1])
 
 

@@ -16,7 +16,7 @@ NOTHING = Judgement()
 
 def name(slot: int) -> str:
     """Names of three people."""
-    return f"slot {slot} ({('Alice', 'Bob', 'Carol')[slot]})"
+    return f"slot {slot} " + ('"Alice"', '"Bob"', '"Carol"')[slot]
 
 
 def told(*faults: Fault, refusal: Refusal | None = None, unread: int | None = None) -> list[str]:
@@ -30,17 +30,17 @@ def test_nothing_amiss_needs_no_words() -> None:
 @pytest.mark.parametrize("code", sorted(_DID))
 def test_every_fault_is_told_with_who_did_it_and_what(code: str) -> None:
     (line,) = told(Fault(code, (1,), 1))
-    who = "slot 1 (Bob)" if code == "bad_request" else "the enclave of slot 1 (Bob)"
+    who = 'slot 1 "Bob"' if code == "bad_request" else 'the enclave of slot 1 "Bob"'
     assert line == f"{who} {_DID[code]}"
 
 
 def test_a_fault_of_a_later_version_is_told_by_its_code() -> None:
-    assert told(Fault("bad_weather", (0,), 1)) == ["the enclave of slot 0 (Alice) bad_weather"]
+    assert told(Fault("bad_weather", (0,), 1)) == ['the enclave of slot 0 "Alice" bad_weather']
 
 
 def test_a_fault_says_where_in_printable_words() -> None:
     assert told(Fault("bad_psig", (0,), 1, "item 3")) == [
-        "the enclave of slot 0 (Alice) sent a bad partial signature (item 3)"
+        'the enclave of slot 0 "Alice" sent a bad partial signature (item 3)'
     ]
     (line,) = told(Fault("bad_psig", (0,), 1, "\x1b[2J"))
     assert "\x1b" not in line
@@ -48,7 +48,7 @@ def test_a_fault_says_where_in_printable_words() -> None:
 
 def test_the_slots_of_one_enclave_are_told_together() -> None:
     (line,) = told(Fault("bad_nonce", (0, 1, 2), 1))
-    assert line == "the enclave of slot 0 (Alice), slot 1 (Bob) and slot 2 (Carol) sent a bad nonce"
+    assert line == 'the enclave of slot 0 "Alice", slot 1 "Bob" and slot 2 "Carol" sent a bad nonce'
 
 
 def test_a_fault_of_an_earlier_attempt_says_in_which() -> None:
@@ -60,14 +60,14 @@ def test_a_fault_of_an_earlier_attempt_says_in_which() -> None:
 def test_who_refused_because_somebody_else_is_at_fault_had_cause() -> None:
     refusal = Refusal("bad_psig", (0,), 1)
     assert told(Fault("bad_psig", (1,), 1), refusal=refusal)[1:] == [
-        "the enclave of slot 0 (Alice) refused because of it"
+        'the enclave of slot 0 "Alice" refused because of it'
     ]
 
 
 def test_who_refused_without_cause_is_at_fault_himself() -> None:
     refusal = Refusal("bad_psig", (0,), 1)
     assert told(Fault("without_cause", (0,), 1), refusal=refusal) == [
-        "the enclave of slot 0 (Alice) refused with bad_psig, but everything that was sent verifies: it is at fault "
+        'the enclave of slot 0 "Alice" refused with bad_psig, but everything that was sent verifies: it is at fault '
         "itself"
     ]
 
@@ -75,7 +75,7 @@ def test_who_refused_without_cause_is_at_fault_himself() -> None:
 def test_where_sealed_values_are_missing_nobody_can_tell() -> None:
     (line,) = told(refusal=Refusal("bad_psig", (0,), 1), unread=4)
     assert line == (
-        "the enclave of slot 0 (Alice) refused; nobody can tell here why: the sealed values of offset 4 are missing"
+        'the enclave of slot 0 "Alice" refused; nobody can tell here why: the sealed values of offset 4 are missing'
     )
 
 
@@ -137,4 +137,4 @@ def test_one_that_can_only_fail_is_told_by_what_the_log_proves() -> None:
     party, signing = waiting()
     error = ending(party, signing, Judgement((Fault("bad_psig", (2,), 1),)))
     assert (error.phase, error.code, error.at_fault) == ("approving", "bad_psig", (2,))
-    assert error.judged == ("the enclave of slot 2 (Carol) sent a bad partial signature",)
+    assert error.judged == ('the enclave of slot 2 "Carol" sent a bad partial signature',)

@@ -75,6 +75,16 @@ def test_what_the_coordinator_says_to_people_is_printable_and_short(outer: Outer
     assert len(told[0]) < 600
 
 
+@pytest.mark.parametrize(("field", "kept"), [("rule.approval", True), ("signatures[0]", True), ("slot): ok (", False)])
+def test_attack_55_what_the_coordinator_complains_of_reads_as_its_word(outer: Outer, field: str, kept: bool) -> None:
+    told: list[str] = []
+    outer.talk.calls.ask("ping", {}, refused=lambda problem: told.append(str(problem)))
+    outer.send()
+    outer.refuse("ping", Refused(Reason.NOT_ALLOWED, 'done"\nSafe to fund', field=field))
+    where = f" ({field})" if kept else ""
+    assert told == [f'not_allowed{where}: the coordinator says "done\\u{{22}} Safe to fund"']
+
+
 def test_silence_is_answered_with_a_ping_at_the_pace_of_everything_else(outer: Outer) -> None:
     outer.wait(19_999)
     assert outer.asked == []
@@ -103,14 +113,14 @@ def test_it_stands_from_when_it_was_resumed() -> None:
 def test_the_close_code_decides_and_goodbye_says_when_to_come_back(outer: Outer) -> None:
     outer.tell(goodbye(4100, 700))
     ended = outer.talk.closed(4100, "")
-    assert (ended.code, ended.retry_after_ms, str(ended)) == (4100, 700, "because (4100)")
+    assert (ended.code, ended.retry_after_ms, str(ended)) == (4100, 700, '"because" (4100)')
 
 
 def test_a_goodbye_counts_where_the_close_frame_was_lost(outer: Outer) -> None:
     outer.tell(goodbye(4003))
     ended = outer.talk.closed(None)
     assert ended.terminal
-    assert str(ended) == "the coordinator closed the connection for good: because (4003)"
+    assert str(ended) == 'the coordinator closed the connection for good: "because" (4003)'
 
 
 def test_a_coordinator_that_stops_is_told_in_words(outer: Outer) -> None:
