@@ -95,6 +95,7 @@ class Client:
         self.trust = trust
         self._groups: dict[Id, GroupKey] = {}
         self._rosters: dict[Id, Roster] = {}
+        self._auth: dict[Id, dict[int, XOnlyKey]] = {}
 
     # How it stands ----------------------------------------------------------------------------------------------
 
@@ -188,6 +189,21 @@ class Client:
             except InvalidCrypto as error:
                 raise Blamed("foreign_group_secret", (), str(error)) from None
         return self._groups[keygen]
+
+    def auth_keys(self, keygen: Id) -> dict[int, XOnlyKey]:
+        """The auth keys with which this wallet speaks for each slot, joined or not: a log shows its joins by them.
+
+        Raises:
+            WalletError: nothing of the keygen was heard.
+        """
+        if keygen not in self._auth:
+            slots, identity = range(len(self.keygen(keygen).state.seats)), self.wallet.identity
+            keys = dict[int, XOnlyKey]()
+            for slot in slots:
+                with identity.auth(keygen, slot) as auth:
+                    keys[slot] = XOnlyKey(auth.key)
+            self._auth[keygen] = keys
+        return self._auth[keygen]
 
     def roster(self, keygen: Id) -> Roster:
         """The verified roster of a completed keygen.

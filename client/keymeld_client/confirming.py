@@ -1,6 +1,6 @@
 """What a client does by itself: it confirms each keygen that was completed, once it has verified the roster.
 
-completed ─▶ every card verified ─▶ keygen.confirm        one that does not hold is never confirmed: a problem
+completed ─▶ every card verified, every own join in its slot ─▶ keygen.confirm        else never: a problem
 """
 
 from __future__ import annotations

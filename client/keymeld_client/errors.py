@@ -6,6 +6,7 @@
     ├── NotTrusted       the client refuses to seal a key to an enclave that nobody told it to believe
     ├── ReadOnly         the session's log does not hold; nothing is said in it any more
     ├── JoinRefused      an enclave refused the join; the slot is free again
+    │   └── PushedOut    the same, and nobody can join any more: what is there now is not confirmed
     ├── KeygenEnded      the keygen ended without a group
     ├── SigningEnded     the signing ended without signatures: its code, who refused, who is at fault
     ├── NotSigned        an item failed alone (a ``Blamed``): its code and slots; the others may be signed
@@ -17,6 +18,7 @@ What the coordinator answers is the protocol's ``WireError``, what a member seal
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from keymeld_protocol.errors import Blamed, KeymeldError
 from keymeld_protocol.foreign import REASON_CELLS, quoted
@@ -42,15 +44,24 @@ class ReadOnly(KeymeldError):
 class JoinRefused(KeymeldError):
     """The join of ``slot`` no longer fills it: an enclave refused it, or the creator released it, with ``code``.
 
-    ``detail`` is somebody's sealed text as it came; the message quotes it.
+    ``how`` says in words who did it, and when.  ``detail`` is somebody's sealed text as it came; the message quotes it.
     """
 
-    def __init__(self, slot: int, code: str, detail: str = "") -> None:
-        why = f" ({quoted(detail, REASON_CELLS)})" if detail else ""
-        super().__init__(f"slot {slot}: {code}{why}; joining again makes a fresh key")
+    AND_NOW: ClassVar = "joining again makes a fresh key"
+
+    def __init__(self, slot: int, code: str, detail: str = "", how: str = "") -> None:
+        told = quoted(detail, REASON_CELLS) if detail else ""
+        what = f"{how} ({': '.join(filter(None, (code, told)))})" if how else f"{code} ({told})" if told else code
+        super().__init__(f"slot {slot}: {what}; {self.AND_NOW}")
         self.slot = slot
         self.code = code
         self.detail = detail
+
+
+class PushedOut(JoinRefused):
+    """The keygen was completed without a join that this wallet said, in ``slot``: it is not confirmed (§6.3)."""
+
+    AND_NOW: ClassVar = "the roster is not confirmed unless you say that you do without that slot"
 
 
 class KeygenEnded(KeymeldError):

@@ -14,14 +14,13 @@ from keymeld_protocol.machines.keygen import KeygenPhase, KeygenState
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.member.roster import Roster, Safety, read_terms, safety
 from keymeld_protocol.plaintext.contents import Terms
-from keymeld_protocol.values import XOnlyKey
 from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wording import slots_told
 
 from .errors import KeygenEnded, WalletError
 from .handle import Handle
 from .said.creating import tickets_of
-from .shown.seats import is_seated, safety_for
+from .shown.seats import UNHEARD, Lost, Mine, has_joined, lost_joins, refilled_seats, safety_for, waiting_joins
 from .wallet.entries import KeygenEntry
 
 if TYPE_CHECKING:
@@ -62,9 +61,30 @@ class KeygenView(Handle):
     @property
     def slots(self) -> tuple[int, ...]:
         """The slots in which this wallet sits."""
-        state, identity = self.state, self.client.wallet.identity
-        keys = {slot: identity.auth(self.id, slot).key for slot in self.entry.slots}
-        return tuple(s for s, key in keys.items() if (seat := state.seats[s]) is not None and seat.join.by == key)
+        keys = self.client.auth_keys(self.id)
+        return tuple(s for s, seat in enumerate(self.state.seats) if seat is not None and seat.join.by == keys[s])
+
+    @property
+    def _own(self) -> Mine:
+        """This wallet's part in it."""
+        create = self.state.create
+        with self.client.wallet.identity.creator(create.salt) as creator:
+            return Mine(self.client.auth_keys(self.id), self.entry, creator.key == create.by)
+
+    @property
+    def lost(self) -> tuple[Lost, ...]:
+        """Every join of this wallet that does not fill its slot, and was not given up (`Keygen.confirm`), by slot."""
+        return lost_joins(self.heard, self.state, self.client.group(self.id), self._own)
+
+    @property
+    def pushed_out(self) -> tuple[Lost, ...]:
+        """The same without those that this wallet released itself: as long as there is one, no address is safe."""
+        return tuple(lost for lost in self.lost if not lost.by_us)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The seats of others that were filled anew after this wallet had joined, in words; shown beside an address."""
+        return refilled_seats(self.heard, self.state, self._own)
 
     @property
     def tickets(self) -> tuple[Ticket, ...]:
@@ -113,7 +133,10 @@ class KeygenView(Handle):
 
     @property
     def safety(self) -> Safety:
-        """Whether the address may be funded, in words by ``str``; not while the log is read-only, nor without us."""
+        """Whether the address may be funded, in words by ``str``, and what is to be ``named`` beside it.
+
+        Not while the log is read-only, nor without us, nor while a join of ours was pushed out.
+        """
         return self.safety_of(None)
 
     def safety_of(self, subset: int | None) -> Safety:
@@ -122,7 +145,9 @@ class KeygenView(Handle):
         Raises:
             BadInput: there is no such subset.
         """
-        return safety_for(safety(self.state, self.client.now(), subset), self.read_only, self.entry.slots, self.slots)
+        judged = safety(self.state, self.client.now(), subset)
+        joined, seated = has_joined(self.heard, self._own), bool(self.slots)
+        return safety_for(judged, self.read_only, joined, seated, self.lost, self.named)
 
     @property
     def roster_digits(self) -> str:
@@ -146,15 +171,15 @@ class KeygenView(Handle):
 
     # What waits -------------------------------------------------------------------------------------------------
 
-    async def joined(self) -> None:
-        """Until every slot that this wallet joined is ready.
+    async def joined(self, slot: int | None = None) -> None:
+        """Until ``slot`` is ready that this wallet joined (None: every one).
 
         Raises:
             JoinRefused: an enclave refused, the creator released the slot, or somebody took it over.
             KeygenEnded: the deadline passed.
             ReadOnly: the log broke.
         """
-        await self.client.ledger.until(self.id, lambda _: self._ready() or None)
+        await self.client.ledger.until(self.id, lambda _: self._ready(slot) or None)
 
     async def completed(self) -> Roster:
         """Until every slot is ready; gives the verified roster.
@@ -177,11 +202,14 @@ class KeygenView(Handle):
 
         Raises:
             KeygenEnded, Blamed, ReadOnly: as `completed`.
-            JoinRefused, WalletError: it never will be: somebody else sits in our place, or a device would have to sign.
+            JoinRefused: it never will be: a join of ours was pushed out, and `confirm` was not told to do without.
+            WalletError: it never will be: we sit in no slot, or a device would have to sign.
         """
         await self.completed()
         if self.read_only is None and (why := self.safety.trouble) is not None:
-            self._ready()
+            for lost in self.pushed_out:
+                if lost.code != UNHEARD:
+                    raise lost.error()
             raise WalletError(why)
         return await self.client.ledger.until(self.id, lambda _: self.safety if self.safety.safe else None)
 
@@ -201,10 +229,11 @@ class KeygenView(Handle):
         if self.state.phase == KeygenPhase.EXPIRED:
             raise KeygenEnded(f"the deadline passed; missing: {slots_told(self.state.holdouts())}")
 
-    def _ready(self) -> bool:
-        """Whether all joined slots are ready; raises what stands in the way for good."""
+    def _ready(self, slot: int | None) -> bool:
+        """Whether all joined slots are ready, or this one; raises what stands in the way for good."""
         self._check_alive()
-        identity, entry = self.client.wallet.identity, self.entry
-        joins = [(slot, XOnlyKey(identity.auth(self.id, slot).key), entry.generations[slot]) for slot in entry.slots]
-        group = self.client.group(self.id)
-        return all(is_seated(self.heard, self.state, group, *join) for join in joins)
+        for lost in self.lost:
+            if slot in (None, lost.slot):
+                raise lost.error()
+        waiting = waiting_joins(self.heard, self.state, self._own)
+        return slot not in waiting if slot is not None else not waiting

@@ -7,10 +7,11 @@ What can be known of it without a word, and waiting for it, is in `KeygenView`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
-from keymeld_protocol.errors import Reason, Refused, WireError
+from keymeld_protocol.errors import Reason, Refused, WireError, bad_field
 from keymeld_protocol.machines.keygen import KeygenPhase
 from keymeld_protocol.plaintext.body import Body
 from keymeld_protocol.values import XOnlyKey
@@ -76,18 +77,43 @@ class Keygen(KeygenView):
             raise Refused(Reason.SLOT_TAKEN, f"slot {'any' if wanted is None else wanted} {why}", field="slot")
         return free[0]
 
-    async def confirm(self) -> None:
+    async def confirm(self, without: Collection[int] = ()) -> None:
         """Verify the roster and say so, for each own slot that has not; a client that is online does it by itself.
 
+        Nothing is confirmed while a join of this wallet was pushed out of its slot (§6.3). ``without`` names such
+        slots of which that was meant: the wallet remembers that it does without them.
+
         Raises:
+            PushedOut: a join does not fill its slot; says who did it, when and with which code.
+            BadInput: this wallet was not pushed out of a slot that ``without`` names.
             Refused: the keygen is not completed.
             Blamed: the roster does not hold; nothing was said.
             ReadOnly: the log broke.
         """
         self.client.ledger.require(self.id)
         roster = self.roster
+        self._do_without(without)
         for slot in self.unconfirmed():
             await self._say_once(slot, KeygenConfirm, roster=roster.hash)
+
+    def _do_without(self, slots: Collection[int]) -> None:
+        """Give up what was pushed out of ``slots``, and see that no other join was pushed out.
+
+        Raises:
+            PushedOut: one was.
+            BadInput: none was, of a slot that is named.
+        """
+        pushed, entry = {lost.slot: lost for lost in self.pushed_out}, self.entry
+        for slot in slots:
+            if slot not in pushed and slot not in entry.given_up:
+                raise bad_field("without", f"this wallet was not pushed out of slot {slot}")
+        for slot, lost in pushed.items():
+            if slot not in slots:
+                raise lost.error()
+        if pushed:
+            keys, used = self.client.auth_keys(self.id), self.state.generations
+            last = {s: max(entry.generations.get(s, -1), used.get(keys[s], -1)) for s in pushed}
+            self.client.wallet.give_up(self.id, last)
 
     async def _say_once(self, speaker: int, kind: type[Said], **fields: Any) -> None:
         """Say it as the participant of this slot; that it was said already is as good."""

@@ -7,6 +7,7 @@ roster ─▶ key list ─┬─▶ address, descriptor
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 import click
@@ -18,6 +19,7 @@ from keymeld_protocol.errors import BadInput, Reason, Refused
 from keymeld_protocol.member.roster import Roster
 from keymeld_protocol.wording import slots_told
 
+from ..errors import PushedOut
 from ..keygens import Keygen
 from .app import App
 from .opened import names_of
@@ -50,15 +52,17 @@ def address(app: App, session: str, subset: int | None, children: Sequence[Path]
     """Show the address of a SESSION, and whether it is safe to fund.
 
     It is the taproot address of the aggregate key, computed here, safe once every slot has confirmed the same
-    roster; yours does so by this.  Compare the roster digits with the others, by telephone: they stand for the whole
-    roster.  With --quiet only the address (or what was asked for instead) is printed, and only if it is safe.
+    roster; yours does so by this, unless you were pushed out of a slot.  Compare the roster digits with the others,
+    by telephone: they stand for the whole roster.  With --quiet only the address (or what was asked for instead) is
+    printed, and only if it is safe.
     """
     if children and xpub:
         raise click.UsageError("--xpub is that of all children: leave --child out")
 
     async def look(keygen: Keygen) -> tuple[list[Line], dict[str, Any]]:
         if keygen.read_only is None:
-            await keygen.confirm()
+            with suppress(PushedOut):  # which is told beside the address
+                await keygen.confirm()
         safety = keygen.safety_of(subset)
         if app.quiet and not safety.safe:
             raise Refused(Reason.WRONG_STATE, str(safety))
@@ -107,6 +111,7 @@ def _told(keygen: Keygen, subset: int | None) -> list[Line]:
     members = [names.slot(slot) for slot in range(len(roster.cards))]
     lines: list[Line] = [
         Text(str(safety), "green" if safety.safe else "bold red"),
+        *(Text(f"NOTE: {each}", "yellow") for each in safety.named),
         *([Text(f"ALONE: {_ALONE.format(*slots)}", "bold red")] if len(slots) == 1 < len(roster.cards) else []),
         *([Text(f"OPAQUE: {short_forms.scripts(roster.terms)[0]}", "bold red")] if roster.opaque else []),
         f"roster digits {keygen.roster_digits}: compare them with the others, by telephone",
@@ -136,6 +141,8 @@ def _data(keygen: Keygen, subset: int | None, children: Sequence[Path]) -> dict[
         "opaque": roster.opaque,
         "safe": safety.safe,
         "safety": str(safety),
+        "named": list(safety.named),
+        "pushed_out": [each.slot for each in keygen.pushed_out],
         "roster_digits": keygen.roster_digits,
         "network": roster.terms.network,
     }

@@ -159,7 +159,7 @@ async def _act(app: App, wallet: Wallet, ticket: Ticket, offer: Offer) -> int:
         taken = await keygen.join(offer.slot, offer.choice)
         async with watch.shown():
             watch.follow(keygen, since)
-            await keygen.joined()
+            await keygen.joined(taken)
             await watch.until_told(keygen)
         return taken
 

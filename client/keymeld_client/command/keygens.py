@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from keymeld_protocol.foreign import quoted
 from keymeld_protocol.machines.keygen import KeygenPhase
+from keymeld_protocol.member.roster import Safety
 from keymeld_protocol.printable import still_printable
 from keymeld_protocol.wording import counted, listed, slots_told
 
@@ -65,7 +67,9 @@ def _list(app: App, client: Client) -> None:
             f"{counted(len(keygen.state.seats), 'slot')}, yours: {own}{left}",
             (_after(watch.missing(keygen)), "yellow"), (trouble, "bold red"),
         )  # fmt: skip
-        app.screen.result([head], _keygen_data(keygen))
+        told = [Text(f"  ! {each}", "bold red") for each in keygen.pushed_out]
+        told += [Text(f"  NOTE: {each}", "yellow") for each in keygen.named]
+        app.screen.result([head, *told], _keygen_data(keygen))
         for signing in keygen.signings():
             mark = "  ← your approval is missing" if signing.awaits_me() else ""
             line = Text.assemble(
@@ -97,6 +101,8 @@ def _keygen_data(keygen: Keygen) -> dict[str, Any]:
         "unconfirmed": list(state.unconfirmed()),
         "left": sorted(state.left),
         "read_only": keygen.read_only,
+        "pushed_out": [each.slot for each in keygen.pushed_out],
+        "named": list(keygen.named),
     }
 
 
@@ -112,22 +118,32 @@ def _signing_data(keygen: Keygen, signing: Any) -> dict[str, Any]:
     }
 
 
-@click.command(cls=Verb, examples="keymeld confirm 3f9a01")
+@click.command(cls=Verb, examples="keymeld confirm 3f9a01\nkeymeld confirm 3f9a01 --without 2")
 @click.argument("session")
+@click.option(
+    "--without",
+    type=click.IntRange(0, 999),
+    multiple=True,
+    metavar="SLOT",
+    help="You were pushed out of this slot, and that was meant. May be given more than once.",
+)
 @click.pass_obj
-def confirm(app: App, session: str) -> None:
+def confirm(app: App, session: str, without: Sequence[int]) -> None:
     """Verify the roster of a complete SESSION and say so.
 
     Every command does it by itself when it hears of a complete session; this one waits for it and tells the result.
+    None does while somebody else sits in a slot that you had joined: who released it, when and with which code is told.
     """
 
-    async def act(keygen: Keygen) -> tuple[str, bool]:
-        await keygen.confirm()
-        return str(keygen.safety), keygen.safety.safe
+    async def act(keygen: Keygen) -> Safety:
+        await keygen.confirm(without)
+        return keygen.safety
 
     with app.wallet() as wallet:
-        told, safe = app.with_keygen(wallet, session, act)
-    app.screen.result([f"You have confirmed the roster. The address is {told}."], {"confirmed": True, "safe": safe})
+        safety = app.with_keygen(wallet, session, act)
+    lines: list[Line] = [f"You have confirmed the roster. The address is {safety}."]
+    lines += [Text(f"NOTE: {each}", "yellow") for each in safety.named]
+    app.screen.result(lines, {"confirmed": True, "safe": safety.safe, "named": list(safety.named)})
 
 
 @click.command(cls=Verb, examples="keymeld release 3f9a01 2")
@@ -138,7 +154,7 @@ def release(app: App, session: str, slot: int) -> None:
     """Free a SLOT of a SESSION that you created.
 
     While people still join: a squatter's, or one whose enclave is dead.  Its ticket works again; whoever sat there
-    has to join anew.
+    has to join anew, and who had joined before is told that the slot was filled anew.
     """
 
     async def act(keygen: Keygen) -> str:

@@ -48,6 +48,7 @@ class Watch:
         self._tasks: dict[Id, asyncio.Task[None]] = {}
         self._waiting: dict[Id, str] = {}
         self._told: dict[Id, int] = {}
+        self._seen: dict[Id, list[str]] = {}
         self._bell = Bell()
 
     def follow(self, handle: Watched, since: int = 0) -> asyncio.Task[None]:
@@ -108,14 +109,23 @@ class Watch:
         self.screen.result(_lines(handle.id, told, news, amiss), self._data(handle, record, told, amiss))
 
     async def _amiss(self, handle: Watched) -> list[str]:
-        """Who is at fault, where nothing more comes of a signing, or nothing may come of it."""
-        if isinstance(handle, Keygen) or handle.phase not in (
+        """Who is at fault, where nothing more comes of a signing, or nothing may come of it; and who was pushed out."""
+        if isinstance(handle, Keygen):
+            return self._seats(handle)
+        if handle.phase not in (
             SigningPhase.CONFIRMING,
             SigningPhase.FAILED,
             SigningPhase.EXPIRED,
         ):
             return []
         return await asyncio.to_thread(handle.judgement)  # a big batch takes its time
+
+    def _seats(self, keygen: Keygen) -> list[str]:
+        """Which own joins were pushed out, and which seats were filled anew: said when it is news."""
+        told = [*map(str, keygen.pushed_out), *keygen.named] if keygen.read_only is None else []
+        news = [each for each in told if each not in self._seen.get(keygen.id, ())]
+        self._seen[keygen.id] = told
+        return news
 
     def _data(self, handle: Watched, record: Record, told: Sentence, amiss: list[str]) -> dict[str, Any]:
         """The same for scripts; ``words`` are a stranger's as they came."""

@@ -238,6 +238,7 @@ class Courier:
             except Ended:
                 continue
             except WireError:
+                self.wallet.turn_away(pending.statement)
                 self.wallet.answered(pending)
                 raise
             self.wallet.answered(pending)

@@ -27,7 +27,8 @@ class KeygenEntry:
     """One keygen of the wallet.
 
     ``url`` is the coordinator's origin, as dialled; ``salt`` is set only for the creator; ``slot_secrets`` are those of
-    the tickets held; ``generations`` has the last generation that was used for each slot joined.
+    the tickets held; ``generations`` has the last generation that was used for each slot joined, ``turned_away`` the
+    last that the coordinator refused to take, and ``given_up`` the last that its owner does without (§6.3).
     """
 
     id: Id
@@ -38,6 +39,8 @@ class KeygenEntry:
     open_tickets: bool = False
     slot_secrets: dict[int, bytearray] = field(default_factory=dict, repr=False)
     generations: dict[int, int] = field(default_factory=dict)
+    turned_away: dict[int, int] = field(default_factory=dict)
+    given_up: dict[int, int] = field(default_factory=dict)
 
     @property
     def slots(self) -> tuple[int, ...]:
@@ -80,6 +83,8 @@ class _Stored(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     open_tickets: bool = False
     slot_secrets: dict[str, str] = {}
     generations: dict[str, int] = {}
+    turned_away: dict[str, int] = {}
+    given_up: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return "<stored keygen>"
@@ -96,7 +101,9 @@ def dump_entry(entry: KeygenEntry) -> bytes:
         open_secret=entry.open_secret.hex() if entry.open_secret is not None else None,
         open_tickets=entry.open_tickets,
         slot_secrets={str(slot): secret.hex() for slot, secret in entry.slot_secrets.items()},
-        generations={str(slot): generation for slot, generation in entry.generations.items()},
+        generations=_written(entry.generations),
+        turned_away=_written(entry.turned_away),
+        given_up=_written(entry.given_up),
     )
     return msgspec.json.encode(stored, enc_hook=encode_sized)
 
@@ -117,10 +124,22 @@ def load_entry(raw: bytes | bytearray, name: str) -> KeygenEntry:
             open_secret=_secret(stored.open_secret) if stored.open_secret is not None else None,
             open_tickets=stored.open_tickets,
             slot_secrets={int(slot): _secret(text) for slot, text in stored.slot_secrets.items()},
-            generations={int(slot): generation for slot, generation in stored.generations.items()},
+            generations=_read(stored.generations),
+            turned_away=_read(stored.turned_away),
+            given_up=_read(stored.given_up),
         )
     except (msgspec.DecodeError, ValueError):
         raise WalletError(f"{name} is damaged") from None
+
+
+def _written(counts: dict[int, int]) -> dict[str, int]:
+    """Numbers by slot, as JSON names them."""
+    return {str(slot): count for slot, count in counts.items()}
+
+
+def _read(counts: dict[str, int]) -> dict[int, int]:
+    """Numbers by slot."""
+    return {int(slot): count for slot, count in counts.items()}
 
 
 def _secret(text: str) -> bytearray:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +33,7 @@ from keymeld_protocol.curve.secp256k1 import wipe
 from keymeld_protocol.keys.derivation import Identity
 from keymeld_protocol.values import Id, decode_sized
 from keymeld_protocol.wire.frames import WireHead, WireRecord, head_json, record_json
+from keymeld_protocol.wire.payloads import KeygenJoin
 from keymeld_protocol.wire.records import Head, Record
 from keymeld_protocol.wire.statements import Statement
 
@@ -155,6 +156,29 @@ class Wallet:
         entry.generations[slot] = generation
         self.remember(entry)
         return generation
+
+    def turn_away(self, statement: Statement) -> None:
+        """Remember of a join that the coordinator refused to take it: it was never in a log, and nobody lost a seat.
+
+        Raises:
+            WalletError: the disk failed.
+        """
+        said = statement.payload
+        if isinstance(said, KeygenJoin) and (entry := self._keygens.get(said.stream)) is not None:
+            entry.turned_away[said.slot] = max(said.generation, entry.turned_away.get(said.slot, -1))
+            self.remember(entry)
+
+    def give_up(self, ident: Id, generations: Mapping[int, int]) -> None:
+        """Remember that the owner does without his joins of these slots, up to these generations.
+
+        Raises:
+            WalletError: the keygen is unknown, or the disk failed.
+        """
+        entry = self._keygens.get(ident)
+        if entry is None:
+            raise WalletError("this wallet holds no ticket for that keygen")
+        entry.given_up.update(generations)
+        self.remember(entry)
 
     def bring(self, point: bytes, again: bool = False) -> None:
         """Remember, on disk, that the key of ``point`` (33 bytes) is sealed now; ``again``: a second time, wittingly.

@@ -121,13 +121,15 @@ class Roster:
 class Safety:
     """Whether an address may be funded: only when every slot has confirmed the same roster (§6.3).
 
-    ``trouble`` is what speaks against it whoever has confirmed, such as a log that broke.
+    ``trouble`` is what speaks against it whoever has confirmed, such as a log that broke.  ``named`` is what a person
+    should know beside it, such as a seat that was filled anew; it makes nothing unsafe by itself.
     """
 
     by_participant: tuple[int, ...]
     by_enclave: tuple[int, ...]
     missing: tuple[int, ...]
     trouble: str | None = None
+    named: tuple[str, ...] = ()
 
     @property
     def safe(self) -> bool:

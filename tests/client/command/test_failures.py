@@ -46,6 +46,7 @@ CODES = [
     (errors.WalletError("x"), FAILED),
     (errors.NotTrusted("x"), FAILED),
     (errors.JoinRefused(0, "released"), FAILED),
+    (errors.PushedOut(0, "released"), FAILED),
     (errors.KeygenEnded("x"), FAILED),
     (errors.NeedsSecret([b"\2" * 33]), FAILED),
     (ENDED, FAILED),

@@ -1,9 +1,21 @@
 """command/watching.py: whoever is waited for is named, and with what."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from keymeld_client import Keygen as Handle
 from keymeld_client.command.names import Names
-from keymeld_client.command.watching import missing_in_keygen, missing_in_signing
+from keymeld_client.command.screen import Screen
+from keymeld_client.command.watching import Watch, missing_in_keygen, missing_in_signing
+from keymeld_client.wallet.entries import KeygenEntry
+from keymeld_client.wallet.wallet import Wallet
+from tests.client.paper import GROUP_SECRET, URL, Reader, Tale
+from tests.promises.desk import at_desk
 from tests.support.machines import HOUR, NONE, NOON, TOWER, VAULT, Keygen, Signing, completed
 from tests.support.phases import DELAY, DELAYED, SELF, asked
+from tests.support.world import World
 
 ENCLAVE = f"enclave {VAULT.key.hex()[:6]}"
 
@@ -73,3 +85,31 @@ def test_an_attempt_under_way_waits_for_no_clock() -> None:
     stream.hear(stream.hears(TOWER))
     stream.hear(stream.opening(), at=NOON + DELAY)
     assert awaited(stream) == "waiting for nonces for slot 2"
+
+
+@pytest.fixture
+def squatted(tmp_path: Path) -> Iterator[Handle]:
+    """Alice's own view of a keygen of two: she waits for her enclave in slot 0 for a minute, and Bob takes it over."""
+    tale = Tale.__new__(Tale)
+    tale.world = world = World()
+    vault, tale.alice, bob = world.enclave("vault"), world.member("alice"), world.member("bob")
+    invitation = tale.alice.create(2)
+    tale.keygen = invitation.keygen
+    vault.leave()
+    tale.alice.join(invitation, 0, vault.key, NONE)
+    world.wait(61_000)
+    bob.join(invitation, 0, vault.key, NONE)
+    world.run()
+    with Wallet.open(tmp_path / "alice") as wallet:
+        wallet.identity = tale.alice.identity
+        wallet.remember(KeygenEntry(tale.keygen, URL, bytearray(GROUP_SECRET), generations={0: 0}))
+        reader = Reader(tale, wallet)
+        reader.hear(tale.keygen)
+        yield at_desk(reader).keygen(tale.keygen)
+
+
+def test_a_seat_that_was_lost_is_told_once_as_news(squatted: Handle) -> None:
+    watch = Watch(squatted.client, Screen())
+    (told,) = watch._seats(squatted)
+    assert told == str(squatted.pushed_out[0]) and "took over your join" in told
+    assert watch._seats(squatted) == []

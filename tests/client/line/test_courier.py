@@ -19,6 +19,7 @@ from keymeld_protocol.wire.statements import Statement
 from tests.client.paper import GROUP_SECRET, Tale
 from tests.client.scripted import Talk, scripted
 from tests.support.logs import Scribe
+from tests.support.machines import Keygen
 from tests.support.world import NOON
 
 pytestmark = pytest.mark.asyncio
@@ -232,6 +233,21 @@ async def test_a_refused_statement_is_not_submitted_again() -> None:
         with pytest.raises(Refused, match="said"):
             await carrier.say(note())
         assert held.wallet.outbox() == ()
+
+
+async def test_a_refused_join_was_never_in_a_log_and_the_wallet_knows() -> None:
+    async def script(talk: Talk) -> None:
+        await talk.hello()
+        await talk.refuse(await talk.next("submit"), Refused(Reason.SLOT_TAKEN, "taken"))
+        await talk.until_closed()
+
+    keygen = Keygen(2)
+    async with Held() as held, scripted(script) as url, courier(url, held.wallet) as (carrier, _, _):
+        held.wallet.remember(KeygenEntry(keygen.stream, "ws://elsewhere", bytearray(32)))  # not resumed here
+        with pytest.raises(Refused, match="taken"):
+            await carrier.say(keygen.join(1))
+        found = held.wallet.keygen(keygen.stream)
+        assert found is not None and found.turned_away == {1: 0}
 
 
 async def test_an_overloaded_coordinator_is_asked_again_when_it_said() -> None:

@@ -20,7 +20,7 @@ S, OPEN, SLOT = (secret_of(word) for word in ("S", "open", "slot"))
 def created() -> KeygenEntry:
     """What the creator of an open keygen remembers, who has joined slots 2 and 0."""
     return KeygenEntry(
-        KEYGEN, URL, bytearray(S), Salt(secret_of("salt")), bytearray(OPEN), True, {}, {2: 1, 0: 0}
+        KEYGEN, URL, bytearray(S), Salt(secret_of("salt")), bytearray(OPEN), True, {}, {2: 1, 0: 0}, {2: 0}, {0: 0}
     )  # fmt: skip
 
 

@@ -12,9 +12,11 @@ from keymeld_protocol.wire.records import Record, sign_head
 from keymeld_protocol.wire.statements import Statement
 from tests.support.coordinator import key_of
 from tests.support.logs import Scribe
+from tests.support.machines import Keygen
 
 URL = "ws://127.0.0.1:8765"
 SECRET = bytes(range(32))
+WAITING = Keygen(2)
 
 
 def entry(name: bytes = b"k", url: str = URL) -> KeygenEntry:
@@ -123,6 +125,29 @@ def test_a_generation_is_on_disk_before_it_is_used(wallet: Wallet) -> None:
 def test_slots_count_their_generations_apart(wallet: Wallet) -> None:
     wallet.remember(entry())
     assert [wallet.next_generation(entry().id, slot) for slot in (1, 2, 1)] == [0, 0, 1]
+
+
+def test_a_join_that_the_coordinator_refused_to_take_is_remembered_and_no_earlier_one_hides_it(wallet: Wallet) -> None:
+    wallet.remember(KeygenEntry(WAITING.stream, URL, bytearray(32)))
+    for generation in (1, 0):
+        wallet.turn_away(WAITING.join(1, generation=generation))
+    found = reopen(wallet).keygen(WAITING.stream)
+    assert found is not None and found.turned_away == {1: 1} and found.slots == ()
+
+
+def test_what_is_refused_and_is_no_join_of_ours_leaves_no_trace(wallet: Wallet) -> None:
+    wallet.turn_away(WAITING.join(1))
+    wallet.turn_away(statement())
+    assert wallet.keygens() == ()
+
+
+def test_what_its_owner_does_without_is_remembered(wallet: Wallet) -> None:
+    wallet.remember(entry())
+    wallet.give_up(entry().id, {1: 3})
+    found = reopen(wallet).keygen(entry().id)
+    assert found is not None and found.given_up == {1: 3}
+    with pytest.raises(WalletError, match="no ticket"):
+        wallet.give_up(entry(b"o").id, {1: 3})
 
 
 def test_a_damaged_keygen_is_named_and_not_quoted(wallet: Wallet) -> None:
