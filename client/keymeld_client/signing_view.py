@@ -23,11 +23,11 @@ from keymeld_protocol.wire.records import Record
 
 from .errors import SigningEnded, WalletError
 from .handle import Handle
-from .shown.blame import Judgement, judge
+from .shown.blame import Judgement, judge_signing
 from .shown.endings import ended, tell_judgement
 from .shown.presigned_before import may_hide
 from .shown.results import ItemResult, all_signed, psbts_of, results_of, signed_so_far
-from .shown.telling import PRESIGNED, name_of, tell
+from .shown.telling import PRESIGNED, lines_of_request, name_of
 
 if TYPE_CHECKING:
     from .client import Client
@@ -103,7 +103,7 @@ class SigningView(Handle):
             Blamed: the body does not hold.
         """
         keygen = self.keygen
-        lines = list(tell(self.state, self.plan, keygen.roster, keygen.state.left))
+        lines = list(lines_of_request(self.state, self.plan, keygen.roster, keygen.state.left))
         return lines + [line for each in self._hiding() for line in (PRESIGNED, f"  in signing {each.id.hex()}")]
 
     def _hiding(self) -> list[SigningView]:
@@ -206,7 +206,7 @@ class SigningView(Handle):
         offset, keygen = self.heard.chain.offset, self.state.request.keygen
         if self._judged is None or self._judged[0] != offset:
             try:
-                judged = judge(self.heard, self.client.roster(keygen), self.client.group(keygen))
+                judged = judge_signing(self.heard, self.client.roster(keygen), self.client.group(keygen))
             except Blamed:
                 judged = Judgement()  # without a roster that holds there is nothing to recompute
             self._judged = offset, judged

@@ -138,6 +138,7 @@ class Agent:
             return False
         said, replay = record.statement.payload, self.hearing.streams.get(stream)
         if isinstance(said, SigningRequest) and said.keygen in self._memory:
+            self._let_go(stream)  # nobody signs for a keygen that is over: what follows is not listened to either
             return False
         return record.offset == 1 if replay is None else replay.broken is None
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from keymeld_host.files import BadFile, FileLock, InUse, told
-from keymeld_host.keyfiles import RULE, own_key
+from keymeld_host.files import BadFile, FileLock, InUse, refused_as
+from keymeld_host.keyfiles import KEY_RULE, own_key
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.curve.secp256k1 import Holder, Secret, wipe
 from keymeld_protocol.errors import InvalidCrypto, KeymeldError
@@ -74,7 +74,7 @@ class KeyFile:
         """
         secret = bytearray()
         try:
-            with told(self._path, "made"):
+            with refused_as(self._path, "made"):
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             secret = own_key(self._path)
             if self._alone and self._lock is None:
@@ -86,7 +86,7 @@ class KeyFile:
         except BadFile as error:
             raise IdentityUnavailable(f"key file {error}") from None
         except InvalidCrypto:
-            rule = f"{RULE}, not zero and below the order of secp256k1"
+            rule = f"{KEY_RULE}, not zero and below the order of secp256k1"
             raise IdentityUnavailable(f"key file {self._path} {rule}") from None
         finally:
             wipe(secret)

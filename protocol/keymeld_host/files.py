@@ -56,7 +56,7 @@ class InUse(BadFile):
 
 
 @contextmanager
-def told(path: Path, what: str) -> Iterator[None]:
+def refused_as(path: Path, what: str) -> Iterator[None]:
     """What the system refuses in this block is a `BadFile`: ``path`` cannot be ``what`` (read, written …)."""
     try:
         yield
@@ -75,7 +75,7 @@ def open_file(path: Path, flags: int, what: str = "read") -> int:
         NoFile: there is none, and none was to be made.
         BadFile: a pipe, a socket, a device, a folder, a link, or the system refuses.
     """
-    with told(path, what):
+    with refused_as(path, what):
         try:
             handle = os.open(path, flags | _AT_ONCE, 0o600)
         except FileNotFoundError as error:
@@ -126,7 +126,7 @@ def read_all(path: Path, handle: int) -> bytearray:
         BadFile: the disk fails.
     """
     raw, filled = bytearray(os.fstat(handle).st_size), 0
-    with told(path, "read"), memoryview(raw) as view:
+    with refused_as(path, "read"), memoryview(raw) as view:
         while filled < len(view) and (count := os.readv(handle, [view[filled:]])):
             filled += count
     del raw[filled:]
@@ -152,7 +152,7 @@ def new_file(path: Path, raw: bytes | bytearray) -> bool:
         BadFile: the disk is full, or the folder cannot be written.
     """
     draft = path.with_name(f".{path.name}.{token_hex(8)}")  # of two that make it at once, neither writes in the other's
-    with told(path, "made"):
+    with refused_as(path, "made"):
         try:
             _write_draft(draft, raw)
             _name_first(draft, path)
@@ -187,7 +187,7 @@ def replace_file(path: Path, raw: bytes | bytearray) -> None:
         BadFile: the disk is full, or the folder cannot be written.
     """
     draft = path.with_name(f".{path.name}.new")
-    with told(path, "written"):
+    with refused_as(path, "written"):
         draft.unlink(missing_ok=True)
         try:
             _write_draft(draft, raw)
@@ -237,7 +237,7 @@ class FileLock:
         """
         self._handle = open_file(path, os.O_RDONLY if itself else os.O_RDWR | os.O_CREAT, "locked")
         try:
-            with told(path, "locked"):
+            with refused_as(path, "locked"):
                 self._take(path, itself)
         except BaseException:
             self.release()

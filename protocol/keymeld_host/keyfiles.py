@@ -14,7 +14,7 @@ from typing import Final
 from .files import BadFile, NoFile, new_file, read_private
 
 KEY_BYTES: Final = 32
-RULE: Final = f"must hold {2 * KEY_BYTES} lower-case hex digits ({KEY_BYTES} bytes)"
+KEY_RULE: Final = f"must hold {2 * KEY_BYTES} lower-case hex digits ({KEY_BYTES} bytes)"
 _LONGEST: Final = 4 * KEY_BYTES
 """Bytes of a file that somebody has typed in: the digits, and some white space."""
 
@@ -46,13 +46,13 @@ def own_key(path: Path, *, create: bool = True, typed: bool = False) -> bytearra
 
 
 def _read_key(path: Path, typed: bool) -> bytearray:
-    raw = read_private(path, _LONGEST if typed else 2 * KEY_BYTES + 1, RULE)
+    raw = read_private(path, _LONGEST if typed else 2 * KEY_BYTES + 1, KEY_RULE)
     bare = raw.strip() if typed else raw.removesuffix(b"\n")
     digits = bare.lower() if typed else bare
     try:
         return from_hex(digits)
     except ValueError:
-        raise BadFile(path, RULE) from None
+        raise BadFile(path, KEY_RULE) from None
     finally:
         wipe(raw, bare, digits)
 
@@ -69,7 +69,7 @@ def from_hex(digits: bytearray) -> bytearray:
         ValueError: another length, or a character that is no such digit.
     """
     if len(digits) != 2 * KEY_BYTES or any(digit not in _HEX for digit in digits):
-        raise ValueError(RULE)
+        raise ValueError(KEY_RULE)
     return bytearray(_HEX.index(digits[i]) << 4 | _HEX.index(digits[i + 1]) for i in range(0, len(digits), 2))
 
 

@@ -126,7 +126,7 @@ def setting(
     return field(default=default, metadata={"rule": rule, "group": group, "help": help, "shown": shown, "told": told})
 
 
-def told(settings: Any) -> dict[str, int]:
+def limits_told(settings: Any) -> dict[str, int]:
     """The limits that peers are told, by name."""
     return {f.name: getattr(settings, f.name) for f in fields(settings) if f.metadata["told"]}
 

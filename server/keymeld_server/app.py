@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from keymeld_host.keyfiles import RULE, wipe
+from keymeld_host.keyfiles import KEY_RULE, wipe
 from keymeld_host.logs import tell
 from keymeld_host.settings import BadSetting
 from keymeld_protocol.curve.schnorr import Keypair
@@ -238,7 +238,7 @@ def _own_keypair(config: ServerConfig, *, create: bool) -> Keypair:
     try:
         return Keypair.of(secret)
     except InvalidCrypto:
-        raise BadSetting(f"key_file: {config.key_file} {RULE}, not zero and below the order of secp256k1") from None
+        raise BadSetting(f"key_file: {config.key_file} {KEY_RULE}, not zero and below the order of secp256k1") from None
     finally:
         wipe(secret)
 

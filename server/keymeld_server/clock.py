@@ -18,7 +18,7 @@ from keymeld_host.logs import tell
 from keymeld_protocol.errors import Unavailable
 from keymeld_protocol.values import Id
 
-LONGEST_WAIT_MS: Final = 60_000
+LONGEST_SLEEP_MS: Final = 60_000
 """The clock looks again after that, should the system's time have been set."""
 RETRY_MS: Final = 1_000
 """After a failure of the store."""
@@ -73,7 +73,7 @@ class Deadlines:
             passed = self.due()
             for begin in range(0, len(passed), AT_ONCE):
                 await asyncio.gather(*map(self._look_at, passed[begin : begin + AT_ONCE]))
-            wait = min(self._heap[0][0] - self._now() if self._heap else LONGEST_WAIT_MS, LONGEST_WAIT_MS)
+            wait = min(self._heap[0][0] - self._now() if self._heap else LONGEST_SLEEP_MS, LONGEST_SLEEP_MS)
             try:
                 async with asyncio.timeout(max(0, wait) / 1000):
                     await self._changed.wait()

@@ -197,7 +197,7 @@ class ServerConfig:
 
     def limits_for_hello(self) -> dict[str, int]:
         """The limits that `hello` tells every peer, by the names that they have here, and the protocol's own."""
-        return settings.told(self) | {"attempts_max": MAX_ATTEMPTS}
+        return settings.limits_told(self) | {"attempts_max": MAX_ATTEMPTS}
 
     def accepted_origins(self, port: int | None = None) -> frozenset[str]:
         """The origins to which a proof may be bound: those configured, else the listeners' own.

@@ -90,7 +90,7 @@ class Dispatch:
             peer.outbox.reply(request)
             return
         try:
-            result = await METHODS[request.method](self, peer, request.params, request)
+            result = await HANDLERS[request.method](self, peer, request.params, request)
         except WireError as problem:
             peer.outbox.reply(frames.error(request.ident, problem))
         except Exception as problem:
@@ -227,7 +227,7 @@ def _row_json(row: SessionRow) -> dict[str, Any]:
 
 
 MethodHandler: TypeAlias = Callable[[Dispatch, Peer, Any, Request], Awaitable[dict[str, Any] | None]]
-METHODS: Final[Mapping[str, MethodHandler]] = {
+HANDLERS: Final[Mapping[str, MethodHandler]] = {
     "authenticate": Dispatch.authenticate,
     "submit": Dispatch.submit,
     "subscribe": Dispatch.subscribe,

@@ -14,7 +14,7 @@ import pytest
 from msgspec import structs
 
 from keymeld_client.shown.audit import Audit
-from keymeld_client.shown.telling import moment, tell
+from keymeld_client.shown.telling import lines_of_request, moment
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.member.plan import plan_of
 from keymeld_protocol.values import Id, XOnlyKey, digest
@@ -180,7 +180,7 @@ def test_a_log_and_a_request_from_the_end_of_time_are_told_all_the_same() -> Non
     world.run()
     roster, state = alice.roster(group), alice.signing(signing)
     made = plan_of(state, alice.heard(signing).records[0].statement, roster, alice.groups[group])
-    assert any(str(state.request.expires_at) in line for line in tell(state, made, roster))
+    assert any(str(state.request.expires_at) in line for line in lines_of_request(state, made, roster))
     audit = Audit(secret_of("alice S 2"), lambda: NOON)
     audit.section(group, "keygen", XOnlyKey(world.coordinator.key), wires(alice, group), None)
     assert audit.report.ok and list(audit.report.lines())

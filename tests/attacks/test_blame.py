@@ -12,7 +12,7 @@ from functools import partial
 
 import pytest
 
-from keymeld_client.shown.blame import Fault, Judgement, judge
+from keymeld_client.shown.blame import Fault, Judgement, judge_signing
 from keymeld_client.shown.endings import tell_judgement
 from keymeld_client.shown.results import results_of
 from keymeld_client.shown.telling import name_of
@@ -91,7 +91,7 @@ class Table:
 
     def judged(self, heard: Replay | None = None) -> Judgement:
         """What the log proves to Alice."""
-        return judge(heard or self.heard, self.alice.roster(self.group), self.alice.groups[self.group])
+        return judge_signing(heard or self.heard, self.alice.roster(self.group), self.alice.groups[self.group])
 
     def faults(self) -> list[tuple[str, tuple[int, ...]]]:
         return [(fault.code, fault.slots) for fault in self.judged().faults]

@@ -16,7 +16,7 @@ from keymeld_client.command.names import Names
 from keymeld_client.command.screen import Screen
 from keymeld_client.command.sentences import sentence
 from keymeld_client.shown.audit import Audit
-from keymeld_client.shown.telling import tell
+from keymeld_client.shown.telling import lines_of_request
 from keymeld_host import logs
 from keymeld_protocol.foreign import quoted
 from keymeld_protocol.keys.sealing import GroupKey
@@ -80,7 +80,7 @@ def test_attack_52_what_is_told_before_an_approval_is_harmless(evil: str) -> Non
     _, alice, group, signing = asked(evil)
     roster, key = alice.roster(group), alice.groups[group]
     made = plan_of(alice.signing(signing), alice.heard(signing).records[0].statement, roster, key)
-    lines = list(tell(alice.signing(signing), made, roster))
+    lines = list(lines_of_request(alice.signing(signing), made, roster))
     assert made.body.memo == evil and roster.terms.label == evil[:64] and any("Memo" in line for line in lines)
     harmless(lines)
 

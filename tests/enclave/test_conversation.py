@@ -174,6 +174,21 @@ def test_a_signing_of_a_keygen_that_is_over_is_not_waited_for(office: Office) ->
     assert "signing.contribute" not in "".join(office.submitted())
 
 
+def test_a_signing_of_a_keygen_that_is_over_is_heard_no_further_than_its_request(office: Office) -> None:
+    office.desk.leave()
+    signing = office.alice.request(office.group, MESSAGE)
+    while office.alice.step() or office.bob.step():
+        pass
+    office.bob.approve(signing)
+    for slot, member in enumerate((office.alice, office.bob)):
+        member.say(office.group, KeygenLeave, slot=slot)
+    office.desk.hang_up()
+    office.desk.run()
+    office.desk.wait(5 * SECOND)
+    heard = office.desk.agent.hearing.streams
+    assert office.desk.talk.ready and all(replay.broken is None for replay in heard.values())
+
+
 def test_a_signing_that_is_over_is_let_go_again_and_nothing_said(office: Office) -> None:
     signing = office.alice.request(office.group, MESSAGE)
     kept = office.world.logs[signing].branch()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from keymeld_host import settings
-from keymeld_host.settings import BadSetting, many, maybe, one_of, path, setting, text, told, whole
+from keymeld_host.settings import BadSetting, limits_told, many, maybe, one_of, path, setting, text, whole
 
 
 @dataclass(frozen=True)
@@ -153,4 +153,4 @@ def test_help_teaches_every_setting() -> None:
 
 
 def test_only_marked_limits_are_told() -> None:
-    assert told(Small(turns_max=7)) == {"turns_max": 7}
+    assert limits_told(Small(turns_max=7)) == {"turns_max": 7}

@@ -12,7 +12,7 @@ import pytest
 
 from keymeld_client.said.asking import make_body
 from keymeld_client.said.drafting import make_draft
-from keymeld_client.shown.telling import tell
+from keymeld_client.shown.telling import lines_of_request
 from keymeld_protocol.bitcoin.transaction import taproot_script
 from keymeld_protocol.bitcoin.tweaks import child_steps
 from keymeld_protocol.member.plan import plan_of
@@ -58,7 +58,9 @@ class Group:
     def told(self, reader: Member, signing: Id) -> list[str]:
         """The lines of a request."""
         state, opening = reader.signing(signing), reader.heard(signing).records[0].statement
-        return list(tell(state, plan_of(state, opening, self.roster, reader.groups[self.keygen]), self.roster))
+        return list(
+            lines_of_request(state, plan_of(state, opening, self.roster, reader.groups[self.keygen]), self.roster)
+        )
 
 
 def line(told: list[str], word: str) -> str:

@@ -5,7 +5,7 @@ import pytest
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.connection import proof_message
-from keymeld_server.dispatch import METHODS
+from keymeld_server.dispatch import HANDLERS
 from tests.support.build import xonly
 from tests.support.coordinator import key_of
 from tests.support.line import Line, PaperPeer
@@ -27,7 +27,7 @@ def vault_peer(line: Line) -> PaperPeer:
 
 
 async def test_there_is_a_handler_for_every_method() -> None:
-    assert set(METHODS) == set(frames.METHODS)
+    assert set(HANDLERS) == set(frames.METHODS)
 
 
 async def test_a_proof_is_accepted() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from keymeld_client.shown.blame import judge
+from keymeld_client.shown.blame import judge_signing
 from keymeld_protocol.curve import musig_secret
 from keymeld_protocol.curve.musig_secret import Secnonce
 from keymeld_protocol.errors import Blamed, Fork
@@ -252,7 +252,7 @@ class Watched(World):
         for peer, _, heard in self.held():
             if isinstance(peer, Member) and isinstance(heard.state, SigningState):
                 keygen = heard.state.request.keygen
-                judged = judge(heard, peer.roster(keygen), peer.groups[keygen])
+                judged = judge_signing(heard, peer.roster(keygen), peer.groups[keygen])
                 assert judged.faults == (), "an honest enclave is called a liar"
 
     def require_logs_replay(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from examples.helpers.regtest import Coin, transaction
-from keymeld_client.shown.blame import judge
+from keymeld_client.shown.blame import judge_signing
 from keymeld_client.shown.results import ItemError, results_of
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.member.attempt import Attempt
@@ -127,7 +127,7 @@ def test_nothing_that_an_enclave_contributes_breaks_anybody_or_shows_what_does_n
         p.world.wait(SECOND)
         state, key = p.alice.signing(signing), p.alice.groups[p.group]
         assert not state.open, "it was told to the end"
-        judged = judge(p.alice.heard(signing), p.alice.roster(p.group), key)
+        judged = judge_signing(p.alice.heard(signing), p.alice.roster(p.group), key)
         assert all(where[slot] == 1 for slot in judged.at_fault), f"{judged}: an honest one is called a liar"
         assert judged.at_fault or state.code not in ACCUSES, f"{judged}: nobody knows why it failed"
         plan = plan_of(state, p.alice.heard(signing).records[0].statement, p.alice.roster(p.group), key)

@@ -23,7 +23,7 @@ from keymeld_protocol.values import Message, PlainKey
 
 from .app import App
 from .failures import UNVERIFIED
-from .typed.arguments import MESSAGE, OUTPUT_KEY, POINT, PRESIGNATURE, SECRET, SIGNATURE
+from .typed.arguments import MESSAGE, OUTPUT_KEY, POINT, SECRET, TYPED_PRESIGNATURE, TYPED_SIGNATURE
 from .verbs import Verb, Verbs
 
 _OF_THE_ITEM = "as `keymeld result --json` shows it."
@@ -80,7 +80,7 @@ def _drawn(path: Path) -> Secret:
 
 
 @adaptor.command(cls=Verb, examples="keymeld adaptor verify 03e1… --point 02ab… --message 5f0c… --key 77d0…")
-@click.argument("presignature", type=PRESIGNATURE)
+@click.argument("presignature", type=TYPED_PRESIGNATURE)
 @click.option("--point", type=POINT, required=True, help="What it is locked to; see also `keymeld adaptor point`.")
 @click.option("--message", type=MESSAGE, required=True, help=f"What it signs (32 bytes), {_OF_THE_ITEM}")
 @click.option("--key", type=OUTPUT_KEY, required=True, help=f"Whose signature it becomes (x-only), {_OF_THE_ITEM}")
@@ -103,7 +103,7 @@ def verify(app: App, presignature: bytes, point: PlainKey, message: Message, key
     keymeld adaptor adapt 03e1… --secret a.secret --secret b.secret --message 5f0c… --key 77d0…    of an and:
     """,
 )
-@click.argument("presignature", type=PRESIGNATURE)
+@click.argument("presignature", type=TYPED_PRESIGNATURE)
 @click.option("--secret", "secrets", type=SECRET, multiple=True, required=True,
               help="The file that holds the secret: 64 hex digits (- reads it); for an and: every secret.")  # fmt: skip
 @click.option("--message", type=MESSAGE, required=True, help=f"What it signs (32 bytes), {_OF_THE_ITEM}")
@@ -142,8 +142,8 @@ def _adapted(presignature: bytes, secrets: tuple[Secret, ...]) -> bytes:
     (umask 077; keymeld adaptor extract 03e1… 9ab4… --point 02ab… > swap.secret)              keeps it in a file
     """,
 )
-@click.argument("presignature", type=PRESIGNATURE)
-@click.argument("signature", type=SIGNATURE)
+@click.argument("presignature", type=TYPED_PRESIGNATURE)
+@click.argument("signature", type=TYPED_SIGNATURE)
 @click.option("--point", type=POINT, required=True, help="What the pre-signature is locked to.")
 @click.pass_obj
 def extract(app: App, presignature: bytes, signature: bytes, point: PlainKey) -> None:

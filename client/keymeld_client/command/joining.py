@@ -35,7 +35,7 @@ from .app import SHORT, App
 from .opened import names_of
 from .screen import Line, table
 from .typed import short_forms, times
-from .typed.arguments import DELAY, KEY, LABEL, RULE, SECRET, WHEN
+from .typed.arguments import DELAY, KEY, LABEL, SECRET, TYPED_RULE, WHEN
 from .typed.limits import Limits, told, with_limits
 from .verbs import Verb
 from .watching import Watch
@@ -84,7 +84,7 @@ class Offer:
 @click.option(
     "--approve",
     "rule",
-    type=RULE,
+    type=TYPED_RULE,
     default="self",
     show_default=True,
     help="Whose yes your key waits for: none, self, 2of3, or 2of3:0,2,4.",

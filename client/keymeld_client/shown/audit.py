@@ -28,10 +28,10 @@ from keymeld_protocol.wire.frames import WireHead, WireRecord, head_of, record_o
 from keymeld_protocol.wire.payloads import SigningRequest
 from keymeld_protocol.wording import counted, slots_told
 
-from .blame import judge
+from .blame import judge_signing
 from .endings import tell_judgement
 from .results import ItemResult, require_all, results_of
-from .telling import moment, name_of, tell
+from .telling import lines_of_request, moment, name_of
 
 T = TypeVar("T")
 FindingVerdict = Literal["holds", "FAILED", "not checked", "says", "proves"]
@@ -221,12 +221,12 @@ class Audit:
         if group is None or roster is None:
             self.report.add("not checked", "what was asked and signed: needs the ticket and a roster that holds")
             return
-        for line in tell_judgement(judge(heard, roster, group), partial(name_of, roster)):
+        for line in tell_judgement(judge_signing(heard, roster, group), partial(name_of, roster)):
             self.report.add("proves", line)
         plan = self._try("request", lambda: plan_of(state, heard.records[0].statement, roster, group))
         if plan is None:
             return
-        for line in tell(state, plan, roster):
+        for line in lines_of_request(state, plan, roster):
             self.report.add("says", line)
         if state.phase in (SigningPhase.CONFIRMING, SigningPhase.COMPLETED):
             self._signatures(heard, plan, roster, group)

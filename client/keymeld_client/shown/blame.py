@@ -75,7 +75,7 @@ class Judgement:
         return by is not None and by.accuses and others
 
 
-def judge(heard: Replay, roster: Roster, group: GroupKey) -> Judgement:
+def judge_signing(heard: Replay, roster: Roster, group: GroupKey) -> Judgement:
     """Judge a signing as far as it was heard."""
     state, records = heard.as_signing, tuple(heard.records)
     assert state is not None, "a signing"

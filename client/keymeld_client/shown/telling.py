@@ -60,7 +60,7 @@ def told_kind(asked: SignMessage | SignEcdsa) -> str:
     return " (ECDSA)" if isinstance(asked, SignEcdsa) else ""
 
 
-def tell(state: SigningState, plan: Plan, roster: Roster, left: Collection[int] = ()) -> Iterator[str]:
+def lines_of_request(state: SigningState, plan: Plan, roster: Roster, left: Collection[int] = ()) -> Iterator[str]:
     """The lines of one request; ``left`` are the slots that have left by now."""
     group = quoted(roster.terms.label) if roster.terms.label else "this group"
     yield f"Asked by {name_of(roster, state.consent.requester)} for {group}"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from keymeld_host import files, keyfiles
-from keymeld_host.files import BadFile, FileLock, InUse, NoFile, told
+from keymeld_host.files import BadFile, FileLock, InUse, NoFile, refused_as
 
 from ..errors import WalletError
 
@@ -42,7 +42,7 @@ def private_folder(path: Path) -> Path:
     Raises:
         WalletError: it is not a folder, cannot be made, or others may enter it.
     """
-    with told(path, "used as a folder"):
+    with refused_as(path, "used as a folder"):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -127,7 +127,7 @@ class AppendFile:
         except OSError as error:
             with suppress(OSError):
                 os.ftruncate(self._handle, self.size)  # half a line would damage the next
-            with _refused(), told(self._path, "written"):
+            with _refused(), refused_as(self._path, "written"):
                 raise error from None
         self.size += len(line) + 1
 
@@ -138,7 +138,7 @@ class AppendFile:
         Raises:
             WalletError: the disk failed.
         """
-        with told(self._path, "written"):
+        with refused_as(self._path, "written"):
             os.fdatasync(self._handle)
 
     @_refused()
@@ -148,7 +148,7 @@ class AppendFile:
         Raises:
             WalletError: the file cannot be written.
         """
-        with told(self._path, "written"):
+        with refused_as(self._path, "written"):
             os.ftruncate(self._handle, 0)
         self.size = 0
 
@@ -175,7 +175,7 @@ def read_lines(path: Path) -> list[bytes]:
         raw = files.read_all(path, handle)
         whole = raw.rfind(b"\n") + 1
         if whole != len(raw):
-            with told(path, "written"):
+            with refused_as(path, "written"):
                 os.ftruncate(handle, whole)
     finally:
         os.close(handle)

@@ -14,7 +14,7 @@ from keymeld_client.said.drafting import (
     require_current,
     require_one_judgement,
 )
-from keymeld_client.shown.telling import LOST, tell
+from keymeld_client.shown.telling import LOST, lines_of_request
 from keymeld_protocol.errors import BadInput, Refused
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.member.plan import plan, plan_of
@@ -91,7 +91,7 @@ def test_what_is_shown_is_what_is_sealed_and_said(trio: Trio) -> None:
     heard = plan_of(state, opening, trio.roster, trio.carol.groups[trio.keygen])
     assert heard.body == draft.plan.body
     assert [heard.item(0).message] == [draft.plan.item(0).message]
-    assert list(tell(state, heard, trio.roster, trio.state.left))[-len(draft.lines) :] == list(draft.lines)
+    assert list(lines_of_request(state, heard, trio.roster, trio.state.left))[-len(draft.lines) :] == list(draft.lines)
 
 
 def test_what_will_be_refused_is_refused_before_anybody_looks(trio: Trio) -> None:
