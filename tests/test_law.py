@@ -13,7 +13,7 @@ from tests.support.vectors import ROOT
 
 SIGN = "\N{SECTION SIGN}"  # not written out where it would be a citation
 READ = (".py", ".md", ".toml", ".ts", ".sql")
-ROOMS = ("wire", "machines", "keys", "plaintext", "member")
+ROOMS = ("wire", "machines", "peer", "keys", "plaintext", "member")
 """Rooms of the protocol in which every module implements some clause, and says which."""
 
 CITED = re.compile(rf"{SIGN}(\d+(?:\.\d+)*)")

@@ -12,6 +12,8 @@ UNTESTED = """
     server/websocket.py
 """
 """Modules without a test file of their own; a story or a neighbour's test walks through each.  No list to add to."""
+LACKING = 13
+"""How many they are; the number only falls."""
 
 
 def modules() -> dict[str, Path]:
@@ -35,4 +37,4 @@ def test_the_list_of_those_that_lack_one_only_shrinks() -> None:
     listed, tests = UNTESTED.split(), modules()
     assert set(listed) <= tests.keys(), "these are no modules any more"
     assert [module for module in listed if tests[module].exists()] == [], "these have a test now, and need no mention"
-    assert listed == sorted(set(listed))
+    assert listed == sorted(set(listed)) and len(listed) == LACKING

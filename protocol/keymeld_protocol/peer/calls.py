@@ -5,7 +5,7 @@ ask ─▶ queue ─▶ take (pace) ─▶ frame … answer ─▶ then(result)
          └── later: 0.25 s, 0.5 s … 30 s ◀────┘ repeatable, the same bytes, not before retry_after_ms
 
 The pace is a bucket of ``requests_per_second`` requests that is full at hello and fills by as many a second: half of
-what the coordinator lets through at once (specification, §2.7), so that no delay on the way makes it a flood.
+what the coordinator lets through at once (§2.7), so that no delay on the way makes it a flood.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LONGEST_REPEAT_MS: Final = 30_000
 PER_SECOND: Final = 100
 """Requests a second, where hello does not say."""
 REPEATABLE: Final = frozenset(reason for reason in Reason if reason.repeatable)
-"""The refusals after which the same bytes may succeed later (specification, §2.9)."""
+"""The refusals after which the same bytes may succeed later (§2.9)."""
 
 _ONE: Final = 1000
 """A request, in the unit of the bucket: what fills it in a millisecond is ``requests_per_second``."""

@@ -1,4 +1,4 @@
-"""Whether the other side is still there (specification, §2.8).
+"""Whether the other side is still there (§2.8).
 
 began ── 10 s without a hello ──▶ lost
 heard ── heartbeat_ms of silence ──▶ ping ── 10 s without a frame ──▶ lost

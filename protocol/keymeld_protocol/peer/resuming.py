@@ -1,4 +1,4 @@
-"""From hello to ready: a peer proves its keys, finds its sessions and goes on where each of them stood.
+"""From hello to ready: a peer proves its keys, finds its sessions and goes on where each stood (§2.1, §4.3).
 
     hello ▶ authenticate … ▶ [what was never answered] ▶ sessions, by pages ▶ subscribe keygens
           ▶ each answered and caught up ▶ subscribe signings ▶ announce ▶ its answer ▶ ready

@@ -1,4 +1,4 @@
-"""One conversation of a peer with its coordinator: frames and times in, frames out.
+"""One conversation of a peer with its coordinator: frames and times in, frames out (§2.2, §2.8).
 
     hello ──▶ resuming ─┐                       ┌─▶ take: frames, at the pace that hello allows
     answer ─▶ calls ────┼─▶ the inner half asks ┤

@@ -1,4 +1,4 @@
-"""How a conversation ended, and when to come back (specification, §2.8).
+"""How a conversation ended, and when to come back (§2.8).
 
     40xx                          never: coming back cannot help
     41xx                          later: full jitter over 0.25 s, 0.5 s, 1 s … 30 s
