@@ -137,7 +137,8 @@ class Agent:
         if self._memory.is_over(stream, record):
             return False
         said, replay = record.statement.payload, self.hearing.streams.get(stream)
-        if isinstance(said, SigningRequest) and said.keygen in self._memory:
+        unheard = replay is None or replay.state is None  # of what was heard, nothing is let go without a trace
+        if unheard and isinstance(said, SigningRequest) and said.keygen in self._memory:
             self._let_go(stream)  # nobody signs for a keygen that is over: what follows is not listened to either
             return False
         return record.offset == 1 if replay is None else replay.broken is None

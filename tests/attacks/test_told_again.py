@@ -95,6 +95,24 @@ def breaks(duel: Duel) -> None:
     duel.world.notice(duel.world.logs[duel.signing], SigningExpired)
 
 
+def test_attack_53_a_foreign_request_in_a_live_stream_makes_no_enclave_forget_it() -> None:
+    """53: a request for a keygen that is over, told as a record of this signing, is no way to let go of it."""
+    duel = half_signed()
+    over = duel.world.gather([duel.alice], at=duel.vault, rule=NONE)
+    foreign = duel.world.logs[duel.alice.request(over, MESSAGE)].records[0]
+    duel.world.run()
+    duel.alice.say(over, KeygenLeave, slot=0)
+    duel.world.run()
+    before = psig_steps(duel.vault)
+    assert over in duel.vault.agent._memory
+    duel.vault.agent.hear(duel.signing, foreign)
+    assert duel.signing in duel.vault.agent._memory, "its log broke: it is over, and remembered"
+    tell_again(duel.world, duel.signing, duel.alice)
+    duel.attempt = duel.hear()
+    answer(duel)
+    assert psig_steps(duel.vault) == before
+
+
 @pytest.mark.parametrize("end", [fails, is_rejected, expires, breaks])
 def test_attack_53_whatever_end_was_heard_no_second_pre_signature_leaves(end: Callable[[Duel], None]) -> None:
     """53: enclaves that never restarted give two pre-signatures of one request, by a second history of it."""

@@ -76,8 +76,8 @@ class Hearing:
         if replay.stream in self.waiting:
             return True
         said = record.statement.payload
-        if record.offset != 1 or not isinstance(said, SigningRequest):
-            return False
+        if replay.chain.offset > 0 or record.offset != 1 or not isinstance(said, SigningRequest):
+            return False  # what has begun is judged by its own history, whatever request is told as its first record
         replay.keygen = self.streams.get(said.keygen)
         if replay.keygen is None:
             return True
