@@ -24,6 +24,7 @@ from .said.asking import Asking, make_body
 from .said.choosing import USUAL, Choice, Wish, check_choice
 from .said.drafting import Draft, make_draft, make_request, require_current
 from .said.joining import make_join
+from .shown.seats import said_joins
 
 if TYPE_CHECKING:
     from .signings import Signing
@@ -71,7 +72,8 @@ class Keygen(KeygenView):
         slots = range(len(state.seats)) if wanted is None else [wanted]
         invited = [s for s in slots if 0 <= s < len(state.seats) and entry.invites(s)]
         own = [s for s in invited if s in entry.slot_secrets] or invited
-        free = [s for s in own if (seat := state.seats[s]) is None or (not seat.ready and s in entry.slots)]
+        mine = {*entry.slots, *self.slots}
+        free = [s for s in own if (seat := state.seats[s]) is None or (not seat.ready and s in mine)]
         if not free:
             why = "is taken" if invited else "is not one that this wallet has a ticket for"
             raise Refused(Reason.SLOT_TAKEN, f"slot {'any' if wanted is None else wanted} {why}", field="slot")
@@ -111,9 +113,7 @@ class Keygen(KeygenView):
             if slot not in slots:
                 raise lost.error()
         if pushed:
-            keys, used = self.client.auth_keys(self.id), self.state.generations
-            last = {s: max(entry.generations.get(s, -1), used.get(keys[s], -1)) for s in pushed}
-            self.client.wallet.give_up(self.id, last)
+            self.client.wallet.give_up(self.id, {slot: said_joins(self.heard, self._own, slot) for slot in pushed})
 
     async def _say_once(self, speaker: int, kind: type[Said], **fields: Any) -> None:
         """Say it as the participant of this slot; that it was said already is as good."""

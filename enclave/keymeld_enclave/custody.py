@@ -1,6 +1,6 @@
 """Custody: envelopes opened, checked, held and wiped.  The only place where other people's keys are ever open.
 
-    keygen.join ▶ envelope opens for this session, slot, generation and auth key
+    keygen.join ▶ envelope opens for this session, slot, policy and auth key
                 ▶ S gives the group commitment ▶ the sealed policy is the public one, and committed to
                 ▶ the card opens, proves its key, and it is this key ▶ held          … else refused with a code
 

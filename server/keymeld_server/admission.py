@@ -66,13 +66,20 @@ class Admission:
         """A statement in an existing stream was said in this history, and seals to nobody but our enclaves.
 
         Raises:
-            Refused: ``fork``, or ``not_allowed`` for an enclave that is unknown here.
+            Refused: ``fork``, or ``not_allowed`` for a join that another one has overtaken or an enclave that is
+                unknown here.
         """
         after = getattr(said.payload, "after", None)
         if after is None or not session.chain.knows(after):
             raise Refused(Reason.FORK, "after: no record of this stream has that hash", field="after")
-        enclave = said.payload.enclave if isinstance(said.payload, KeygenJoin) else None
-        if enclave is not None and enclave not in self._enclaves:
+        if isinstance(said.payload, KeygenJoin):
+            self._check_join(session, said.payload)
+
+    def _check_join(self, session: Session, join: KeygenJoin) -> None:
+        """It was said after every join of its auth key that is in the log, and names an enclave that we know."""
+        if (keygen := as_keygen(session.state)) is not None:
+            keygen.require_latest(join, session.chain.offsets[join.after])
+        if join.enclave is not None and join.enclave not in self._enclaves:
             message = "enclave: has never announced itself to this coordinator"
             raise Refused(Reason.NOT_ALLOWED, message, field="enclave")
 

@@ -258,7 +258,7 @@ class Duel:
         self.signing = self.alice.request(self.group, *items)
         self.world.run()
         self.attempt = self.hear()
-        secrets = [members[slot].identity.signing(self.group, slot, 0) for slot in self.slots]
+        secrets = [members[slot].signing_key(self.group, slot) for slot in self.slots]
         self.signer = CollapsedSigner(self.item.keyagg, secrets)
 
     def hear(self) -> Attempt:

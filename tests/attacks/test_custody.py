@@ -205,7 +205,7 @@ def test_attack_41_a_card_that_nobody_can_open_does_not_hold_its_slot() -> None:
     world.submit(replace(draft, card=bytes(100)).statement(), bob)
     world.run()
     assert [freed.code for freed in world.state(invitation.keygen).freed] == ["bad_card"]
-    bob.join(invitation, 1, vault.key, NONE, 1)
+    bob.join(invitation, 1, vault.key, NONE)
     completes(world, invitation, alice, bob)
 
 

@@ -18,7 +18,7 @@ from keymeld_protocol.keys.envelope import EnvelopeContext, open_envelope, seal_
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.contents import Card, Terms
-from keymeld_protocol.values import Id, PlainKey, Salt, Signature, XOnlyKey
+from keymeld_protocol.values import Hash, Id, PlainKey, Salt, Signature, XOnlyKey
 from keymeld_protocol.wire.frames import WireRecord
 from keymeld_protocol.wire.payloads import KeygenJoin
 from keymeld_protocol.wire.statements import Statement, make
@@ -81,7 +81,7 @@ def join_by(stream: Keygen, at: int, auth: Keypair, invite: Keypair | None = Non
     """A join by any auth key and with any invite key, properly signed by both."""
     inviting = invite or stream.cast.invite(at)
     honest = structs.asdict(stream.join(at).payload)
-    said = honest | {"by": xonly(auth), "invite": xonly(inviting), "generation": 9} | fields
+    said = honest | {"by": xonly(auth), "invite": xonly(inviting)} | fields
     blobs = [b"sealed card", b"envelope of slot %d" % at]
     return make(KeygenJoin(**said), auth.sign, inviting.sign, blobs=blobs)
 
@@ -246,7 +246,7 @@ def test_attack_31_what_was_sealed_in_one_session_opens_in_no_other_with_its_sal
     draft = alice.draft(two, 0, vault.key, NONE)
     assert first.payload.by != draft.context.auth, "its keys are other ones"
     refused_by_enclave(world, replace(draft, card=first.blobs[0]), "bad_card")
-    refused_by_enclave(world, replace(alice.draft(two, 0, vault.key, NONE, 1), envelope=first.blobs[1]), "bad_envelope")
+    refused_by_enclave(world, replace(alice.draft(two, 0, vault.key, NONE), envelope=first.blobs[1]), "bad_envelope")
 
 
 # 43: a creator hands out two secrets -------------------------------------------------------------------------------
@@ -274,7 +274,11 @@ def test_attack_49_an_envelope_opens_whatever_the_parity_of_the_identity(even: b
     number = next(i for i in range(100) if has_even_y(Secret(secret_of(f"identity {i}")).point) == even)
     identity = Secret(secret_of(f"identity {number}"))
     context = EnvelopeContext(
-        keygen_id=Id(bytes(32)), slot=0, generation=0, auth=xonly(key_of("auth")), enclave=XOnlyKey(identity.point[1:])
+        keygen_id=Id(bytes(32)),
+        slot=0,
+        policy=Hash(bytes(32)),
+        auth=xonly(key_of("auth")),
+        enclave=XOnlyKey(identity.point[1:]),
     )
     sealed = seal_envelope(context, Secret(secret_of("key")), secret_of("S"), b"{}")
     assert bytes(open_envelope(identity, context, sealed).group_secret) == secret_of("S")

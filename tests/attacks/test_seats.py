@@ -239,7 +239,7 @@ async def test_attack_56_a_wallet_that_was_restored_finds_the_seat_it_has_forgot
     """56: is pushed out of a seat and still told "safe"."""
     table.joins(0, 1)
     entry = table.alice.entry
-    del entry.generations[1], entry.slot_secrets[1]
+    del entry.joins[1], entry.slot_secrets[1]
     table.reader.wallet.remember(entry)
     table.reader = table.reader.again()
     table.sit_at()

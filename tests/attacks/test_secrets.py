@@ -77,7 +77,9 @@ def secrets_of(home: House, members: tuple[Person, ...], keygen: Id) -> dict[str
     known |= {"label": LABEL.encode(), "memo": MEMO.encode()}
     for slot, member in enumerate(members):
         identity = member.client.wallet.identity
-        with identity.signing(keygen, slot, 0) as signing:
+        seat = members[0].keygen(keygen).state.seats[slot]
+        assert seat is not None
+        with identity.signing(keygen, slot, seat.join.policy) as signing:
             known |= {f"signing key {slot}": bytes(signing.buffer), f"public key {slot}": signing.point[1:]}
             known |= {f"identity {slot}": bytes(identity.buffer), f"name {slot}": member.name.encode()}
         with slot_secret(entry.open_secret, slot) as secret:
@@ -198,7 +200,7 @@ def test_attack_19_nothing_that_an_enclave_holds_prints_a_secret() -> None:
     while not signed(vault, tower):
         world.peers[next(iter(world.peers))].step(), [peer.step() for peer in world.peers.values()]
     secrets = {"identity": secret_of("vault"), "S": secret_of("alice S 1")}
-    with alice.identity.signing(group, 0, 0) as key:
+    with alice.signing_key(group, 0) as key:
         secrets["signing key"] = bytes(key.buffer)
     shown = [repr(thing) for thing in _ours(vault.agent)]
     assert len(shown) > 50 and found(secrets, "\n".join(shown).encode()) == []

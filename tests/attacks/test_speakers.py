@@ -13,10 +13,10 @@ from keymeld_protocol.machines.keygen import REPLACE_AFTER_MS
 from keymeld_protocol.plaintext.body import SignMessage
 from keymeld_protocol.values import Id, Message
 from keymeld_protocol.wire import statements
-from keymeld_protocol.wire.payloads import CustodyAccept, KeygenConfirm, SigningApprove
+from keymeld_protocol.wire.payloads import CustodyAccept, KeygenConfirm, KeygenRelease, SigningApprove
 from keymeld_protocol.wire.statements import WireStatement
 from tests.support.machines import Keygen, Signing, completed, key_of, refused
-from tests.support.world import HOUR, MESSAGE, NONE, NOON, Enclave, Log, Member, World, quorum
+from tests.support.world import HOUR, MESSAGE, NONE, NOON, SELF, Enclave, Log, Member, World, quorum
 
 from .mischief import Puppet, ask, group_of_two, refuses, say_as, signed, write
 
@@ -165,3 +165,27 @@ def test_attack_48_an_enclave_does_not_hold_a_superseded_key() -> None:
     world.force(say_as(world, vault, invitation.keygen, CustodyAccept, slot=0, join=first.id))
     world.run()
     assert any("gone" in said for said in vault.concerns) and alice.troubles
+
+
+@pytest.mark.parametrize("freed", [False, True], ids=["while the later one waits", "when the later one was released"])
+def test_attack_48_a_join_that_was_held_back_does_not_replace_a_later_one(freed: bool) -> None:
+    """48: a superseded join revived."""
+    world = World()
+    vault, alice, bob = Puppet(world, "vault"), world.member("alice"), world.member("bob")
+    vault.mute = True
+    invitation = alice.create(2)
+    held_back = bob.draft(invitation, 1, vault.key, NONE).statement()
+    later = bob.join(invitation, 1, vault.key, SELF)
+    world.run()
+    if freed:
+        creator = alice.identity.creator(alice.keygen(invitation.keygen).create.salt)
+        alice.say(invitation.keygen, KeygenRelease, creator, slot=1, join=later.id, code="released")
+        world.run()
+    refuses(world, held_back, Reason.NOT_ALLOWED)
+    world.force(held_back)
+    vault.mute = False
+    world.run()
+    assert alice.troubles and any("another join of this auth key" in said for said in vault.concerns)
+    accepted = [said.payload.join for said in vault.said if isinstance(said.payload, CustodyAccept)]
+    assert accepted == [later.id], "no enclave says that it holds what was held back"
+    assert alice.heard(invitation.keygen).broken is not None

@@ -94,7 +94,7 @@ async def test_a_key_that_is_none_is_refused_before_anything_is_asked(collecting
     for key in (bytes(32), b"\xff" * 32, b"short"):
         with pytest.raises(BadInput):
             await keygen.join(2, key=key)
-    assert keygen.entry.slots == (), "no generation was used up"
+    assert keygen.entry.slots == (), "no join was said"
 
 
 @pytest.mark.asyncio

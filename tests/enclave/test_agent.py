@@ -74,7 +74,7 @@ def test_a_keygen_whose_members_share_a_key_is_confirmed_by_no_enclave() -> None
     invitation = party.alice.create(2)
     party.alice.join(invitation, 0, party.vaults[0].key, NONE)
     copy = party.bob.draft(invitation, 1, party.vaults[0].key, NONE)
-    copy.signing = copy.card_key = party.alice.identity.signing(invitation.keygen, 0, 0)
+    copy.signing = copy.card_key = party.alice.signing_key(invitation.keygen, 0)
     party.bob.submit(copy.statement())
     party.world.run()
     assert "keygen.confirm" not in party.vaults[0].kinds()

@@ -12,7 +12,7 @@ from keymeld_protocol.keys.derivation import prove_possession
 from keymeld_protocol.keys.envelope import seal_envelope
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.contents import Card
-from keymeld_protocol.plaintext.policy import Policy
+from keymeld_protocol.plaintext.policy import Policy, policy_commitment
 from keymeld_protocol.values import Hash, Id, PlainKey, Salt, XOnlyKey
 from keymeld_protocol.wire.frames import WireRecord
 from keymeld_protocol.wire.payloads import CustodyRefuse, KeygenRelease
@@ -63,7 +63,7 @@ def seal(draft: JoinDraft, **place: object) -> None:
     policy = contents.encode(Policy(v=1, salt=Salt(secret_of("salt")), rule=draft.rule))
     draft.policy = policy
     draft.envelope = seal_envelope(
-        replace(draft.context, **place),  # type: ignore[arg-type]
+        replace(draft.context, **{"policy": policy_commitment(policy)} | place),  # type: ignore[arg-type]
         draft.signing,
         draft.group_secret,
         policy,
@@ -98,7 +98,7 @@ SPOILT: list[tuple[str, Spoil]] = [
     ("bad_envelope", lambda d: setattr(d, "envelope", b"\x01")),
     ("bad_envelope", foreign_session),
     ("bad_envelope", lambda d: seal(d, slot=1)),
-    ("bad_envelope", lambda d: seal(d, generation=1)),
+    ("bad_envelope", lambda d: seal(d, policy=Hash(secret_of("another policy")))),
     ("bad_envelope", lambda d: seal(d, auth=XOnlyKey(key_of("mallory").key))),
     ("bad_envelope", lambda d: seal(d, enclave=XOnlyKey(key_of("another vault").key))),
     ("foreign_group_secret", lambda d: setattr(d, "group_secret", secret_of("another S"))),
@@ -134,18 +134,20 @@ def test_after_a_refusal_an_honest_join_is_accepted(table: Table) -> None:
     spoilt = table.draft()
     spoilt.sealed_rule = NONE
     table.code_for(spoilt)
-    again = table.alice.draft(table.invitation, 0, table.vault.key, SELF, generation=1)
+    again = table.alice.draft(table.invitation, 0, table.vault.key, SELF)
     assert table.code_for(again) == "accepted"
 
 
-def test_a_policy_that_the_join_does_not_commit_to_is_refused(table: Table) -> None:
-    draft = table.draft()
-    statement = draft.statement(policy=Hash(secret_of("another policy")))
-    table.alice.submit(statement)
+@pytest.mark.parametrize(("sealed_for_it", "code"), [(False, "bad_envelope"), (True, "foreign_policy")])
+def test_a_policy_that_the_join_does_not_commit_to_is_refused(table: Table, sealed_for_it: bool, code: str) -> None:
+    draft, another = table.draft(), Hash(secret_of("another policy"))
+    if sealed_for_it:
+        seal(draft, policy=another)
+    table.alice.submit(draft.statement(policy=another))
     table.world.run()
     said = table.vault.said[-1].payload
     assert isinstance(said, CustodyRefuse)
-    assert said.code == "foreign_policy"
+    assert said.code == code
 
 
 def test_a_rule_with_a_delay_is_held_like_any_other(table: Table) -> None:

@@ -9,7 +9,7 @@ from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import BadInput, InvalidCrypto
 from keymeld_protocol.keys.envelope import EnvelopeContext, open_envelope
 from keymeld_protocol.keys.ticket import Ticket
-from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.values import Hash, Id, XOnlyKey
 from tests.support.wire import wire
 
 from .spoilt import QUICK, SLOW, either, raws, seeds, spelled
@@ -40,8 +40,9 @@ def test_a_refused_ticket_is_not_repeated(text: str) -> None:
 @given(st.sampled_from(SEALED), raws(ENVELOPES))
 def test_an_envelope_opens_as_it_was_sealed_or_not_at_all(case: dict[str, str], raw: bytes) -> None:
     context = EnvelopeContext(
-        keygen_id=Id.from_hex(case["keygen_id"]), slot=int(case["slot"]), generation=int(case["generation"]),
-        auth=XOnlyKey.from_hex(case["auth"]), enclave=XOnlyKey.from_hex(case["identity_key"]),
+        keygen_id=Id.from_hex(case["keygen_id"]), slot=int(case["slot"]),
+        policy=Hash.from_hex(case["policy_commitment"]), auth=XOnlyKey.from_hex(case["auth"]),
+        enclave=XOnlyKey.from_hex(case["identity_key"]),
     )  # fmt: skip
     with Secret(bytes.fromhex(case["identity_secret"])) as identity:
         opened = either(InvalidCrypto, open_envelope, identity, context, raw)

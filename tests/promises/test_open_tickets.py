@@ -42,7 +42,7 @@ async def squatted(mallory: Client) -> Ticket:
 async def nothing_is_sealed(keygen: Keygen, rule: Rule, allow: Allow) -> None:
     with pytest.raises(Refused, match="without your yes"):
         await keygen.join(rule=rule, allow=allow)
-    assert keygen.entry.generations == {}
+    assert keygen.entry.joins == {}
 
 
 async def test_no_key_is_sealed_that_strangers_could_use(home: House) -> None:

@@ -16,6 +16,7 @@ from keymeld_client.errors import WalletError
 from keymeld_client.said.choosing import Choice
 from keymeld_client.said.joining import make_join
 from keymeld_protocol.keys.derivation import slot_secret
+from keymeld_protocol.values import Id
 from keymeld_protocol.wire.payloads import KeygenRelease
 from tests.client.house import house
 from tests.client.paper import Reader, Tale
@@ -48,7 +49,7 @@ async def test_whoever_has_joined_and_is_not_there_is_told_that_it_is_not_safe(t
     """The others' confirmations are genuine: the key is theirs, and theirs alone."""
     entry = reader.wallet.keygen(tale.keygen)
     assert entry is not None
-    entry.generations[1] = 0
+    entry.joins[1] = [Id(bytes(32))]
     keygen = at_desk(reader).keygen(tale.keygen)
     assert not keygen.safety.safe and "sits in no slot" in str(keygen.safety)
     with pytest.raises(WalletError, match="sits in no slot"):

@@ -102,7 +102,7 @@ def envelope_of(one: Any) -> Any:
     """Open an envelope vector."""
     identity = Secret(HEX(one["identity_secret"]))
     context = EnvelopeContext(
-        keygen_id=Id.from_hex(one["keygen_id"]), slot=one["slot"], generation=one["generation"],
+        keygen_id=Id.from_hex(one["keygen_id"]), slot=one["slot"], policy=Hash.from_hex(one["policy_commitment"]),
         auth=XOnlyKey.from_hex(one["auth"]), enclave=XOnlyKey(Keypair(identity).key),
     )  # fmt: skip
     return open_envelope(identity, context, HEX(one["envelope"]))

@@ -7,7 +7,7 @@ import pytest
 from keymeld_protocol.errors import Reason, Unavailable, WireError
 from keymeld_protocol.machines.keygen import KeygenPhase, KeygenState
 from keymeld_protocol.machines.signing import SigningState
-from keymeld_protocol.values import digest
+from keymeld_protocol.values import Hash, digest
 from keymeld_protocol.wire.payloads import (
     AttemptOpened,
     CustodyReseal,
@@ -70,8 +70,8 @@ async def test_a_second_join_of_a_slot_is_refused_while_the_first_is_being_commi
     line.store.gate.clear()
     await line.sessions.submit(cast.join(0, line.hash(cast.stream)))
     with pytest.raises(WireError) as refused:
-        await line.sessions.submit(cast.join(0, line.hash(cast.stream), generation=1))
-    assert refused.value.reason is Reason.SLOT_TAKEN
+        await line.sessions.submit(cast.join(0, line.hash(cast.stream), policy=Hash(bytes(32))))
+    assert refused.value.reason is Reason.NOT_ALLOWED and "another join of this auth key" in str(refused.value)
     line.store.gate.set()
 
 

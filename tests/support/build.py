@@ -88,7 +88,7 @@ class Cast:
         """A participant takes a slot."""
         blobs = [b"sealed card"] + ([b"envelope of slot %d" % slot] if enclave is not None else [])
         said: dict[str, Any] = {
-            "slot": slot, "invite": xonly(self.invite(slot)), "generation": 0, "rule": rule, "enclave": enclave,
+            "slot": slot, "invite": xonly(self.invite(slot)), "rule": rule, "enclave": enclave,
             "custody": "device" if enclave is None else "sealed", "policy": Hash(secret_of("policy")),
             "card": digest(blobs[0]), "envelope": None if enclave is None else digest(blobs[1]),
         }  # fmt: skip

@@ -165,6 +165,8 @@ class Coordinator:
         after = getattr(statement.payload, "after", None)
         if after is not None and not (keygen or log).chain.knows(after):
             raise Refused(Reason.FORK, "after: in no history of this stream", field="after")
+        if isinstance(statement.payload, KeygenJoin) and isinstance(log.state, KeygenState):
+            log.state.require_latest(statement.payload, log.chain.offsets[statement.payload.after])
         decision = self.decider.decide(log, statement, self.now, self.here, keygen)
         self._take(decision)
         if decision.problem is not None:

@@ -81,7 +81,7 @@ class DrawnGroup:
     @cached_property
     def pubkeys(self) -> list[bytes]:
         """The plain key of each slot, from its owner."""
-        return [self.member.identity.signing(self.keygen, slot, 0).point for slot in self.slots]
+        return [self.member.signing_key(self.keygen, slot).point for slot in self.slots]
 
     @cached_property
     def seats(self) -> naive.Seats:
@@ -105,7 +105,7 @@ class DrawnGroup:
         return Scalar(scalar=Hash((missing % ORDER).to_bytes(32, "big")))
 
     def _secret(self, slot: int) -> int:
-        with self.member.identity.signing(self.keygen, slot, 0) as secret:
+        with self.member.signing_key(self.keygen, slot) as secret:
             return int.from_bytes(secret.buffer, "big")
 
     def forbidden(self, asked: Asked, slot: int) -> str | None:

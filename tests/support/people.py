@@ -9,7 +9,7 @@ bob.confirm(group); alice.request(group, MESSAGE); bob.approve(signing); bob.sig
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keymeld_protocol.curve.schnorr import Keypair
@@ -82,6 +82,7 @@ class JoinDraft:
     card_key: Secret
     group_secret: bytes
     card_group: GroupKey
+    salt: Salt
     policy: bytes | None = None
     envelope: bytes | None = None
     card: bytes | None = None
@@ -90,18 +91,16 @@ class JoinDraft:
 
     def statement(self, **fields: Any) -> Statement:
         """The join; ``fields`` replace those of the payload."""
-        place = self.context
         policy = self.policy
         if policy is None:
-            salt = Salt(secret_of(f"policy {self.label}"))
-            policy = contents.encode(Policy(v=1, salt=salt, rule=self.sealed_rule, **self.allow))
+            policy = contents.encode(Policy(v=1, salt=self.salt, rule=self.sealed_rule, **self.allow))
+        place = replace(self.context, policy=policy_commitment(policy))
         envelope = self.envelope or seal_envelope(place, self.signing, self.group_secret, policy)
         card = self.card or self._card(place)
         said: dict[str, Any] = {
             "stream": place.keygen_id, "after": self.after, "slot": place.slot, "invite": XOnlyKey(self.invite.key),
-            "generation": place.generation, "custody": "sealed", "rule": self.rule,
-            "policy": policy_commitment(policy), "enclave": place.enclave, "card": digest(card),
-            "envelope": digest(envelope),
+            "custody": "sealed", "rule": self.rule, "policy": place.policy, "enclave": place.enclave,
+            "card": digest(card), "envelope": digest(envelope),
         }  # fmt: skip
         payload = KeygenJoin(v=1, by=XOnlyKey(self.auth.key), **(said | fields))
         return statements.make(payload, self.auth.sign, self.invite.sign, blobs=[card, envelope])
@@ -124,6 +123,7 @@ class Member(Peer):
         self.slots: dict[Id, list[int]] = {}
         self._keys: set[XOnlyKey] = set()
         self._count = 0
+        self._joins = 0
 
     # Hearing
 
@@ -203,26 +203,28 @@ class Member(Peer):
         """The key with which this member speaks for a slot (the first of its own by default)."""
         return self.identity.auth(keygen, self.slots[keygen][0] if slot is None else slot)
 
-    def draft(self, invitation: Invitation, slot: int, enclave: XOnlyKey, rule: Rule, generation: int = 0) -> JoinDraft:
-        """An honest join, not yet said."""
+    def signing_key(self, keygen: Id, slot: int) -> Secret:
+        """The key that this member sealed when it joined ``slot``, as it follows from the policy in the log."""
+        return self.identity.signing(keygen, slot, self.coordinator.state(keygen).seats[slot].join.policy)
+
+    def draft(self, invitation: Invitation, slot: int, enclave: XOnlyKey, rule: Rule, **allow: Any) -> JoinDraft:
+        """An honest join, not yet said; ``allow`` are further fields of the policy."""
         self.accept(invitation, slot)
-        auth = self.auth(invitation.keygen, slot)
-        signing = self.identity.signing(invitation.keygen, slot, generation)
+        self._joins += 1
+        auth, salt = self.auth(invitation.keygen, slot), Salt(secret_of(f"policy {self.name} {self._joins}"))
+        policy = policy_commitment(contents.encode(Policy(v=1, salt=salt, rule=rule, **allow)))
+        signing = self.identity.signing(invitation.keygen, slot, policy)
         context = EnvelopeContext(
-            keygen_id=invitation.keygen, slot=slot, generation=generation, auth=XOnlyKey(auth.key), enclave=enclave
+            keygen_id=invitation.keygen, slot=slot, policy=policy, auth=XOnlyKey(auth.key), enclave=enclave
         )
         return JoinDraft(
             auth, invitation.invite(slot), self.heard(invitation.keygen).chain.hash, context, rule, rule, signing,
-            signing, invitation.group_secret, self.groups[invitation.keygen], label=self.name,
+            signing, invitation.group_secret, self.groups[invitation.keygen], salt, label=self.name, allow=allow,
         )  # fmt: skip
 
-    def join(
-        self, invitation: Invitation, slot: int, enclave: XOnlyKey, rule: Rule, generation: int = 0, **allow: Any
-    ) -> Statement:
+    def join(self, invitation: Invitation, slot: int, enclave: XOnlyKey, rule: Rule, **allow: Any) -> Statement:
         """Fill a slot with a key sealed to ``enclave``; ``allow`` are further fields of the policy."""
-        draft = self.draft(invitation, slot, enclave, rule, generation)
-        draft.allow = allow
-        statement = draft.statement()
+        statement = self.draft(invitation, slot, enclave, rule, **allow).statement()
         self.submit(statement)
         self.slots.setdefault(invitation.keygen, []).append(slot)
         return statement

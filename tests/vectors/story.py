@@ -135,16 +135,17 @@ def join(slot: int, keygen: Replay) -> Statement:
     stream, group = keygen.stream, GroupKey(cast.GROUP_SECRET, cast.SALT)
     auth, enclave = cast.auth_of(slot, stream), cast.xonly_of(AT_ENCLAVE[slot])
     by, policy = XOnlyKey(auth.key), policy_of(slot)
-    secret = cast.identity_of(cast.PEOPLE[slot]).signing(stream, slot, 0)
+    committed = policy_commitment(policy)
+    secret = cast.identity_of(cast.PEOPLE[slot]).signing(stream, slot, committed)
     proof = prove_possession(secret, stream, slot, by)
     card = contents.encode(Card(v=1, pubkey=PlainKey(secret.point), label=LABELS[slot], possession=proof))
     sealed = group.seal("keygen.join", "card", stream, by, card)
-    context = EnvelopeContext(keygen_id=stream, slot=slot, generation=0, auth=by, enclave=enclave)
+    context = EnvelopeContext(keygen_id=stream, slot=slot, policy=committed, auth=by, enclave=enclave)
     envelope = seal_envelope(context, secret, cast.GROUP_SECRET, policy)
     invite = cast.invite_of(slot)
     payload = KeygenJoin(
-        v=1, by=by, stream=stream, after=keygen.chain.hash, slot=slot, invite=XOnlyKey(invite.key), generation=0,
-        custody="sealed", rule=RULES[slot], policy=policy_commitment(policy), enclave=enclave,
+        v=1, by=by, stream=stream, after=keygen.chain.hash, slot=slot, invite=XOnlyKey(invite.key),
+        custody="sealed", rule=RULES[slot], policy=committed, enclave=enclave,
         card=digest(sealed), envelope=digest(envelope),
     )  # fmt: skip
     return statements.make(payload, auth.sign, invite.sign, blobs=[sealed, envelope])

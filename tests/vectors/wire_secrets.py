@@ -25,7 +25,7 @@ SIGNING = Id(secret_of("some signing"))
 def keys_json() -> Any:
     """Every derivation, from root to public key."""
     identity, salt = secret_of("alice"), cast.SALT
-    places = [(0, 0), (0, 1), (1, 0), (999, 65_535)]
+    under = [(slot, policy_commitment(policy_of(policy))) for slot, policy in ((0, 0), (0, 1), (1, 0), (999, 2))]
     return commented(
         "HKDF-SHA256 to 32 bytes; info is given as bytes (hex). An x-only key is the x of secret*G.",
         derivations=[
@@ -33,8 +33,8 @@ def keys_json() -> Any:
             _derived("wallet key", identity, b"", b"keymeld/wallet/v1"),
             *(_derived(f"auth key, slot {slot}", identity, KEYGEN, b"keymeld/auth/v1" + u16(slot))
               for slot in (0, 1, 256, 999)),
-            *(_derived(f"signing key, slot {slot}, generation {generation}", identity, KEYGEN,
-                       b"keymeld/signing/v1" + u16(slot) + u16(generation)) for slot, generation in places),
+            *(_derived(f"signing key, slot {slot}, under the policy {policy.hex()}", identity, KEYGEN,
+                       b"keymeld/signing/v1" + u16(slot) + policy) for slot, policy in under),
             *(_derived(f"slot secret {slot}; its x-only key is the invite key", cast.OPEN_SECRET, b"",
                        b"keymeld/invite/v1" + u16(slot)) for slot in (0, 1, 2, 999)),
         ],
@@ -139,7 +139,7 @@ def envelopes_json() -> Any:
     wrong: list[tuple[str, dict[str, Any]]] = [
         ("another keygen", {"keygen_id": SIGNING.hex()}),
         ("another slot", {"slot": 1}),
-        ("another generation", {"generation": 4}),
+        ("under another policy", {"policy_commitment": made[1]["policy_commitment"]}),
         ("another auth key", {"auth": xonly_of("bob").hex()}),
         ("another enclave identity", {"identity_secret": secret_of(names[1]).hex()}),
         ("another version", {"envelope": "02" + good["envelope"][2:]}),
@@ -147,10 +147,10 @@ def envelopes_json() -> Any:
         ("one bit altered", {"envelope": good["envelope"][:-1] + format(int(good["envelope"][-1], 16) ^ 1, "x")}),
         ("cut short", {"envelope": good["envelope"][:-2]}),
     ]
-    place = {n: good[n] for n in ("identity_secret", "keygen_id", "slot", "generation", "auth", "envelope")}
+    place = {n: good[n] for n in ("identity_secret", "keygen_id", "slot", "policy_commitment", "auth", "envelope")}
     return commented(
         "P = 02 || identity key; E = e*G; Z = SHA-256(compressed e*P); k = HKDF(Z, E || P, 'keymeld/envelope/v1'); "
-        "aad = TH('keymeld/envelope/v1', keygen_id || u16 slot || u16 generation || auth || identity key); "
+        "aad = TH('keymeld/envelope/v1', keygen_id || u16 slot || policy commitment(32) || auth || identity key); "
         "envelope = 01 || E(33) || nonce(24) || XChaCha20-Poly1305(k, nonce, signing_key || S || policy, aad).",
         envelopes=made, does_not_open=[commented(why, **(place | change)) for why, change in wrong],
     )  # fmt: skip
@@ -163,10 +163,10 @@ def _identity(*, odd: bool) -> str:
 
 
 def _envelope(name: str, slot: int, chance: Chance) -> dict[str, Any]:
-    context = EnvelopeContext(
-        keygen_id=KEYGEN, slot=slot, generation=3, auth=xonly_of("auth key"), enclave=xonly_of(name)
-    )
     policy, begin = policy_of(slot), len(chance.drawn)
+    context = EnvelopeContext(
+        keygen_id=KEYGEN, slot=slot, policy=policy_commitment(policy), auth=xonly_of("auth key"), enclave=xonly_of(name)
+    )
     with Secret(secret_of("signing key")) as signing, Secret(secret_of(name)) as identity:
         envelope = seal_envelope(context, signing, cast.GROUP_SECRET, policy)
         with Secret(chance.drawn[begin]) as ephemeral, even_secret(identity) as even:
@@ -175,9 +175,9 @@ def _envelope(name: str, slot: int, chance: Chance) -> dict[str, Any]:
         odd = not has_even_y(identity.point)
     return commented(
         f"an identity of {'odd' if odd else 'even'} y" + (": its secret is negated for the ECDH" if odd else ""),
-        identity_secret=secret_of(name), identity_key=context.enclave, keygen_id=KEYGEN, slot=slot, generation=3,
+        identity_secret=secret_of(name), identity_key=context.enclave, keygen_id=KEYGEN, slot=slot,
         auth=context.auth, signing_key=secret_of("signing key"), S=cast.GROUP_SECRET, policy=policy.decode(),
-        policy_commitment=policy_commitment(policy), ephemeral_secret=chance.drawn[begin],
+        policy_commitment=context.policy, ephemeral_secret=chance.drawn[begin],
         ephemeral_point=point, Z=shared, k=bytes(hkdf(shared, point + context.point, b"keymeld/envelope/v1")),
         aad=context.data, nonce=envelope[34:58], envelope=envelope,
     )  # fmt: skip

@@ -121,8 +121,8 @@ def _reseal(keygen: Replay, alice: Keypair) -> Statement:
     join = keygen.records[1].statement.payload
     assert isinstance(join, KeygenJoin)
     enclave = cast.xonly_of("enclave two")
-    context = EnvelopeContext(keygen_id=keygen.stream, slot=0, generation=0, auth=join.by, enclave=enclave)
-    secret = cast.identity_of("alice").signing(keygen.stream, 0, 0)
+    context = EnvelopeContext(keygen_id=keygen.stream, slot=0, policy=join.policy, auth=join.by, enclave=enclave)
+    secret = cast.identity_of("alice").signing(keygen.stream, 0, join.policy)
     sealed = seal_envelope(context, secret, cast.GROUP_SECRET, policy_of(0))
     return _say(alice, keygen, CustodyReseal, slot=0, enclave=enclave, blobs={"envelope": sealed})
 

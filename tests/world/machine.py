@@ -82,7 +82,6 @@ class Sessions(RuleBasedStateMachine):
         self.keygens: list[Invitation] = []
         self.signings: list[Id] = []
         self.said: list[Statement] = []
-        self.generations: dict[tuple[str, Id, int], int] = {}
         self.asked = 0
 
     def teardown(self) -> None:
@@ -170,10 +169,7 @@ class Sessions(RuleBasedStateMachine):
     def _join(
         self, member: Member, invitation: Invitation, slot: int, vault: XOnlyKey, approval: Rule, flaw: str | None
     ) -> Statement:
-        place = (member.name, invitation.keygen, slot)
-        self.generations[place] = generation = self.generations.get(place, -1) + 1
-        draft = member.draft(invitation, slot, vault, approval, generation)
-        draft.allow = {"alone": True, "alone_blind": True}  # the subsets of one sign too
+        draft = member.draft(invitation, slot, vault, approval, alone=True, alone_blind=True)  # subsets of one sign too
         spoil(draft, flaw)
         statement = draft.statement()
         self.world.rules[statement.id.hex()] = draft.sealed_rule

@@ -1,7 +1,7 @@
 """What is said to join a keygen: a key made or brought, sealed and proven, each statement made in one place.
 
-    ticket ─▶ KeygenEntry          fresh generation ─▶ signing key (or one brought)
-                                     ─▶ card, policy with its salt, envelope ─▶ keygen.join
+    ticket ─▶ KeygenEntry          policy with its fresh salt ─▶ signing key under it (or one brought)
+                                     ─▶ card, envelope ─▶ keygen.join
 
 No socket and no waiting here: values in, a signed statement out.
 """
@@ -19,7 +19,7 @@ from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.contents import Card
 from keymeld_protocol.plaintext.policy import policy_commitment
-from keymeld_protocol.values import Id, PlainKey, XOnlyKey, digest
+from keymeld_protocol.values import Hash, Id, PlainKey, XOnlyKey, digest
 from keymeld_protocol.wire.payloads import KeygenJoin
 from keymeld_protocol.wire.statements import Statement, make
 
@@ -55,8 +55,8 @@ def make_join(
 ) -> Statement:
     """Make a fresh key for ``slot``, or take the one chosen; seal it if custody asks for it, say ``keygen.join``.
 
-    The generation is on disk before the key is used, and higher than any in the log: no two envelopes ever carry the
-    same key, not even those of a wallet that was restored from an old copy (§8.1).
+    The key follows from its policy, whose salt is fresh: no two joins ever carry the same key, not even those of a
+    wallet that was restored from an old copy (§8.1).  The wallet remembers the join before it is said.
 
     Raises:
         WalletError: no ticket for this slot, a key brought along was sealed before, or the disk failed.
@@ -64,16 +64,16 @@ def make_join(
     """
     if choice.key is not None:
         wallet.bring(pubkey_of(choice.key), choice.again)
-    generation = wallet.next_generation(entry.id, slot, _used(wallet, heard, slot))
+    policy = contents.encode(policy_of(choice))
+    committed = policy_commitment(policy)
     with (
         entry.invite(slot) as invite,
         wallet.identity.auth(entry.id, slot) as auth,
-        _signing(wallet, entry.id, slot, generation, choice) as signing,
+        _signing(wallet, entry.id, slot, committed, choice) as signing,
     ):
         by = XOnlyKey(auth.key)
         card = group.seal("keygen.join", "card", entry.id, by, _card(entry.id, slot, choice.label, by, signing))
-        policy = contents.encode(policy_of(choice))
-        envelope = _envelope(entry, slot, choice.enclave, generation, by, signing, policy)
+        envelope = _envelope(entry, slot, choice.enclave, by, signing, policy)
         said = KeygenJoin(
             v=1,
             by=by,
@@ -81,28 +81,22 @@ def make_join(
             after=heard.chain.hash,
             slot=slot,
             invite=XOnlyKey(invite.key),
-            generation=generation,
             custody=choice.custody,
             rule=choice.rule,
-            policy=policy_commitment(policy),
+            policy=committed,
             enclave=choice.enclave,
             card=digest(card),
             envelope=digest(envelope) if envelope is not None else None,
         )
         blobs = [card] if envelope is None else [card, envelope]
-        return make(said, auth.sign, invite.sign, blobs=blobs)
+        statement = make(said, auth.sign, invite.sign, blobs=blobs)
+    wallet.note_join(entry.id, slot, statement.id)
+    return statement
 
 
-def _signing(wallet: Wallet, keygen: Id, slot: int, generation: int, choice: Choice) -> Secret:
-    """The key to seal: a copy of the one that was brought along, or this generation's."""
-    return wallet.identity.signing(keygen, slot, generation) if choice.key is None else Secret(choice.key)
-
-
-def _used(wallet: Wallet, heard: Replay, slot: int) -> int:
-    """The last generation in the log of this identity's joins of ``slot``; −1 if there is none."""
-    with wallet.identity.auth(heard.stream, slot) as auth:
-        state = heard.as_keygen
-        return state.generations.get(XOnlyKey(auth.key), -1) if state is not None else -1
+def _signing(wallet: Wallet, keygen: Id, slot: int, policy: Hash, choice: Choice) -> Secret:
+    """The key to seal: a copy of the one that was brought along, or the one that follows from the policy."""
+    return wallet.identity.signing(keygen, slot, policy) if choice.key is None else Secret(choice.key)
 
 
 def _card(keygen: Id, slot: int, label: str, by: XOnlyKey, signing: Secret) -> bytes:
@@ -112,11 +106,11 @@ def _card(keygen: Id, slot: int, label: str, by: XOnlyKey, signing: Secret) -> b
 
 
 def _envelope(
-    entry: KeygenEntry, slot: int, enclave: XOnlyKey | None, generation: int, by: XOnlyKey, signing: Secret,
-    policy: bytes,
-) -> bytes | None:  # fmt: skip
+    entry: KeygenEntry, slot: int, enclave: XOnlyKey | None, by: XOnlyKey, signing: Secret, policy: bytes
+) -> bytes | None:
     """The key, sealed to the chosen enclave with the group secret and the policy; None without an enclave."""
     if enclave is None:
         return None
-    context = EnvelopeContext(keygen_id=entry.id, slot=slot, generation=generation, auth=by, enclave=enclave)
+    committed = policy_commitment(policy)
+    context = EnvelopeContext(keygen_id=entry.id, slot=slot, policy=committed, auth=by, enclave=enclave)
     return seal_envelope(context, signing, entry.group_secret, policy)

@@ -19,7 +19,7 @@ from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.member.roster import Safety
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.contents import Detail
-from keymeld_protocol.values import XOnlyKey
+from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.payloads import CustodyRefuse, KeygenJoin, KeygenRelease
 from keymeld_protocol.wire.records import Record
 
@@ -77,11 +77,17 @@ def has_joined(heard: Replay, own: Mine) -> bool:
     return bool(own.entry.slots or _latest(heard, own))
 
 
+def said_joins(heard: Replay, own: Mine, slot: int) -> tuple[Id, ...]:
+    """Every join that this wallet has said for ``slot``, as the log shows and as it remembers."""
+    shown = [record.statement.id for record in _joins(heard, slot) if record.statement.payload.by == own.auth[slot]]
+    return tuple(dict.fromkeys([*shown, *own.entry.joins.get(slot, ())]))
+
+
 def waiting_joins(heard: Replay, state: KeygenState, own: Mine) -> tuple[int, ...]:
     """The slots whose own join is not in the log yet, or not ready."""
     joins, entry = _latest(heard, own), own.entry
     slots = {*joins, *entry.slots}
-    unheard = {slot for slot in slots if _is_unheard(entry, slot, joins.get(slot))}
+    unheard = {slot for slot in slots if _is_unheard(heard, entry, slot, joins.get(slot))}
     seats = {slot: state.seats[slot] for slot in slots & set(range(len(state.seats)))}
     unready = {i for i, seat in seats.items() if seat and seat.join.by == own.auth[i] and not seat.ready}
     return tuple(sorted(unheard | unready))
@@ -143,7 +149,7 @@ def _refilled(heard: Replay, own: Mine, slot: int, by: XOnlyKey, since: int) -> 
     if last is None or joins[last + 1][0].offset < since:
         return ""
     ours = joins[last][1] == own.auth[slot]
-    if ours and slot not in own.entry.given_up:
+    if ours and joins[last][0].statement.id not in own.entry.given_up.get(slot, ()):
         return ""
     how, code, _ = _end(heard, slot, joins[last][0], "your" if ours else "another")
     return f"slot {slot} was filled anew on {moment(joins[last + 1][0].at)}, after you had joined: {how} ({code})"
@@ -155,16 +161,15 @@ def _latest(heard: Replay, own: Mine) -> dict[int, Record]:
     return {s.slot: r for r, s in records if isinstance(s, KeygenJoin) and s.by == own.auth.get(s.slot)}
 
 
-def _generation(record: Record | None) -> int:
-    """The generation of a join; −1 of none."""
-    said = record.statement.payload if record is not None else None
-    return said.generation if isinstance(said, KeygenJoin) else -1
+def _is_unheard(heard: Replay, entry: KeygenEntry, slot: int, record: Record | None) -> bool:
+    """Whether a join is missing in the log that the coordinator did not turn away, nor we give up.
 
-
-def _is_unheard(entry: KeygenEntry, slot: int, record: Record | None) -> bool:
-    """Whether this wallet has said a join after ``record`` that the coordinator did not turn away, nor we give up."""
-    last = entry.generations.get(slot, -1)
-    return last > max(_generation(record), entry.turned_away.get(slot, -1), entry.given_up.get(slot, -1))
+    What was said before ``record``, the latest own one, was replaced by it; where this wallet did not say that one, it
+    cannot tell what came first.
+    """
+    said, settled = entry.joins.get(slot, []), {*entry.turned_away.get(slot, ()), *entry.given_up.get(slot, ())}
+    first = said.index(record.statement.id) + 1 if record is not None and record.statement.id in said else 0
+    return any(join not in heard.chain.ids and join not in settled for join in said[first:])
 
 
 def _fate(
@@ -172,10 +177,10 @@ def _fate(
 ) -> Lost | None:
     """What became of the latest own join of ``slot``; None if it fills it, still waits, or was given up."""
     final = state.phase != KeygenPhase.COLLECTING
-    if _is_unheard(own.entry, slot, record):
+    if _is_unheard(heard, own.entry, slot, record):
         how = "the log does not show the join that this wallet said"
         return Lost(slot, UNHEARD, how, final=True) if final else None
-    if record is None or _generation(record) <= own.entry.given_up.get(slot, -1):
+    if record is None or record.statement.id in own.entry.given_up.get(slot, ()):
         return None
     seat = state.seats[slot]
     if seat is not None and seat.id == record.statement.id:

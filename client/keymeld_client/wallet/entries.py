@@ -1,8 +1,7 @@
-"""What a wallet remembers of one keygen: the secrets that no log holds, and how often it has joined.
+"""What a wallet remembers of one keygen: the secrets that no log holds, and the joins that it has said.
 
 A ticket's holder has the group secret and one slot's secret; the creator has the open secret, from which every slot's
-secret follows.  ``generations`` counts the joins of each slot, so that no two envelopes ever carry the same key: a
-generation is on disk before anything is said with it.
+secret follows.  ``joins`` are the ids of the joins said: a coordinator may hide one, and the log shows all others.
 
 The file form is JSON with hex, mode 0600.  What passed through JSON cannot be wiped from Python's memory; nothing here
 is ever part of a repr, a log or an exception.
@@ -11,6 +10,7 @@ is ever part of a repr, a log or an exception.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import msgspec
 
@@ -21,14 +21,17 @@ from keymeld_protocol.values import Id, Salt, decode_sized, encode_sized
 
 from ..errors import WalletError
 
+Joins: TypeAlias = dict[int, list[Id]]
+"""Ids of joins by slot."""
+
 
 @dataclass
 class KeygenEntry:
     """One keygen of the wallet.
 
     ``url`` is the coordinator's origin, as dialled; ``salt`` is set only for the creator; ``slot_secrets`` are those of
-    the tickets held; ``generations`` has the last generation that was used for each slot joined, ``turned_away`` the
-    last that the coordinator refused to take, and ``given_up`` the last that its owner does without (§6.3).
+    the tickets held; ``joins`` has the joins said for each slot, in the order in which they were said, ``turned_away``
+    those that the coordinator refused to take, and ``given_up`` those that their owner does without (§6.3).
     """
 
     id: Id
@@ -38,14 +41,14 @@ class KeygenEntry:
     open_secret: bytearray | None = field(default=None, repr=False)
     open_tickets: bool = False
     slot_secrets: dict[int, bytearray] = field(default_factory=dict, repr=False)
-    generations: dict[int, int] = field(default_factory=dict)
-    turned_away: dict[int, int] = field(default_factory=dict)
-    given_up: dict[int, int] = field(default_factory=dict)
+    joins: Joins = field(default_factory=dict)
+    turned_away: Joins = field(default_factory=dict)
+    given_up: Joins = field(default_factory=dict)
 
     @property
     def slots(self) -> tuple[int, ...]:
         """The slots that this wallet has said a join for, rising."""
-        return tuple(sorted(self.generations))
+        return tuple(sorted(self.joins))
 
     @property
     def created(self) -> bool:
@@ -82,9 +85,9 @@ class _Stored(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     open_secret: str | None = None
     open_tickets: bool = False
     slot_secrets: dict[str, str] = {}
-    generations: dict[str, int] = {}
-    turned_away: dict[str, int] = {}
-    given_up: dict[str, int] = {}
+    joins: dict[str, list[Id]] = {}
+    turned_away: dict[str, list[Id]] = {}
+    given_up: dict[str, list[Id]] = {}
 
     def __repr__(self) -> str:
         return "<stored keygen>"
@@ -101,7 +104,7 @@ def dump_entry(entry: KeygenEntry) -> bytes:
         open_secret=entry.open_secret.hex() if entry.open_secret is not None else None,
         open_tickets=entry.open_tickets,
         slot_secrets={str(slot): secret.hex() for slot, secret in entry.slot_secrets.items()},
-        generations=_written(entry.generations),
+        joins=_written(entry.joins),
         turned_away=_written(entry.turned_away),
         given_up=_written(entry.given_up),
     )
@@ -124,7 +127,7 @@ def load_entry(raw: bytes | bytearray, name: str) -> KeygenEntry:
             open_secret=_secret(stored.open_secret) if stored.open_secret is not None else None,
             open_tickets=stored.open_tickets,
             slot_secrets={int(slot): _secret(text) for slot, text in stored.slot_secrets.items()},
-            generations=_read(stored.generations),
+            joins=_read(stored.joins),
             turned_away=_read(stored.turned_away),
             given_up=_read(stored.given_up),
         )
@@ -132,14 +135,14 @@ def load_entry(raw: bytes | bytearray, name: str) -> KeygenEntry:
         raise WalletError(f"{name} is damaged") from None
 
 
-def _written(counts: dict[int, int]) -> dict[str, int]:
-    """Numbers by slot, as JSON names them."""
-    return {str(slot): count for slot, count in counts.items()}
+def _written(joins: Joins) -> dict[str, list[Id]]:
+    """Joins by slot, as JSON names slots."""
+    return {str(slot): said for slot, said in joins.items()}
 
 
-def _read(counts: dict[str, int]) -> dict[int, int]:
-    """Numbers by slot."""
-    return {int(slot): count for slot, count in counts.items()}
+def _read(joins: dict[str, list[Id]]) -> Joins:
+    """Joins by slot."""
+    return {int(slot): said for slot, said in joins.items()}
 
 
 def _secret(text: str) -> bytearray:

@@ -4,7 +4,7 @@
       lock                        held while the wallet is open
       identity                    32 secret bytes, hex: the root of every key (§8.1); back it up
       trusted-enclaves            the enclave identities that its owner believes, hex, one a line
-      keygens/KEYGEN.json         the secrets of one keygen, and the generations used
+      keygens/KEYGEN.json         the secrets of one keygen, and the joins said in it
       brought-keys                hashes of the keys that its owner brought along and sealed; the keys are not kept
       outbox.jsonl                statements that were said and not answered yet, in order, byte for byte
       streams/STREAM.jsonl        the verified records of one stream, one a line, and signed heads; the last record is
@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -139,23 +139,15 @@ class Wallet:
         replace_file(self._keygen_path(entry.id), dump_entry(entry))
         self._keygens[entry.id] = entry
 
-    def next_generation(self, ident: Id, slot: int, heard: int = -1) -> int:
-        """Count one more join of ``slot``, on disk, before anything is said with it; gives its generation.
-
-        It is higher than ``heard``, the last one in the log: a wallet that was restored has counted too few.
+    def note_join(self, ident: Id, slot: int, join: Id) -> None:
+        """Remember, on disk, a join that is about to be said: a log that does not show it is told from one that does.
 
         Raises:
-            WalletError: the keygen is unknown, the slot was joined 65,536 times, or the disk failed.
+            WalletError: the keygen is unknown, or the disk failed.
         """
-        entry = self._keygens.get(ident)
-        if entry is None:
-            raise WalletError("this wallet holds no ticket for that keygen")
-        generation = max(entry.generations.get(slot, -1), heard) + 1
-        if generation > 0xFFFF:
-            raise WalletError(f"slot {slot} was joined too often")
-        entry.generations[slot] = generation
+        entry = self._known(ident)
+        entry.joins.setdefault(slot, []).append(join)
         self.remember(entry)
-        return generation
 
     def turn_away(self, statement: Statement) -> None:
         """Remember of a join that the coordinator refused to take it: it was never in a log, and nobody lost a seat.
@@ -165,20 +157,25 @@ class Wallet:
         """
         said = statement.payload
         if isinstance(said, KeygenJoin) and (entry := self._keygens.get(said.stream)) is not None:
-            entry.turned_away[said.slot] = max(said.generation, entry.turned_away.get(said.slot, -1))
+            entry.turned_away.setdefault(said.slot, []).append(statement.id)
             self.remember(entry)
 
-    def give_up(self, ident: Id, generations: Mapping[int, int]) -> None:
-        """Remember that the owner does without his joins of these slots, up to these generations.
+    def give_up(self, ident: Id, joins: Mapping[int, Iterable[Id]]) -> None:
+        """Remember that the owner does without these joins, by slot.
 
         Raises:
             WalletError: the keygen is unknown, or the disk failed.
         """
+        entry = self._known(ident)
+        entry.given_up.update({slot: list(given) for slot, given in joins.items()})
+        self.remember(entry)
+
+    def _known(self, ident: Id) -> KeygenEntry:
+        """What is remembered of a keygen; raises `WalletError` if that is nothing."""
         entry = self._keygens.get(ident)
         if entry is None:
             raise WalletError("this wallet holds no ticket for that keygen")
-        entry.given_up.update(generations)
-        self.remember(entry)
+        return entry
 
     def bring(self, point: bytes, again: bool = False) -> None:
         """Remember, on disk, that the key of ``point`` (33 bytes) is sealed now; ``again``: a second time, wittingly.

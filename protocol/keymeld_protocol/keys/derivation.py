@@ -2,7 +2,7 @@
 
     identity ─┬─ creator   keygen salt                  signs keygen.create and keygen.release
               ├─ auth      keygen_id, slot              signs statements
-              ├─ signing   keygen_id, slot, generation  the key that is aggregated
+              ├─ signing   keygen_id, slot, policy      the key that is aggregated
               └─ wallet                                 signs wallet.open and wallet.note
     open secret ── slot secret i                        its x-only point is invite key i
 
@@ -18,7 +18,7 @@ from ..curve.libsecp256k1 import sized
 from ..curve.schnorr import Keypair, tagged_hash, verify
 from ..curve.secp256k1 import Bytes, Holder, Secret, has_even_y, parse_point, seckey_negate, wipe
 from ..errors import InvalidCrypto
-from ..values import Id, PlainKey, Salt, Signature, XOnlyKey
+from ..values import Hash, Id, PlainKey, Salt, Signature, XOnlyKey
 from .kdf import hkdf_scalar
 
 ROOT_SIZE: Final = 32
@@ -63,13 +63,15 @@ class Identity(Holder):
         """
         return _signing_key(self._derive(keygen_id, b"keymeld/auth/v1" + _u16(slot)))
 
-    def signing(self, keygen_id: Id, slot: int, generation: int) -> Secret:
-        """The signing key of ``slot``; ``generation`` counts the joins signed for it, so no key is sealed twice.
+    def signing(self, keygen_id: Id, slot: int, policy: Hash) -> Secret:
+        """The signing key of ``slot`` under one policy: ``policy`` is the join's commitment to it (§9.3).
+
+        So no key ever lies under two policies, whatever a wallet remembers.
 
         Raises:
             InvalidCrypto: the identity was wiped.
         """
-        return self._derive(keygen_id, b"keymeld/signing/v1" + _u16(slot) + _u16(generation))
+        return self._derive(keygen_id, b"keymeld/signing/v1" + _u16(slot) + policy)
 
     def wallet(self) -> Keypair:
         """The wallet key: its stream is found by the phrase alone.

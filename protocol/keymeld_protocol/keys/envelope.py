@@ -5,7 +5,7 @@
       k = HKDF(Z, E ‖ P, "keymeld/envelope/v1")
       0x01 ‖ E(33) ‖ nonce(24) ‖ XChaCha20-Poly1305(k, signing key(32) ‖ S(32) ‖ policy) ─────▶ opened
 
-Associated data bind the envelope to its keygen, slot, generation, auth key and enclave: replayed anywhere else it does
+Associated data bind the envelope to its keygen, slot, policy, auth key and enclave: replayed anywhere else it does
 not open.  What is inside must still be checked against the join: S against ``group``, the key against the card, the
 policy against its commitment and its rule (§11.2).
 """
@@ -21,7 +21,7 @@ from ..curve.libsecp256k1 import Bytes, sized
 from ..curve.schnorr import tagged_hash
 from ..curve.secp256k1 import Holder, Secret, ecdh, seckey_verify, wipe
 from ..errors import InvalidCrypto
-from ..values import Id, XOnlyKey
+from ..values import Hash, Id, XOnlyKey
 from ..wire.payloads import KeygenJoin
 from . import aead
 from .derivation import ROOT_SIZE, even_secret
@@ -41,11 +41,14 @@ MAX_POLICY: Final = MAX_ENVELOPE - MIN_ENVELOPE
 
 @dataclass(frozen=True, kw_only=True)
 class EnvelopeContext:
-    """The one place where an envelope opens: which join it belongs to, and which enclave identity opens it."""
+    """The one place where an envelope opens: which join it belongs to, and which enclave identity opens it.
+
+    ``policy`` is the join's commitment to what is sealed with the key: it opens under no other.
+    """
 
     keygen_id: Id
     slot: int
-    generation: int
+    policy: Hash
     auth: XOnlyKey
     enclave: XOnlyKey
 
@@ -58,15 +61,13 @@ class EnvelopeContext:
         """
         if join.enclave is None:
             raise InvalidCrypto("envelope: this join names no enclave")
-        return cls(
-            keygen_id=join.stream, slot=join.slot, generation=join.generation, auth=join.by, enclave=join.enclave
-        )
+        return cls(keygen_id=join.stream, slot=join.slot, policy=join.policy, auth=join.by, enclave=join.enclave)
 
     @property
     def data(self) -> bytes:
         """The associated data (32 bytes)."""
-        place = self.slot.to_bytes(2, "big") + self.generation.to_bytes(2, "big")
-        return tagged_hash("keymeld/envelope/v1", self.keygen_id + place + self.auth + self.enclave)
+        place = self.keygen_id + self.slot.to_bytes(2, "big") + self.policy
+        return tagged_hash("keymeld/envelope/v1", place + self.auth + self.enclave)
 
     @property
     def point(self) -> bytes:

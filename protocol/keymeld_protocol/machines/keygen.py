@@ -131,12 +131,10 @@ def _join(state: KeygenState, said: KeygenJoin, record: Record) -> KeygenState:
     _check_join_keys(state, said)
     if said.rule.of is not None and said.rule.of[-1] >= len(state.seats):
         raise bad_field("rule.of", f"this keygen has slots 0…{len(state.seats) - 1}")
-    if said.generation <= state.generations.get(said.by, -1):
-        raise Refused(Reason.NOT_ALLOWED, "generation: must be new for every join of this auth key", field="generation")
     filled = Seat(said, record.statement.id, record.at, ready=said.enclave is None)
-    generations = {**state.generations, said.by: said.generation}
+    latest = {**state.latest, said.by: record.offset}
     joined = _counted(state.joined, said.slot, "joins", MAX_JOINS)
-    return _completed(replace(_with_seat(state, said.slot, filled), generations=generations, joined=joined))
+    return _completed(replace(_with_seat(state, said.slot, filled), latest=latest, joined=joined))
 
 
 def _counted(counts: Mapping[int, int], slot: int, what: str, limit: int) -> Mapping[int, int]:

@@ -51,7 +51,8 @@ class Freed:
 class KeygenState(StreamState):
     """A keygen as its log tells it; ``left``: the slots that have left, and the offset at which they did.
 
-    A slot that left keeps its seat: what was asked and signed before stays as it was.
+    A slot that left keeps its seat: what was asked and signed before stays as it was.  ``latest`` has the offset of the
+    latest join of each auth key, also of one that was replaced.
     """
 
     kind: ClassVar[StreamKind] = "keygen"
@@ -63,7 +64,7 @@ class KeygenState(StreamState):
     seats: tuple[Seat | None, ...]
     roster: Hash | None = None
     freed: tuple[Freed, ...] = ()
-    generations: Mapping[XOnlyKey, int] = field(default_factory=dict)
+    latest: Mapping[XOnlyKey, int] = field(default_factory=dict)
     joined: Mapping[int, int] = field(default_factory=dict)
     notes: Mapping[int, int] = field(default_factory=dict)
     left: Mapping[int, int] = field(default_factory=dict)
@@ -105,6 +106,17 @@ class KeygenState(StreamState):
         if gone:
             what = f"slots: {slots_told(gone)} left this group; nothing that needs a slot that has left is signed"
             raise Refused(Reason.WRONG_STATE, what, field="slots")
+
+    def require_latest(self, said: KeygenJoin, after: int) -> None:
+        """Refuse a join whose ``after`` (an offset) lies before an earlier join of the same auth key (§6.2).
+
+        Whoever joins anew has seen what he said before: what was said earlier and held back is not brought to life.
+
+        Raises:
+            Refused: ``not_allowed``.
+        """
+        if after < self.latest.get(said.by, 0):
+            raise Refused(Reason.NOT_ALLOWED, "after: another join of this auth key came since", field="after")
 
     def slot_of(self, key: XOnlyKey) -> int | None:
         """The slot whose participant speaks with ``key``."""

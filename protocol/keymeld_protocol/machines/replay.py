@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ..errors import Astray, BrokenLog, Fork, Refused, WireError
 from ..values import Id, XOnlyKey
-from ..wire.payloads import KeygenCreate, SigningRequest, WalletOpen
+from ..wire.payloads import KeygenCreate, KeygenJoin, SigningRequest, WalletOpen
 from ..wire.records import Chain, Head, Record, head_is_signed
 from .keygen_state import KeygenState
 from .signing_state import SigningState
@@ -130,6 +130,16 @@ class Replay:
                 raise BrokenLog(f"offset {record.offset} of {self.stream.hex()} was said for another stream")
             if after is None or not self.chain.knows(after):
                 raise Fork(f"offset {record.offset} of {self.stream.hex()} was said in another history")
+            self._check_latest(record)
+
+    def _check_latest(self, record: Record) -> None:
+        """No join was held back until another one of the same auth key had come (§6.2)."""
+        said, state = record.statement.payload, self.as_keygen
+        if isinstance(said, KeygenJoin) and state is not None:
+            try:
+                state.require_latest(said, self.chain.offsets[said.after])
+            except Refused as error:
+                raise BrokenLog(f"offset {record.offset} of {self.stream.hex()}: {error.message}") from None
 
     def _check_present(self, said: SigningRequest, keygen: Replay) -> None:
         """No slot that is needed had left where the requester stood; leaving later touches nothing asked for (§6.5)."""

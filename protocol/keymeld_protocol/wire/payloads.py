@@ -82,7 +82,6 @@ class KeygenJoin(Said, frozen=True, kw_only=True, tag="keygen.join"):
 
     slot: Slot
     invite: XOnlyKey
-    generation: Annotated[int, Meta(ge=0, le=0xFFFF)]
     custody: CustodyKind
     rule: Rule
     policy: Hash

@@ -29,7 +29,7 @@ def names(label: str = "Bob") -> Names:
     """Bob in slot 1, his key in an enclave."""
     made = Names(lambda slot: label)
     join = KeygenJoin(
-        by=BOB, slot=1, invite=XOnlyKey(bytes(32)), generation=0, custody="sealed", rule=Rule(approval="self"),
+        by=BOB, slot=1, invite=XOnlyKey(bytes(32)), custody="sealed", rule=Rule(approval="self"),
         policy=Hash(bytes(32)), enclave=VAULT, card=Digest(bytes(32)), envelope=Digest(bytes(32)), **HERE,
     )  # fmt: skip
     made.learn(join)

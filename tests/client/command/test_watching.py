@@ -102,7 +102,7 @@ def squatted(tmp_path: Path) -> Iterator[Handle]:
     world.run()
     with Wallet.open(tmp_path / "alice") as wallet:
         wallet.identity = tale.alice.identity
-        wallet.remember(KeygenEntry(tale.keygen, URL, bytearray(GROUP_SECRET), generations={0: 0}))
+        wallet.remember(KeygenEntry(tale.keygen, URL, bytearray(GROUP_SECRET)))
         reader = Reader(tale, wallet)
         reader.hear(tale.keygen)
         yield at_desk(reader).keygen(tale.keygen)

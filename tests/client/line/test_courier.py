@@ -244,10 +244,11 @@ async def test_a_refused_join_was_never_in_a_log_and_the_wallet_knows() -> None:
     keygen = Keygen(2)
     async with Held() as held, scripted(script) as url, courier(url, held.wallet) as (carrier, _, _):
         held.wallet.remember(KeygenEntry(keygen.stream, "ws://elsewhere", bytearray(32)))  # not resumed here
+        said = keygen.join(1)
         with pytest.raises(Refused, match="taken"):
-            await carrier.say(keygen.join(1))
+            await carrier.say(said)
         found = held.wallet.keygen(keygen.stream)
-        assert found is not None and found.turned_away == {1: 0}
+        assert found is not None and found.turned_away == {1: [said.id]}
 
 
 async def test_an_overloaded_coordinator_is_asked_again_when_it_said() -> None:

@@ -81,11 +81,20 @@ def test_what_is_sealed_is_what_was_chosen(invited: Invited) -> None:
     assert bytes(envelope.group_secret) == bytes(invited.entry.group_secret)
 
 
-def test_a_fresh_key_is_sealed_each_time_and_a_later_generation(invited: Invited) -> None:
+def test_a_fresh_key_is_sealed_each_time_and_follows_from_its_policy(invited: Invited) -> None:
     choice = Choice(enclave=invited.vault.key)
     (first, one), (second, other) = invited.joins(choice), invited.joins(choice)
-    assert other.generation == one.generation + 1
+    assert one.policy != other.policy
     assert invited.opened(first, one).signing.point != invited.opened(second, other).signing.point
+    with invited.wallet.identity.signing(invited.keygen, 1, one.policy) as key:
+        assert invited.opened(first, one).signing.point == key.point
+
+
+def test_the_wallet_knows_each_join_before_it_is_said(invited: Invited) -> None:
+    choice = Choice(enclave=invited.vault.key)
+    said = [invited.joins(choice)[0].id for _ in range(2)]
+    found = invited.wallet.keygen(invited.keygen)
+    assert found is not None and found.joins == {1: said}
 
 
 def test_a_key_that_was_brought_is_sealed_once_and_lent_only(invited: Invited) -> None:

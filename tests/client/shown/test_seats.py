@@ -33,6 +33,9 @@ from tests.attacks.mischief import Puppet, say_as
 from tests.support.people import Invitation
 from tests.support.world import NONE, SELF, World
 
+HIDDEN = Id(bytes([7]) * 32)
+"""A join that no log shows."""
+
 
 class Joining:
     """Alice, who created a keygen of two and fills slot 0, and a vault that answers when the test wants it."""
@@ -46,7 +49,7 @@ class Joining:
         self.invitation: Invitation = self.alice.create(2)
         self.keygen: Id = self.invitation.keygen
         self.join = self.alice.join(self.invitation, 0, self.vault.key, NONE)
-        self.entry = KeygenEntry(self.keygen, "ws://127.0.0.1:1", bytearray(32), generations={0: 0})
+        self.entry = KeygenEntry(self.keygen, "ws://127.0.0.1:1", bytearray(32), joins={0: [self.join.id]})
         self.world.run()
 
     def own(self, *, creator: bool = False) -> Mine:
@@ -116,37 +119,58 @@ def test_a_join_that_was_not_heard_yet_waits() -> None:
     joining = Joining()
     joining.vault.mute = False
     joining.world.run()
-    joining.entry.generations[0] = 1
+    joining.entry.joins[0].append(HIDDEN)
     assert joining.waiting() == (0,) and joining.all_lost() == ()
 
 
 def test_a_join_that_no_log_shows_is_lost_once_the_keygen_is_complete() -> None:
     joining = Joining()
-    joining.entry.generations[1] = 0
+    joining.entry.joins[1] = [HIDDEN]
     assert joining.all_lost() == ()
     joining.vault.mute = False
     joining.bob.join(joining.invitation, 1, joining.vault.key, SELF)
     joining.world.run()
     assert [(lost.slot, lost.code, lost.final) for lost in joining.all_lost()] == [(1, UNHEARD, True)]
-    joining.entry.turned_away[1] = 0
+    joining.entry.turned_away[1] = [HIDDEN]
     assert joining.all_lost() == (), "the coordinator has refused to take it, and whoever said it was told"
 
 
 def test_a_join_that_its_owner_gave_up_is_not_lost_and_a_later_one_is() -> None:
     joining = Joining()
     joining.release()
-    joining.entry.given_up[0] = 0
+    joining.entry.given_up[0] = [joining.join.id]
     assert joining.all_lost() == ()
-    joining.alice.join(joining.invitation, 0, joining.vault.key, NONE, 1)
+    joining.alice.join(joining.invitation, 0, joining.vault.key, NONE)
     joining.world.wait(61_000)
     joining.bob.join(joining.invitation, 0, joining.vault.key, SELF)
     joining.world.run()
     assert joining.lost().code == TAKEN_OVER
 
 
+def test_one_of_two_joins_that_no_log_shows_hides_behind_no_other() -> None:
+    joining = Joining()
+    turned_away = Id(bytes([8]) * 32)
+    joining.entry.joins[1], joining.entry.turned_away[1] = [HIDDEN, turned_away], [turned_away]
+    joining.vault.mute = False
+    joining.bob.join(joining.invitation, 1, joining.vault.key, SELF)
+    joining.world.run()
+    assert [(lost.slot, lost.code) for lost in joining.all_lost()] == [(1, UNHEARD)]
+
+
+def test_a_hidden_join_was_replaced_by_a_later_one_and_not_by_one_whose_order_nobody_knows() -> None:
+    joining = Joining()
+    joining.bob.join(joining.invitation, 1, joining.vault.key, SELF)
+    joining.vault.mute = False
+    joining.world.run()
+    joining.entry.joins[0] = [HIDDEN, joining.join.id]
+    assert joining.all_lost() == ()
+    joining.entry.joins[0] = [HIDDEN]  # what the log shows was said by another copy of this wallet
+    assert [lost.code for lost in joining.all_lost()] == [UNHEARD]
+
+
 def test_a_wallet_that_remembers_nothing_finds_its_joins_in_the_log() -> None:
     joining = Joining()
-    joining.entry.generations.clear()
+    joining.entry.joins.clear()
     assert has_joined(joining.alice.heard(joining.keygen), joining.own())
     joining.release()
     assert joining.lost().code == "squatter"
@@ -218,9 +242,9 @@ def test_what_can_be_mended_is_told_apart_from_what_is_final() -> None:
 # Other people's seats -------------------------------------------------------------------------------------------
 
 
-def sits(joining: Joining, name: str, generation: int = 0) -> None:
+def sits(joining: Joining, name: str) -> None:
     """Somebody joins slot 1, without its enclave's answer."""
-    joining.world.member(name).join(joining.invitation, 1, joining.vault.key, SELF, generation)
+    joining.world.member(name).join(joining.invitation, 1, joining.vault.key, SELF)
     joining.world.run()
 
 
@@ -241,13 +265,15 @@ def test_a_seat_that_another_filled_anew_is_named_with_how_that_came_about() -> 
 def test_who_joins_again_by_the_same_key_is_not_named_and_hides_nobody() -> None:
     joining = Joining()
     carol, mallory = joining.world.member("carol"), joining.world.member("mallory")
-    for generation in range(2):
-        carol.join(joining.invitation, 1, joining.vault.key, SELF, generation)
+    for _ in range(2):
+        carol.join(joining.invitation, 1, joining.vault.key, SELF)
+        joining.world.run()
     joining.world.run()
     assert joining.named() == ()
     joining.world.wait(61_000)
-    for generation in range(2):
-        mallory.join(joining.invitation, 1, joining.vault.key, SELF, generation)
+    for _ in range(2):
+        mallory.join(joining.invitation, 1, joining.vault.key, SELF)
+        joining.world.run()
     joining.world.run()
     assert len(joining.named()) == 1
 
@@ -257,7 +283,7 @@ def test_what_happened_before_the_own_join_could_be_seen_and_is_not_named() -> N
     sits(joining, "carol")
     joining.world.wait(61_000)
     sits(joining, "mallory")
-    joining.alice.join(joining.invitation, 0, joining.vault.key, NONE, 1)
+    joining.alice.join(joining.invitation, 0, joining.vault.key, NONE)
     joining.world.run()
     assert joining.named() == ()
 

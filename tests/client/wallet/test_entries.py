@@ -18,9 +18,11 @@ S, OPEN, SLOT = (secret_of(word) for word in ("S", "open", "slot"))
 
 
 def created() -> KeygenEntry:
-    """What the creator of an open keygen remembers, who has joined slots 2 and 0."""
+    """What the creator of an open keygen remembers, who has joined slot 2 twice and slot 0."""
+    first, second, other = (Id(secret_of(join)) for join in ("first", "second", "other"))
     return KeygenEntry(
-        KEYGEN, URL, bytearray(S), Salt(secret_of("salt")), bytearray(OPEN), True, {}, {2: 1, 0: 0}, {2: 0}, {0: 0}
+        KEYGEN, URL, bytearray(S), Salt(secret_of("salt")), bytearray(OPEN), True, {}, {2: [first, second], 0: [other]},
+        {2: [first]}, {0: [other]},
     )  # fmt: skip
 
 
@@ -75,7 +77,7 @@ def damaged(**changes: Any) -> bytes:
         b"", b"{}", b"[]", b"\xff\xfe", dump_entry(created())[:-1], damaged(group_secret=S.hex()[:-2]),
         damaged(group_secret="zz" * 32), damaged(open_secret=""), damaged(slot_secrets={"one": S.hex()}),
         damaged(slot_secrets={"1": S.hex() + "00"}), damaged(id="00"), damaged(surprise=1),
-        damaged(generations={"x": 0}),
+        damaged(joins={"x": []}), damaged(given_up={"1": ["00"]}),
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_named_and_nothing_in_it(raw: bytes) -> None:

@@ -7,10 +7,10 @@ import pytest
 from keymeld_client.errors import WalletError
 from keymeld_client.wallet.entries import KeygenEntry
 from keymeld_client.wallet.wallet import Wallet
-from keymeld_protocol.values import Epoch, Id
+from keymeld_protocol.values import Epoch, Hash, Id
 from keymeld_protocol.wire.records import Record, sign_head
 from keymeld_protocol.wire.statements import Statement
-from tests.support.coordinator import key_of
+from tests.support.coordinator import key_of, secret_of
 from tests.support.logs import Scribe
 from tests.support.machines import Keygen
 
@@ -116,23 +116,24 @@ def test_keygens_are_found_by_coordinator(wallet: Wallet) -> None:
     assert [found.id for found in wallet.keygens(URL)] == [entry().id]
 
 
-def test_a_generation_is_on_disk_before_it_is_used(wallet: Wallet) -> None:
+def test_the_joins_of_each_slot_are_on_disk_in_their_order(wallet: Wallet) -> None:
     wallet.remember(entry())
-    assert [wallet.next_generation(entry().id, 1) for _ in range(3)] == [0, 1, 2]
-    assert reopen(wallet).next_generation(entry().id, 1) == 3
+    first, second, other = (Id(secret_of(name)) for name in ("first", "second", "other"))
+    for slot, join in ((1, second), (2, other), (1, first)):
+        wallet.note_join(entry().id, slot, join)
+    found = reopen(wallet).keygen(entry().id)
+    assert found is not None and found.joins == {1: [second, first], 2: [other]} and found.slots == (1, 2)
+    with pytest.raises(WalletError, match="no ticket"):
+        wallet.note_join(entry(b"o").id, 1, first)
 
 
-def test_slots_count_their_generations_apart(wallet: Wallet) -> None:
-    wallet.remember(entry())
-    assert [wallet.next_generation(entry().id, slot) for slot in (1, 2, 1)] == [0, 0, 1]
-
-
-def test_a_join_that_the_coordinator_refused_to_take_is_remembered_and_no_earlier_one_hides_it(wallet: Wallet) -> None:
+def test_each_join_that_the_coordinator_refused_to_take_is_remembered(wallet: Wallet) -> None:
     wallet.remember(KeygenEntry(WAITING.stream, URL, bytearray(32)))
-    for generation in (1, 0):
-        wallet.turn_away(WAITING.join(1, generation=generation))
+    said = [WAITING.join(1, policy=Hash(secret_of(policy))) for policy in ("one", "other")]
+    for statement in said:
+        wallet.turn_away(statement)
     found = reopen(wallet).keygen(WAITING.stream)
-    assert found is not None and found.turned_away == {1: 1} and found.slots == ()
+    assert found is not None and found.turned_away == {1: [each.id for each in said]} and found.slots == ()
 
 
 def test_what_is_refused_and_is_no_join_of_ours_leaves_no_trace(wallet: Wallet) -> None:
@@ -143,11 +144,12 @@ def test_what_is_refused_and_is_no_join_of_ours_leaves_no_trace(wallet: Wallet) 
 
 def test_what_its_owner_does_without_is_remembered(wallet: Wallet) -> None:
     wallet.remember(entry())
-    wallet.give_up(entry().id, {1: 3})
+    given = {1: [Id(bytes(32)), Id(bytes([1]) * 32)]}
+    wallet.give_up(entry().id, given)
     found = reopen(wallet).keygen(entry().id)
-    assert found is not None and found.given_up == {1: 3}
+    assert found is not None and found.given_up == given
     with pytest.raises(WalletError, match="no ticket"):
-        wallet.give_up(entry(b"o").id, {1: 3})
+        wallet.give_up(entry(b"o").id, given)
 
 
 def test_a_damaged_keygen_is_named_and_not_quoted(wallet: Wallet) -> None:

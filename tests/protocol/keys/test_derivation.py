@@ -14,12 +14,13 @@ from keymeld_protocol.curve.secp256k1 import Secret, has_even_y, pubkey_of, xonl
 from keymeld_protocol.errors import InvalidCrypto
 from keymeld_protocol.keys import derivation
 from keymeld_protocol.keys.derivation import Identity
-from keymeld_protocol.values import Id, PlainKey, Salt, Signature, XOnlyKey
+from keymeld_protocol.values import Hash, Id, PlainKey, Salt, Signature, XOnlyKey
 
 ROOT = bytes(range(32))
 KEYGEN = Id(b"\x11" * 32)
 OTHER_KEYGEN = Id(b"\x12" * 32)
 SALT = Salt(b"\x22" * 32)
+POLICIES = [Hash(bytes([n]) * 32) for n in (0x44, 0x45, 0x46)]
 
 
 def rfc5869(ikm: bytes, salt: bytes, info: bytes) -> bytes:
@@ -53,9 +54,9 @@ def test_the_auth_key_comes_from_the_keygen_and_the_slot() -> None:
     assert Identity(ROOT).auth(KEYGEN, 258).key == xonly_of(expected)
 
 
-def test_the_signing_key_comes_from_keygen_slot_and_generation() -> None:
-    expected = rfc5869(ROOT, KEYGEN, b"keymeld/signing/v1" + u16(3) + u16(259))
-    assert copied(Identity(ROOT).signing(KEYGEN, 3, 259)) == expected
+def test_the_signing_key_comes_from_keygen_slot_and_policy() -> None:
+    expected = rfc5869(ROOT, KEYGEN, b"keymeld/signing/v1" + u16(3) + POLICIES[0])
+    assert copied(Identity(ROOT).signing(KEYGEN, 3, POLICIES[0])) == expected
 
 
 def test_the_wallet_key_comes_from_the_identity_alone() -> None:
@@ -70,7 +71,7 @@ def test_what_one_root_derives_is_all_distinct() -> None:
     identity = Identity(ROOT)
     made = [identity.creator(SALT).key, identity.wallet().key]
     made += [identity.auth(k, slot).key for k in (KEYGEN, OTHER_KEYGEN) for slot in range(3)]
-    made += [xonly(identity.signing(KEYGEN, slot, n).point) for slot in range(3) for n in range(3)]
+    made += [xonly(identity.signing(KEYGEN, slot, policy).point) for slot in range(3) for policy in POLICIES]
     made += [xonly(derivation.slot_secret(ROOT, slot).point) for slot in range(3)]
     assert len(set(made)) == len(made)
 
@@ -95,7 +96,7 @@ def test_roots_of_another_length_are_refused(size: int) -> None:
     [
         lambda identity: identity.creator(SALT),
         lambda identity: identity.auth(KEYGEN, 0),
-        lambda identity: identity.signing(KEYGEN, 0, 0),
+        lambda identity: identity.signing(KEYGEN, 0, POLICIES[0]),
         lambda identity: identity.wallet(),
     ],
 )

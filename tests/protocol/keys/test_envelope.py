@@ -42,7 +42,7 @@ POLICY = b'{"v":1}'
 CONTEXT = EnvelopeContext(
     keygen_id=Id(b"\x11" * 32),
     slot=2,
-    generation=1,
+    policy=Hash(b"\xbb" * 32),
     auth=XOnlyKey(b"\xaa" * 32),
     enclave=XOnlyKey(xonly(IDENTITY.point)),
 )
@@ -87,7 +87,7 @@ def test_every_policy_that_fits_comes_back(policy: bytes) -> None:
 def test_the_bytes_are_those_of_the_specification() -> None:
     opened = open_envelope(IDENTITY, CONTEXT, forged(KEY_BYTES + S + POLICY))
     assert opened.signing.buffer == KEY_BYTES
-    place = CONTEXT.keygen_id + b"\x00\x02" + b"\x00\x01" + CONTEXT.auth + CONTEXT.enclave
+    place = CONTEXT.keygen_id + b"\x00\x02" + CONTEXT.policy + CONTEXT.auth + CONTEXT.enclave
     assert CONTEXT.data == tagged_hash("keymeld/envelope/v1", place)
 
 
@@ -99,7 +99,7 @@ def test_no_two_envelopes_are_alike() -> None:
 def test_a_join_says_where_its_envelope_belongs() -> None:
     join = KeygenJoin(
         v=1, by=CONTEXT.auth, stream=CONTEXT.keygen_id, after=Hash(bytes(32)), slot=2, invite=XOnlyKey(bytes(32)),
-        generation=1, custody="sealed", rule=Rule(approval="self"), policy=Hash(bytes(32)), enclave=CONTEXT.enclave,
+        custody="sealed", rule=Rule(approval="self"), policy=CONTEXT.policy, enclave=CONTEXT.enclave,
         card=Digest(bytes(32)), envelope=Digest(bytes(32)),
     )  # fmt: skip
     assert EnvelopeContext.of_join(join) == CONTEXT
@@ -113,12 +113,12 @@ def test_a_join_says_where_its_envelope_belongs() -> None:
     [
         replace(CONTEXT, keygen_id=Id(b"\x12" * 32)),
         replace(CONTEXT, slot=3),
-        replace(CONTEXT, generation=2),
-        replace(CONTEXT, slot=1, generation=2),
+        replace(CONTEXT, policy=Hash(b"\xbc" * 32)),
+        replace(CONTEXT, policy=Hash(CONTEXT.auth), auth=XOnlyKey(CONTEXT.policy)),
         replace(CONTEXT, auth=XOnlyKey(b"\xab" * 32)),
         replace(CONTEXT, auth=CONTEXT.enclave),
     ],
-    ids=["session", "slot", "generation", "slot and generation swapped", "auth key", "enclave as auth key"],
+    ids=["session", "slot", "policy", "policy and auth key swapped", "auth key", "enclave as auth key"],
 )
 def test_attack_23_an_envelope_replayed_elsewhere_is_refused(elsewhere: EnvelopeContext) -> None:
     with pytest.raises(InvalidCrypto, match="does not open"):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from keymeld_protocol.curve.schnorr import tagged_hash
-from keymeld_protocol.errors import Reason, WireError
+from keymeld_protocol.errors import Reason, Refused, WireError
 from keymeld_protocol.machines import keygen
 from keymeld_protocol.machines.keygen import REPLACE_AFTER_MS, TRANSITIONS, KeygenPhase, roster_hash
 from keymeld_protocol.values import digest
@@ -78,7 +78,7 @@ IN: dict[KeygenPhase, Callable[[], Keygen]] = {
 }
 
 SAYS: dict[type[Payload], Make] = {
-    KeygenJoin: lambda k: k.join(1, generation=7),
+    KeygenJoin: lambda k: k.join(1),
     CustodyAccept: lambda k: k.accept(0),
     CustodyRefuse: lambda k: k.refuse(0),
     KeygenRelease: lambda k: k.release(0),
@@ -199,14 +199,14 @@ def test_the_invite_key_of_another_slot_fills_no_slot() -> None:
 def test_attack_7_an_accepted_key_cannot_be_replaced() -> None:
     stream = Keygen(3).fill(0)
     stream.now += 2 * REPLACE_AFTER_MS
-    refused(stream, stream.join(0, generation=1), Reason.SLOT_TAKEN, "slot")
+    refused(stream, stream.join(0), Reason.SLOT_TAKEN, "slot")
     refused(stream, stream.join_by("mallory", 0), Reason.SLOT_TAKEN, "slot")
 
 
 def test_attack_7_nobody_joins_twice() -> None:
     stream = joined()
     stream.hear(stream.join_by("mallory", 1))
-    refused(stream, stream.join_by("mallory", 2, generation=1), Reason.NOT_ALLOWED, "by")
+    refused(stream, stream.join_by("mallory", 2), Reason.NOT_ALLOWED, "by")
 
 
 def test_attack_7_nobody_joins_after_completion() -> None:
@@ -252,7 +252,7 @@ def test_nobody_joins_once_the_time_has_passed_even_if_the_notice_is_withheld() 
 def test_a_join_that_waits_may_be_replaced_by_its_own_participant() -> None:
     stream = joined()
     first = stream.state.seats[0]
-    stream.hear(stream.join(0, generation=1))
+    stream.hear(stream.join(0))
     second = stream.state.seats[0]
     assert first is not None and second is not None and second.id != first.id
 
@@ -266,19 +266,11 @@ def test_a_join_that_waits_is_anybodys_after_a_minute_and_not_before() -> None:
     assert stream.state.slot_of(xonly(key_of("bob"))) == 0
 
 
-@pytest.mark.parametrize("generation", [0, 2, 3])
-def test_a_generation_is_never_used_twice_by_one_auth_key(generation: int) -> None:
-    stream = Keygen(3)
-    stream.hear(stream.join(0, generation=3))
-    refused(stream, stream.join(0, generation=generation), Reason.NOT_ALLOWED, "generation")
-
-
-def test_a_generation_stays_used_when_its_slot_was_freed() -> None:
+def test_a_participant_whose_slot_was_freed_joins_again_by_the_same_key() -> None:
     stream = joined()
     stream.hear(stream.refuse(0))
-    again = stream.join(0)
-    refused(stream, again, Reason.NOT_ALLOWED, "generation")
-    stream.hear(stream.join(0, generation=1))
+    stream.hear(stream.join(0))
+    assert stream.state.slot_of(xonly(stream.auth(0))) == 0
 
 
 def test_a_refused_slot_is_free_and_tells_why() -> None:
@@ -293,7 +285,7 @@ def test_attack_48_words_about_a_superseded_join_have_no_effect() -> None:
     stream = joined()
     seat = stream.state.seats[0]
     assert seat is not None
-    stream.hear(stream.join(0, generation=1))
+    stream.hear(stream.join(0))
     refused(stream, stream.accept(0, join=seat.id), Reason.GONE, "join")
     refused(stream, stream.refuse(0, join=seat.id), Reason.GONE, "join")
     refused(stream, stream.release(0, join=seat.id), Reason.GONE, "join")
@@ -301,12 +293,23 @@ def test_attack_48_words_about_a_superseded_join_have_no_effect() -> None:
 
 def test_attack_48_a_superseded_join_is_not_revived() -> None:
     stream = Keygen(3)
-    first = stream.join(0)
-    stream.hear(first)
-    stream.hear(stream.join(0, generation=1))
-    refused(stream, first, Reason.NOT_ALLOWED, "generation")
-    stream.hear(stream.refuse(0))
-    refused(stream, first, Reason.NOT_ALLOWED, "generation")
+    held_back, before = stream.join(0), stream.chain.offset
+    assert isinstance(held_back.payload, KeygenJoin)
+    stream.hear(stream.join(0))
+    after = stream.chain.offset
+    for freed in (False, True):
+        if freed:
+            stream.hear(stream.refuse(0))
+        with pytest.raises(Refused, match="another join of this auth key came since"):
+            stream.state.require_latest(held_back.payload, before)
+        stream.state.require_latest(held_back.payload, after)
+
+
+def test_who_joins_over_somebody_elses_join_need_not_have_seen_it() -> None:
+    stream = joined()
+    said = stream.join_by("bob", 0).payload
+    assert isinstance(said, KeygenJoin)
+    stream.state.require_latest(said, 1)
 
 
 def test_attack_41_the_creator_releases_a_squatter_and_the_keygen_completes() -> None:
@@ -350,9 +353,9 @@ def test_a_device_join_is_accepted_by_nobody() -> None:
 
 def test_one_slot_sees_at_most_so_many_joins() -> None:
     stream = Keygen(2)
-    for generation in range(MAX_JOINS):
-        stream.hear(stream.join(0, generation=generation))
-    refused(stream, stream.join(0, generation=MAX_JOINS), Reason.OVER_LIMIT, "kind")
+    for _ in range(MAX_JOINS):
+        stream.hear(stream.join(0))
+    refused(stream, stream.join(0), Reason.OVER_LIMIT, "kind")
     stream.hear(stream.join(1))
 
 

@@ -137,7 +137,7 @@ class Mixed(Party):
         for slot, (member, holder) in enumerate(zip(self.members, holders, strict=True)):
             member.join(invitation, slot, keys[holder], NONE)
             if holder == "phone":
-                self.phone.ring.secrets[slot] = member.identity.signing(self.group, slot, 0)
+                self.phone.ring.secrets[slot] = member.signing_key(self.group, slot)
                 self.phone.ring.policies[slot] = Policy(v=1, salt=Salt(bytes(32)), rule=NONE, **allow)
         self.world.run()
 

@@ -116,7 +116,7 @@ def test_attack_33_one_key_does_not_pass_for_two_by_a_scalar_that_stands_for_the
     found = members[0].roster(keygen)
     pair = found.keyagg(None, ())
     second = next(s for s in (0, 1) if int.from_bytes(pair.coefficient(found.cards[s].pubkey), "big") == 1)
-    with members[1 - second].identity.signing(keygen, 1 - second, 0) as secret:
+    with members[1 - second].signing_key(keygen, 1 - second) as secret:
         factor = int.from_bytes(pair.coefficient(found.cards[1 - second].pubkey), "big")
         scalar = factor * int.from_bytes(secret.buffer, "big") % ORDER
     steps = (Scalar(scalar=Hash(scalar.to_bytes(32, "big"))), TermsStep())

@@ -85,7 +85,7 @@ def test_the_signatures_of_a_join_have_an_order() -> None:
 
 
 def test_a_payload_that_was_altered_is_not_signed() -> None:
-    error = changed(JOIN, payload=JOIN.text.replace('"generation":0', '"generation":1'))
+    error = changed(JOIN, payload=JOIN.text.replace('"slot":0', '"slot":1'))
     assert error.reason is Reason.BAD_SIGNATURE
 
 
