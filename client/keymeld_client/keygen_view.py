@@ -13,6 +13,7 @@ from keymeld_protocol.keys.ticket import Ticket
 from keymeld_protocol.machines.keygen import KeygenPhase, KeygenState
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.member.roster import Roster, Safety, read_terms, safety
+from keymeld_protocol.member.roster_digits import roster_digits
 from keymeld_protocol.plaintext.contents import Terms
 from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wording import slots_told
@@ -151,13 +152,14 @@ class KeygenView(Handle):
 
     @property
     def roster_digits(self) -> str:
-        """The roster's first 80 bits as five groups of four hex digits: members compare them by telephone.
+        """What members compare by telephone: five groups of four characters (§6.4); `roster.hash` is for programs.
+
+        The first time takes 32 MiB and about a tenth of a second: ask for it where it is shown.
 
         Raises:
             Refused, Blamed: as `roster`.
         """
-        digits = self.roster.hash.hex()
-        return " ".join(digits[i : i + 4] for i in range(0, 20, 4))
+        return roster_digits(self.roster.hash)
 
     def unconfirmed(self) -> tuple[int, ...]:
         """The own slots, of those that have not left, whose participant has not confirmed yet."""

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from keymeld_client import keygen_view
 from keymeld_client.errors import KeygenEnded, WalletError
 from keymeld_client.keygens import Keygen
 from keymeld_protocol.errors import Blamed, Refused
-from keymeld_protocol.values import Id
+from keymeld_protocol.member.roster_digits import roster_digits
+from keymeld_protocol.values import Hash, Id
 from tests.client.paper import Reader, Tale
 from tests.promises.desk import at_desk
 from tests.support.coordinator import secret_of
@@ -65,9 +67,18 @@ def test_what_members_sealed_is_opened_and_computed_here(keygen: Keygen, tale: T
     assert keygen.safety.safe and keygen.safety.by_enclave == (0, 1)
 
 
-def test_roster_digits_are_the_first_twenty_in_groups_of_four(keygen: Keygen) -> None:
-    assert keygen.roster_digits.replace(" ", "") == keygen.roster.hash.hex()[:20]
-    assert [len(group) for group in keygen.roster_digits.split()] == [4] * 5
+def test_roster_digits_are_those_of_the_roster_and_computed_where_they_are_shown(
+    keygen: Keygen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Hash] = []
+
+    def counted(roster: Hash) -> str:
+        asked.append(roster)
+        return roster_digits(roster)
+
+    monkeypatch.setattr(keygen_view, "roster_digits", counted)
+    assert keygen.safety.safe and keygen.address and keygen.label and asked == []
+    assert keygen.roster_digits == roster_digits(keygen.roster.hash) and asked == [keygen.roster.hash]
 
 
 def test_who_only_looks_on_sits_nowhere_and_holds_no_tickets(keygen: Keygen) -> None:

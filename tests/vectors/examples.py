@@ -46,6 +46,8 @@ def examples(wire: Path) -> dict[str, str]:
     found["record"] = _wrapped(_dumps(log["streams"][1]["records"][1]))
     for one in reversed(_read(wire, "contents")["contents"]):
         found[f"content.{one['shape']}"] = _wrapped(one["text"])
+    digits = _read(wire, "roster")["digits"][0]
+    found["roster.digits"] = f"{digits['roster']}\n{digits['digits']}"
     for one in _read(wire, "tickets")["tickets"][:1]:
         found["ticket"] = f"{one['text']}\n{one['https']}"
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import scrypt
 from typing import Any
 
 from keymeld_protocol.bitcoin.summary import Summary
@@ -12,6 +13,7 @@ from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.member.plan import plan
 from keymeld_protocol.member.roster import read_card
+from keymeld_protocol.member.roster_digits import BLOCK, COST, SALT, roster_digits
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.body import (
     Adaptor,
@@ -241,13 +243,25 @@ def roster_json() -> Any:
     seats = [seat for seat in state.seats if seat is not None]
     return commented(
         "roster = TH('keymeld/roster/v1', keygen_id || id(join 0) || ...). Each key list is sorted (KeySort) and "
-        "aggregated (BIP-327 KeyAgg); with tweak bip86 the output key is the aggregate, tweaked as in BIP-86.",
+        "aggregated (BIP-327 KeyAgg); with tweak bip86 the output key is the aggregate, tweaked as in BIP-86. "
+        "digits: scrypt(roster, 'keymeld/roster-digits/v1', N = 32768, r = 8, p = 1, 16 bytes), 100 bits of it.",
         keygen_id=story.keygen.stream, joins=[seat.id for seat in seats], roster=story.roster.hash,
         cards=[json.loads(contents.encode(read_card(story.keygen, group, slot))) for slot in range(3)],
-        auth_keys=[seat.join.by for seat in seats],
+        auth_keys=[seat.join.by for seat in seats], digits=_digits(story.roster.hash),
         key_lists=[_key_list("all slots", None), _key_list("subset 0", 0)],
         plans=[_planned(number) for number in range(2)], quorum_rules=_rules(),
     )  # fmt: skip
+
+
+def _digits(roster: Hash) -> list[dict[str, Any]]:
+    """What people read to one another."""
+    nearly = Hash(roster[:-1] + bytes([roster[-1] ^ 1]))
+    named = (("the roster", roster), ("its last bit altered", nearly), ("32 zero bytes", Hash(bytes(32))))
+    return [
+        commented(comment, roster=each, scrypt=scrypt(each, salt=SALT, n=COST, r=BLOCK, p=1, maxmem=2**26, dklen=16),
+                  digits=roster_digits(each))
+        for comment, each in named
+    ]  # fmt: skip
 
 
 def _key_list(comment: str, subset: int | None) -> dict[str, Any]:

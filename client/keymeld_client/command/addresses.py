@@ -143,6 +143,7 @@ def _data(keygen: Keygen, subset: int | None, children: Sequence[Path]) -> dict[
         "safety": str(safety),
         "named": list(safety.named),
         "pushed_out": [each.slot for each in keygen.pushed_out],
+        "roster": roster.hash.hex(),
         "roster_digits": keygen.roster_digits,
         "network": roster.terms.network,
     }
