@@ -3,8 +3,8 @@
     identity ─┬─ creator   keygen salt                  signs keygen.create and keygen.release
               ├─ auth      keygen_id, slot              signs statements
               ├─ signing   keygen_id, slot, policy      the key that is aggregated
-              └─ wallet                                 signs wallet.open and wallet.note
-    open secret ── slot secret i                        its x-only point is invite key i
+              ├─ wallet                                 signs wallet.open and wallet.note
+              └─ open secret   keygen salt ── slot secret i     its x-only point is invite key i
 
 All are HKDF-SHA256 of a 32-byte secret; whoever has the root finds every one of them again.
 """
@@ -19,7 +19,7 @@ from ..curve.schnorr import Keypair, tagged_hash, verify
 from ..curve.secp256k1 import Bytes, Holder, Secret, has_even_y, parse_point, seckey_negate, wipe
 from ..errors import InvalidCrypto
 from ..values import Hash, Id, PlainKey, Salt, Signature, XOnlyKey
-from .kdf import hkdf_scalar
+from .kdf import hkdf, hkdf_scalar
 
 ROOT_SIZE: Final = 32
 """Bytes of an identity secret, an open secret and a group secret."""
@@ -80,6 +80,15 @@ class Identity(Holder):
             InvalidCrypto: the identity was wiped.
         """
         return _signing_key(self._derive(b"", b"keymeld/wallet/v1"))
+
+    def open_secret(self, salt: Salt) -> bytearray:
+        """The open secret (32 bytes) of the keygen that this identity opened with ``salt``; the caller wipes it.
+
+        Raises:
+            InvalidCrypto: the identity was wiped.
+        """
+        sized(self.buffer, ROOT_SIZE, "identity secret")
+        return hkdf(self.buffer, salt, b"keymeld/open/v1")
 
     def wipe(self) -> None:
         """Overwrite the secret and let go of it."""

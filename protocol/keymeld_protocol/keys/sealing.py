@@ -1,4 +1,4 @@
-"""Sealing to the group: what every member reads and the coordinator cannot (§8.3).
+"""Sealing to the group, and to oneself: what every member reads, or one's other devices, and no coordinator (§8.3).
 
     K      = HKDF(S, keygen salt, "keymeld/group/v1")
     group  = TH("keymeld/group-commitment/v1", K)                     public, in keygen.create
@@ -7,6 +7,7 @@
 
 The associated data names the one place a ciphertext belongs to: moved to another field, statement, session or speaker
 it does not open.  Who said it, and that nobody altered it since, is the statement's signature; any member could seal.
+The notes of a wallet are sealed in the same way, under a key that follows from the identity alone.
 """
 
 from __future__ import annotations
@@ -23,17 +24,56 @@ from ..values import Hash, Id, Salt, XOnlyKey
 from ..wire.payloads import KeygenCreate, Note, SigningRequest
 from ..wire.shapes import Payload, Said
 from . import aead
-from .derivation import ROOT_SIZE
+from .derivation import ROOT_SIZE, Identity
 from .kdf import hkdf
 
 NO_SESSION: Final = Id(bytes(32))
 """The session inside ``keygen.create``, whose id does not exist before its terms are sealed."""
 
 
-class GroupKey(Holder):
+class SealingKey(Holder):
+    """A key of 32 secret bytes that seals fields, each to its place; use `GroupKey` or `NotesKey`."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: bytearray) -> None:
+        """Take ``key`` over: it is wiped here."""
+        self._key = key
+
+    def seal(self, kind: str, field: str, session: Id, by: XOnlyKey, plaintext: Bytes) -> bytes:
+        """Seal ``plaintext`` for ``field`` of a statement of ``kind`` that ``by`` says in ``session``.
+
+        Raises:
+            InvalidCrypto: a name or length that the associated data cannot hold, or the key was wiped.
+        """
+        return aead.seal(self._key, plaintext, _place(kind, field, session, by))
+
+    def open(self, kind: str, field: str, session: Id, by: XOnlyKey, sealed: bytes) -> bytes:
+        """Open what `seal` made for exactly this place.
+
+        Raises:
+            InvalidCrypto: truncated, altered, from another place or under another key, or the key was wiped.
+        """
+        return bytes(aead.open_sealed(self._key, sealed, _place(kind, field, session, by)))
+
+    def open_in(self, payload: Payload | Note, field: str, sealed: bytes) -> bytes:
+        """Open the blob that ``field`` of a verified ``payload`` names; the place follows from the payload.
+
+        Raises:
+            InvalidCrypto: as `open`, or statements of this kind have no field that is sealed.
+        """
+        return self.open(payload.kind, field, session_of(payload), payload.by, sealed)
+
+    def wipe(self) -> None:
+        """Overwrite the key and let go of it: it seals and opens nothing more."""
+        wipe(self._key)
+        self._key = bytearray()
+
+
+class GroupKey(SealingKey):
     """The group's key K; ``commitment`` is what ``keygen.create`` publishes of it as ``group``."""
 
-    __slots__ = ("_key", "commitment")
+    __slots__ = ("commitment",)
 
     def __init__(self, secret: Bytes, salt: Salt) -> None:
         """Derive K from the group secret S (32 bytes) and the keygen's salt; the caller wipes S.
@@ -43,7 +83,7 @@ class GroupKey(Holder):
         """
         sized(secret, ROOT_SIZE, "group secret")
         sized(salt, Salt.size, "salt")
-        self._key = hkdf(secret, salt, b"keymeld/group/v1")
+        super().__init__(hkdf(secret, salt, b"keymeld/group/v1"))
         self.commitment = Hash(tagged_hash("keymeld/group-commitment/v1", self._key))
 
     @classmethod
@@ -59,34 +99,20 @@ class GroupKey(Holder):
             raise InvalidCrypto("group secret: does not give the commitment in keygen.create")
         return key
 
-    def seal(self, kind: str, field: str, session: Id, by: XOnlyKey, plaintext: Bytes) -> bytes:
-        """Seal ``plaintext`` for ``field`` of a statement of ``kind`` that ``by`` says in ``session``.
+
+class NotesKey(SealingKey):
+    """What seals the notes of one wallet: every device that has the identity derives it, and nobody else (§8.3)."""
+
+    __slots__ = ()
+
+    def __init__(self, identity: Identity) -> None:
+        """Derive it from the identity secret; the caller keeps that.
 
         Raises:
-            InvalidCrypto: a name or length that the associated data cannot hold, or the key was wiped.
+            InvalidCrypto: the identity was wiped.
         """
-        return aead.seal(self._key, plaintext, _place(kind, field, session, by))
-
-    def open(self, kind: str, field: str, session: Id, by: XOnlyKey, sealed: bytes) -> bytes:
-        """Open what `seal` made for exactly this place.
-
-        Raises:
-            InvalidCrypto: truncated, altered, from another place or another group, or the key was wiped.
-        """
-        return bytes(aead.open_sealed(self._key, sealed, _place(kind, field, session, by)))
-
-    def open_in(self, payload: Payload | Note, field: str, sealed: bytes) -> bytes:
-        """Open the blob that ``field`` of a verified ``payload`` names; the place follows from the payload.
-
-        Raises:
-            InvalidCrypto: as `open`, or statements of this kind belong to no group.
-        """
-        return self.open(payload.kind, field, session_of(payload), payload.by, sealed)
-
-    def wipe(self) -> None:
-        """Overwrite K and let go of it: it seals and opens nothing more."""
-        wipe(self._key)
-        self._key = bytearray()
+        sized(identity.buffer, ROOT_SIZE, "identity secret")
+        super().__init__(hkdf(identity.buffer, b"", b"keymeld/wallet-notes/v1"))
 
 
 def new_group_secret() -> bytearray:

@@ -18,9 +18,10 @@ from typing import ClassVar
 
 from ..errors import BadInput, Reason, Refused
 from ..values import Id, XOnlyKey
-from ..wire.payloads import WalletNote, WalletOpen
+from ..wire.payloads import WalletNote, WalletOpen, encode
 from ..wire.records import Record
 from ..wire.shapes import MAX_WALLET_NOTES
+from ..wire.statements import statement_id
 from .machine import NOBODY, Due, Machine, Move, StreamKind, StreamState
 
 
@@ -54,6 +55,11 @@ class WalletState(StreamState):
     def hearers(self) -> frozenset[XOnlyKey]:
         """The owner alone."""
         return frozenset({self.owner})
+
+
+def stream_of(owner: XOnlyKey) -> Id:
+    """The name of the stream that the wallet key ``owner`` opens: it follows from the key alone (§5.3)."""
+    return statement_id(encode(WalletOpen(v=1, by=owner)))
 
 
 def opened(record: Record, keygen: object = None) -> WalletState:
