@@ -14,11 +14,10 @@ It believes nothing that it can check: every record goes through the ledger, eve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Unpack
 
-from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import Blamed, InvalidCrypto, KeymeldError, Refused, bad_field
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.keys.ticket import Ticket, origin_of
@@ -36,7 +35,9 @@ from .confirming import confirm_completed
 from .errors import NotConnected
 from .keygens import Keygen
 from .line.courier import Courier, EnclaveInfo, EnclavePage
+from .line.inner import keys_of
 from .line.ledger import Ledger
+from .restoring import hear_ticket, require_unseated, restore, restore_all, taken
 from .said.choosing import USUAL, Choice, Wish
 from .said.creating import Proposal, make_create
 from .said.drafting import DAY_MS
@@ -95,7 +96,8 @@ class Client:
         self.trust = trust
         self._groups: dict[Id, GroupKey] = {}
         self._rosters: dict[Id, Roster] = {}
-        self._auth: dict[Id, dict[int, XOnlyKey]] = {}
+        self.sought: set[Id] = set()
+        self._looking = asyncio.Lock()
 
     # How it stands ----------------------------------------------------------------------------------------------
 
@@ -123,13 +125,15 @@ class Client:
         return tuple(self.courier.problems)
 
     async def ready(self) -> None:
-        """Until every session that concerns this wallet was heard as far as it had come.
+        """Until every session that concerns this wallet was heard as far as it had come, also one restored from a copy.
 
         Raises:
             NotConnected: there will be no conversation.
         """
         await self.courier.online()
         await self.ledger.until_all(self.ledger.caught_up)
+        async with self._looking:
+            await restore_all(self)
 
     def keygens(self) -> tuple[Keygen, ...]:
         """The keygens of this wallet of which anything was heard; a ticket may have named what is none."""
@@ -190,20 +194,13 @@ class Client:
                 raise Blamed("foreign_group_secret", (), str(error)) from None
         return self._groups[keygen]
 
-    def auth_keys(self, keygen: Id) -> dict[int, XOnlyKey]:
+    def auth_keys(self, keygen: Id) -> Mapping[int, XOnlyKey]:
         """The auth keys with which this wallet speaks for each slot, joined or not: a log shows its joins by them.
 
         Raises:
             WalletError: nothing of the keygen was heard.
         """
-        if keygen not in self._auth:
-            slots, identity = range(len(self.keygen(keygen).state.seats)), self.wallet.identity
-            keys = dict[int, XOnlyKey]()
-            for slot in slots:
-                with identity.auth(keygen, slot) as auth:
-                    keys[slot] = XOnlyKey(auth.key)
-            self._auth[keygen] = keys
-        return self._auth[keygen]
+        return self.ledger.own.auth_keys(keygen, len(self.keygen(keygen).state.seats))
 
     def roster(self, keygen: Id) -> Roster:
         """The verified roster of a completed keygen.
@@ -263,9 +260,7 @@ class Client:
         entry, statement = make_create(self.wallet, self.url, coordinator, proposal)
         self.wallet.remember(entry)
         try:
-            if entry.salt is not None:
-                with self.wallet.identity.creator(entry.salt) as creator:
-                    await self.courier.prove([creator])
+            await self.courier.prove(keys_of(self.ledger, entry, statement))
             await self.say(statement)
         except Refused:
             self.wallet.forget(entry.id)
@@ -281,11 +276,29 @@ class Client:
             BadInput: the ticket is damaged, or is for another coordinator; or ``key`` is none.
             Blamed: its group secret is not the session's, or the terms do not open.
             NotTrusted: no trusted enclave is there; nothing was sealed.
-            Refused: the slot is taken, the keygen no longer collects, or the choice would be unsafe.
+            Refused: the slot is taken, or this wallet's already (`restore` finds it); the keygen no longer collects; or
+                the choice would be unsafe.
         """
+        ticket = Ticket.parse(ticket) if isinstance(ticket, str) else ticket
         keygen = await self.open_ticket(ticket)
+        if ticket.is_open and slot is None:
+            require_unseated(keygen.slots)
         await keygen.join(slot, choice, **wish)
         return keygen
+
+    async def restore(self, ticket: Ticket | str) -> Keygen:
+        """Find again the seats of this wallet's identity in the keygen of any of its tickets, and join nothing.
+
+        For a wallet of which only the identity is left. What was sealed with a key stays in its enclave, and cannot be
+        read back; the public rule is in the log.
+
+        Raises:
+            BadInput, Blamed: as `open_ticket`.
+            JoinRefused: it had joined, and its join fills its slot no longer.
+            WalletError: this identity has said no join there.
+            Refused: the ticket was used by somebody else, and this identity sits in no slot; or no such session.
+        """
+        return await restore(self, Ticket.parse(ticket) if isinstance(ticket, str) else ticket)
 
     async def open_ticket(self, ticket: Ticket | str) -> Keygen:
         """Remember a ticket and hear its keygen, without joining: to show terms and members first.
@@ -294,7 +307,7 @@ class Client:
             BadInput: the ticket is damaged, or is for another coordinator.
             Blamed: its group secret is not the session's.
             WalletError: what it names is no keygen.
-            Refused: its slot is taken, or there is no such session.
+            Refused: its slot is taken by somebody else, and no slot is this wallet's; or there is no such session.
         """
         ticket = Ticket.parse(ticket) if isinstance(ticket, str) else ticket
         if origin_of(ticket.url) != self.url:
@@ -304,24 +317,14 @@ class Client:
         self.wallet.remember(entry)
         keygen = self.keygen(entry.id)
         try:
-            await self._hear(keygen, [] if ticket.slot is None else [ticket.slot])
-            if ticket.slot is None:
-                await self._hear(keygen, list(range(len(keygen.state.seats))))
+            if not await hear_ticket(self, keygen, ticket.slot):
+                raise taken(ticket)
             self.group(entry.id)
         except KeymeldError:
             if known is None:  # a ticket that lies must not stand in the way of one that does not
                 self.wallet.forget(entry.id)
             raise
         return keygen
-
-    async def _hear(self, keygen: Keygen, slots: list[int]) -> None:
-        """Prove what the invitations to ``slots`` allow, and hear the keygen as far as it has come."""
-        identity, keys = self.wallet.identity, list[Keypair]()
-        for slot in slots:
-            keys += [keygen.entry.invite(slot), identity.auth(keygen.id, slot)]
-        await self.courier.prove(keys)
-        await self.courier.subscribe(keygen.id)
-        await self.ledger.until(keygen.id, lambda heard: heard.caught_up or None)
 
     async def _run(self) -> None:
         """Converse until that ends for good; whoever waits is told why."""

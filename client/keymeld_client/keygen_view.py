@@ -68,9 +68,12 @@ class KeygenView(Handle):
     @property
     def _own(self) -> Mine:
         """This wallet's part in it."""
-        create = self.state.create
-        with self.client.wallet.identity.creator(create.salt) as creator:
-            return Mine(self.client.auth_keys(self.id), self.entry, creator.key == create.by)
+        return Mine(self.client.auth_keys(self.id), self.entry, self.opened)
+
+    @property
+    def opened(self) -> bool:
+        """Whether this wallet opened it: its creator key says so."""
+        return self.client.ledger.own.opened(self.state.create)
 
     @property
     def lost(self) -> tuple[Lost, ...]:
@@ -94,7 +97,7 @@ class KeygenView(Handle):
         Raises:
             WalletError: another wallet created this keygen.
         """
-        return tickets_of(self.entry, len(self.state.seats))
+        return tickets_of(self.client.wallet, self.entry, self.state.create)
 
     @property
     def terms(self) -> Terms:

@@ -20,6 +20,7 @@ from keymeld_protocol.wire.shapes import Said
 from keymeld_protocol.wire.statements import make
 
 from .keygen_view import KeygenView
+from .restoring import require_unseated
 from .said.asking import Asking, make_body
 from .said.choosing import USUAL, Choice, Wish, check_choice
 from .said.drafting import Draft, make_draft, make_request, require_current
@@ -45,7 +46,8 @@ class Keygen(KeygenView):
             BadInput: ``key`` is no secret key, or custody would lose it.
             WalletError: ``key`` was sealed before, or no ticket for the slot is held.
             NotTrusted: no trusted enclave is there; nothing was sealed.
-            Refused: the slot is taken, the keygen no longer collects, or the choice would be unsafe.
+            Refused: the slot is taken, or this wallet's already; the keygen no longer collects; or the choice would be
+                unsafe.
             ReadOnly: the log broke.
         """
         heard = self.client.ledger.require(self.id)
@@ -64,16 +66,18 @@ class Keygen(KeygenView):
         """The slot to join.
 
         Raises:
-            Refused: it is taken, there is none, or the keygen no longer collects.
+            Refused: it is taken, also by this wallet, there is none, or the keygen no longer collects.
         """
-        state, entry = self.state, self.entry
+        state, entry, mine = self.state, self.entry, self.slots
+        invites, said = self.client.ledger.own.invites, {*entry.slots, *mine}
+        slots = range(len(state.seats)) if wanted is None else [wanted]
+        invited = [s for s in slots if 0 <= s < len(state.seats) and invites(entry, state.create, s)]
+        named = [s for s in invited if s in entry.slot_secrets] or invited
+        free = [s for s in named if (seat := state.seats[s]) is None or (not seat.ready and s in said)]
+        if not free:
+            require_unseated([s for s in named if s in mine])
         if state.phase != KeygenPhase.COLLECTING:
             raise Refused(Reason.WRONG_STATE, f"the keygen is {state.phase}; nobody can join any more", field="kind")
-        slots = range(len(state.seats)) if wanted is None else [wanted]
-        invited = [s for s in slots if 0 <= s < len(state.seats) and entry.invites(s)]
-        own = [s for s in invited if s in entry.slot_secrets] or invited
-        mine = {*entry.slots, *self.slots}
-        free = [s for s in own if (seat := state.seats[s]) is None or (not seat.ready and s in mine)]
         if not free:
             why = "is taken" if invited else "is not one that this wallet has a ticket for"
             raise Refused(Reason.SLOT_TAKEN, f"slot {'any' if wanted is None else wanted} {why}", field="slot")
@@ -135,10 +139,10 @@ class Keygen(KeygenView):
             ReadOnly: the log broke.
         """
         heard = self.client.ledger.require(self.id)
-        state, salt = self.state, self.entry.salt
+        state, salt = self.state, self.state.create.salt
         seat = state.seats[slot] if 0 <= slot < len(state.seats) else None
-        if salt is None or seat is None:
-            why = "only the creator releases a slot" if salt is None else f"nobody sits in slot {slot}"
+        if not self.opened or seat is None:
+            why = f"nobody sits in slot {slot}" if self.opened else "only the creator releases a slot"
             raise Refused(Reason.NOT_ALLOWED, why, field="slot")
         with self.client.wallet.identity.creator(salt) as creator:
             by, after = XOnlyKey(creator.key), heard.chain.hash

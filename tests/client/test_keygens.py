@@ -9,7 +9,7 @@ import pytest
 from keymeld_client.errors import ReadOnly
 from keymeld_client.keygens import Keygen
 from keymeld_protocol.errors import BadInput, Reason, Refused
-from keymeld_protocol.keys.derivation import slot_secret
+from keymeld_protocol.keys.derivation import Identity, slot_secret
 from tests.client.paper import Reader, Tale
 from tests.promises.desk import at_desk
 from tests.support.coordinator import secret_of
@@ -101,10 +101,10 @@ async def test_a_key_that_is_none_is_refused_before_anything_is_asked(collecting
 async def test_only_the_creator_releases_and_only_a_slot_that_somebody_fills(
     collecting: tuple[Keygen, Reader], begun: Tale
 ) -> None:
-    keygen, _ = collecting
+    keygen, reader = collecting
     with pytest.raises(Refused, match="only the creator releases"):
         await keygen.release(0)
-    keygen.entry.salt = keygen.state.create.salt
+    reader.wallet.identity = Identity(begun.alice.identity.buffer)
     for slot in (1, 9, -1):
         with pytest.raises(Refused, match=f"nobody sits in slot {slot}"):
             await keygen.release(slot)

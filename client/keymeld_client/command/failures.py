@@ -43,8 +43,8 @@ _HINTS: Final[dict[type[Exception], str]] = {
     NeedsSecret: "`keymeld result SIGNING` prints the pre-signature and its point.",
 }
 _REASONS: Final[dict[Reason, str]] = {
-    Reason.SLOT_TAKEN: "If it was you, name that wallet (--wallet); else ask whoever invited you for another ticket, "
-    "or to release the slot (keymeld release).",
+    Reason.SLOT_TAKEN: "If it was you, name that wallet (--wallet) or put its `identity` back (keymeld restore); "
+    "else ask whoever invited you for another ticket, or to release the slot (keymeld release).",
     Reason.BAD_SIGNATURE: "Was the coordinator dialled by an address that its operator gave it (--origins there)?",
     Reason.UNKNOWN_STREAM: "The coordinator does not know this session, or does not let this wallet hear it.",
     Reason.GONE: "That was replaced meanwhile; look again with `keymeld sessions`.",
@@ -115,7 +115,12 @@ def _about_wallet(text: str) -> str:
     if "in use" in text:
         return "Another keymeld command uses this wallet, perhaps a `keymeld watch`: end it first."
     if "holds no wallet" in text:
-        return "`keymeld create` and `keymeld join` make one; --wallet DIR (KEYMELD_WALLET) names another folder."
+        return (
+            "`keymeld create` and `keymeld join` make one; --wallet DIR (KEYMELD_WALLET) names another folder. "
+            "To get a lost one back, put your copy of the file `identity` there: keymeld restore --help."
+        )
+    if "found nothing" in text:
+        return "Is the file `identity` in the wallet's folder the right one? `keymeld join` takes a free slot."
     return ""
 
 

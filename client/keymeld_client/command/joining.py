@@ -8,7 +8,6 @@ No key is made before the answer is yes.  Whoever sits in the slot already is to
 from __future__ import annotations
 
 import asyncio
-import sys
 from dataclasses import dataclass, replace
 
 import click
@@ -16,7 +15,6 @@ from msgspec import structs
 from rich.text import Text
 
 from keymeld_protocol.curve.secp256k1 import Secret, pubkey_of
-from keymeld_protocol.errors import BadInput
 from keymeld_protocol.foreign import quoted
 from keymeld_protocol.keys.ticket import Ticket, origin_of
 from keymeld_protocol.machines.keygen import KeygenPhase
@@ -33,9 +31,10 @@ from ..shown.telling import moment
 from ..wallet.wallet import Wallet
 from .app import SHORT, App
 from .opened import names_of
+from .restoring import NOT_BACK, found
 from .screen import Line, table
 from .typed import short_forms, times
-from .typed.arguments import DELAY, KEY, LABEL, SECRET, TYPED_RULE, WHEN
+from .typed.arguments import DELAY, KEY, LABEL, SECRET, TICKET, TYPED_RULE, WHEN
 from .typed.limits import Limits, told, with_limits
 from .verbs import Verb
 from .watching import Watch
@@ -53,13 +52,17 @@ class Typed:
 
 @dataclass(frozen=True)
 class Offer:
-    """What a person is asked before the key is sealed; ``seated``: this wallet sits in ``slot`` already."""
+    """What a person is asked before the key is sealed; ``seated``: this wallet sits in ``slot`` already.
+
+    It may have forgotten that: then the ``lines`` tell what was ``restored``.
+    """
 
     session: Id
     slot: int | None
     seated: bool
     choice: Choice
     lines: tuple[Line, ...]
+    restored: bool = False
 
 
 @click.command(
@@ -111,6 +114,8 @@ def join(app: App, ticket: str, custody: CustodyKind, rule: Rule, delay: int | N
     A fresh key is made here and sealed, with its rule, to an enclave that you trust.  The rule cannot be tightened or
     taken back later, so it is shown in words first.  With --key it is yours that is sealed: the wallet keeps no copy,
     and whoever has one signs without any rule.
+
+    Where you sit in that slot already, nothing is sealed: a wallet that was restored finds its seats again.
     """
     if key == ticket == "-":
         raise click.UsageError("standard input is either the TICKET or the --key")
@@ -131,6 +136,8 @@ def join(app: App, ticket: str, custody: CustodyKind, rule: Rule, delay: int | N
         taken = offer.slot if offer.seated else asyncio.run(_act(app, wallet, read, offer))
     name = offer.session.hex()[:SHORT]
     app.screen.result([f"You sit in slot {taken} of session {name}."], {"session": offer.session.hex(), "slot": taken})
+    for line in (*offer.lines, *NOT_BACK) if offer.restored else ():
+        app.screen.note(line)
     if offer.seated:
         app.screen.note("It was so before: nothing is sealed now, and the key keeps its rule.", style="yellow")
     app.screen.note(f"This device may go offline. Later: keymeld address {name}, keymeld watch {name}", style="dim")
@@ -142,13 +149,23 @@ async def _look(app: App, wallet: Wallet, typed: Typed) -> Offer:
     Raises:
         BadInput: an option names an address of another network, or a slot or subset that is not there.
     """
+    known = wallet.keygen(typed.ticket.keygen_id)
     async with app.online(wallet, typed.ticket.url) as client:
         keygen, choice = await client.open_ticket(typed.ticket), typed.choice
+        if mine := _seats(keygen, typed.slot):
+            restored = known is None
+            return Offer(keygen.id, mine[0], True, choice, tuple(found(keygen) if restored else ()), restored)
         if keygen.state.phase == KeygenPhase.EXPIRED:
             raise KeygenEnded("the time to join is over")
         enclave = await client.choose_enclave(choice.enclave) if choice.custody == "sealed" else None
         allow = typed.limits.allow(keygen.state, keygen.terms)
         return _offer(client, keygen, typed.slot, replace(choice, enclave=enclave, allow=allow))
+
+
+def _seats(keygen: Keygen, slot: int | None) -> list[int]:
+    """``slot``, if it is an own seat whose enclave holds its key; of an open ticket, which names none, all of them."""
+    waiting = keygen.state.holdouts()
+    return [own for own in keygen.slots if slot is None or (own == slot and own not in waiting)]
 
 
 async def _act(app: App, wallet: Wallet, ticket: Ticket, offer: Offer) -> int:
@@ -173,9 +190,8 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, choice: Choice) -> 
     """
     state, terms, enclave = keygen.state, keygen.terms, choice.enclave
     subsets = state.create.subsets
-    seated = slot in keygen.slots and slot not in state.holdouts()
     place = next((i for i, seat in enumerate(state.seats) if seat is None), None) if slot is None else slot
-    if place is not None and not seated:
+    if place is not None:
         check_choice(state, terms, place, choice, keygen.slots)
     names = names_of(client, keygen.id)
     taken = [names.slot(i) for i, seat in enumerate(state.seats) if seat is not None]
@@ -203,7 +219,7 @@ def _offer(client: Client, keygen: Keygen, slot: int | None, choice: Choice) -> 
         lines.append(Text(f"Beware: {without_you(found)}.", "bold red"))
     if enclave is not None:
         lines.append("All of this is sealed with the key: it cannot be tightened or taken back afterwards.")
-    return Offer(keygen.id, slot, seated, choice, tuple(lines))
+    return Offer(keygen.id, slot, False, choice, tuple(lines))
 
 
 def _timed(rule: Rule, delay: int | None, not_before: int | None, not_after: int | None, now: int) -> Rule:
@@ -233,12 +249,12 @@ def _brought(key: str | None) -> Secret | None:
 
 
 def _ticket(text: str) -> Ticket:
-    """Read a ticket; ``-`` is standard input.
+    """Read a ticket: only once it is known that the key is not read from there too.
 
     Raises:
         click.BadParameter: it is damaged; says how, and repeats nothing of it.
     """
     try:
-        return Ticket.parse(sys.stdin.readline(4096) if text == "-" else text)
-    except BadInput as error:
-        raise click.BadParameter(error.message.removeprefix("ticket: "), param_hint="'TICKET'") from None
+        return TICKET(text)  # type: ignore[no-any-return]
+    except click.BadParameter as error:
+        raise click.BadParameter(error.message, param_hint="'TICKET'") from None

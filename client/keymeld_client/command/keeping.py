@@ -208,7 +208,8 @@ def _told(app: App, keys: tuple[XOnlyKey, ...], what: str) -> None:
 def identity(app: App) -> None:
     """Show which wallet this is, and where its secret lies.
 
-    Back the file `identity` up: whoever has it is you, and without it your keys are in the enclaves' hands alone.
+    Back the file `identity` up, and keep a ticket of each session: with both, `keymeld restore` finds your seats again.
+    Whoever has the identity is you; without it nobody approves, rejects or leaves for you.
     """
     with app.wallet() as wallet:
         lines, data = _identity(wallet)
@@ -223,6 +224,6 @@ def _identity(wallet: Wallet) -> tuple[list[Line], dict[str, Any]]:
     lines: list[Line] = [
         f"wallet key  {key}",
         f"sessions    {sessions}",
-        f"secret in   {path}  (back it up; show it to nobody)",
+        f"secret in   {path}  (back it up, with a ticket of each session; show it to nobody)",
     ]
     return lines, {"wallet": key, "folder": str(path.parent), "sessions": sessions}

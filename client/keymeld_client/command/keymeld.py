@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import click
 
-from . import adaptors, addresses, inviting, joining, keeping, keygens, requesting, results, signings
+from . import adaptors, addresses, inviting, joining, keeping, keygens, requesting, restoring, results, signings
 from .verbs import Verbs
 
 
@@ -29,13 +29,14 @@ def main() -> None:
     keymeld request SESSION --tx FILE --spent SAT    ask for signatures
     keymeld show SIGNING; keymeld approve SIGNING    whose rule needs it
     keymeld result SIGNING                           the signed transaction
+    keymeld restore TICKET                           your seats again, from a copy of your identity
 
     Names of sessions and signings may be abbreviated.  The options below may also follow the command's name.
     """
 
 
 for verb in (
-    inviting.create, inviting.tickets, joining.join,
+    inviting.create, inviting.tickets, joining.join, restoring.restore,
     keygens.sessions, addresses.address, keygens.confirm, keygens.release, keygens.leave,
     requesting.request, signings.show, signings.approve, signings.reject, signings.cancel, results.result,
     adaptors.adaptor, keeping.watch, keeping.export, keeping.verify, keeping.trust, keeping.identity,

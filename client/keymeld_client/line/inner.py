@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from keymeld_protocol.curve.schnorr import Keypair
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import WireError
 from keymeld_protocol.machines.keygen import KeygenPhase
 from keymeld_protocol.peer.resuming import InnerHalf
 from keymeld_protocol.peer.waits import Ended
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.connection import Heard, Hello, Presence, SessionInfo, Subscribed
+from keymeld_protocol.wire.frames import MAX_PROOFS
+from keymeld_protocol.wire.payloads import KeygenCreate
 from keymeld_protocol.wire.records import Position
+from keymeld_protocol.wire.statements import Statement
 
 from ..wallet.entries import KeygenEntry
 from ..wallet.wallet import Wallet
@@ -36,14 +40,9 @@ class WalletHalf(InnerHalf):
     def keys(self, hello: Hello) -> Sequence[Keypair]:
         """Every key that lets this wallet hear something."""
         self.ledger.greet(hello.coordinator)
+        opening = {each.statement.id: each.statement for each in self.wallet.outbox(self.ledger.url)}
         entries = self.wallet.keygens(self.ledger.url)
-        return [key for entry in entries for key in keys_of(self.wallet, entry, collecting=self._collects(entry.id))]
-
-    def _collects(self, keygen: Id) -> bool:
-        """Whether an invitation to ``keygen`` may still be of use."""
-        heard = self.ledger.replay(keygen)
-        state = heard.as_keygen if heard is not None else None
-        return state is None or state.phase == KeygenPhase.COLLECTING
+        return [key for entry in entries for key in keys_of(self.ledger, entry, opening.get(entry.id))]
 
     def keygens(self, listed: Sequence[SessionInfo]) -> Iterable[Id]:
         """Those of the wallet, whatever the coordinator lists."""
@@ -53,13 +52,8 @@ class WalletHalf(InnerHalf):
         """Those that were heard before, and those that are listed for a keygen of the wallet."""
         known = [heard.stream for heard in self.ledger.streams() if heard.as_signing is not None]
         found = [info.stream for info in listed if info.keygen is not None and self.wallet.keygen(info.keygen)]
-        return [s for s in dict.fromkeys([*known, *found]) if not self._has_ended(s) and self.ledger.trouble(s) is None]
-
-    def _has_ended(self, stream: Id) -> bool:
-        """Whether a signing was heard to its end: nothing follows."""
-        heard = self.ledger.replay(stream)
-        state = heard.as_signing if heard is not None else None
-        return state is not None and not state.open
+        ledger = self.ledger
+        return [s for s in dict.fromkeys([*known, *found]) if not ledger.has_ended(s) and ledger.trouble(s) is None]
 
     def position(self, stream: Id) -> Position | None:
         """Where the verified part of ``stream`` ends; nobody has caught up with it before the answer."""
@@ -92,10 +86,27 @@ class WalletHalf(InnerHalf):
         self.online[told.key] = told.online
 
 
-def keys_of(wallet: Wallet, entry: KeygenEntry, *, collecting: bool) -> list[Keypair]:
-    """The keys that let this wallet hear a keygen: creator key, auth keys; while it collects, the invite keys too."""
-    keys = [wallet.identity.auth(entry.id, slot) for slot in entry.slots]
-    if entry.salt is not None:
-        keys.append(wallet.identity.creator(entry.salt))
-    invited = sorted({*entry.slot_secrets, *entry.slots}) if collecting else []
-    return keys + [entry.invite(slot) for slot in invited]
+def keys_of(ledger: Ledger, entry: KeygenEntry, opening: Statement | None = None) -> list[Keypair]:
+    """The keys that let this wallet hear a keygen: creator key, auth keys; while it collects, invite keys too.
+
+    Of a keygen that was not heard yet: those of the slots that it has tickets for, or has said a join for; where it is
+    about to be opened, by ``opening``, the creator key.
+    """
+    own, identity, heard = ledger.own, ledger.wallet.identity, ledger.replay(entry.id)
+    state = heard.as_keygen if heard is not None else None
+    if opening is not None and isinstance(said := opening.payload, KeygenCreate):
+        return [identity.creator(said.salt)]
+    if heard is None or state is None:
+        slots = sorted({*entry.slots, *entry.slot_secrets})
+        invites = [Keypair(Secret(secret)) for secret in entry.slot_secrets.values()]
+        return [identity.auth(entry.id, slot) for slot in slots] + invites
+    slots = sorted({*entry.slots, *own.joined(heard), *(entry.slot_secrets if heard.chain.offset == 1 else ())})
+    keys = [identity.auth(entry.id, slot) for slot in slots]
+    if own.opened(state.create):
+        keys.append(identity.creator(state.create.salt))
+    if state.phase != KeygenPhase.COLLECTING:
+        return keys
+    invited = [slot for slot in sorted({*entry.slot_secrets, *slots}) if own.invites(entry, state.create, slot)]
+    if not keys and not invited:  # an open ticket, not used yet: any of the slots that are free lets it hear
+        invited = list(state.holdouts())[-MAX_PROOFS:]
+    return keys + [own.invite(entry, state.create, slot) for slot in invited]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from keymeld_protocol.errors import Astray, BrokenLog, Fork, WireError
+from keymeld_protocol.errors import Astray, BrokenLog, Fork, Reason, WireError
 from keymeld_protocol.machines.hearing import Hearing
 from keymeld_protocol.machines.replay import Replay, coordinator_of
 from keymeld_protocol.values import Id, XOnlyKey
@@ -24,6 +24,7 @@ from keymeld_protocol.wire.records import Head, Position, Record
 from keymeld_protocol.wire.statements import statement_id
 
 from ..errors import ReadOnly, WalletError
+from ..wallet.own import Own
 from ..wallet.wallet import Wallet
 from .evidence import Theirs, describe
 from .listening import Listening
@@ -33,7 +34,11 @@ _UNKNOWN: Final = 2**53
 
 
 class Ledger(Listening):
-    """The verified history of one wallet at one coordinator."""
+    """The verified history of one wallet at one coordinator.
+
+    ``own`` is what follows from it and the identity; ``shut`` are the streams of which the coordinator shows to the
+    keys that were proven no more than the first record.
+    """
 
     def __init__(self, wallet: Wallet, url: str, now: Callable[[], int]) -> None:
         """Verify what the wallet has stored for the coordinator ``url``; ``now`` is the clock (ms).
@@ -45,6 +50,7 @@ class Ledger(Listening):
         self.wallet, self.url, self.now = wallet, url, now
         self.hearing = Hearing()
         self.heads: dict[Id, tuple[Head, int]] = {}
+        self.own, self.shut = Own(wallet), set[Id]()
         self.look_again: Callable[[Id], None] | None = None
         self._stored: dict[Id, int] = {}
         self._ahead: dict[Id, Head] = {}
@@ -100,6 +106,12 @@ class Ledger(Listening):
         """Whether every stream was heard as far as it had come when it was subscribed."""
         return all(r.caught_up or self.trouble(s) is not None for s, r in self.hearing.streams.items())
 
+    def has_ended(self, stream: Id) -> bool:
+        """Whether a signing was heard to its end: nothing follows."""
+        heard = self.replay(stream)
+        state = heard.as_signing if heard is not None else None
+        return state is not None and not state.open
+
     # What is heard ----------------------------------------------------------------------------------------------
 
     def greet(self, coordinator: XOnlyKey) -> None:
@@ -114,6 +126,8 @@ class Ledger(Listening):
     def refuse(self, stream: Id, problem: WireError) -> None:
         """The coordinator will not let us hear ``stream``."""
         self.refused[stream] = problem
+        if problem.reason is Reason.SLOT_TAKEN:
+            self.shut.add(stream)
         heard = self.hearing.streams.get(stream)
         if heard is not None:
             heard.top = 0
@@ -126,7 +140,9 @@ class Ledger(Listening):
         heard = self.hearing.replay(stream)
         self.refused.pop(stream, None)
         heard.top = answer.top
+        self.shut.discard(stream)
         if answer.reason == "first_record_only":
+            self.shut.add(stream)
             heard.top = heard.chain.offset or 1
         elif answer.reason == "fork" or answer.top < heard.chain.offset:
             lengths = f"it has {answer.top} records, {heard.chain.offset} were verified here"

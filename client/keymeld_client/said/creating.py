@@ -1,6 +1,6 @@
 """What is said to open a keygen, and the invitations that come of it: secrets drawn, sealed, each used in one place.
 
-    salt, S and open secret drawn ─▶ creator key, invite keys, sealed terms ─▶ keygen.create ─▶ tickets
+    salt and S drawn ─▶ creator key, open secret, invite keys, sealed terms ─▶ keygen.create ─▶ tickets
 
 No socket and no waiting here: values in, a signed statement out.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from os import urandom
 
+from keymeld_protocol.curve.secp256k1 import wipe
 from keymeld_protocol.keys.derivation import slot_secret
 from keymeld_protocol.keys.sealing import NO_SESSION, GroupKey, new_group_secret
 from keymeld_protocol.keys.ticket import Ticket, TicketSecret, split_url
@@ -21,6 +22,7 @@ from keymeld_protocol.wire.statements import Statement, make
 
 from ..errors import WalletError
 from ..wallet.entries import KeygenEntry
+from ..wallet.own import Own
 from ..wallet.wallet import Wallet
 
 
@@ -41,7 +43,8 @@ def make_create(wallet: Wallet, url: str, coordinator: XOnlyKey, proposal: Propo
     Raises:
         BadInput: the proposal breaks a rule of the payload or the terms.
     """
-    salt, group_secret, open_secret = Salt(urandom(32)), new_group_secret(), bytearray(urandom(32))
+    salt, group_secret = Salt(urandom(32)), new_group_secret()
+    open_secret = wallet.identity.open_secret(salt)
     with wallet.identity.creator(salt) as creator, GroupKey(group_secret, salt) as group:
         by = XOnlyKey(creator.key)
         terms = group.seal("keygen.create", "terms", NO_SESSION, by, contents.encode(proposal.terms))
@@ -59,10 +62,8 @@ def make_create(wallet: Wallet, url: str, coordinator: XOnlyKey, proposal: Propo
             terms=digest(terms),
         )
         statement = make(said, creator.sign, blobs=[terms])
-    entry = KeygenEntry(
-        statement.id, url, group_secret, salt=salt, open_secret=open_secret, open_tickets=proposal.open_tickets
-    )
-    return entry, statement
+    wipe(open_secret)
+    return KeygenEntry(statement.id, url, group_secret), statement
 
 
 def _invite_key(open_secret: bytearray, slot: int) -> XOnlyKey:
@@ -70,14 +71,15 @@ def _invite_key(open_secret: bytearray, slot: int) -> XOnlyKey:
         return XOnlyKey(secret.point[1:])
 
 
-def tickets_of(entry: KeygenEntry, slots: int) -> tuple[Ticket, ...]:
-    """The creator's invitations: one for each slot, by slot, or the single open one.
+def tickets_of(wallet: Wallet, entry: KeygenEntry, create: KeygenCreate) -> tuple[Ticket, ...]:
+    """The creator's invitations: one for each slot, by slot, or the single open one; all follow from his identity.
 
     Raises:
         WalletError: this wallet did not create the keygen.
     """
-    if entry.open_secret is None or not entry.created:
+    if not Own(wallet).opened(create):
         raise WalletError("only the wallet that created a keygen holds its tickets")
+    open_secret = wallet.identity.open_secret(create.salt)
     host, secure = split_url(entry.url)
 
     def ticket(slot: int | None, secret: bytearray) -> Ticket:
@@ -86,10 +88,13 @@ def tickets_of(entry: KeygenEntry, slots: int) -> tuple[Ticket, ...]:
             slot=slot, secret=TicketSecret(bytes(secret)),
         )  # fmt: skip
 
-    if entry.open_tickets:
-        return (ticket(None, entry.open_secret),)
-    made = []
-    for slot in range(slots):
-        with slot_secret(entry.open_secret, slot) as secret:
-            made.append(ticket(slot, secret.buffer))
-    return tuple(made)
+    try:
+        if create.open:
+            return (ticket(None, open_secret),)
+        made = []
+        for slot in range(len(create.slots)):
+            with slot_secret(open_secret, slot) as secret:
+                made.append(ticket(slot, secret.buffer))
+        return tuple(made)
+    finally:
+        wipe(open_secret)

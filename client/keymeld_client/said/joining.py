@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from hmac import compare_digest
 
+from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.curve.secp256k1 import Secret, pubkey_of
 from keymeld_protocol.keys.derivation import prove_possession
 from keymeld_protocol.keys.envelope import EnvelopeContext, seal_envelope
@@ -25,6 +26,7 @@ from keymeld_protocol.wire.statements import Statement, make
 
 from ..errors import WalletError
 from ..wallet.entries import KeygenEntry
+from ..wallet.own import Own
 from ..wallet.wallet import Wallet
 from .choosing import Choice, policy_of
 
@@ -41,7 +43,7 @@ def entry_of(ticket: Ticket, url: str, known: KeygenEntry | None) -> KeygenEntry
     if ticket.slot is not None:
         entry.slot_secrets[ticket.slot] = bytearray(ticket.secret)
     elif entry.open_secret is None:
-        entry.open_secret, entry.open_tickets = bytearray(ticket.secret), True
+        entry.open_secret = bytearray(ticket.secret)
     return entry
 
 
@@ -67,7 +69,7 @@ def make_join(
     policy = contents.encode(policy_of(choice))
     committed = policy_commitment(policy)
     with (
-        entry.invite(slot) as invite,
+        _invite(wallet, entry, heard, slot) as invite,
         wallet.identity.auth(entry.id, slot) as auth,
         _signing(wallet, entry.id, slot, committed, choice) as signing,
     ):
@@ -92,6 +94,18 @@ def make_join(
         statement = make(said, auth.sign, invite.sign, blobs=blobs)
     wallet.note_join(entry.id, slot, statement.id)
     return statement
+
+
+def _invite(wallet: Wallet, entry: KeygenEntry, heard: Replay, slot: int) -> Keypair:
+    """The invite key of ``slot``.
+
+    Raises:
+        WalletError: no ticket for it is held.
+    """
+    state = heard.as_keygen
+    if state is None:
+        raise WalletError(f"this wallet holds no ticket for slot {slot}")
+    return Own(wallet).invite(entry, state.create, slot)
 
 
 def _signing(wallet: Wallet, keygen: Id, slot: int, policy: Hash, choice: Choice) -> Secret:

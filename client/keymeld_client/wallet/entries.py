@@ -1,7 +1,8 @@
 """What a wallet remembers of one keygen: the secrets that no log holds, and the joins that it has said.
 
-A ticket's holder has the group secret and one slot's secret; the creator has the open secret, from which every slot's
-secret follows.  ``joins`` are the ids of the joins said: a coordinator may hide one, and the log shows all others.
+A ticket's holder has the group secret and one slot's secret; with an open ticket he has the open secret, from which
+every slot's secret follows.  ``joins`` are the ids of the joins said: a coordinator may hide one, and the log shows all
+others.  What follows from the identity and the log stands in no file (`own`).
 
 The file form is JSON with hex, mode 0600.  What passed through JSON cannot be wiped from Python's memory; nothing here
 is ever part of a repr, a log or an exception.
@@ -14,10 +15,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from keymeld_protocol.curve.schnorr import Keypair
-from keymeld_protocol.curve.secp256k1 import Secret
-from keymeld_protocol.keys.derivation import slot_secret
-from keymeld_protocol.values import Id, Salt, decode_sized, encode_sized
+from keymeld_protocol.values import Id, decode_sized, encode_sized
 
 from ..errors import WalletError
 
@@ -29,17 +27,16 @@ Joins: TypeAlias = dict[int, list[Id]]
 class KeygenEntry:
     """One keygen of the wallet.
 
-    ``url`` is the coordinator's origin, as dialled; ``salt`` is set only for the creator; ``slot_secrets`` are those of
-    the tickets held; ``joins`` has the joins said for each slot, in the order in which they were said, ``turned_away``
-    those that the coordinator refused to take, and ``given_up`` those that their owner does without (§6.3).
+    ``url`` is the coordinator's origin, as dialled; ``open_secret`` is that of an open ticket; ``slot_secrets`` are
+    those of the tickets held; ``joins`` has the joins said for each slot, in the order in which they were said,
+    ``turned_away`` those that the coordinator refused to take, and ``given_up`` those that their owner does without
+    (§6.3).
     """
 
     id: Id
     url: str
     group_secret: bytearray = field(repr=False)
-    salt: Salt | None = None
     open_secret: bytearray | None = field(default=None, repr=False)
-    open_tickets: bool = False
     slot_secrets: dict[int, bytearray] = field(default_factory=dict, repr=False)
     joins: Joins = field(default_factory=dict)
     turned_away: Joins = field(default_factory=dict)
@@ -50,29 +47,6 @@ class KeygenEntry:
         """The slots that this wallet has said a join for, rising."""
         return tuple(sorted(self.joins))
 
-    @property
-    def created(self) -> bool:
-        """Whether this wallet opened the keygen."""
-        return self.salt is not None
-
-    def invites(self, slot: int) -> bool:
-        """Whether the secret of ``slot``'s invitation is held."""
-        return slot in self.slot_secrets or self.open_secret is not None
-
-    def invite(self, slot: int) -> Keypair:
-        """The invite key of ``slot``.
-
-        Raises:
-            WalletError: no ticket for this slot is held.
-        """
-        if slot in self.slot_secrets:
-            with Secret(self.slot_secrets[slot]) as secret:
-                return Keypair(secret)
-        if self.open_secret is None:
-            raise WalletError(f"this wallet holds no ticket for slot {slot}")
-        with slot_secret(self.open_secret, slot) as secret:
-            return Keypair(secret)
-
 
 class _Stored(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """The file form of an entry; hex for every secret."""
@@ -81,9 +55,7 @@ class _Stored(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     id: Id
     url: str
     group_secret: str
-    salt: Salt | None = None
     open_secret: str | None = None
-    open_tickets: bool = False
     slot_secrets: dict[str, str] = {}
     joins: dict[str, list[Id]] = {}
     turned_away: dict[str, list[Id]] = {}
@@ -100,9 +72,7 @@ def dump_entry(entry: KeygenEntry) -> bytes:
         id=entry.id,
         url=entry.url,
         group_secret=entry.group_secret.hex(),
-        salt=entry.salt,
         open_secret=entry.open_secret.hex() if entry.open_secret is not None else None,
-        open_tickets=entry.open_tickets,
         slot_secrets={str(slot): secret.hex() for slot, secret in entry.slot_secrets.items()},
         joins=_written(entry.joins),
         turned_away=_written(entry.turned_away),
@@ -123,9 +93,7 @@ def load_entry(raw: bytes | bytearray, name: str) -> KeygenEntry:
             id=stored.id,
             url=stored.url,
             group_secret=_secret(stored.group_secret),
-            salt=stored.salt,
             open_secret=_secret(stored.open_secret) if stored.open_secret is not None else None,
-            open_tickets=stored.open_tickets,
             slot_secrets={int(slot): _secret(text) for slot, text in stored.slot_secrets.items()},
             joins=_read(stored.joins),
             turned_away=_read(stored.turned_away),

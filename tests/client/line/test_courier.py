@@ -14,7 +14,7 @@ from keymeld_client.wallet.entries import KeygenEntry
 from keymeld_client.wallet.wallet import Wallet
 from keymeld_protocol.errors import Reason, Refused, Unavailable, WireError
 from keymeld_protocol.peer.waits import Backoff, Ended
-from keymeld_protocol.values import Epoch, Salt
+from keymeld_protocol.values import Epoch
 from keymeld_protocol.wire.statements import Statement
 from tests.client.paper import GROUP_SECRET, Tale
 from tests.client.scripted import Talk, scripted
@@ -161,7 +161,8 @@ async def test_a_coordinator_that_puts_off_resuming_is_told_of() -> None:
         await talk.until_closed()
 
     async with Held() as held, scripted(script) as url:
-        held.wallet.remember(KeygenEntry(Tale().keygen, url, bytearray(GROUP_SECRET), salt=Salt(bytes(32))))
+        slot_secrets = {1: bytearray(b"\1" * 32)}
+        held.wallet.remember(KeygenEntry(Tale().keygen, url, bytearray(GROUP_SECRET), slot_secrets=slot_secrets))
         async with courier(url, held.wallet) as (carrier, naps, _):
             while carrier.status.state != "online":
                 told.append(str(carrier.status))

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from keymeld_client.line.inner import WalletHalf
+from keymeld_protocol.curve.schnorr import Keypair
+from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Reason, Refused, WireError
 from keymeld_protocol.keys.derivation import slot_secret
 from keymeld_protocol.peer.waits import Ended
@@ -61,8 +63,8 @@ def test_an_invitation_is_proven_as_long_as_the_keygen_may_collect(reader: Reade
     assert entry is not None
     with slot_secret(OPEN, 0) as secret:
         entry.slot_secrets[0] = bytearray(secret.buffer)
-    with entry.invite(0) as invite:
-        assert proven(reader) == {bytes(invite.key)}
+    with Secret(entry.slot_secrets[0]) as secret, reader.wallet.identity.auth(tale.keygen, 0) as auth:
+        assert proven(reader) == {bytes(Keypair(secret).key), bytes(auth.key)}, "and the seat that may be its own"
     reader.subscribed(tale.keygen)
     reader.hear(tale.keygen)
     assert proven(reader) == set(), "it is completed: nobody joins any more"

@@ -8,8 +8,10 @@ from keymeld_client.errors import WalletError
 from keymeld_client.said.creating import Proposal, make_create, tickets_of
 from keymeld_client.said.joining import entry_of
 from keymeld_client.wallet.entries import KeygenEntry
+from keymeld_client.wallet.own import Own
 from keymeld_client.wallet.wallet import Wallet
 from keymeld_protocol.errors import BadInput
+from keymeld_protocol.keys.derivation import Identity
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.keys.ticket import Ticket
 from keymeld_protocol.plaintext import contents
@@ -40,7 +42,7 @@ def opened(wallet: Wallet, *, open_tickets: bool = False) -> tuple[KeygenEntry, 
 def test_what_was_proposed_is_what_is_said(wallet: Wallet) -> None:
     entry, statement, said = opened(wallet)
     assert (len(said.slots), said.subsets, said.open, said.expires_at) == (3, ((0, 1),), False, NOON)
-    assert said.coordinator == COORDINATOR and entry.id == statement.id and entry.salt == said.salt
+    assert said.coordinator == COORDINATOR and entry.id == statement.id
     sealed = statement.blob("terms")
     assert sealed is not None
     group = GroupKey.open_group(entry.group_secret, said.salt, said.group)
@@ -49,37 +51,48 @@ def test_what_was_proposed_is_what_is_said(wallet: Wallet) -> None:
 
 def test_every_ticket_invites_into_its_own_slot(wallet: Wallet) -> None:
     entry, _, said = opened(wallet)
-    tickets = tickets_of(entry, 3)
+    tickets = tickets_of(wallet, entry, said)
     assert [ticket.slot for ticket in tickets] == [0, 1, 2] and len({ticket.text() for ticket in tickets}) == 3
     for ticket in tickets:
         read = Ticket.parse(ticket.text())
         invited = entry_of(read, URL, None)
         assert read.slot is not None and invited.id == entry.id and invited.group_secret == entry.group_secret
-        with invited.invite(read.slot) as invite:
+        with Wallet.in_memory() as other, Own(other).invite(invited, said, read.slot) as invite:
             assert invite.key == said.slots[read.slot]
 
 
 def test_an_open_ticket_invites_into_every_slot(wallet: Wallet) -> None:
     entry, _, said = opened(wallet, open_tickets=True)
-    (ticket,) = tickets_of(entry, 3)
+    (ticket,) = tickets_of(wallet, entry, said)
     invited = entry_of(ticket, URL, None)
-    assert ticket.slot is None and invited.open_tickets and not invited.created
-    for slot, key in enumerate(said.slots):
-        with invited.invite(slot) as invite:
-            assert invite.key == key
+    with Wallet.in_memory() as other:
+        assert ticket.slot is None and not Own(other).opened(said)
+        for slot, key in enumerate(said.slots):
+            with Own(other).invite(invited, said, slot) as invite:
+                assert invite.key == key
 
 
 def test_no_two_keygens_share_a_secret(wallet: Wallet) -> None:
     (one, _, said), (other, _, again) = opened(wallet), opened(wallet)
-    assert one.group_secret != other.group_secret and one.open_secret != other.open_secret
+    assert one.group_secret != other.group_secret
     assert said.salt != again.salt and said.by != again.by and not set(said.slots) & set(again.slots)
 
 
 def test_whoever_was_invited_hands_out_no_tickets(wallet: Wallet) -> None:
     for open_tickets in (False, True):
-        entry, *_ = opened(wallet, open_tickets=open_tickets)
-        with pytest.raises(WalletError, match="only the wallet that created"):
-            tickets_of(entry_of(tickets_of(entry, 3)[0], URL, None), 3)
+        entry, _, said = opened(wallet, open_tickets=open_tickets)
+        with Wallet.in_memory() as other, pytest.raises(WalletError, match="only the wallet that created"):
+            tickets_of(other, entry_of(tickets_of(wallet, entry, said)[0], URL, None), said)
+
+
+def test_a_creator_who_has_lost_everything_but_his_identity_and_a_ticket_prints_all_tickets_again(
+    wallet: Wallet,
+) -> None:
+    entry, _, said = opened(wallet)
+    tickets = tickets_of(wallet, entry, said)
+    with Wallet.in_memory() as restored:
+        restored.identity = Identity(wallet.identity.buffer)
+        assert tickets_of(restored, entry_of(tickets[2], URL, None), said) == tickets
 
 
 def test_a_proposal_that_breaks_a_rule_is_not_said(wallet: Wallet) -> None:

@@ -1,4 +1,4 @@
-"""Notes of a wallet: a device that has the identity alone finds its sessions, and forgets what it was told to forget."""
+"""Notes of a wallet: a device that has the identity alone finds its sessions, and forgets what it is told to forget."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ from keymeld_host.files import BadFile, NoFile, read_private
 from keymeld_host.keyfiles import from_hex, wipe
 from keymeld_protocol.bitcoin.psbt import MAX_PSBT
 from keymeld_protocol.curve.secp256k1 import Secret, parse_point
-from keymeld_protocol.errors import InvalidCrypto
+from keymeld_protocol.errors import BadInput, InvalidCrypto
+from keymeld_protocol.keys.ticket import Ticket
 from keymeld_protocol.plaintext.body import MAX_POINTS, Adaptor
 from keymeld_protocol.values import Message, PlainKey, XOnlyKey
 
@@ -40,6 +41,18 @@ def key(text: str) -> XOnlyKey:
         return XOnlyKey.from_hex(text.strip().lower())
     except ValueError:
         raise ValueError("an enclave's identity is 64 hex digits; `keymeld-enclave identity` prints it") from None
+
+
+def ticket(text: str) -> Ticket:
+    """Read a ticket, or (``-``) the first line of standard input; nothing of it is repeated.
+
+    Raises:
+        ValueError: it is damaged; says how.
+    """
+    try:
+        return Ticket.parse(sys.stdin.readline(4096) if text == "-" else text)
+    except BadInput as error:
+        raise ValueError(error.message.removeprefix("ticket: ")) from None
 
 
 def secret(text: str) -> Secret:
