@@ -43,7 +43,9 @@ async def hear_ticket(client: Client, keygen: Keygen, slot: int | None) -> bool:
     if keygen.id in client.ledger.shut:
         client.sought.add(keygen.id)
         return await hear_again(client, keygen)
-    await client.ledger.until(keygen.id, lambda heard: heard.caught_up or None)
+    heard = await client.ledger.until(keygen.id, lambda heard: heard if heard.caught_up else None)
+    if heard.as_keygen is not None and (keygen.opened or client.ledger.own.joined(heard)):
+        await _go_on(client, keygen)
     return True
 
 
@@ -60,13 +62,18 @@ async def hear_again(client: Client, keygen: Keygen) -> bool:
     client.group(keygen.id)
     if not await hear_as_any(client.courier, keygen.id, _candidates(client, keygen)):
         return False
+    await _go_on(client, keygen)
+    return True
+
+
+async def _go_on(client: Client, keygen: Keygen) -> None:
+    """Prove whatever is this wallet's, as the next conversations do, and hear the signings that are there already."""
     await client.courier.prove(keys_of(client.ledger, keygen.entry))
     await client.courier.subscribe(keygen.id)
     await client.ledger.until(keygen.id, lambda heard: heard.caught_up or None)
     for stream in await _signings(client, keygen.id):
         await client.courier.subscribe(stream)
     await client.ledger.until_all(client.ledger.caught_up)
-    return True
 
 
 def _candidates(client: Client, keygen: Keygen) -> list[Candidate]:

@@ -96,6 +96,8 @@ def test_a_reason_without_a_way_on_has_no_hint() -> None:
         ("this key was sealed before", "--seal-again"),
         ("the wallet is in use", "keymeld watch"),
         ("this folder holds no wallet", "--wallet DIR"),
+        ("this folder holds no wallet", "keymeld restore --help"),
+        ("found nothing: this identity has said no join", "the right one?"),
         ("something else", ""),
     ],
 )

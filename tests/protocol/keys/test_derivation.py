@@ -63,6 +63,10 @@ def test_the_wallet_key_comes_from_the_identity_alone() -> None:
     assert Identity(ROOT).wallet().key == xonly_of(rfc5869(ROOT, b"", b"keymeld/wallet/v1"))
 
 
+def test_the_open_secret_comes_from_the_salt() -> None:
+    assert Identity(ROOT).open_secret(SALT) == rfc5869(ROOT, SALT, b"keymeld/open/v1")
+
+
 def test_a_slot_secret_comes_from_the_open_secret() -> None:
     assert copied(derivation.slot_secret(ROOT, 7)) == rfc5869(ROOT, b"", b"keymeld/invite/v1" + u16(7))
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from keymeld_protocol.curve.schnorr import tagged_hash
 from keymeld_protocol.errors import InvalidCrypto
 from keymeld_protocol.keys import sealing
+from keymeld_protocol.keys.derivation import Identity
 from keymeld_protocol.keys.kdf import hkdf
-from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.keys.sealing import GroupKey, NotesKey
 from keymeld_protocol.values import Digest, Hash, Id, Salt, XOnlyKey
 from keymeld_protocol.wire.payloads import (
     CustodyRefuse,
@@ -207,6 +208,21 @@ def test_a_group_key_is_never_copied_pickled_or_shown() -> None:
         with pytest.raises(TypeError):
             refused(GROUP)
     assert repr(GROUP) == "<GroupKey>"
+
+
+def test_the_key_of_the_notes_comes_from_the_identity_alone() -> None:
+    key = NotesKey(Identity(S))
+    place = ("wallet.note", "note", SIGNING, ALICE)
+    assert key.open(*place, NotesKey(Identity(S)).seal(*place, TEXT)) == TEXT
+    for other in (NotesKey(Identity(bytes(32))), GROUP):
+        with pytest.raises(InvalidCrypto):
+            key.open(*place, other.seal(*place, TEXT))
+    key.wipe()
+    with pytest.raises(InvalidCrypto, match="key"):
+        key.seal(*place, TEXT)
+    with pytest.raises(InvalidCrypto, match="identity"), Identity(S) as identity:
+        identity.wipe()
+        NotesKey(identity)
 
 
 def test_attack_19_errors_hold_neither_secret_nor_plaintext() -> None:
