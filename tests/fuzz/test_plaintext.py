@@ -9,12 +9,15 @@ from keymeld_protocol.errors import BadInput
 from keymeld_protocol.plaintext import contents, contributions
 from keymeld_protocol.plaintext.body import Body
 from keymeld_protocol.plaintext.contents import Card, Content, Detail, Terms
+from keymeld_protocol.plaintext.notes import ForgetNote, SessionNote, read_note
 from keymeld_protocol.plaintext.policy import Policy
 from tests.support.wire import wire
 
 from .spoilt import QUICK, either, raws, seeds, texts
 
-SHAPES: dict[str, type[Content]] = {shape.__name__: shape for shape in (Terms, Card, Detail, Body, Policy)}
+SHAPES: dict[str, type[Content]] = {
+    shape.__name__: shape for shape in (Terms, Card, Detail, Body, Policy, SessionNote, ForgetNote)
+}
 CASES = [(SHAPES[case["shape"]], case["text"]) for case in wire("contents")["contents"]]
 TEXTS = {
     shape: [
@@ -43,6 +46,13 @@ def test_contents_that_are_read_have_no_other_spelling(sealed: tuple[type[Conten
 def test_contents_of_another_shape_or_of_broken_bytes_are_refused(shape: type[Content], raw: bytes) -> None:
     content = either(BadInput, contents.parse, shape, raw)
     assert content is None or contents.encode(content) == raw
+
+
+@QUICK
+@given(raws([case["plaintext"].encode() for case in wire("notes")["notes"]]))
+def test_notes_that_are_read_are_written_as_they_came(raw: bytes) -> None:
+    note = either(BadInput, read_note, raw)
+    assert note is None or contents.encode(note) == raw
 
 
 @QUICK

@@ -34,6 +34,7 @@ from keymeld_protocol.plaintext.body import (
     Spent,
     Transaction,
 )
+from keymeld_protocol.plaintext.notes import ForgetNote, SessionNote
 from keymeld_protocol.plaintext.policy import AllowedOutput, Policy
 from keymeld_protocol.wire import frames, payloads, shapes, statements
 from keymeld_protocol.wire.connection import Close, Goodbye, Heard, Hello, Presence, SessionInfo, Subscribed
@@ -141,7 +142,7 @@ def test_the_examples_are_those_of_the_vectors() -> None:
 
 SHAPES: list[Any] = [
     shapes.Rule, shapes.Signer, contents.Terms, contents.Card, Policy, AllowedOutput, Body, Transaction,
-    Spent, contents.Leaf, SignInput, SignMessage, SignEcdsa, Adaptor, contents.Detail, frames.Proof,
+    Spent, contents.Leaf, SignInput, SignMessage, SignEcdsa, Adaptor, contents.Detail, SessionNote, ForgetNote, frames.Proof,
     frames.Since,
 ]  # fmt: skip
 
@@ -310,7 +311,7 @@ def test_every_info_stands_in_the_table_of_derivations() -> None:
 
 def test_every_sealed_field_stands_in_the_table_of_sealed_fields() -> None:
     told = {(row[0], row[1]) for row in table("kind", "8.3 Sealing to the group")}
-    open_to_others = {("keygen.join", "envelope"), ("custody.reseal", "envelope"), ("wallet.note", "note")}
+    open_to_others = {("keygen.join", "envelope"), ("custody.reseal", "envelope")}
     assert told == {(kind, name) for kind, shape in KINDS.items() for name in shape.BLOBS} - open_to_others
 
 

@@ -13,15 +13,16 @@ from keymeld_protocol.curve.keyagg import aggregate, bip86_tweak, key_agg, key_s
 from keymeld_protocol.curve.musig import SessionContext, nonce_agg, verify_collapsed_psig
 from keymeld_protocol.curve.schnorr import Keypair, tagged_hash, verify
 from keymeld_protocol.curve.secp256k1 import Secret
-from keymeld_protocol.errors import Blamed, InvalidCrypto
-from keymeld_protocol.keys.derivation import possession_is_proven, possession_message
+from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
+from keymeld_protocol.keys.derivation import Identity, possession_is_proven, possession_message
 from keymeld_protocol.keys.envelope import EnvelopeContext, open_envelope
 from keymeld_protocol.keys.kdf import hkdf
-from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.keys.sealing import GroupKey, NotesKey
 from keymeld_protocol.keys.ticket import Ticket
 from keymeld_protocol.machines import consent, signing_state
 from keymeld_protocol.machines.consent import Consent
 from keymeld_protocol.machines.keygen import roster_hash
+from keymeld_protocol.machines.wallet import stream_of
 from keymeld_protocol.member import content_policy, signer
 from keymeld_protocol.member.item_policy import forbids
 from keymeld_protocol.member.own_scripts import Own
@@ -30,6 +31,7 @@ from keymeld_protocol.plaintext import contents, contributions
 from keymeld_protocol.plaintext.body import Body, SignInput
 from keymeld_protocol.plaintext.contents import Card, Detail, Terms
 from keymeld_protocol.plaintext.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Prefinished, Psig
+from keymeld_protocol.plaintext.notes import ForgetNote, SessionNote, read_note
 from keymeld_protocol.plaintext.policy import Policy, policy_commitment
 from keymeld_protocol.values import Hash, Id, PlainKey, Salt, Signature, XOnlyKey
 from keymeld_protocol.wire.shapes import Rule
@@ -45,6 +47,52 @@ def test_a_key_is_derived(one: Any) -> None:
     secret = hkdf(HEX(one["ikm"]), HEX(one["salt"]), HEX(one["info"]))
     assert secret.hex() == one["secret"]
     assert Secret(secret).point.hex() == one["plain_key"] and one["plain_key"][2:] == one["xonly_key"]
+
+
+@each("keys", "secrets")
+def test_a_secret_is_derived(one: Any) -> None:
+    assert hkdf(HEX(one["ikm"]), HEX(one["salt"]), HEX(one["info"])).hex() == one["secret"]
+
+
+def test_the_creators_open_secret_gives_the_slot_secrets() -> None:
+    vector = wire("keys")
+    slots = [one for one in vector["derivations"] if "slot secret" in one["comment"]]
+    assert slots and {one["ikm"] for one in slots} == {vector["secrets"][1]["secret"]}
+
+
+def opened_notes() -> list[bytes | None]:
+    """Every note as its owner opens it; None where it is somebody else's."""
+    vector, found = wire("notes"), list[bytes | None]()
+    stream, by = Id.from_hex(vector["stream"]), XOnlyKey.from_hex(vector["wallet_key"])
+    for one in vector["notes"]:
+        try:
+            with Identity(HEX(vector["identity"])) as identity:
+                found.append(NotesKey(identity).open("wallet.note", "note", stream, by, HEX(one["sealed"])))
+        except InvalidCrypto:
+            found.append(None)
+    return found
+
+
+def test_the_notes_of_a_wallet_open_for_its_owner() -> None:
+    vector = wire("notes")
+    with Identity(HEX(vector["identity"])).wallet() as key:
+        assert key.key.hex() == vector["wallet_key"] and stream_of(XOnlyKey(key.key)).hex() == vector["stream"]
+    told = [one["plaintext"].encode() for one in vector["notes"]]
+    assert opened_notes() == [*told[:-1], None]
+
+
+def test_the_notes_of_a_wallet_come_to_its_sessions() -> None:
+    found: dict[Id, SessionNote] = {}
+    for raw in opened_notes():
+        try:
+            note = read_note(raw) if raw is not None else None
+        except BadInput:
+            continue
+        if isinstance(note, SessionNote):
+            found[note.keygen] = note
+        elif note is not None:
+            found.pop(note.keygen, None)
+    assert [contents.encode(note).decode() for note in found.values()] == wire("notes")["sessions"]
 
 
 def test_the_group_key_gives_its_commitment() -> None:
@@ -141,7 +189,7 @@ def test_a_ticket_is_refused(one: Any) -> None:
     assert refusal(Ticket.parse, one["text"])[0] == one["reason"]
 
 
-SHAPES = {shape.__name__: shape for shape in (Terms, Card, Policy, Body, Detail)}
+SHAPES = {shape.__name__: shape for shape in (Terms, Card, Policy, Body, Detail, SessionNote, ForgetNote)}
 
 # contents.json, contributions.json, roster.json -----------------------------------------------------------------
 

@@ -38,7 +38,8 @@ def xonly_of(name: str) -> XOnlyKey:
 EPOCH: Final = Epoch(secret_of("epoch")[:16])
 SALT: Final = Salt(secret_of("keygen salt"))
 GROUP_SECRET: Final = secret_of("group secret S")
-OPEN_SECRET: Final = secret_of("open secret")
+OPEN_SECRET: Final = bytes(Identity(secret_of("alice")).open_secret(SALT))
+"""Alice opens the keygen: its open secret follows from her identity."""
 COORDINATOR: Final = key_of("coordinator")
 PEOPLE: Final = ("alice", "bob", "carol")
 ENCLAVES: Final = ("enclave one", "enclave two")

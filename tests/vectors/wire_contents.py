@@ -35,6 +35,7 @@ from keymeld_protocol.wire.shapes import Rule
 from . import cast
 from .cast import commented
 from .story import bodies, policy_of, tell
+from .wire_notes import forget_note, session_note
 
 POINTS = tuple(PlainKey(cast.key_of(f"adaptor point {i}").point) for i in range(3))
 ROOT, HELLO = Hash(cast.secret_of("a scalar or a root")), Message(cast.secret_of("hello"))
@@ -129,6 +130,9 @@ def _good() -> list[dict[str, Any]]:
         ),
         ("a detail", Detail(v=1, message="the envelope does not open")),
         ("a detail with every kind of escape", Detail(v=1, message=odd)),
+        ("a note of a session", session_note("some keygen")),
+        ("a note of a session at an address in brackets", session_note("some keygen", "ws://[::1]:8765")),
+        ("a note that a session is to be forgotten", forget_note("some keygen")),
     ]
     made = [commented(why, shape=type(one).__name__, text=contents.encode(one).decode()) for why, one in shown]
     for slot in range(3):
@@ -161,8 +165,13 @@ def _bad() -> list[tuple[str, str, str, str, str]]:
     plain = steps.replace('"child","path":[0]', f'"plain","scalar":"{ROOT.hex()}"')
     locked = contents.encode(Body(v=1, transactions=(), memo="", items=(
         SignMessage(message=HELLO, adaptor=Adaptor(mode="and", points=POINTS[:2])),))).decode()  # fmt: skip
+    note = contents.encode(session_note("some keygen")).decode()
     idle = body.replace('{"sign":"input","transaction":0,"input":0},', "")
     return [
+        ("an origin with the default port", "SessionNote", note.replace(".example", ".example:443"), "bad_field", "url"),
+        ("an origin with a path", "SessionNote", note.replace(".example", ".example/"), "bad_field", "url"),
+        ("an origin of the web", "SessionNote", note.replace("wss:", "https:"), "bad_field", "url"),
+        ("a note of another kind", "ForgetNote", note, "bad_field", "coordinator"),
         ("a space", "Terms", terms.replace(":1", ": 1", 1), "bad_field", "terms"),
         ("another order", "Terms", terms.replace('"v":1,"label":"x"', '"label":"x","v":1'), "bad_field", "terms"),
         ("a key twice", "Terms", terms[:-1] + ',"tweak":"bip86"}', "bad_field", "terms"),

@@ -38,6 +38,12 @@ def keys_json() -> Any:
             *(_derived(f"slot secret {slot}; its x-only key is the invite key", cast.OPEN_SECRET, b"",
                        b"keymeld/invite/v1" + u16(slot)) for slot in (0, 1, 2, 999)),
         ],
+        secrets=[
+            commented("notes key: bytes, no scalar", ikm=identity, salt=b"", info=b"keymeld/wallet-notes/v1",
+                      secret=bytes(hkdf(identity, b"", b"keymeld/wallet-notes/v1"))),
+            commented("open secret of the keygen that was opened with this salt: bytes, no scalar", ikm=identity,
+                      salt=salt, info=b"keymeld/open/v1", secret=cast.OPEN_SECRET),
+        ],
         group=_group(), possession=_possession(),
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.keys.envelope import EnvelopeContext, seal_envelope
-from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.keys.sealing import GroupKey, NotesKey
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.contents import Detail
@@ -41,6 +41,7 @@ from .cast import commented
 from .chance import Chance
 from .refused import bad_payloads
 from .story import Story, policy_of, tell
+from .wire_notes import session_note
 
 NOT_TAKEN = ("custody.reseal", "signing.dispute")
 """Kinds whose payloads are fixed, but which this version's coordinator answers with ``unknown_kind``."""
@@ -131,7 +132,9 @@ def _wallet() -> list[Statement]:
     wallet = cast.identity_of("alice").wallet()
     by = XOnlyKey(wallet.key)
     opened = statements.make(WalletOpen(v=1, by=by), wallet.sign)
-    note = b"opaque: only the owner opens it"
+    plaintext = contents.encode(session_note("some keygen"))
+    with Chance("wallet note"):
+        note = NotesKey(cast.identity_of("alice")).seal("wallet.note", "note", opened.id, by, plaintext)
     after = record_hash(first_hash(opened.id), cast.EPOCH, 1, cast.NOON, opened.id)
     payload = WalletNote(v=1, by=by, stream=opened.id, after=after, note=digest(note))
     return [opened, statements.make(payload, wallet.sign, blobs=[note])]
