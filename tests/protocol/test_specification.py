@@ -142,8 +142,8 @@ def test_the_examples_are_those_of_the_vectors() -> None:
 
 SHAPES: list[Any] = [
     shapes.Rule, shapes.Signer, contents.Terms, contents.Card, Policy, AllowedOutput, Body, Transaction,
-    Spent, contents.Leaf, SignInput, SignMessage, SignEcdsa, Adaptor, contents.Detail, SessionNote, ForgetNote, frames.Proof,
-    frames.Since,
+    Spent, contents.Leaf, SignInput, SignMessage, SignEcdsa, Adaptor, contents.Detail, SessionNote, ForgetNote,
+    frames.Proof, frames.Since,
 ]  # fmt: skip
 
 

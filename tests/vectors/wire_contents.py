@@ -168,10 +168,10 @@ def _bad() -> list[tuple[str, str, str, str, str]]:
     note = contents.encode(session_note("some keygen")).decode()
     idle = body.replace('{"sign":"input","transaction":0,"input":0},', "")
     return [
-        ("an origin with the default port", "SessionNote", note.replace(".example", ".example:443"), "bad_field", "url"),
+        ("an origin with its port", "SessionNote", note.replace(".example", ".example:443"), "bad_field", "url"),
         ("an origin with a path", "SessionNote", note.replace(".example", ".example/"), "bad_field", "url"),
         ("an origin of the web", "SessionNote", note.replace("wss:", "https:"), "bad_field", "url"),
-        ("a note of another kind", "ForgetNote", note, "bad_field", "coordinator"),
+        ("a note of another kind", "ForgetNote", note, "bad_field", "note"),
         ("a space", "Terms", terms.replace(":1", ": 1", 1), "bad_field", "terms"),
         ("another order", "Terms", terms.replace('"v":1,"label":"x"', '"label":"x","v":1'), "bad_field", "terms"),
         ("a key twice", "Terms", terms[:-1] + ',"tweak":"bip86"}', "bad_field", "terms"),

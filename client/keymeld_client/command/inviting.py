@@ -87,6 +87,7 @@ def create(app: App, /, qr: bool, yes: bool, tweak: TermsTweak | None, leaves: S
         session, made = asyncio.run(run())
     name = session.hex()[:SHORT]
     app.screen.note(f"Opened session {name}. Each ticket is a secret; use one yourself with `keymeld join`.")
+    app.screen.note("Keep a ticket: with your identity it finds your seat again (keymeld restore).", style="dim")
     _print_tickets(app, session, made, qr)
 
 

@@ -2,7 +2,7 @@
 
     FOLDER/                       mode 0700, every file 0600
       lock                        held while the wallet is open
-      identity                    32 secret bytes, hex: the root of every key (§8.1); back it up
+      identity                    32 secret bytes, hex: the root of every key (§8.1); back it up, with a ticket (§8.5)
       trusted-enclaves            the enclave identities that its owner believes, hex, one a line
       keygens/KEYGEN.json         the secrets of one keygen, and the joins said in it
       brought-keys                hashes of the keys that its owner brought along and sealed; the keys are not kept
