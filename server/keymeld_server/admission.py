@@ -129,6 +129,7 @@ class Admission:
             raise Refused(Reason.UNKNOWN_STREAM, "keygen: no such keygen here", field="keygen")
         if not parent.chain.knows(payload.after):
             raise Refused(Reason.FORK, "after: no record of the keygen's stream has that hash", field="after")
+        keygen.require_completed(parent.chain.offsets[payload.after])
         keygen.require_present(payload.slots)
         _at_most("items", payload.items, config.items_max)
         _at_most_ahead("expires_at", payload.expires_at - now, config.request_life_ms)

@@ -207,6 +207,28 @@ def test_attack_27_two_heads_for_one_offset_convict_the_coordinator() -> None:
         bob.hearing.hear(signing, world.logs[signing].records[1]) or bob.heard(signing).hear(one)
 
 
+# 64: asks in a history in which the key was not yet complete ---------------------------------------------------------
+
+
+def test_attack_64_nobody_signs_what_was_asked_before_the_key_was_complete() -> None:
+    """64: a request in a history in which the key was not yet complete: some sign it, others call its log broken."""
+    world, vault, (alice, bob, _), group = trio(NONE)
+    state = world.state(group)
+    early = world.logs[group].records[state.completed - 2]
+    request = alice.requesting(group, MESSAGE, after=early.hash)
+    with pytest.raises(WireError) as caught:
+        world.submit(request, alice)
+    assert (caught.value.reason, caught.value.field) == (Reason.WRONG_STATE, "after")
+    world.force(request, alice)
+    world.clock()
+    world.run()
+    assert not signed(vault) and any("not yet complete" in said for said in vault.concerns)
+    assert all(any("not yet complete" in said for said in member.troubles) for member in (alice, bob))
+    world.submit(alice.requesting(group, MESSAGE, after=world.logs[group].records[state.completed - 1].hash), alice)
+    world.run()
+    assert signed(vault)
+
+
 # 37: a new epoch without the old records -----------------------------------------------------------------------------
 
 

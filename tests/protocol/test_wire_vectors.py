@@ -212,6 +212,17 @@ def test_the_log_has_a_signing_by_one_enclave_and_one_by_two() -> None:
     assert all(isinstance(state, SigningState) and state.phase is SigningPhase.COMPLETED for state in states)
 
 
+@each("log", "requests")
+def test_attack_64_a_request_stands_or_falls_with_where_it_was_asked(one: Any) -> None:
+    (record,) = records([one["record"]])
+    heard, verdict = Replay(record.statement.id, replayed()[0]), "taken"
+    try:
+        heard.hear(record)
+    except BrokenLog as error:
+        verdict = "fork" if isinstance(error, Fork) else "broken"
+    assert verdict == one["verdict"]
+
+
 def test_the_logs_signatures_verify() -> None:
     for signed in wire("log")["signatures"]:
         for item in signed["items"]:

@@ -55,6 +55,17 @@ async def test_a_limit_of_time_is_told_as_a_span(limit: int, told: str) -> None:
         await (await line.sessions.submit(line.cast().create(line.time(), expires_at=line.time() + limit + 1)))
 
 
+async def test_attack_64_a_request_from_before_the_key_was_complete_is_refused() -> None:
+    line = Line()
+    cast = await line.completed()
+    log = line.store.logs[cast.stream]
+    for record in log[:-1]:
+        request = cast.request(record.hash, line.roster(cast), line.time())
+        assert await refusal(line, request) == (Reason.WRONG_STATE, "after", None)
+    last = cast.request(log[-1].hash, line.roster(cast), line.time())
+    assert (await line.say(last)).offset == 1
+
+
 async def test_a_request_has_at_most_the_configured_items() -> None:
     line = Line(items_max=2)
     request = line.request(await line.completed(), items=3)

@@ -43,7 +43,8 @@ async def test_a_keygen_and_a_signing_over_real_sockets(tmp_path: Path) -> None:
             assert (await vault.until(cast.stream, "keygen.join")).statement.blob("envelope") is not None
             await vault.say(cast.accept(slot, join, heard, VAULT))
         roster = keygen.roster_hash(cast.stream, (joins[0].id, joins[1].id))
-        request = cast.request(heard, roster, app.now())
+        completed = (await vault.until(cast.stream, "custody.accept")).hash
+        request = cast.request(completed, roster, app.now())
         await alice.say(request)
         opened = (await vault.until(request.id, "attempt.opened")).hash
         signatures = contribute(VAULT, request.id, opened, slots=(0, 1))

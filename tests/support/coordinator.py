@@ -181,6 +181,8 @@ class Coordinator:
         keygen = self.log(said.keygen, speaker)
         if keygen is None or not isinstance(keygen.state, KeygenState):
             raise Refused(Reason.UNKNOWN_STREAM, "keygen: no such keygen", field="keygen")
+        if keygen.chain.knows(said.after):
+            keygen.state.require_completed(keygen.chain.offsets[said.after])
         keygen.state.require_present(said.slots)
         return Log(statement.id, self.epoch, keygen=keygen)
 

@@ -28,7 +28,7 @@ from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.body import Body, RawTransaction, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.plaintext.contents import Card, Terms
 from keymeld_protocol.plaintext.policy import Policy, policy_commitment
-from keymeld_protocol.values import Id, Message, PlainKey, Salt, XOnlyKey, digest
+from keymeld_protocol.values import Hash, Id, Message, PlainKey, Salt, XOnlyKey, digest
 from keymeld_protocol.wire import statements
 from keymeld_protocol.wire.payloads import (
     KeygenConfirm,
@@ -158,14 +158,16 @@ def said(slot: int, heard: Replay, kind: Any, keygen_id: Id, **fields: Any) -> S
     return statements.make(payload, auth.sign)
 
 
-def request(slot: int, keygen: Replay, body: Body, slots: tuple[int, ...], at: int) -> Statement:
+def request(
+    slot: int, keygen: Replay, body: Body, slots: tuple[int, ...], at: int, after: Hash | None = None
+) -> Statement:
     """The person in ``slot`` asks at ``at`` (ms) for what ``body`` says; it expires a day later."""
     auth, state = cast.auth_of(slot, keygen.stream), keygen.state
     assert isinstance(state, KeygenState) and state.roster is not None
     by, group = XOnlyKey(auth.key), GroupKey(cast.GROUP_SECRET, cast.SALT)
     sealed = group.seal("signing.request", "body", keygen.stream, by, contents.encode(body))
     payload = SigningRequest(
-        v=1, by=by, keygen=keygen.stream, after=keygen.chain.hash, roster=state.roster, slots=slots,
+        v=1, by=by, keygen=keygen.stream, after=after or keygen.chain.hash, roster=state.roster, slots=slots,
         items=len(body.items), grace_ms=3000, expires_at=at + cast.DAY, body=digest(sealed),
     )  # fmt: skip
     return statements.make(payload, auth.sign, blobs=[sealed])

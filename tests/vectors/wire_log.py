@@ -6,19 +6,25 @@ import json
 from typing import Any
 
 from keymeld_protocol.keys.sealing import GroupKey
+from keymeld_protocol.machines.keygen_state import KeygenState
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.machines.signing import SigningState
 from keymeld_protocol.member.plan import plan_of
 from keymeld_protocol.plaintext import contributions
 from keymeld_protocol.plaintext.contributions import Finished
+from keymeld_protocol.values import Hash
 from keymeld_protocol.wire.frames import head_json, record_json
 from keymeld_protocol.wire.payloads import SigningConfirm
-from keymeld_protocol.wire.records import sign_head
+from keymeld_protocol.wire.records import Chain, Record, sign_head
+from keymeld_protocol.wire.statements import Statement
 
 from . import cast
 from .cast import commented
 from .chance import Chance
-from .story import Story, tell
+from .story import Story, bodies, request, tell
+
+LATER = cast.NOON + 3_600_000
+"""When the requests are asked that nobody heard (ms)."""
 
 
 def log_json() -> Any:
@@ -39,7 +45,33 @@ def log_json() -> Any:
         enclaves={name: cast.secret_of(name) for name in cast.ENCLAVES},
         streams=streams, roster=story.roster.hash, address=story.roster.address(),
         signatures=[_signed(story, story.alone), _signed(story, story.together)],
+        requests=_requests(story),
     )  # fmt: skip
+
+
+def _requests(story: Story) -> list[dict[str, Any]]:
+    """Requests of Alice's, by where the records that their ``after`` names stand in the keygen's stream (§7.2)."""
+    keygen, body = story.keygen, bodies(story.roster)[0]
+    assert isinstance(keygen.state, KeygenState) and keygen.state.completed is not None
+    last = keygen.state.completed
+    cases: list[tuple[str, Hash, str]] = [
+        ("after keygen.create", keygen.chain.hashes[0], "broken"),
+        ("after the record before the one that completed the keygen", keygen.chain.hashes[last - 2], "broken"),
+        ("after the record that completed it", keygen.chain.hashes[last - 1], "taken"),
+        ("after a later one", keygen.chain.hashes[last], "taken"),
+        ("after a record of no history", Hash(cast.secret_of("no record")), "fork"),
+    ]
+    with Chance("requests"):
+        return [
+            commented(why, record=json.loads(record_json(_opening(request(0, keygen, body, (0, 1), LATER, after)))),
+                      verdict=verdict)
+            for why, after, verdict in cases
+        ]  # fmt: skip
+
+
+def _opening(said: Statement) -> Record:
+    """The first record of the stream that a request opens."""
+    return Chain(said.id).next(cast.EPOCH, LATER, said)
 
 
 def _stream(comment: str, log: Replay) -> dict[str, Any]:

@@ -134,7 +134,8 @@ def _join(state: KeygenState, said: KeygenJoin, record: Record) -> KeygenState:
     filled = Seat(said, record.statement.id, record.at, ready=said.enclave is None)
     latest = {**state.latest, said.by: record.offset}
     joined = _counted(state.joined, said.slot, "joins", MAX_JOINS)
-    return _completed(replace(_with_seat(state, said.slot, filled), latest=latest, joined=joined))
+    joined_state = replace(_with_seat(state, said.slot, filled), latest=latest, joined=joined)
+    return _completed(joined_state, record)
 
 
 def _counted(counts: Mapping[int, int], slot: int, what: str, limit: int) -> Mapping[int, int]:
@@ -167,12 +168,13 @@ def _check_join_keys(state: KeygenState, said: KeygenJoin) -> None:
             raise Refused(Reason.NOT_ALLOWED, f"enclave: the auth key of slot {slot}", field="enclave")
 
 
-def _completed(state: KeygenState) -> KeygenState:
-    """COMPLETED with its roster once every slot is ready."""
+def _completed(state: KeygenState, record: Record) -> KeygenState:
+    """COMPLETED with its roster, by ``record``, once every slot is ready."""
     ids = tuple(seat.id for seat in state.seats if seat is not None and seat.ready)
     if len(ids) != len(state.seats):
         return state
-    return replace(state, phase=KeygenPhase.COMPLETED, roster=roster_hash(state.stream, ids))
+    roster = roster_hash(state.stream, ids)
+    return replace(state, phase=KeygenPhase.COMPLETED, roster=roster, completed=record.offset)
 
 
 def _current(state: KeygenState, slot: int, join: Id) -> Seat:
@@ -189,7 +191,7 @@ def _accept(state: KeygenState, said: CustodyAccept, record: Record) -> KeygenSt
         raise Refused(Reason.NOT_ALLOWED, "by: only the enclave that the join names may accept it", field="by")
     if seat.ready:
         raise Refused(Reason.ALREADY_SAID, f"slot {said.slot} is accepted already", field="slot")
-    return _completed(_with_seat(state, said.slot, replace(seat, ready=True)))
+    return _completed(_with_seat(state, said.slot, replace(seat, ready=True)), record)
 
 
 def _refuse(state: KeygenState, said: CustodyRefuse, record: Record) -> KeygenState:

@@ -51,6 +51,7 @@ class Freed:
 class KeygenState(StreamState):
     """A keygen as its log tells it; ``left``: the slots that have left, and the offset at which they did.
 
+    ``completed`` is the offset of the record that completed it; None before that, and where none did.
     A slot that left keeps its seat: what was asked and signed before stays as it was.  ``latest`` has the offset of the
     latest join of each auth key, also of one that was replaced.
     """
@@ -63,6 +64,7 @@ class KeygenState(StreamState):
     phase: KeygenPhase
     seats: tuple[Seat | None, ...]
     roster: Hash | None = None
+    completed: int | None = None
     freed: tuple[Freed, ...] = ()
     latest: Mapping[XOnlyKey, int] = field(default_factory=dict)
     joined: Mapping[int, int] = field(default_factory=dict)
@@ -117,6 +119,16 @@ class KeygenState(StreamState):
         """
         if after < self.latest.get(said.by, 0):
             raise Refused(Reason.NOT_ALLOWED, "after: another join of this auth key came since", field="after")
+
+    def require_completed(self, by: int) -> None:
+        """Refuse a request of whoever stood at offset ``by``, where the key was not yet complete (§7.2).
+
+        Raises:
+            Refused: ``wrong_state``.
+        """
+        if self.completed is not None and by < self.completed:
+            what = "after: the key was not yet complete there; ask once you have heard the record that completed it"
+            raise Refused(Reason.WRONG_STATE, what, field="after")
 
     def slot_of(self, key: XOnlyKey) -> int | None:
         """The slot whose participant speaks with ``key``."""

@@ -120,7 +120,7 @@ class Replay:
                 raise BrokenLog(f"{self.stream.hex()} belongs to a keygen that was not verified")
             if not self.keygen.chain.knows(said.after):
                 raise Fork(f"{self.stream.hex()} was requested in another history of its keygen")
-            self._check_present(said, self.keygen)
+            self._check_standing(said, self.keygen)
         elif isinstance(said, (KeygenCreate, WalletOpen)) and record.offset == 1:
             if self.coordinator is not None and getattr(said, "coordinator", self.coordinator) != self.coordinator:
                 raise BrokenLog(f"{self.stream.hex()} names another coordinator than this one")
@@ -141,11 +141,16 @@ class Replay:
             except Refused as error:
                 raise BrokenLog(f"offset {record.offset} of {self.stream.hex()}: {error.message}") from None
 
-    def _check_present(self, said: SigningRequest, keygen: Replay) -> None:
-        """No slot that is needed had left where the requester stood; leaving later touches nothing asked for (§6.5)."""
+    def _check_standing(self, said: SigningRequest, keygen: Replay) -> None:
+        """Where the requester stood, the key was complete and no slot that is needed had left (§7.2, §6.5).
+
+        Leaving later touches nothing that was asked for.
+        """
         if (state := keygen.as_keygen) is not None:
+            stood = keygen.chain.offsets[said.after]
             try:
-                state.require_present(said.slots, keygen.chain.offsets[said.after])
+                state.require_completed(stood)
+                state.require_present(said.slots, stood)
             except Refused as error:
                 raise BrokenLog(f"{self.stream.hex()}: {error.message}") from None
 

@@ -230,6 +230,32 @@ def test_a_signing_requested_in_another_history_of_its_keygen_is_a_fork() -> Non
     assert isinstance(breaks(Replay(stream.stream, keygen=heard), stream.records[0]), Fork)
 
 
+def asked_after(keygen: Keygen, offset: int) -> tuple[Replay, Record]:
+    """A request of somebody who stood at ``offset``, and the replay that is to hear it."""
+    assert keygen.state.roster is not None
+    request = keygen.cast.request(keygen.chain.hashes[offset - 1], keygen.state.roster, NOON)
+    heard = Replay(request.id, keygen=replayed(keygen))
+    return heard, forged(heard.chain, request)
+
+
+@pytest.mark.parametrize("offset", range(1, 7))
+def test_attack_64_a_request_from_before_the_key_was_complete_breaks_its_log(offset: int) -> None:
+    heard, record = asked_after(completed(), offset)
+    assert "not yet complete" in str(breaks(heard, record))
+
+
+def test_a_request_after_the_record_that_completed_the_key_is_heard() -> None:
+    keygen = completed()
+    assert keygen.state.completed == keygen.chain.offset == 7
+    keygen.hear(keygen.confirm(VAULT))
+    for offset in (7, 8):
+        heard, record = asked_after(keygen, offset)
+        heard.hear(record)
+    device = Keygen(1)
+    device.hear(device.device(0))
+    assert device.state.completed == 2
+
+
 def test_a_signing_of_a_keygen_whose_log_broke_is_not_believed() -> None:
     stream = Signing(completed())
     keygen = replayed(stream.keygen)
