@@ -4,6 +4,7 @@ import pytest
 
 from keymeld_protocol.errors import Reason, Refused
 from keymeld_protocol.values import Epoch, Hash, Id
+from keymeld_protocol.wire.connection import proof_message
 from keymeld_protocol.wire.records import Position, first_hash
 from keymeld_server.hub import Hub, resume
 from tests.support.build import Cast, xonly
@@ -221,13 +222,57 @@ async def test_streams_that_begin_to_concern_a_key_are_heard_by_themselves() -> 
 async def test_keys_proven_after_the_listing_are_followed_too() -> None:
     line = Line()
     cast = await line.completed()
+    earlier = await line.requested(cast)
     peer = line.peer()
-    peer.prove(cast.creator)
+    peer.prove(key_of("somebody"))
+    assert (await peer.ask("sessions"))["sessions"] == []
+    auth = cast.auth(1)
+    proof = {"key": auth.key.hex(), "sig": auth.sign(proof_message(bytes(32), "ws://here", auth.key)).hex()}
+    await peer.ask("authenticate", {"proofs": [proof]})
+    assert await peer.silent(), "what concerned the key before is listed, and does not come by itself"
+    request = await line.requested(cast, sealed=b"another")
+    frame = await peer.take()
+    assert (frame["method"], frame["params"]["stream"]) == ("record", request.id.hex())
+    listed = (await peer.ask("sessions"))["sessions"]
+    assert [row["stream"] for row in listed] == [cast.stream.hex(), earlier.id.hex(), request.id.hex()]
+
+
+@pytest.mark.parametrize("params", [{"open": True}, {"limit": 1}, {"after": "00" * 32}])
+async def test_no_parameter_of_a_listing_narrows_what_is_followed(params: dict[str, object]) -> None:
+    line = Line()
+    cast = await line.completed()
+    peer = line.peer()
+    peer.prove(cast.auth(0), cast.auth(1))
+    await peer.ask("sessions", params)
+    request = await line.requested(cast)
+    assert (await peer.take())["params"]["stream"] == request.id.hex()
+
+
+async def test_with_all_its_subscriptions_a_connection_finds_new_streams_by_listing() -> None:
+    line = Line(subscriptions_per_connection=1)
+    cast = await line.completed()
+    peer = line.peer()
+    peer.prove(cast.auth(0))
     await peer.ask("sessions")
-    line.app.hub.follow(peer.outbox, [xonly(cast.auth(1))])
-    peer.prove(cast.auth(1))
-    await line.requested(cast)
-    assert (await peer.take())["method"] == "record"
+    await peer.subscribe(cast.stream)
+    top = line.store.rows[cast.stream].top
+    assert await peer.offsets(top) == list(range(1, top + 1))
+    request = await line.requested(cast)
+    assert await peer.offsets(1) == [top + 1] and await peer.silent(), "the pointer, and nothing of the signing"
+    listed = (await peer.ask("sessions"))["sessions"]
+    assert [row["stream"] for row in listed] == [cast.stream.hex(), request.id.hex()]
+
+
+async def test_what_is_subscribed_already_does_not_begin_anew() -> None:
+    line = Line()
+    cast = await line.created()
+    peer = line.peer()
+    peer.prove(cast.creator, cast.auth(0))
+    await peer.ask("sessions")
+    await peer.subscribe(cast.stream)
+    assert await peer.offsets(1) == [1]
+    await line.joined(cast, 0)
+    assert await peer.offsets(1) == [2] and await peer.silent()
 
 
 async def test_whoever_never_listed_his_sessions_is_not_followed() -> None:
