@@ -223,7 +223,8 @@ def _result(request: Request, value: dict[str, Any]) -> bytes:
 
 def _row_json(row: SessionRow) -> dict[str, Any]:
     told: dict[str, Any] = {"stream": row.stream.hex(), "kind": row.kind, "state": row.state, "top": row.top}
-    return told | ({"keygen": row.keygen.hex()} if row.keygen is not None else {})
+    keygen = {"keygen": row.keygen.hex()} if row.keygen is not None else {}
+    return told | keygen | {"hash": row.hash.hex()}
 
 
 MethodHandler: TypeAlias = Callable[[Dispatch, Peer, Any, Request], Awaitable[dict[str, Any] | None]]

@@ -96,15 +96,15 @@ class Part:
     def append(self) -> Append:
         """This part as the store takes it."""
         expected = self.records[0].offset - 1
-        row = session_row(self.state, self.records[-1].offset, self.deadline)
+        row = session_row(self.state, self.records[-1], self.deadline)
         hearers = self.hearers if self.changed else None
         return Append(self.session.stream, expected, self.records, row, hearers, self.left)
 
 
-def session_row(state: State, top: int, deadline: int | None) -> SessionRow:
-    """What the store's projection says of a session in ``state``."""
-    at = deadline if state.open else None
-    return SessionRow(state.stream, state.kind, str(state.phase), top, state.parent, at, state.open)
+def session_row(state: State, last: Record, deadline: int | None) -> SessionRow:
+    """What the store's projection says of a session in ``state``, whose latest record is ``last``."""
+    at, phase = deadline if state.open else None, str(state.phase)
+    return SessionRow(state.stream, state.kind, phase, last.offset, last.hash, state.parent, at, state.open)
 
 
 @dataclass(eq=False)

@@ -145,7 +145,9 @@ async def test_sessions_are_listed_for_the_proven_keys() -> None:
     assert [row["stream"] for row in listed] == [cast.stream.hex(), request.id.hex()]
     assert listed[1] == {
         "stream": request.id.hex(), "kind": "signing", "state": "approving", "top": 1, "keygen": cast.stream.hex(),
+        "hash": line.hash(request.id).hex(),
     }  # fmt: skip
+    assert (listed[0]["top"], listed[0]["hash"]) == (6, line.hash(cast.stream).hex())
 
 
 async def test_sessions_are_paged() -> None:

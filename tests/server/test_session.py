@@ -139,6 +139,7 @@ def test_the_stores_row_says_what_the_session_is_and_when_it_is_looked_at() -> N
     row = bench.parts[-1].append().session
     assert (row.kind, row.state, row.top, row.keygen, row.open) == ("keygen", "collecting", 2, None, True)
     assert row.deadline_ms == bench.decider.deadline(bench.session, NOON)
-    session, _ = wallet(0)
+    session, records = wallet(0)
     assert session.state is not None
-    assert session_row(session.state, 1, None).kind == "wallet"
+    row = session_row(session.state, records[-1], None)
+    assert (row.kind, row.top, row.hash) == ("wallet", 1, records[-1].hash)

@@ -159,4 +159,5 @@ class Desk(Peer):
 def _row(log: Log) -> dict[str, Any]:
     assert log.state is not None
     keygen = {"keygen": log.state.parent.hex()} if log.state.parent is not None else {}
-    return {"stream": log.stream.hex(), "kind": log.state.kind, "state": "open", "top": log.chain.offset} | keygen
+    told = {"stream": log.stream.hex(), "kind": log.state.kind, "state": "open", "top": log.chain.offset}
+    return told | keygen | {"hash": log.chain.hash.hex()}

@@ -52,7 +52,7 @@ class Scribe:
         first, last = records[0].offset, records[-1].offset
         if first == 1 and hearers is None:
             hearers = frozenset({self.key})
-        row = SessionRow(self.stream, "wallet", "OPEN", last)
+        row = SessionRow(self.stream, "wallet", "OPEN", last, records[-1].hash)
         return Append(self.stream, first - 1, records, row, hearers)
 
     def opened(self) -> Append:

@@ -96,7 +96,7 @@ def _methods() -> list[dict[str, Any]]:
          {"top": 1, "recovered": False, "reason": "first_record_only", "head": None, "present": []}),
         ("hear it no longer", "unsubscribe", {"stream": log.stream.hex()}, {}),
         ("the streams of the proven keys", "sessions", {"open": True, "limit": 100},
-         {"sessions": [row | {"keygen": story.keygen.stream.hex()}]}),
+         {"sessions": [row | {"keygen": story.keygen.stream.hex(), "hash": log.chain.hashes[1].hex()}]}),
         ("the enclaves of this coordinator", "enclaves", {}, {"enclaves": [enclave]}),
         ("an enclave is here", "announce", {"capacity": 10_000}, {}),
         ("is anybody there", "ping", {}, {"time": cast.NOON}),

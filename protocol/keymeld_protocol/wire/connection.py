@@ -24,7 +24,7 @@ import msgspec
 
 from ..curve.schnorr import Keypair, tagged_hash, verify
 from ..errors import BadInput, Reason, Refused, WireError
-from ..values import Epoch, Id, Salt, XOnlyKey
+from ..values import Epoch, Hash, Id, Salt, XOnlyKey
 from . import frames
 from .frames import Authenticate, Frame, JsonId, WireHead, WireRecord
 from .shapes import Count
@@ -238,13 +238,14 @@ class Placed(msgspec.Struct, frozen=True):
 
 
 class SessionInfo(msgspec.Struct, frozen=True):
-    """One line of the answer to ``sessions``."""
+    """One line of the answer to ``sessions``; ``top`` and ``hash``, its latest record's, prove nothing."""
 
     stream: Id
     kind: str
     state: str
     top: Count
     keygen: Id | None = None
+    hash: Hash | None = None
 
 
 @dataclass(frozen=True)

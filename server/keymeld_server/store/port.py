@@ -22,7 +22,7 @@ from typing import Protocol
 
 from keymeld_protocol.errors import Reason, Unavailable
 from keymeld_protocol.machines.machine import StreamKind
-from keymeld_protocol.values import Epoch, Id, XOnlyKey
+from keymeld_protocol.values import Epoch, Hash, Id, XOnlyKey
 from keymeld_protocol.wire.records import Record
 
 
@@ -49,14 +49,15 @@ class StoreUnusable(StoreError):
 class SessionRow:
     """What `sessions` and the clock need to know of a session without reading its log.
 
-    ``top`` is the offset of its latest record, ``deadline_ms`` the next time (milliseconds since the Unix epoch) at
-    which the clock has something to say; ``open`` is false once nothing can follow.
+    ``top`` and ``hash`` are those of its latest record, ``deadline_ms`` the next time (in milliseconds since the Unix
+    epoch) at which the clock has something to say; ``open`` is false once nothing can follow.
     """
 
     stream: Id
     kind: StreamKind
     state: str
     top: int
+    hash: Hash
     keygen: Id | None = None
     deadline_ms: int | None = None
     open: bool = True
@@ -86,7 +87,8 @@ class Append:
         offsets = [record.offset for record in self.records]
         if not offsets or offsets != list(range(self.expected + 1, self.expected + 1 + len(offsets))):
             raise ValueError(f"records {offsets} do not follow offset {self.expected}")
-        if self.session.stream != self.stream or self.session.top != offsets[-1]:
+        last = self.records[-1]
+        if self.session.stream != self.stream or (self.session.top, self.session.hash) != (last.offset, last.hash):
             raise ValueError("the session's row is not that of this stream after these records")
 
 

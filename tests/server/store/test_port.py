@@ -200,11 +200,11 @@ async def test_the_envelopes_of_joins_that_left_are_deleted_and_nothing_else(ope
         for said in (create, *joins):
             records.append(chain.next(store.epoch, NOON, said))
             chain.append(records[-1])
-        row = SessionRow(create.id, "keygen", "completed", 3)
+        row = SessionRow(create.id, "keygen", "completed", 3, chain.hash)
         await store.append(Append(create.id, 0, tuple(records), row))
         said = say(cast.auth(0), KeygenLeave, create.id, chain.hash, slot=0)
         leave = chain.next(store.epoch, NOON, said)
-        await store.append(Append(create.id, 3, (leave,), replace(row, top=4), left=(2,)))
+        await store.append(Append(create.id, 3, (leave,), replace(row, top=4, hash=leave.hash), left=(2,)))
         kept = [records[0], records[1].without_blobs(("envelope",)), records[2], leave]
         assert await store.read(create.id, 0, 100, PLENTY) == kept
 
@@ -223,7 +223,10 @@ async def test_store_errors_say_that_repeating_helps(opened: Opener) -> None:
 def test_an_append_must_follow_what_it_expects() -> None:
     scribe = Scribe(Scribe.EPOCH)
     first, second = scribe.open(), scribe.note()
-    row = SessionRow(scribe.stream, "wallet", "OPEN", 2)
+    row = SessionRow(scribe.stream, "wallet", "OPEN", 2, second.hash)
+    Append(scribe.stream, 0, (first, second), row)
+    with pytest.raises(ValueError):
+        Append(scribe.stream, 0, (first, second), replace(row, hash=first.hash))
     for expected, records in ((0, ()), (1, (first, second)), (0, (second,)), (0, (first,))):
         with pytest.raises(ValueError):
             Append(scribe.stream, expected, records, row)

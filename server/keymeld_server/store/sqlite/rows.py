@@ -21,7 +21,9 @@ from keymeld_protocol.wire.statements import WireStatement, parse
 
 from ..port import Append, Conflict, EnclaveRow, SessionRow
 
-SESSION_COLUMNS: Final = "s.stream, s.kind, s.state, s.top, s.keygen, s.deadline_ms, s.open"
+SESSION_COLUMNS: Final = "s.stream, s.kind, s.state, s.top, r.hash, s.keygen, s.deadline_ms, s.open"
+LATEST: Final = "JOIN records r ON r.session = s.place AND r.offset = s.top"
+"""A session's hash is its latest record's: it stands in the log, and nowhere else."""
 KEYS_MAX: Final = 30_000
 """Keys in one query; SQLite takes 32,766 parameters."""
 
@@ -157,7 +159,7 @@ async def read_sessions(
         conditions.append("h.session > (SELECT place FROM sessions WHERE stream = ?)")
         wanted.append(after)
     query = (
-        f"SELECT DISTINCT {SESSION_COLUMNS}, s.place FROM hearers h JOIN sessions s ON s.place = h.session"
+        f"SELECT DISTINCT {SESSION_COLUMNS}, s.place FROM hearers h JOIN sessions s ON s.place = h.session {LATEST}"
         f" WHERE {' AND '.join(conditions)} ORDER BY s.place LIMIT ?"
     )
     return [_session(row) for row in await connection.execute_fetchall(query, (*wanted, limit))]
@@ -165,7 +167,7 @@ async def read_sessions(
 
 async def read_session(connection: aiosqlite.Connection, stream: Id) -> SessionRow | None:
     """One session's row."""
-    query = f"SELECT {SESSION_COLUMNS} FROM sessions s WHERE s.stream = ?"
+    query = f"SELECT {SESSION_COLUMNS} FROM sessions s {LATEST} WHERE s.stream = ?"
     row = await _one(connection, query, (stream,))
     return None if row is None else _session(row)
 
@@ -177,8 +179,9 @@ async def _one(connection: aiosqlite.Connection, query: str, parameters: tuple[A
 
 
 def _session(row: Sequence[Any]) -> SessionRow:
-    stream, kind, state, top, keygen, deadline_ms, is_open = row[:7]
-    return SessionRow(Id(stream), kind, state, top, None if keygen is None else Id(keygen), deadline_ms, bool(is_open))
+    stream, kind, state, top, hash_, keygen, deadline_ms, is_open = row[:8]
+    parent = None if keygen is None else Id(keygen)
+    return SessionRow(Id(stream), kind, state, top, Hash(hash_), parent, deadline_ms, bool(is_open))
 
 
 async def read_deadlines(connection: aiosqlite.Connection) -> list[tuple[Id, int]]:
