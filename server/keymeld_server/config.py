@@ -12,12 +12,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from keymeld_host import settings
 from keymeld_host.settings import BadSetting, many, maybe, one_of, path, setting, text, whole
+from keymeld_protocol.wire import hosts
 from keymeld_protocol.wire.frames import PEER_FRAME_BYTES
 from keymeld_protocol.wire.shapes import (
     MAX_ATTEMPTS,
@@ -62,18 +64,13 @@ SOCKET_PATH_BYTES: Final = 107
 """The longest path that a Unix socket's address holds."""
 
 _HOST: Final = r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\])"
-_ORIGIN: Final = re.compile(rf"(wss?)://{_HOST}(?::([1-9][0-9]{{0,4}}))?", re.ASCII)
 _ENDPOINT: Final = re.compile(rf"{_HOST}:([0-9]{{1,5}})", re.ASCII)
-_DEFAULT_PORTS: Final = {"ws": "80", "wss": "443"}
 
 
 def is_origin(raw: str) -> bool:
-    """Whether this is an origin in its one spelling: lower case, no path, no default port; or `unix`, `vsock`."""
-    found = _ORIGIN.fullmatch(raw)
-    if found is None:
-        return raw in ("unix", "vsock")
-    scheme, port = found.groups()
-    return port is None or (port != _DEFAULT_PORTS[scheme] and int(port) < 65_536)
+    """Whether this is an origin in its one spelling (§2.4): a host as in tickets, no path; or `unix`, `vsock`."""
+    scheme, _, host = raw.partition("://")
+    return hosts.is_host(host, scheme) if scheme in ("ws", "wss") else raw in ("unix", "vsock")
 
 
 def is_endpoint(raw: str) -> bool:
@@ -232,5 +229,7 @@ def load(argv: Sequence[str] | None = None, environment: Mapping[str, str] | Non
 
 def _origin(host: str, port: int) -> str:
     """``ws://host[:port]`` as a client spells it."""
-    host = f"[{host}]" if ":" in host and not host.startswith("[") else host
-    return f"ws://{host.lower()}" + ("" if str(port) == _DEFAULT_PORTS["ws"] else f":{port}")
+    bare = host.removeprefix("[").removesuffix("]")
+    with suppress(ValueError):
+        host = f"[{hosts.ipv6(bare)}]"
+    return f"ws://{host.lower()}" + ("" if str(port) == hosts.DEFAULT_PORTS["ws"] else f":{port}")

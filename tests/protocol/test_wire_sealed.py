@@ -177,7 +177,7 @@ def test_an_envelope_does_not_open_elsewhere(one: Any) -> None:
 @each("tickets", "tickets")
 def test_a_ticket_is_read_and_written(one: Any) -> None:
     ticket = Ticket.parse(one["text"])
-    assert ticket == Ticket.parse(one["https"])
+    assert ticket == Ticket.parse(one["https"]) == Ticket.parse(one["web"])
     assert (ticket.host, ticket.url, ticket.slot) == (one["host"], one["url"], one["slot"])
     assert (ticket.keygen_id.hex(), bytes(ticket.group_secret).hex()) == (one["keygen_id"], one["S"])
     assert Keypair(ticket.slot_secret(1)).key.hex() == one["invite_key_of_slot_1"]

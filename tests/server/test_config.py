@@ -92,6 +92,11 @@ def test_the_default_origins_are_the_listeners_own() -> None:
     assert load(["--listen-host", "node.example"], {}).accepted_origins() == local | {"ws://node.example:8765"}
 
 
+def test_an_ipv6_listener_has_the_origin_that_clients_spell() -> None:
+    for host in ("2001:DB8:0::1", "2001:db8::1"):
+        assert "ws://[2001:db8::1]:8765" in load(["--listen-host", host], {}).accepted_origins()
+
+
 def test_the_bound_port_counts_where_none_was_chosen() -> None:
     assert "ws://localhost:41234" in load(["--listen-port", "0"], {}).accepted_origins(41234)
 
@@ -117,7 +122,7 @@ def test_an_origin_in_its_one_spelling_is_accepted(origin: str) -> None:
 @pytest.mark.parametrize(
     "origin",
     ["https://a.example", "wss://A.example", "wss://a.example/", "wss://a.example:443", "ws://a:80", "ws://a:0",
-     "ws://a:65536", "wss://", "wss://u@a", "a.example", "", "wss://a.example\n"],
+     "ws://a:65536", "wss://", "wss://u@a", "a.example", "", "wss://a.example\n", "ws://127.1", "wss://[::0]:9"],
 )  # fmt: skip
 def test_an_origin_in_another_spelling_is_refused(origin: str) -> None:
     assert not is_origin(origin)

@@ -10,7 +10,7 @@ from keymeld_protocol.keys.kdf import hkdf
 from keymeld_protocol.keys.ticket import Ticket, TicketSecret
 from keymeld_protocol.machines import signing_state
 from keymeld_protocol.plaintext.contributions import Nonce
-from keymeld_protocol.values import Id
+from keymeld_protocol.values import Id, from_base64url, to_base64url
 
 from . import cast
 from .cast import commented, secret_of
@@ -33,11 +33,15 @@ def tickets_json() -> Any:
         _ticket("open: for any free slot", anyone),
         _ticket("a port, and ws:// instead of wss://", local),
         _ticket("an IPv6 address", v6),
+        _ticket("a name in another script, as the network has it", replace(slot, host="xn--bcher-kva.example")),
+        _ticket("443 where 80 is what the scheme has anyway", replace(local, host="127.0.0.1:443")),
     ]
     return commented(
-        "text is what people pass on; https is the same for a web app at https://app.example. The code after the host "
+        "text is what people pass on; web reads as the same ticket, and so does https, for a web app at "
+        "https://app.example. The code after the host "
         "is base64url of 01 || u8 flags || keygen_id || S || u16 slot || secret || checksum(4).",
-        tickets=told, refused=_refused_tickets(slot.text(), slot.https("https://app.example")),
+        tickets=told,
+        refused=[*_refused_tickets(slot.text(), slot.https("https://app.example")), *_refused_hosts(slot, local)],
     )  # fmt: skip
 
 
@@ -47,8 +51,43 @@ def _ticket(comment: str, ticket: Ticket) -> dict[str, Any]:
     return commented(
         comment, host=ticket.host, url=ticket.url, keygen_id=ticket.keygen_id, S=bytes(ticket.group_secret),
         slot=ticket.slot, secret=bytes(ticket.secret), invite_key_of_slot_1=invite, text=ticket.text(),
-        https=ticket.https("https://app.example"),
+        web=f"web+{ticket.text()}", https=ticket.https("https://app.example"),
     )  # fmt: skip
+
+
+def _refused_hosts(slot: Ticket, local: Ticket) -> list[dict[str, Any]]:
+    """Hosts that URL parsers rewrite, each with the checksum that belongs to it."""
+    hosts = [
+        ("two numbers, which URL parsers take for 127.0.0.1", "127.1"),
+        ("one number, which they take for 127.0.0.1", "2130706433"),
+        ("hexadecimal numbers", "0x7f.1"),
+        ("a name that ends in a number", "keymeld.1"),
+        ("a leading zero in an IPv4 address", "127.0.0.01"),
+        ("a number above 255", "127.0.0.256"),
+        ("an IPv6 address at length", "[0:0:0:0:0:0:0:1]"),
+        ("a leading zero in an IPv6 address", "[2001:0db8::1]"),
+        ("the shorter of two runs of zeros left out", "[2001::1:0:0:0:1]"),
+        ("decimals in an IPv6 address", "[::ffff:127.0.0.1]"),
+        ("an IPv6 address in upper case", "[2001:DB8::1]"),
+        ("an IPv6 address with a zone", "[fe80::1%eth0]"),
+        ("a leading zero in a port", "keymeld.example:08765"),
+        ("a dot at the end", "keymeld.example."),
+        ("a percent sign", "keymeld%2eexample"),
+        ("the port that wss:// has anyway", "keymeld.example:443"),
+    ]
+    cases = [(why, _with_host(slot, host)) for why, host in hosts]
+    cases.append(("the port that ws:// has anyway", _with_host(local, "127.0.0.1:80")))
+    app = slot.https("https://app.example")
+    cases.append(("a web app at the port that https:// has anyway", app.replace("app.example", "app.example:443")))
+    cases.append(("a web app at a host that URL parsers rewrite", app.replace("app.example", "127.1")))
+    return [commented(why, text=text, reason="bad_field") for why, text in cases]
+
+
+def _with_host(ticket: Ticket, host: str) -> str:
+    """The text of ``ticket`` with another host, whatever it is."""
+    raw = from_base64url(ticket.text().partition("#")[2])[:-4]
+    checksum = tagged_hash("keymeld/ticket/v1", host.encode() + raw)[:4]
+    return f"keymeld:{host}#{to_base64url(raw + checksum)}"
 
 
 def _refused_tickets(text: str, link: str) -> list[dict[str, Any]]:

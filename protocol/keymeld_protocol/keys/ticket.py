@@ -1,6 +1,7 @@
 """Tickets: everything that a person needs to find a keygen and to fill a slot, as text (§8.2).
 
-    keymeld:HOST#BASE64URL                      HOST = host[:port] of the coordinator
+    keymeld:HOST#BASE64URL                      HOST = host[:port] of the coordinator; this is what is handed out
+    web+keymeld:HOST#BASE64URL                  the same, under the scheme that a web app may register; read only
     https://ORIGIN/join#HOST/BASE64URL          ORIGIN = host[:port] of the web app, never a coordinator
 
     0x01 ‖ u8 flags ‖ keygen_id(32) ‖ S(32) ‖ u16 slot ‖ secret(32) ‖ checksum(4)
@@ -15,15 +16,14 @@ web server.  The checksum finds slips, not forgeries: the commitment in ``keygen
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
 from typing import Final, Self
 
 from ..curve.schnorr import tagged_hash
 from ..curve.secp256k1 import Secret, seckey_verify
 from ..errors import BadInput, Reason, bad_field
 from ..values import Id, Sized, from_base64url, to_base64url
+from ..wire import hosts
 from ..wire.shapes import MAX_SLOTS
 from . import derivation
 
@@ -35,8 +35,7 @@ _PLAIN, _OPEN, _NO_SLOT = 1, 2, 0xFFFF
 _CHECKSUM: Final = 4
 _SIZE: Final = 2 + 32 + 32 + 2 + 32 + _CHECKSUM
 _AGAIN: Final = "copy the whole ticket again, or ask for it anew"
-_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_HOST: Final = re.compile(rf"(?:({_LABEL}(?:\.{_LABEL})*)|\[([0-9a-f:.]{{2,45}})\])(?::([1-9][0-9]{{0,4}}))?", re.ASCII)
+_SCHEMES: Final = ("keymeld:", "web+keymeld:")
 
 
 class TicketSecret(Sized):
@@ -48,10 +47,6 @@ class TicketSecret(Sized):
         return "<TicketSecret>"
 
     __str__ = __repr__
-
-
-_PORTS: Final = {"ws": "80", "wss": "443"}
-"""The default port of each scheme; an origin leaves it out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +69,7 @@ class Ticket:
         Raises:
             BadInput: the host, the slot or the slot's secret breaks its rule.
         """
-        _hostname("host", self.host)
+        _hostname("host", self.host, self._scheme)
         if self.slot is not None and not 0 <= self.slot < MAX_SLOTS:
             raise bad_field("slot", f"must be 0 to {MAX_SLOTS - 1}")
         if self.slot is not None and not seckey_verify(self.secret):
@@ -88,7 +83,11 @@ class Ticket:
     @property
     def url(self) -> str:
         """Where the coordinator is dialled: ``wss://HOST``, or ``ws://HOST``."""
-        return f"{'wss' if self.secure else 'ws'}://{self.host}"
+        return f"{self._scheme}://{self.host}"
+
+    @property
+    def _scheme(self) -> str:
+        return "wss" if self.secure else "ws"
 
     def slot_secret(self, slot: int) -> Secret:
         """The secret of the invitation to ``slot``; its x-only key is the slot's invite key.
@@ -116,13 +115,13 @@ class Ticket:
         """
         if not origin.startswith("https://"):
             raise bad_field("origin", "must begin with https://")
-        if _hostname("origin", origin.removeprefix("https://")) == _hostname("host", self.host):
+        if _hostname("origin", origin.removeprefix("https://"), "https") == _hostname("host", self.host):
             raise bad_field("origin", "is the coordinator's host; pages that read tickets must come from elsewhere")
         return f"{origin}/join#{self.host}/{self._code()}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a ticket in either form; white space around it is ignored.
+        """Read a ticket in any of its forms; white space around it is ignored.
 
         Raises:
             BadInput: says what is wrong and what to do, and repeats nothing of the ticket.
@@ -152,16 +151,18 @@ class Ticket:
 
 
 def split_url(url: str) -> tuple[str, bool]:
-    """Host and security of a coordinator's URL, as a ticket holds them; a host in upper case becomes lower case.
+    """Host and security of a coordinator's URL, as a ticket holds them.
+
+    A host in upper case becomes lower case; the port that the scheme has anyway is left out.
 
     Raises:
-        BadInput: not ``ws://host[:port]`` or ``wss://host[:port]``.
+        BadInput: not ``ws://host[:port]`` or ``wss://host[:port]``, or not as URL parsers write the host.
     """
     scheme, _, rest = url.lower().partition("://")
     if scheme not in ("ws", "wss"):
         raise bad_field("url", "must begin with wss:// (or ws:// on a private network)")
-    host = rest.removesuffix("/")
-    _hostname("url", host)
+    host = rest.removesuffix("/").removesuffix(f":{hosts.DEFAULT_PORTS[scheme]}")
+    _hostname("url", host, scheme)
     return host, scheme == "wss"
 
 
@@ -172,35 +173,26 @@ def origin_of(url: str) -> str:
         BadInput: not ``ws://host[:port]`` or ``wss://host[:port]``.
     """
     host, secure = split_url(url)
-    scheme = "wss" if secure else "ws"
-    return f"{scheme}://{host.removesuffix(f':{_PORTS[scheme]}')}"
+    return f"{'wss' if secure else 'ws'}://{host}"
 
 
-def _hostname(name: str, host: str) -> str:
-    """The name or address in ``host[:port]``, which must be in lower case."""
-    found = _HOST.fullmatch(host) if len(host) <= 259 else None
-    if found is None or int(found[3] or 1) > 65535 or not _is_address(found[2]):
-        raise bad_field(name, "needs host or host:port in lower case, such as keymeld.example or 127.0.0.1:8765")
-    return found[1] or found[2]
-
-
-def _is_address(bracketed: str | None) -> bool:
-    """Whether what stands between brackets is an IPv6 address; nothing there is fine."""
+def _hostname(name: str, host: str, scheme: str | None = None) -> str:
+    """The name or address in ``host[:port]``, which must be written as URL parsers write it."""
     try:
-        return bracketed is None or bool(IPv6Address(bracketed))
-    except ValueError:
-        return False
+        return hosts.hostname(host, scheme)
+    except ValueError as error:
+        raise bad_field(name, str(error)) from None
 
 
 def _split(text: str) -> tuple[str, str]:
-    """Host and code of a ticket in either form."""
+    """Host and code of a ticket in any of its forms."""
     if len(text) > MAX_TEXT:
         raise BadInput(Reason.TOO_BIG, f"is longer than a ticket can be; {_AGAIN}", field="ticket", limit=MAX_TEXT)
     if not text.isascii() or not text.isprintable() or " " in text:
         raise bad_field("ticket", f"holds a line break, a space or a foreign character; {_AGAIN}, in one piece")
     front, found, rest = text.partition("#")
-    if front.startswith("keymeld:"):
-        host, code = front.removeprefix("keymeld:"), rest
+    if front.startswith(_SCHEMES):
+        host, code = front.partition(":")[2], rest
     elif front.startswith("https://"):
         _check_page(front)
         host, _, code = rest.rpartition("/")
@@ -216,7 +208,7 @@ def _check_page(page: str) -> None:
     origin = page.removeprefix("https://").removesuffix("/join")
     if not page.endswith("/join"):
         raise bad_field("ticket", f"is a link to no join page (https://host/join#…); {_AGAIN}")
-    _hostname("ticket", origin)
+    _hostname("ticket", origin, "https")
 
 
 def _decode(host: str, code: str) -> bytes:

@@ -88,6 +88,14 @@ def test_the_bytes_are_those_of_the_specification() -> None:
     )
 
 
+@pytest.mark.parametrize("given", [SLOT, OPEN, PLAIN], ids=["slot", "open", "plain"])
+def test_the_scheme_that_web_apps_may_register_reads_as_the_same_ticket_and_is_never_printed(given: Ticket) -> None:
+    registered = f"web+{given.text()}"
+    assert registered.startswith("web+keymeld:")
+    assert Ticket.parse(registered) == given
+    assert Ticket.parse(registered).text() == given.text() and given.text().startswith("keymeld:")
+
+
 def test_white_space_around_a_ticket_is_ignored() -> None:
     assert Ticket.parse(f"\n  {SLOT.text()}\r\n") == SLOT
 
@@ -154,6 +162,11 @@ def test_random_text_is_refused(text: str) -> None:
         ("", "must begin with keymeld:"),
         ("http://app.example/join#x/y", "must begin with keymeld:"),
         ("KEYMELD:host#AQ", "must begin with keymeld:"),
+        ("web+keymeld://host#AQ", "needs host"),
+        ("keymeld://host#AQ", "needs host"),
+        ("ext+keymeld:host#AQ", "must begin with keymeld:"),
+        ("https://app.example:443/join#x/AQ", "leave out the port that https:// has"),
+        ("https://127.1/join#x/AQ", "four decimal numbers"),
         (f"keymeld:{HOST}", "cut off"),
         (f"keymeld:{HOST}#", "cut off"),
         ("keymeld:#AQ", "cut off"),
@@ -213,6 +226,40 @@ def test_what_is_no_host_is_refused(host: str) -> None:
     with pytest.raises(BadInput, match="host:port in lower case"):
         replace(SLOT, host=host)
     assert refusal(written(raw_of(SLOT), host)).field in ("ticket", "host")
+
+
+REWRITTEN = [
+    "127.1",
+    "0x7f.1",
+    "2130706433",
+    "127.0.0.01",
+    "[0:0:0:0:0:0:0:1]",
+    "[::ffff:127.0.0.1]",
+    "a.",
+    "a%2eb",
+    "a:08",
+]
+
+
+@pytest.mark.parametrize("host", REWRITTEN)
+def test_a_host_that_url_parsers_rewrite_is_in_no_ticket(host: str) -> None:
+    with pytest.raises(BadInput):
+        replace(SLOT, host=host)
+    assert refusal(written(raw_of(SLOT), host)).field == "ticket"
+    with pytest.raises(BadInput):
+        ticket.split_url(f"wss://{host}")
+
+
+@pytest.mark.parametrize(("given", "port"), [(SLOT, 443), (PLAIN, 80)], ids=["wss", "ws"])
+def test_the_port_that_its_scheme_has_anyway_is_in_no_ticket(given: Ticket, port: int) -> None:
+    with pytest.raises(BadInput, match="leave out the port"):
+        replace(given, host=f"keymeld.example:{port}")
+    assert refusal(written(raw_of(given), f"keymeld.example:{port}")).field == "host"
+    other = replace(given, host=f"keymeld.example:{523 - port}")
+    assert Ticket.parse(other.text()) == other
+    url = f"{given.url.partition(':')[0]}://keymeld.example"
+    assert ticket.split_url(f"{url}:{port}") == ("keymeld.example", given.secure)
+    assert ticket.origin_of(f"{url}:{port}/") == url
 
 
 def test_a_url_becomes_a_host() -> None:
