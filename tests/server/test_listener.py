@@ -16,7 +16,7 @@ from keymeld_server import listener
 from keymeld_server.app import Coordinator
 from tests.support.build import Cast, xonly
 from tests.support.coordinator import key_of
-from tests.support.peer import SocketPeer, dial, dial_unix, enclave_at
+from tests.support.peer import PATIENCE_S, SocketPeer, dial, dial_unix, enclave_at
 from tests.support.serving import Ears, http_get, serving, until
 
 pytestmark = pytest.mark.asyncio
@@ -74,6 +74,61 @@ async def test_only_this_user_may_dial_the_unix_socket(tmp_path: Path) -> None:
     async with serving(tmp_path) as app:
         assert app.config.enclave_socket.stat().st_mode & 0o777 == 0o600
     assert not app.config.enclave_socket.exists()
+
+
+# Browsers
+
+ORIGINS = (
+    "https://app.example",
+    "http://localhost:3000",
+    "https://evil.example",
+    "chrome-extension://abcdef",
+    "null",
+    None,
+)
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+
+
+async def handshake(port: int, path: str, *headers: str) -> tuple[str, bytes]:
+    """Dial as a browser does; the head of the answer, and the first two bytes of what follows."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    lines = (
+        f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Connection: Upgrade", "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Protocol: keymeld.v1", *headers,
+    )  # fmt: skip
+    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    async with asyncio.timeout(PATIENCE_S):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        begin = await reader.readexactly(2)
+    writer.close()
+    return head, begin
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+async def test_a_browser_is_let_in_from_any_page_and_its_offer_of_compression_is_not_answered(
+    tmp_path: Path, origin: str | None
+) -> None:
+    offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+    headers = ["Cookie: a=b", "User-Agent: a browser", offer] + ([] if origin is None else [f"Origin: {origin}"])
+    async with serving(tmp_path) as app:
+        head, begin = await handshake(app.port, "/", *headers)
+    assert head.startswith("http/1.1 101") and "sec-websocket-protocol: keymeld.v1" in head
+    assert "extensions" not in head
+    assert begin[0] == 0x81, "a whole text frame, with the bit of compression not set"
+
+
+@pytest.mark.parametrize("path", ["/", "/keymeld", "/a/b?c=d", "/healthz/", "/metrics?x", "//"])
+async def test_a_socket_opens_at_every_path_that_answers_no_plain_request(tmp_path: Path, path: str) -> None:
+    async with serving(tmp_path) as app:
+        head, _ = await handshake(app.port, path)
+        assert head.startswith("http/1.1 101")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+async def test_no_socket_opens_where_plain_requests_are_answered(tmp_path: Path, path: str) -> None:
+    async with serving(tmp_path) as app:
+        head, _ = await handshake(app.port, path)
+        assert head.startswith("http/1.1 200")
 
 
 # Bad frames
