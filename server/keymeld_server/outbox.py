@@ -122,7 +122,7 @@ class Outbox:
     # What is sent next ------------------------------------------------------------------------------------------
 
     async def next(self) -> bytes:
-        """Wait for the next frame: answers first, then presence, then records, one stream after another.
+        """Wait for the next frame: answers first, then presence, then records, one stream after another, keygens first.
 
         Raises:
             Unavailable: older records could not be read.
@@ -131,7 +131,7 @@ class Outbox:
             if (frame := self.ready()) is not None:
                 return frame
             if self._behind:
-                await self._read(next(iter(self._behind)))
+                await self._read(self._turn())
                 continue
             self._wake.clear()
             await self._wake.wait()
@@ -143,11 +143,22 @@ class Outbox:
         if self._presence:
             return self._presence.pop(next(iter(self._presence)))
         while self._behind:
-            cursor = next(iter(self._behind))
+            cursor = self._turn()
             frame = self._from_memory(cursor)
             if frame is not None or cursor in self._behind:
                 return frame
         return None
+
+    def _turn(self) -> Cursor:
+        """Whose turn it is: the first that is behind; but its keygen is told to its end before a signing begins (§4.3).
+
+        What its request names in the keygen's stream was committed before it, and so leaves before it.
+        """
+        cursor = next(iter(self._behind))
+        session = self._source.live(cursor.stream) if cursor.next == 1 else None
+        parent = session.settled.parent if session is not None and session.settled is not None else None
+        keygen = self.cursors.get(parent) if parent is not None else None
+        return keygen if keygen is not None and keygen in self._behind else cursor
 
     def _take_reply(self) -> bytes:
         frame, answers = self._replies.popleft()
@@ -200,6 +211,6 @@ class Outbox:
             self._behind.pop(cursor, None)
             self._drop(cursor)
             return
-        session = self._source.live(cursor.stream)
+        session = self._source.live(cursor.stream) if self._turn() is cursor else None
         if session is not None and cursor.next <= session.top and session.told(cursor.next) is None:
             cursor.batch.extend(await self._source.older(cursor.stream, cursor.next - 1))

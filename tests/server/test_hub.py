@@ -5,8 +5,11 @@ import pytest
 from keymeld_protocol.errors import Reason, Refused
 from keymeld_protocol.values import Epoch, Hash, Id
 from keymeld_protocol.wire.connection import proof_message
+from keymeld_protocol.wire.payloads import Note, SigningRequest
 from keymeld_protocol.wire.records import Position, first_hash
+from keymeld_protocol.wire.statements import make
 from keymeld_server.hub import Hub, resume
+from keymeld_server.session import TAIL_RECORDS
 from tests.support.build import Cast, xonly
 from tests.support.coordinator import key_of
 from tests.support.line import Line, PaperPeer, since
@@ -273,6 +276,35 @@ async def test_what_is_subscribed_already_does_not_begin_anew() -> None:
     assert await peer.offsets(1) == [1]
     await line.joined(cast, 0)
     assert await peer.offsets(1) == [2] and await peer.silent()
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_signing_begins_after_the_record_of_its_keygen_that_its_request_names(restarted: bool) -> None:
+    """Also where the keygen has to be read from the store, batch by batch, and nothing was taken for long."""
+    line = Line()
+    cast = await line.completed()
+    for number in range(TAIL_RECORDS + 10):
+        auth, after = cast.auth(0), line.hash(cast.stream)
+        note = Note(kind=f"note.n{number}", v=1, by=xonly(auth), stream=cast.stream, after=after)
+        await line.say(make(note, auth.sign))
+    peer = line.peer()
+    peer.prove(cast.auth(0), cast.auth(1))
+    await peer.ask("sessions")
+    await peer.subscribe(cast.stream)
+    request = await line.requested(cast)
+    if restarted:
+        line = line.restart()
+        peer = line.peer()
+        peer.prove(cast.auth(0), cast.auth(1))
+        assert await line.sessions.get(request.id) is not None
+        for stream in (request.id, cast.stream):  # in this order, against all advice
+            await peer.give("subscribe", {"stream": stream.hex()})
+        assert [len(await peer.take()) for _ in range(2)] == [3, 3]
+    heard = [(await peer.take())["params"] for _ in range(len(line.store.logs[cast.stream]) + 1)]
+    hashes = [told["record"]["hash"] for told in heard]
+    begins = [told["stream"] for told in heard].index(request.id.hex())
+    assert isinstance(request.payload, SigningRequest)
+    assert hashes.index(request.payload.after.hex()) < begins and await peer.silent()
 
 
 async def test_whoever_never_listed_his_sessions_is_not_followed() -> None:
