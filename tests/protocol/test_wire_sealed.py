@@ -340,10 +340,10 @@ def test_a_body_comes_to_its_messages(one: Any) -> None:
 
 @each("roster", "quorum_rules")
 def test_a_rule_is_judged(one: Any) -> None:
-    heard = {int(slot): at for slot, at in one.get("heard", {}).items()}
-    said = Consent(one["requester"], dict.fromkeys(one["approved"], 10), frozenset(one["rejected"]), heard)
+    heard, ends = ({int(slot): at for slot, at in one[name].items()} for name in ("heard", "approved"))
+    said = Consent(one["requester"], ends, frozenset(one["rejected"]), heard)
     rule = Rule(**one["rule"] | ({"of": tuple(one["rule"]["of"])} if "of" in one["rule"] else {}))
-    assert consent.evaluate(rule, one["slot"], frozenset(one["key_list"]), said, 5).value == one["verdict"]
+    assert consent.evaluate(rule, one["slot"], frozenset(one["key_list"]), said, one["at"]).value == one["verdict"]
 
 
 # policies.json ---------------------------------------------------------------------------------------------------

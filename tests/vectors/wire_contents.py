@@ -112,6 +112,18 @@ def _good() -> list[dict[str, Any]]:
             ),
         ),
         (
+            "scalars by which no key can be tweaked: the body holds, and each item fails alone (bad_tweak)",
+            Body(
+                v=1,
+                transactions=(),
+                memo="",
+                items=(
+                    SignMessage(message=HELLO, tweaks=(Scalar(scalar=Hash(bytes(32))),)),
+                    SignMessage(message=HELLO, tweaks=(XOnlyScalar(scalar=Hash(b"\xff" * 32)),)),
+                ),
+            ),
+        ),
+        (
             "a body with every mode of an adaptor",
             Body(
                 v=1,
@@ -301,7 +313,8 @@ def _planned(number: int) -> dict[str, Any]:
 def _rules() -> list[dict[str, Any]]:
     """Who counts: a rule of a slot, the key list, who asked and who said what; met, waiting or hopeless.
 
-    At time 5; every yes ends at 10.  ``heard``: when the delay of a slot began.
+    ``at`` is the time (ms) for which the rule is evaluated; ``approved`` has the end of each slot's yes, ``heard`` when
+    the delay of a slot began.
     """
     quorum = {"approval": "quorum", "threshold": 2, "of": [0, 1, 2]}
     none, own = {"approval": "none"}, {"approval": "self"}
@@ -318,8 +331,26 @@ def _rules() -> list[dict[str, Any]]:
         ("quorum: a no leaves enough others", quorum, 2, [0, 1, 2], 0, [0], [1], "waiting"),
         ("quorum: too many said no", quorum, 2, [0, 1, 2], 0, [0], [1, 2], "hopeless"),
         ("quorum: slots outside the key list do not count", quorum, 0, [0], 0, [0, 1, 2], [], "hopeless"),
+        (
+            "none without a delay: another slot's no, and the own one, move nothing",
+            none,
+            2,
+            [0, 1, 2],
+            0,
+            [0],
+            [1, 2],
+            "met",
+        ),
     ]
     late = {"approval": "none", "delay_ms": 3}
+    edges: list[tuple[str, dict[str, Any], int, str]] = [
+        ("a yes counts until its end", own | {}, 9, "met"),
+        ("a yes whose end it is counts no longer", own | {}, 10, "waiting"),
+        ("not_before belongs to the window", none | {"not_before": 5}, 5, "met"),
+        ("before not_before", none | {"not_before": 5}, 4, "waiting"),
+        ("not_after belongs to the window", none | {"not_after": 5}, 5, "met"),
+        ("after not_after", none | {"not_after": 5}, 6, "hopeless"),
+    ]
     timed: list[tuple[str, dict[str, Any], dict[str, int], list[int], str]] = [
         ("a delay that has not begun", late, {}, [], "waiting"),
         ("a delay that is not over", late, {"2": 3}, [], "waiting"),
@@ -331,10 +362,22 @@ def _rules() -> list[dict[str, Any]]:
         ("a window that opens after the delay", late | {"not_before": 6}, {"2": 1}, [], "waiting"),
         ("self with a delay: over, and not said", late | {"approval": "self"}, {"2": 2}, [], "waiting"),
     ]
-    names = ("rule", "slot", "key_list", "requester", "approved", "rejected", "verdict")
-    said = [commented(why, **dict(zip(names, rest, strict=True))) for why, *rest in cases]
-    return said + [
-        commented(why, rule=rule, slot=2, key_list=[0, 1, 2], requester=0, approved=[0], heard=heard, rejected=no,
-                  verdict=verdict)
-        for why, rule, heard, no, verdict in timed
-    ]  # fmt: skip
+    found = [
+        _judged_rule(why, rule, slot, key_list, requester, approved, {}, rejected, 5, verdict)
+        for why, rule, slot, key_list, requester, approved, rejected, verdict in cases
+    ]
+    for why, rule, heard, no, verdict in timed:
+        found.append(_judged_rule(why, rule, 2, [0, 1, 2], 0, [0], heard, no, 5, verdict))
+    for why, rule, at, verdict in edges:
+        found.append(_judged_rule(why, rule, 2, [0, 1, 2], 0, [0, 2], {}, [], at, verdict))
+    return found
+
+
+def _judged_rule(
+    why: str, rule: dict[str, Any], slot: int, key_list: list[int], requester: int, approved: list[int],
+    heard: dict[str, int], rejected: list[int], at: int, verdict: str,
+) -> dict[str, Any]:  # fmt: skip
+    """One case; every yes ends at 10, the requester's at 100, when the request expires."""
+    ends = {str(each): 100 if each == requester else 10 for each in approved}
+    return commented(why, at=at, rule=rule, slot=slot, key_list=key_list, requester=requester, approved=ends,
+                     rejected=rejected, heard=heard, verdict=verdict)  # fmt: skip

@@ -88,12 +88,12 @@ def apply(state: KeygenState, record: Record) -> KeygenState:
     said = record.statement.payload
     if isinstance(said, Note):
         return _note(state, said)
-    move = TRANSITIONS.get((state.phase, type(said)))
-    if move is None:
-        raise Refused(Reason.WRONG_STATE, f"{said.kind} is not possible while {state.phase}", field="kind")
     late = state.phase == KeygenPhase.COLLECTING and record.at >= state.create.expires_at
     if late and not isinstance(said, KeygenExpired):
         raise Refused(Reason.EXPIRED, "the time for joining has passed", field="kind")
+    move = TRANSITIONS.get((state.phase, type(said)))
+    if move is None:
+        raise Refused(Reason.WRONG_STATE, f"{said.kind} is not possible while {state.phase}", field="kind")
     return move.take(state, said, record)
 
 

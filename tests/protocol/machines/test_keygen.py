@@ -132,6 +132,22 @@ def test_a_note_by_a_member_moves_nothing_in_any_phase(phase: KeygenPhase) -> No
     assert (stream.state.phase, stream.state.seats) == (before.phase, before.seats)
 
 
+def test_from_expires_at_on_everything_but_its_notice_and_notes_is_expired() -> None:
+    stream = joined()
+    for say in (stream.join(1), stream.accept(0), stream.leave(0), stream.confirm(stream.auth(0))):
+        refused(stream, say, Reason.EXPIRED, "kind", at=NOON + HOUR)
+    stream.hear(stream.note(stream.auth(0)), at=NOON + HOUR)
+    stream.hear(stream.expired(), at=NOON + HOUR)
+    stream.hear(stream.note(stream.auth(0), "late"), at=NOON + 2 * HOUR)
+
+
+def test_a_join_that_is_not_ready_is_taken_over_from_the_very_millisecond_on() -> None:
+    stream = joined()
+    refused(stream, stream.join_by("bob", 0), Reason.SLOT_TAKEN, "slot", at=NOON + keygen.REPLACE_AFTER_MS - 1)
+    stream.hear(stream.join_by("bob", 0), at=NOON + keygen.REPLACE_AFTER_MS)
+    assert stream.state.seats[0] is not None and stream.state.seats[0].join.by == xonly(key_of("bob"))
+
+
 def test_a_note_by_a_stranger_is_refused() -> None:
     stream = joined()
     refused(stream, stream.note(STRANGER), Reason.NOT_ALLOWED, "by")

@@ -316,6 +316,17 @@ def test_a_head_before_any_record_is_held_against_the_coordinator_we_dialled() -
         heard.check_head(sign_head(stream.stream, stream.records[0], STRANGER.sign))
 
 
+def test_a_wallets_heads_are_those_of_the_coordinator_under_which_it_was_first_heard() -> None:
+    scribe = Scribe(EPOCH)
+    records = [scribe.open(), scribe.note()]
+    heard = Replay(scribe.stream, coordinator=xonly(COORDINATOR))
+    for record in records:
+        heard.hear(record)
+    heard.check_head(sign_head(scribe.stream, records[1], COORDINATOR.sign))
+    with pytest.raises(BrokenLog, match="not signed"):
+        heard.check_head(sign_head(scribe.stream, records[1], STRANGER.sign))
+
+
 def test_a_head_beyond_what_was_heard_proves_nothing_yet() -> None:
     stream = busy()
     replayed(stream, 2).check_head(sign_head(stream.stream, stream.records[-1], COORDINATOR.sign))

@@ -123,6 +123,25 @@ def test_a_note_by_a_member_moves_nothing_in_any_phase(phase: SigningPhase) -> N
     refused(stream, stream.note(STRANGER), Reason.NOT_ALLOWED, "by")
 
 
+def test_from_expires_at_on_everything_but_its_notice_and_notes_is_expired() -> None:
+    stream = IN[SigningPhase.APPROVING]()
+    for say in (stream.approve(1), stream.cancel(), stream.refuse(VAULT), stream.confirm(VAULT)):
+        refused(stream, say, Reason.EXPIRED, "kind", at=NOON + HOUR)
+    stream.hear(stream.note(stream.keygen.auth(1)), at=NOON + HOUR)
+    stream.hear(stream.expired(), at=NOON + HOUR)
+    stream.hear(stream.note(stream.keygen.auth(1), "late"), at=NOON + 2 * HOUR)
+
+
+def test_a_no_behind_none_without_a_delay_moves_nothing_but_the_slots_own_yes() -> None:
+    stream = IN[SigningPhase.APPROVING]()
+    stream.hear(stream.approve(1), stream.reject(1), stream.reject(2))
+    assert stream.state.phase is SigningPhase.APPROVING and stream.state.consent.rejected == {1, 2}
+    assert not stream.state.consent.counts(1, NOON)
+    assert stream.hear(stream.opening()).phase is SigningPhase.NONCES
+    own = IN[SigningPhase.APPROVING]()
+    assert own.hear(own.reject(0)).phase is SigningPhase.REJECTED, "the requester's"
+
+
 # The request ------------------------------------------------------------------------------------------------------
 
 

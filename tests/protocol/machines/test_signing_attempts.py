@@ -14,6 +14,7 @@ from keymeld_protocol.wire.shapes import Signer
 from tests.support.machines import (
     COORDINATOR,
     GRACE,
+    HOUR,
     NONE,
     NOON,
     STRANGER,
@@ -252,6 +253,15 @@ def test_attack_20_the_sixteenth_attempt_fails_when_its_grace_has_passed() -> No
         "too_many_attempts",
         (2,),
     )
+
+
+def test_expires_at_wins_over_the_sixteenth_attempt_that_is_given_up() -> None:
+    stream = sixteenth()
+    assert stream.hear(stream.expired(), at=NOON + HOUR - 1).phase is SigningPhase.FAILED
+    later = sixteenth()
+    refused(later, later.retry(TOWER), Reason.EXPIRED, "kind", at=NOON + HOUR)
+    assert later.hear(later.expired(), at=NOON + HOUR).phase is SigningPhase.EXPIRED
+    assert (later.state.code, later.state.blamed) == (None, ())
 
 
 def test_there_is_no_seventeenth_attempt() -> None:
