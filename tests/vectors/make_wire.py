@@ -48,6 +48,7 @@ FILES: Final[dict[str, Callable[[], Any]]] = {
     "roster": wire_contents.roster_json,
     "policies": wire_policies.policies_json,
     "log": wire_log.log_json,
+    "export": wire_log.export_json,
     "peer": wire_peer.peer_json,
 }
 

@@ -1,4 +1,4 @@
-"""A session's log in a file: JSON lines that anybody can check later, without a server.
+"""A session's log in a file: JSON lines that anybody can check later, without a server (§4.5).
 
     {"keymeld":"log/1","stream":…,"kind":"keygen","coordinator":…}
     {"epoch":…,"offset":1,…}                                            every record, as it was heard
@@ -113,14 +113,16 @@ def read_log(lines: Iterable[str]) -> list[Section]:
     """Parse the lines of a file; nothing is verified yet.
 
     Raises:
-        BadLog: a line is no header, record or head, or stands in the wrong place.
+        BadLog: a line is no header, record or head, is in another spelling, or stands in the wrong place.
     """
     sections: list[Section] = []
     for number, line in enumerate(lines, 1):
-        if line.strip():
-            _take(sections, number, line.strip())
+        if text := line.rstrip("\r\n"):
+            _take(sections, number, text)
     if not sections:
         raise BadLog("the file is empty")
+    if not sections[-1].records:
+        raise BadLog("the last section holds no record")
     return sections
 
 
@@ -129,6 +131,10 @@ def _take(sections: list[Section], number: int, line: str) -> None:
     if len(line) > MAX_LINE:
         raise BadLog(f"line {number} is longer than any record")
     if line.startswith('{"keymeld":'):
+        if not line.startswith(f'{{"keymeld":"{FORMAT}"'):
+            raise BadLog(f"line {number} is of another format than {FORMAT}: it needs a newer Keymeld")
+        if sections and not sections[-1].records:
+            raise BadLog(f"line {number} follows a section that holds no record")
         sections.append(Section(_decode(_headers, number, line)))
         return
     if not sections:
@@ -137,19 +143,29 @@ def _take(sections: list[Section], number: int, line: str) -> None:
     if section.head is not None:
         raise BadLog(f"line {number} follows a head, which ends its section")
     if line.startswith('{"head":'):
+        if not section.records:
+            raise BadLog(f"line {number} is the head of a section that holds no record")
         section.head = _decode(_heads, number, line).head
     else:
         section.records.append(_decode(_records, number, line))
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], number: int, line: str) -> Any:
+    """What a line says, which must be in its one spelling.
+
+    Raises:
+        BadLog: it is not.
+    """
     try:
-        return decoder.decode(line)
+        said = decoder.decode(line)
     except msgspec.ValidationError as error:
         name, rule = split_complaint(error)
         raise BadLog(f"line {number}: {name}: {rule}") from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise BadLog(f"line {number} is not a line of JSON") from None
+    if msgspec.json.encode(said, enc_hook=encode_sized).decode() != line:
+        raise BadLog(f"line {number} is not in its one spelling: members in order, no spaces, none unknown or twice")
+    return said
 
 
 def verify_log(

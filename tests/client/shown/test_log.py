@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,9 @@ from keymeld_client.shown.log import BadLog, export_log, verify_log
 from keymeld_protocol.values import Hash, Id, Signature
 from keymeld_protocol.wire.records import Head, head_message
 from tests.client.paper import GROUP_SECRET, Reader, Tale, wire_head
+from tests.support.wire import each, wire
+
+ZEROS = "00" * 32
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +119,7 @@ def test_a_head_of_another_history_is_refused(lines: list[str], tale: Tale) -> N
     other = Hash(b"\7" * 32)
     head = Head(2, other, 0, Signature(tale.world.coordinator.sign(head_message(tale.signing, other))))
     line = {"head": {"offset": 2, "hash": other.hex(), "at": 0, "sig": head.signature.hex()}}
-    assert "another history" in failures([*lines[:-1], json.dumps(line)])
+    assert "another history" in failures([*lines[:-1], json.dumps(line, separators=(",", ":"))])
 
 
 def test_a_signing_without_its_keygen_is_refused(lines: list[str]) -> None:
@@ -170,7 +174,8 @@ def test_a_deleted_ciphertext_is_told_and_the_log_still_chains(lines: list[str])
         ([], "empty"),
         (["not json"], "line 1"),
         (["{}"], "line 1 must begin"),
-        (['{"keymeld":"log/9"}'], "line 1"),
+        (['{"keymeld":"log/9"}'], "line 1 is of another format than log/1: it needs a newer Keymeld"),
+        ([f'{{"keymeld":"log/1","stream":"{ZEROS}","kind":"keygen","coordinator":"{ZEROS}"}}'], "holds no record"),
         (['{"keymeld":"log/1","stream":"00","kind":"keygen","coordinator":"00"}'], "stream: must be 64"),
     ],
 )
@@ -182,6 +187,58 @@ def test_a_file_that_is_no_log_is_refused_by_line(spoilt: list[str], told: str) 
 def test_a_line_that_is_no_record_is_refused_by_line(lines: list[str]) -> None:
     with pytest.raises(BadLog, match=r"line 3: .* is missing"):
         verify_log([*lines[:2], "{}", *lines[2:]])
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        lambda line: line.replace(":", ": ", 1),
+        lambda line: " " + line,
+        lambda line: line + " ",
+        lambda line: line[:-1] + ',"extra":1}',
+        lambda line: line.replace('"hash"', '"h\\u0061sh"'),
+        lambda line: line.replace('"offset":1', '"offset":1.0'),
+        lambda line: line.replace('"offset":1,"at"', '"offset":1,"offset":1,"at"'),
+        lambda line: json.dumps(dict(reversed(json.loads(line).items())), separators=(",", ":"), ensure_ascii=False),
+    ],
+    ids=["a space", "a space before", "a space behind", "extra", "an escape", "1.0", "twice", "another order"],
+)
+def test_a_line_in_another_spelling_is_refused(lines: list[str], spelled: Callable[[str], str]) -> None:
+    assert spelled(lines[1]) != lines[1]
+    with pytest.raises(BadLog, match="line 2"):
+        verify_log([lines[0], spelled(lines[1]), *lines[2:]])
+
+
+def test_a_section_has_records(lines: list[str]) -> None:
+    head = next(line for line in lines if line.startswith('{"head"'))
+    for broken in ([lines[0], *lines], [lines[0], head]):
+        with pytest.raises(BadLog, match=r"line 2 .* no record"):
+            verify_log(broken)
+
+
+@each("export", "logs")
+def test_an_exported_log_of_the_vectors_holds(one: Any) -> None:
+    report = verify_log(one["lines"], bytes.fromhex(one["S"]))
+    assert report.ok and report.address == one["address"]
+    assert [signature.hex() for signature in report.signatures] == one["signatures"]
+
+
+def changed(one: Any) -> list[str]:
+    """The first log of the vectors with one line put otherwise, or left out."""
+    lines: list[str] = list(wire("export")["logs"][0]["lines"])
+    lines[one["line"] - 1 : one["line"]] = one["instead"]
+    return lines
+
+
+@each("export", "refused")
+def test_what_is_no_exported_log_is_refused(one: Any) -> None:
+    with pytest.raises(BadLog, match=r"^(line \d+|the )"):
+        verify_log(changed(one))
+
+
+@each("export", "does_not_hold")
+def test_an_exported_log_that_was_changed_does_not_hold(one: Any) -> None:
+    assert not verify_log(changed(one)).ok
 
 
 def test_nothing_follows_a_head_but_the_next_section(lines: list[str]) -> None:
