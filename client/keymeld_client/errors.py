@@ -18,11 +18,14 @@ What the coordinator answers is the protocol's ``WireError``, what a member seal
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from keymeld_protocol.errors import Blamed, KeymeldError
 from keymeld_protocol.foreign import REASON_CELLS, quoted
 from keymeld_protocol.wording import slots_told
+
+NEEDS_NEWER: Final = "this needs a newer version of Keymeld"
+"""What is told of a session that holds a record of a later version (§12)."""
 
 
 class WalletError(KeymeldError):

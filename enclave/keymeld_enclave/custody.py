@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keymeld_protocol.curve.secp256k1 import Secret
-from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto
-from keymeld_protocol.keys.envelope import EnvelopeContext, OpenedEnvelope, open_envelope
+from keymeld_protocol.errors import NEWER, BadInput, Blamed, InvalidCrypto, code_for
+from keymeld_protocol.keys.envelope import EnvelopeContext, OpenedEnvelope, is_newer, open_envelope
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.keygen import KeygenState, Seat
 from keymeld_protocol.machines.replay import Replay
@@ -156,7 +156,7 @@ class Custody:
         try:
             envelope = open_envelope(self._identity.secret, EnvelopeContext.of_join(join), sealed)
         except InvalidCrypto as error:
-            raise Unacceptable("bad_envelope", str(error)) from None
+            raise Unacceptable(NEWER if is_newer(sealed) else "bad_envelope", str(error)) from None
         try:
             self.group = self._group(envelope.group_secret)
             return Held(seat.id, envelope.signing, self._checked(slot, seat, envelope, self.group))
@@ -190,7 +190,7 @@ class Custody:
             policy = contents.parse(Policy, raw)
             policy.check_place(seat.join.slot, len(state.seats), state.create.subsets)
         except BadInput as error:
-            raise Unacceptable("unknown_policy", str(error)) from None
+            raise Unacceptable(code_for(error, "unknown_policy"), str(error)) from None
         if policy_commitment(raw) != seat.join.policy:
             raise Unacceptable("foreign_policy", "the sealed policy is not the one that the join commits to")
         if policy.rule != seat.join.rule:

@@ -10,6 +10,7 @@ it, or did *we* fail?  Two more branches are the hearer's: what a member sealed 
     │   ├── Refused      the ceremony: well formed, but not now, not here or not by you
     │   └── Unavailable  we: nothing was stored; the same bytes may be submitted again
     ├── Astray           we: a machine does not hold to its own table; nothing moved, and no peer can cause it
+    │   └── Newer        we are too old: a record of a later version; read-only here, and nobody is accused
     ├── Blamed           a member or signer: what it sealed does not hold; names its slots
     └── BrokenLog        the coordinator: a record that cannot follow what was verified before
         └── Fork         two histories of one stream: evidence against whoever signed both
@@ -20,6 +21,7 @@ Messages and fields never carry a secret, a plaintext or a key that was sealed.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from .wording import slots_told
 
@@ -59,6 +61,11 @@ class Reason(StrEnum):
     def repeatable(self) -> bool:
         """Whether the same bytes may succeed later."""
         return self in _REPEATABLE
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a later version may know what this one does not (§12)."""
+        return self in (Reason.UNKNOWN_KIND, Reason.UNKNOWN_VERSION)
 
 
 _STANDARD = {Reason.BAD_JSON: -32700, Reason.UNKNOWN_METHOD: -32601, Reason.BAD_FIELD: -32602}
@@ -116,6 +123,10 @@ class Astray(KeymeldError, AssertionError):
     """A machine went where its table does not lead: our mistake, which nobody is told is his."""
 
 
+class Newer(Astray):
+    """Somebody speaks a later version than this Keymeld reads: it needs an update, and nobody is to blame."""
+
+
 class Blamed(KeymeldError):
     """What somebody sealed to the group does not hold; ``slots`` are theirs, ``code`` is the stable word."""
 
@@ -132,6 +143,15 @@ class BrokenLog(KeymeldError):
 
 class Fork(BrokenLog):
     """Two histories of one stream exist; the message names the offset where they part."""
+
+
+NEWER: Final = "newer_version"
+"""The code of what is sealed and needs a newer version of Keymeld, whatever it is (§11.3)."""
+
+
+def code_for(error: KeymeldError, otherwise: str) -> str:
+    """The code with which what was sealed is refused: `NEWER` where a later version may read it, else ``otherwise``."""
+    return NEWER if isinstance(error, WireError) and error.reason.is_newer else otherwise
 
 
 def bad_field(field: str, rule: str) -> BadInput:

@@ -104,6 +104,8 @@ SPOILT: list[tuple[str, Spoil]] = [
     ("foreign_group_secret", lambda d: setattr(d, "group_secret", secret_of("another S"))),
     ("foreign_rule", lambda d: setattr(d, "sealed_rule", NONE)),
     ("unknown_policy", lambda d: setattr(d, "policy", b"{}")),
+    ("newer_version", lambda d: setattr(d, "policy", b'{"v":2,"leaves":[]}')),
+    ("newer_version", lambda d: setattr(d, "envelope", b"\x02" + bytes(200))),
     ("unknown_policy", lambda d: setattr(d, "policy", b"\xff" * 40)),
     ("unknown_policy", lambda d: setattr(d, "policy", policy_with_a_rule_of_the_future(d))),
     ("unknown_policy", lambda d: d.allow.update(subsets=(7,))),

@@ -2,17 +2,20 @@
 
 from keymeld_protocol import errors
 from keymeld_protocol.errors import (
+    Astray,
     BadInput,
     Blamed,
     BrokenLog,
     Fork,
     InvalidCrypto,
     KeymeldError,
+    Newer,
     Reason,
     Refused,
     Unavailable,
     WireError,
     bad_field,
+    code_for,
 )
 
 
@@ -64,6 +67,13 @@ def test_bad_field_names_its_field_twice() -> None:
 def test_blame_names_its_slots() -> None:
     assert str(Blamed("bad_psig", (0, 2), "item 1")) == "bad_psig, slots 0 and 2: item 1"
     assert str(Blamed("bad_terms", (), "unreadable")) == "bad_terms: unreadable"
+
+
+def test_a_later_version_is_named_as_such_and_as_nobodys_fault() -> None:
+    assert {reason for reason in Reason if reason.is_newer} == {Reason.UNKNOWN_KIND, Reason.UNKNOWN_VERSION}
+    assert code_for(BadInput(Reason.UNKNOWN_VERSION, "v"), "bad_body") == errors.NEWER == "newer_version"
+    assert code_for(bad_field("v", "is missing"), "bad_body") == code_for(InvalidCrypto("x"), "bad_body") == "bad_body"
+    assert issubclass(Newer, Astray) and not issubclass(Newer, BrokenLog)
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:

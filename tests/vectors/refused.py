@@ -73,6 +73,18 @@ def _values(every: Mapping[str, Statement]) -> list[Case]:
         ("a kind in upper case", good.replace("signing.retry", "Signing.retry"), "unknown_kind", "kind"),
         ("a note with an empty name", every["note.thanks"].text.replace("thanks", ""), "unknown_kind", "kind"),
         ("version 2", good.replace('"v":1', '"v":2'), "unknown_version", "v"),
+        (
+            "version 2 with a field that is new",
+            good.replace('"v":1', '"v":2')[:-1] + ',"path":[0]}',
+            "unknown_version",
+            "v",
+        ),
+        (
+            "version 2 with a field of another type",
+            good.replace('"v":1', '"v":2').replace('"attempt":1', '"attempt":[1]'),
+            "unknown_version",
+            "v",
+        ),
         ("version 0", good.replace('"v":1', '"v":0'), "unknown_version", "v"),
         ("the version as text", good.replace('"v":1', '"v":"1"'), "unknown_version", "v"),
     ]

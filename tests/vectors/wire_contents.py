@@ -235,6 +235,10 @@ def _bad() -> list[tuple[str, str, str, str, str]]:
         ("a limit of the future", "Policy", policy[:-1] + ',"max_a_day":1}', "bad_field", "max_a_day"),
         ("a label of 65 characters", "Terms", terms.replace('"x"', f'"{"x" * 65}"'), "bad_field", "label"),
         ("version 2", "Terms", terms.replace('"v":1', '"v":2'), "unknown_version", "v"),
+        ("version 2 with a field that is new", "Terms", terms.replace('"v":1', '"v":2,"leaves":[]'), "unknown_version",
+         "v"),
+        ("version 2 with a field of another type", "Body", body.replace('"v":1', '"v":2').replace(
+            '"memo":"', '"memo":["').replace('"}', '"]}'), "unknown_version", "v"),
         ("not JSON", "Terms", "terms", "bad_json", "terms"),
         ("an x-only key where a plain key is due", "Card", card.replace('"pubkey":"02', '"pubkey":"', 1).replace(
             '"pubkey":"03', '"pubkey":"', 1), "bad_field", "pubkey"),

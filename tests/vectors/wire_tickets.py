@@ -80,12 +80,15 @@ def _refused_hosts(slot: Ticket, local: Ticket) -> list[dict[str, Any]]:
     app = slot.https("https://app.example")
     cases.append(("a web app at the port that https:// has anyway", app.replace("app.example", "app.example:443")))
     cases.append(("a web app at a host that URL parsers rewrite", app.replace("app.example", "127.1")))
-    return [commented(why, text=text, reason="bad_field") for why, text in cases]
+    flagged = commented("a flag of a newer version, with its checksum", reason="unknown_version",
+                        text=_with_host(slot, slot.host, flags=4))  # fmt: skip
+    return [*(commented(why, text=text, reason="bad_field") for why, text in cases), flagged]
 
 
-def _with_host(ticket: Ticket, host: str) -> str:
-    """The text of ``ticket`` with another host, whatever it is."""
+def _with_host(ticket: Ticket, host: str, flags: int = 0) -> str:
+    """The text of ``ticket`` with another host, whatever it is, and with more ``flags``."""
     raw = from_base64url(ticket.text().partition("#")[2])[:-4]
+    raw = bytes([raw[0], raw[1] | flags]) + raw[2:]
     checksum = tagged_hash("keymeld/ticket/v1", host.encode() + raw)[:4]
     return f"keymeld:{host}#{to_base64url(raw + checksum)}"
 
@@ -107,7 +110,11 @@ def _refused_tickets(text: str, link: str) -> list[dict[str, Any]]:
         ("padding", text + "=", "bad_field"),
         ("another scheme", text.replace("keymeld:", "keymelt:", 1), "bad_field"),
         ("version 2", f"{front}#Ag{code[2:]}", "unknown_version"),
-        ("a flag that nobody knows", f"{front}#AQ{'Q' if code[2] != 'Q' else 'g'}{code[3:]}", "bad_field"),
+        (
+            "a flag that nobody knows, and the checksum that was there before",
+            f"{front}#AQ{'Q' if code[2] != 'Q' else 'g'}{code[3:]}",
+            "bad_field",
+        ),
         ("http instead of https", link.replace("https:", "http:"), "bad_field"),
         ("a link to another page", link.replace("/join#", "/enter#"), "bad_field"),
         ("longer than 1,024 characters", text + "A" * 1024, "too_big"),

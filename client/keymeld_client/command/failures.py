@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from keymeld_protocol.errors import BadInput, Blamed, BrokenLog, InvalidCrypto, KeymeldError, Reason, WireError
+from keymeld_protocol.errors import NEWER, BadInput, Blamed, BrokenLog, InvalidCrypto, KeymeldError, Reason, WireError
 from keymeld_protocol.member.item_policy import WHY
 
 from ..errors import (
+    NEEDS_NEWER,
     JoinRefused,
     KeygenEnded,
     NeedsSecret,
@@ -61,7 +62,7 @@ def code_of(error: Exception) -> int:
     """The exit code of an error."""
     if isinstance(error, NotConnected):
         return UNREACHABLE
-    if isinstance(error, NotSigned):
+    if isinstance(error, NotSigned) or _is_newer(error):
         return FAILED
     if isinstance(error, Blamed | BrokenLog | InvalidCrypto | ReadOnly):
         return UNVERIFIED
@@ -77,6 +78,8 @@ def text_of(error: Exception) -> str:
 
 def hint_of(error: Exception) -> str:
     """What a person can do about it, or an empty text."""
+    if _is_newer(error):
+        return "Update Keymeld, then run the same command again: somebody here uses a newer version. Nothing is lost."
     if isinstance(error, WireError) and error.field == "expires_at":
         return "Give it more time: --expires."
     if isinstance(error, WireError) and error.field == "rule.approval":
@@ -90,6 +93,13 @@ def hint_of(error: Exception) -> str:
     if isinstance(error, SigningEnded):
         return _about_end(error)
     return next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), "")
+
+
+def _is_newer(error: Exception) -> bool:
+    """Whether a newer version of Keymeld may read what this one cannot."""
+    if isinstance(error, Blamed):
+        return error.code == NEWER
+    return isinstance(error, ReadOnly) and NEEDS_NEWER in str(error)
 
 
 def _about_trust(text: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from keymeld_protocol.errors import Astray, BrokenLog, Fork, Reason, WireError
+from keymeld_protocol.errors import Astray, BrokenLog, Fork, Newer, Reason, WireError
 from keymeld_protocol.machines.hearing import Hearing
 from keymeld_protocol.machines.replay import Replay, coordinator_of
 from keymeld_protocol.values import Id, XOnlyKey
@@ -23,7 +23,7 @@ from keymeld_protocol.wire.payloads import SigningRequest
 from keymeld_protocol.wire.records import Head, Position, Record
 from keymeld_protocol.wire.statements import statement_id
 
-from ..errors import ReadOnly, WalletError
+from ..errors import NEEDS_NEWER, ReadOnly, WalletError
 from ..wallet.own import Own
 from ..wallet.wallet import Wallet
 from .evidence import Theirs, describe
@@ -163,7 +163,12 @@ class Ledger(Listening):
         try:
             record = record_of(wire)
         except WireError as error:
-            self._break(heard, BrokenLog(f"offset {wire.offset} of {stream.hex()}: {error}"), wire)
+            where = f"offset {wire.offset} of {stream.hex()}: {error}"
+            if error.reason.is_newer:  # ours to update: told, and nobody is accused (§12)
+                heard.broken = Newer(f"{NEEDS_NEWER} ({where})")
+                self.ring(None)
+            else:
+                self._break(heard, BrokenLog(where), wire)
             return
         self._look_behind(record)
         self._hear(heard, lambda: self.hearing.hear(stream, record))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeVar
 
-from keymeld_protocol.errors import BrokenLog, InvalidCrypto, KeymeldError, WireError
+from keymeld_protocol.errors import NEWER, Blamed, BrokenLog, InvalidCrypto, KeymeldError, WireError
 from keymeld_protocol.foreign import quoted
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.keygen import KeygenState
@@ -52,12 +52,13 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     address: str | None = None
     signatures: tuple[Signature, ...] = ()
+    newer: bool = False
 
     @property
     def ok(self) -> bool:
-        """Whether something was checked and nothing failed."""
+        """Whether something was checked, nothing failed, and nothing needs a newer Keymeld."""
         verdicts = {finding.verdict for finding in self.findings}
-        return "holds" in verdicts and "FAILED" not in verdicts
+        return "holds" in verdicts and "FAILED" not in verdicts and not self.newer
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -73,11 +74,21 @@ class Report:
         """The report for people: safe to print, one finding a line, the verdict last."""
         for finding in self.findings:
             yield f"{finding.verdict:<12} {finding.text}"
-        yield "This log holds, as far as it was checked." if self.ok else "This log does NOT hold."
+        if self.newer and not self.failures:
+            yield "This log needs a newer version of Keymeld."
+        else:
+            yield "This log holds, as far as it was checked." if self.ok else "This log does NOT hold."
 
     def add(self, verdict: FindingVerdict, text: str) -> None:
         """Note a finding."""
         self.findings.append(Finding(verdict, text))
+
+    def fail(self, what: str, error: KeymeldError) -> None:
+        """Note what does not hold, or what a newer version may read."""
+        blamed = isinstance(error, Blamed) and error.code == NEWER
+        newer = blamed or (isinstance(error, WireError) and error.reason.is_newer)
+        self.newer = self.newer or newer
+        self.add("not checked" if newer else "FAILED", f"{what}: {still_printable(str(error))}")
 
 
 class Audit:
@@ -134,7 +145,7 @@ class Audit:
             try:
                 heard.hear(record_of(wire))
             except (WireError, BrokenLog) as error:
-                self.report.add("FAILED", f"{name}, offset {wire.offset}: {error}")
+                self.report.fail(f"{name}, offset {wire.offset}", error)
                 return False
         if heard.state is None or heard.state.kind != kind:
             self.report.add("FAILED", f"{name}: holds no {kind}")
@@ -250,7 +261,7 @@ class Audit:
         try:
             return check()
         except KeymeldError as error:
-            self.report.add("FAILED", f"{what}: {still_printable(str(error))}")
+            self.report.fail(what, error)
             return None
 
 

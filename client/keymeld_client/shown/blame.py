@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keymeld_protocol.errors import Blamed
+from keymeld_protocol.errors import NEWER, Blamed
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.machines.signing_state import SigningState
@@ -90,8 +90,8 @@ def judge_signing(heard: Replay, roster: Roster, group: GroupKey) -> Judgement:
 
 
 def _of_request(state: SigningState, error: Blamed) -> Judgement:
-    """A request whose body does not hold is its requester's fault; of one that is not here nothing is known."""
-    if error.code == "missing_blob":
+    """A request whose body does not hold is its requester's fault; of one that cannot be read here nothing is known."""
+    if error.code in ("missing_blob", NEWER):
         return Judgement(unread=1)
     return Judgement((Fault("bad_request", (state.consent.requester,), 0, error.code),))
 

@@ -136,7 +136,7 @@ def open_envelope(identity: Secret, context: EnvelopeContext, envelope: bytes) -
     if not MIN_ENVELOPE <= len(envelope) <= MAX_ENVELOPE:
         raise InvalidCrypto(f"envelope: {MIN_ENVELOPE} to {MAX_ENVELOPE} bytes are needed, {len(envelope)} were given")
     if envelope[:1] != _VERSION:
-        raise InvalidCrypto(f"envelope: its version must be {_VERSION[0]}")
+        raise InvalidCrypto(f"envelope: needs a newer version of Keymeld; this one opens version {_VERSION[0]}")
     point, sealed = envelope[_POINT], envelope[_POINT.stop :]
     with even_secret(identity) as even:
         if even.point != context.point:
@@ -146,6 +146,11 @@ def open_envelope(identity: Secret, context: EnvelopeContext, envelope: bytes) -
             _wiped(aead.open_sealed(key, sealed, context.data)) as plaintext,
         ):
             return OpenedEnvelope(plaintext)
+
+
+def is_newer(envelope: bytes) -> bool:
+    """Whether an envelope is of a version that this Keymeld does not open (§12)."""
+    return envelope[:1] > _VERSION
 
 
 def _key(shared: bytearray, ephemeral: bytes, context: EnvelopeContext) -> bytearray:

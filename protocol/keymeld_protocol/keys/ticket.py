@@ -130,8 +130,11 @@ class Ticket:
         _hostname("ticket", host)
         raw = _decode(host, code)
         flags, slot = raw[1], int.from_bytes(raw[66:68], "big")
-        if flags & ~(_PLAIN | _OPEN) or bool(flags & _OPEN) != (slot == _NO_SLOT):
-            raise bad_field("ticket", "says something that this Keymeld does not know; update Keymeld")
+        if flags & ~(_PLAIN | _OPEN):
+            message = "ticket: says something that this Keymeld does not know: it needs a newer version of Keymeld"
+            raise BadInput(Reason.UNKNOWN_VERSION, message, field="ticket")
+        if bool(flags & _OPEN) != (slot == _NO_SLOT):
+            raise bad_field("ticket", "is for a slot and for any slot at once; ask for a new one")
         return cls(
             host=host,
             secure=not flags & _PLAIN,
@@ -218,9 +221,8 @@ def _decode(host: str, code: str) -> bytes:
     except ValueError:
         raise bad_field("ticket", f"is damaged after the host; {_AGAIN}") from None
     if raw[0] != VERSION:
-        raise BadInput(
-            Reason.UNKNOWN_VERSION, f"is not of version {VERSION}; update Keymeld, or {_AGAIN}", field="ticket"
-        )
+        message = f"ticket: needs a newer version of Keymeld; or {_AGAIN}"
+        raise BadInput(Reason.UNKNOWN_VERSION, message, field="ticket")
     if len(raw) != _SIZE:
         raise bad_field("ticket", f"has {len(raw)} bytes where {_SIZE} are needed; {_AGAIN}")
     if raw[-_CHECKSUM:] != _checksum(host, raw[:-_CHECKSUM]):

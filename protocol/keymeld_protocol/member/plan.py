@@ -16,7 +16,7 @@ from ..curve import ecdsa, schnorr
 from ..curve.adaptor import combined_point
 from ..curve.keyagg import GENERATOR, KeyAgg
 from ..curve.secp256k1 import parse_point
-from ..errors import BadInput, Blamed, InvalidCrypto, bad_field
+from ..errors import BadInput, Blamed, InvalidCrypto, bad_field, code_for
 from ..keys.sealing import GroupKey
 from ..machines.signing import SigningState
 from ..plaintext import contents
@@ -145,7 +145,7 @@ def read_body(request: Statement, group: GroupKey) -> Body:
     try:
         return contents.parse(Body, group.open_in(request.payload, "body", sealed))
     except (InvalidCrypto, BadInput) as error:
-        raise Blamed("bad_body", (), str(error)) from None
+        raise Blamed(code_for(error, "bad_body"), (), str(error)) from None
 
 
 def plan(body: Body, roster: Roster) -> Plan:

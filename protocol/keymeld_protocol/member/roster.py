@@ -16,7 +16,7 @@ from ..bitcoin.summary import Summary
 from ..bitcoin.transaction import Spend, taproot_address, taproot_script
 from ..bitcoin.tweaks import Steps, child_steps, is_opaque, tweaked
 from ..curve.keyagg import KeyAgg
-from ..errors import BadInput, Blamed, InvalidCrypto, Reason, Refused, bad_field
+from ..errors import BadInput, Blamed, InvalidCrypto, Reason, Refused, bad_field, code_for
 from ..keys.derivation import possession_is_proven
 from ..keys.sealing import GroupKey
 from ..machines.keygen import KeygenState
@@ -198,7 +198,7 @@ def read_terms(heard: Replay, group: GroupKey) -> Terms:
     try:
         return contents.parse(Terms, _open(heard, group, heard.stream, "terms"))
     except BadInput as error:
-        raise Blamed("bad_terms", (), str(error)) from None
+        raise Blamed(code_for(error, "bad_terms"), (), str(error)) from None
 
 
 def read_card(heard: Replay, group: GroupKey, slot: int) -> Card:
@@ -213,7 +213,7 @@ def read_card(heard: Replay, group: GroupKey, slot: int) -> Card:
     try:
         card = contents.parse(Card, _open(heard, group, seat.id, "card"))
     except (BadInput, Blamed) as error:
-        raise Blamed("bad_card", (slot,), str(error)) from None
+        raise Blamed(code_for(error, "bad_card"), (slot,), str(error)) from None
     if not possession_is_proven(card.possession, heard.stream, slot, seat.join.by, card.pubkey):
         raise Blamed("bad_possession", (slot,), "the card does not prove that its owner holds the signing key")
     return card

@@ -208,7 +208,8 @@ def _explain(name: str, complaint: str) -> BadInput:
     if rule.startswith("Object contains unknown field"):
         return bad_field(inner, "is unknown" if named else "has a field that is unknown")
     if path == "v":
-        return BadInput(Reason.UNKNOWN_VERSION, f"version must be {VERSION}", field="v")
+        message = f"v: needs a newer version of Keymeld; this one reads version {VERSION}"
+        return BadInput(Reason.UNKNOWN_VERSION, message, field="v")
     if rule.startswith("Invalid"):
         return bad_field(path or name, "is none of the words that belong here")
     return bad_field(path or name, rule)

@@ -382,7 +382,8 @@ def _explain(text: str, error: msgspec.ValidationError) -> BadInput:
     """Turn msgspec's complaint into our words: unknown kind, unknown version, or the field and its rule."""
     field, rule = split_complaint(error)
     if field == "kind":
-        return BadInput(Reason.UNKNOWN_KIND, "this coordinator and client know no such kind", field="kind")
+        return BadInput(Reason.UNKNOWN_KIND, "kind: none that this version of Keymeld knows", field="kind")
     if field == "v" and '"v":' in text:
-        return BadInput(Reason.UNKNOWN_VERSION, f"version must be {VERSION}", field="v")
+        message = f"v: needs a newer version of Keymeld; this one reads version {VERSION}"
+        return BadInput(Reason.UNKNOWN_VERSION, message, field="v")
     return bad_field(field, rule)

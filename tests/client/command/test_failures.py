@@ -36,6 +36,8 @@ CODES = [
     (errors.NotConnected("away"), UNREACHABLE),
     (errors.NotSigned("fee_not_allowed", (1,), "x"), FAILED),
     (Blamed("bad_card", (1,), "x"), UNVERIFIED),
+    (Blamed("newer_version", (1,), "x"), FAILED),
+    (errors.ReadOnly(f"this session is read-only: {errors.NEEDS_NEWER} (offset 2)"), FAILED),
     (BrokenLog("x"), UNVERIFIED),
     (Fork("x"), UNVERIFIED),
     (InvalidCrypto("x"), UNVERIFIED),
@@ -126,3 +128,8 @@ def test_an_item_that_failed_alone_does_not_make_the_others_suspect() -> None:
     """It is a ``Blamed``, whose own hint would be another one."""
     assert "keymeld result" in hint_of(errors.NotSigned("fee_not_allowed", (1,), "x"))
     assert "Do not fund" in hint_of(Blamed("bad_card", (1,), "x"))
+
+
+def test_what_is_of_a_later_version_calls_for_an_update_and_not_for_evidence() -> None:
+    for error in (Blamed("newer_version", (), "x"), errors.ReadOnly(f"read-only: {errors.NEEDS_NEWER}")):
+        assert hint_of(error).startswith("Update Keymeld")

@@ -317,3 +317,21 @@ def test_our_own_mistake_is_the_sessions_trouble_and_accuses_nobody(
     assert "cannot be followed by this version" in (reader.ledger.trouble(tale.keygen) or "")
     assert (reader.heard(tale.keygen), reader.heard(tale.signing)) == (1, 0)
     assert reader.wallet.evidence(tale.keygen) is None and reader.wallet.evidence(tale.signing) is None
+
+
+@pytest.mark.parametrize("newer", [('"v":1', '"v":2'), ("keygen.join", "keygen.enter")], ids=["version", "kind"])
+def test_a_record_of_a_later_version_needs_a_newer_keymeld_and_accuses_nobody(
+    newer: tuple[str, str], reader: Reader, tale: Tale
+) -> None:
+    wires = tale.wires(tale.keygen)
+    said = wires[1].statement
+    changed = msgspec.structs.replace(said, payload=said.payload.replace(*newer))
+    later = msgspec.structs.replace(wires[1], statement=changed)
+    reader.hear(tale.keygen, [wires[0], later, *wires[2:]])
+    assert "needs a newer version of Keymeld" in (reader.ledger.trouble(tale.keygen) or "")
+    assert reader.heard(tale.keygen) == 1 and reader.wallet.evidence(tale.keygen) is None
+    again = reader.again()
+    assert again.ledger.trouble(tale.keygen) is None, "once it is updated, the session goes on"
+    hear_all(again)
+    assert again.heard(tale.keygen) == len(wires)
+    again.wallet.close()

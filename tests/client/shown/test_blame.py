@@ -142,20 +142,32 @@ async def test_a_confirm_that_lies_about_a_bad_set_is_the_fault_of_its_speaker_t
     assert blamed.value.slots == (1,)
 
 
-@pytest.mark.asyncio
-async def test_a_request_that_does_not_hold_is_its_requesters_fault() -> None:
+def asking_for(plain: bytes) -> Quarrel:
+    """Alice asks with this for a body."""
+
     def nothing(vault: Liar, tower: Liar) -> None:
         pass
 
     tale = Quarrel(nothing)
     honest, group = tale.alice.requesting(tale.keygen, MESSAGE), tale.alice.groups[tale.keygen]
-    sealed = group.seal("signing.request", "body", tale.keygen, honest.payload.by, b"rubbish")
+    sealed = group.seal("signing.request", "body", tale.keygen, honest.payload.by, plain)
     payload = msgspec.structs.replace(honest.payload, body=digest(sealed))
     tale.signing = tale.alice.submit(make(payload, tale.alice.auth(tale.keygen).sign, blobs=[sealed])).id
     tale.world.run()
-    ended = await why(tale.read())
+    return tale
+
+
+@pytest.mark.asyncio
+async def test_a_request_that_does_not_hold_is_its_requesters_fault() -> None:
+    ended = await why(asking_for(b"rubbish").read())
     assert (ended.code, ended.slots, ended.at_fault) == ("bad_body", (0,), (0,))
     assert 'slot 0 "alice" asked for what does not hold (bad_body)' in str(ended)
+
+
+@pytest.mark.asyncio
+async def test_a_request_of_a_later_version_is_nobodys_fault() -> None:
+    ended = await why(asking_for(b'{"v":2,"paths":[]}').read())
+    assert (ended.code, ended.slots, ended.at_fault) == ("newer_version", (0,), ())
 
 
 # On the terminal -----------------------------------------------------------------------------------------------------

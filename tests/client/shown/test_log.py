@@ -209,6 +209,16 @@ def test_a_line_in_another_spelling_is_refused(lines: list[str], spelled: Callab
         verify_log([lines[0], spelled(lines[1]), *lines[2:]])
 
 
+def test_a_record_of_a_later_version_is_not_checked_and_the_log_is_not_called_broken(lines: list[str]) -> None:
+    def later(line: dict) -> None:  # type: ignore[type-arg]
+        line["statement"]["payload"] = line["statement"]["payload"].replace('"v":1', '"v":2')
+
+    report = verify_log(edited(lines, len(lines) - 2, later), GROUP_SECRET)
+    assert (report.ok, report.newer, report.failures) == (False, True, ())
+    assert list(report.lines())[-1] == "This log needs a newer version of Keymeld."
+    assert any("newer version of Keymeld" in text for text in report.unchecked)
+
+
 def test_a_section_has_records(lines: list[str]) -> None:
     head = next(line for line in lines if line.startswith('{"head"'))
     for broken in ([lines[0], *lines], [lines[0], head]):

@@ -178,7 +178,7 @@ def test_random_text_is_refused(text: str) -> None:
         (f"keymeld:{HOST}#A", "damaged"),
         (f"keymeld:{HOST}#AR", "damaged"),
         (f"keymeld:{HOST}#AQ", "has 1 bytes"),
-        (f"keymeld:{HOST}#Ag", "not of version 1"),
+        (f"keymeld:{HOST}#Ag", "newer version of Keymeld"),
         (f"keymeld:{HOST}# AQ", "in one piece"),
         (f"keymeld:{HOST}#A\nQ", "in one piece"),
         (f"keymeld:{HOST}#A\u200bQ", "in one piece"),
@@ -190,7 +190,9 @@ def test_each_slip_says_what_is_wrong_and_what_to_do(text: str, told: str) -> No
 
 
 def test_a_newer_version_says_so() -> None:
-    assert refusal(written(b"\x02" + raw_of(SLOT)[1:])).reason == Reason.UNKNOWN_VERSION
+    for raw in (b"\x02" + raw_of(SLOT)[1:], b"\x02" + raw_of(SLOT)[1:] + b"more", b"\x01\x04" + raw_of(SLOT)[2:]):
+        error = refusal(written(raw))
+        assert error.reason == Reason.UNKNOWN_VERSION and "newer version of Keymeld" in str(error)
 
 
 @pytest.mark.parametrize(

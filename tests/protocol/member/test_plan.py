@@ -264,6 +264,15 @@ def test_a_body_that_says_more_than_this_version_knows_is_refused(house: House) 
     assert blamed(house, house.submitted(sealed)) == "bad_body"
 
 
+def test_a_body_of_a_later_version_needs_a_newer_keymeld_and_is_not_called_damaged(house: House) -> None:
+    plain = contents.encode(body(message("later"))).replace(b'"v":1', b'"v":2')[:-1] + b',"paths":[[0,1]]}'
+    sealed = house.group.seal("signing.request", "body", house.keygen, house.by, plain)
+    heard = house.submitted(sealed)
+    assert blamed(house, heard) == "newer_version"
+    with pytest.raises(Blamed, match="needs a newer version of Keymeld"):
+        read_body(heard[1], house.group)
+
+
 def test_a_plan_depends_on_the_roster_it_is_made_for(house: House) -> None:
     other = replace(house.roster, cards=house.roster.cards[::-1], subsets=((0,),))
     one, two = (plan.plan(body(message("x", 0)), roster) for roster in (house.roster, other))
