@@ -56,7 +56,7 @@ HOSTILE = (
 )  # fmt: skip
 SECRET = secret_of("words S")
 QUOTED = re.compile(r'"[^"]*"…?(?: \((?:(?:mixes|looks|has|runs) [^()"]*)\))?')
-DRAWN = re.compile(r"\b(?:bcrt1\w+|[0-9a-f]{4,}(?: [0-9a-f]{4})*)\b")
+DRAWN = re.compile(r"\b(?:(?<=roster digits )[0-9a-z]{4}(?: [0-9a-z]{4}){4}|bcrt1\w+|[0-9a-f]{4,})\b")
 
 
 def ours(lines: list[str]) -> list[str]:
