@@ -39,7 +39,7 @@ endif
 # Whoever has nothing left to test takes half of what another still has before it.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help env test coverage fuzz lint format demo bench vectors diagrams lock clean
+.PHONY: help env test coverage fuzz model lint format demo bench vectors diagrams lock clean
 
 help:  ## list what can be made
 	@echo "usage: make TARGET [PYTHON=python3.12] [ARGS='-k tickets']"; echo
@@ -89,6 +89,9 @@ coverage: env  ## measure what the tests of one process reach; no package may fa
 
 fuzz: env  ## feed the parsers of strangers' bytes for 5 minutes (ARGS=30: for 30)
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+model: env  ## explore the machines further than every run does (ARGS='signing quorum': that alone)
+	$(BIN)/python -m tests.model $(ARGS)
 
 lint: env  ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
