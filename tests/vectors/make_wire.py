@@ -22,8 +22,11 @@ if __name__ == "__main__":
 from tests.vectors import (  # noqa: E402
     wire_adaptors,
     wire_contents,
+    wire_due,
+    wire_faults,
     wire_frames,
     wire_log,
+    wire_machines,
     wire_notes,
     wire_peer,
     wire_policies,
@@ -49,6 +52,9 @@ FILES: Final[dict[str, Callable[[], Any]]] = {
     "policies": wire_policies.policies_json,
     "log": wire_log.log_json,
     "export": wire_log.export_json,
+    "machines": wire_machines.machines_json,
+    "due": wire_due.due_json,
+    "faults": wire_faults.faults_json,
     "peer": wire_peer.peer_json,
 }
 

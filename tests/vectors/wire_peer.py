@@ -27,7 +27,7 @@ def peer_json() -> Any:
         "lacked) are what the peer hears; ask is a request without params that it makes; a move without any lets time "
         "pass. After the last move time passes until 'until'. Of proofs only the number is told. An answer of 'page' "
         "sessions is a full page; 'behind' names keygens that have not caught up when they are answered.",
-        waits=[_waited(*case) for case in _WAITS],
+        waits=[_waited(*case) for case in (*_WAITS, *_codes())],
         pacing=[_talk(*case) for case in _pacing()],
         heartbeat=[_talk(*case) for case in _heartbeat()],
         resuming=[_talk(*case) for case in _resuming()],
@@ -54,6 +54,18 @@ _WAITS: list[tuple[str, list[float], list[End]]] = [
     ("the peer is not wanted", [], [(4003, 1000, 5000)]),
     ("no code of this range is known, and every one of them is for good", [], [(4099, 1000, 5000)]),
 ]  # fmt: skip
+
+
+def _codes() -> list[tuple[str, list[float], list[End]]]:
+    """Every close code of the table (§2.8), and where it comes back at once, what follows."""
+    told: list[tuple[str, list[float], list[End]]] = []
+    for code in (4001, 4003, 4009, 4010):
+        told.append((f"{code}: never", [], [(code, 0, 5000)]))
+    for code in (4100, 4101, 4102, 4103, 4104):
+        told.append((f"{code}: later", [0.5], [(code, 0, 5000)]))
+    for code in (4200, 4201):
+        told.append((f"{code}: at once, then later", [0.5], [(code, 0, 5000), (code, 0, 0)]))
+    return told
 
 
 def _waited(why: str, numbers: list[float], ends: list[End]) -> dict[str, Any]:

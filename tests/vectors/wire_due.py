@@ -1,0 +1,113 @@
+"""due.json: what a coordinator says of its own, and when: time, presence, and what the log allows (§7.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keymeld_protocol.curve.schnorr import Keypair
+from keymeld_protocol.machines.keygen_state import KeygenState
+from keymeld_protocol.machines.machine import Due
+from keymeld_protocol.machines.streams import machine_of
+from keymeld_protocol.wire.shapes import MAX_ATTEMPTS
+from tests.support.machines import (
+    COORDINATOR,
+    EPOCH,
+    GRACE,
+    HOUR,
+    NOON,
+    TOWER,
+    VAULT,
+    Keygen,
+    Signing,
+    Stream,
+    key_list,
+)
+from tests.support.phases import DELAY, DELAYED, SELF, asked, confirming, psigs, sixteenth
+
+from . import traces
+from .cast import commented, plain
+
+Question = tuple[str, int, tuple[Keypair, ...], int]
+"""A comment, the time (ms), the enclaves that are connected, and since when the coordinator runs (ms)."""
+
+END = NOON + HOUR
+BOTH = (VAULT, TOWER)
+
+
+def due_json() -> Any:
+    """Streams, and what is due in each at several times."""
+    cases = [_case(*one) for one in _streams()]
+    return commented(
+        "Logs as in machines.json, and what is asked of each: at a time 'at', with the enclaves in 'here' connected, "
+        "by a coordinator that runs since 'up_since'. 'due' is the notice that it says, null for none; 'deadline' "
+        "when time alone may bring the next one, null for never; 'awaited' are the enclaves without which what the "
+        "log allows does not begin. Where several enclaves have most slots, any of them may go last.",
+        coordinator=COORDINATOR.key, epoch=plain(EPOCH), logs=traces.shared(cases), streams=cases,
+    )  # fmt: skip
+
+
+def _case(comment: str, stream: Stream, *questions: Question) -> dict[str, Any]:
+    home = {"keygen": traces.log_of(stream.keygen)} if isinstance(stream, Signing) else {}
+    return commented(
+        comment, **home, log=traces.log_of(stream), asked=[_asked(stream.heard, *one) for one in questions]
+    )
+
+
+def _asked(state: Any, comment: str, at: int, here: tuple[Keypair, ...], up_since: int) -> dict[str, Any]:
+    enclaves = sorted(key.key.hex() for key in here)
+    return commented(comment, at=at, here=enclaves, up_since=up_since, **answers(state, at, key_list(*here), up_since))
+
+
+def answers(state: Any, at: int, here: Any, up_since: int) -> dict[str, Any]:
+    """What the machine says."""
+    due = machine_of(state).due(state, at, here, up_since)
+    return {
+        "due": None if due is None else _notice(due),
+        "deadline": state.deadline(up_since, at),
+        "awaited": sorted(key.hex() for key in state.awaited(at, up_since)),
+    }
+
+
+def _notice(due: Due) -> dict[str, Any]:
+    """A notice without what its place in the log adds."""
+    fields: dict[str, Any] = dict(due.fields)
+    if "signers" in fields:
+        fields["signers"] = [{"key": each.key.hex(), "slots": list(each.slots)} for each in fields["signers"]]
+    return {"kind": str(due.kind.__struct_config__.tag), **plain(fields)}
+
+
+def _streams() -> list[Any]:
+    """Every state in which something is due, or is not yet."""
+    collecting, complete = Keygen(2).fill(0), Keygen(2).fill(0, 1)
+    assert isinstance(collecting.heard, KeygenState)
+    waiting, approved = asked(SELF, SELF), asked(SELF, SELF)
+    approved.hear(approved.approve(1, until=NOON + 1000))
+    delayed = asked(DELAYED)
+    delayed.hear(delayed.hears(VAULT))
+    open_, gone = asked().open(), asked().open()
+    gone.hear(gone.retry(TOWER))
+    last, ended = sixteenth(), asked()
+    ended.hear(ended.cancel())
+    return [
+        ("a keygen that collects joins", collecting, ("before its end", END - 1, (), 0), ("at its end", END, BOTH, 0)),
+        ("a keygen that is complete has no end", complete, ("ever", END, BOTH, 0)),
+        ("a request that needs nobody else", asked(), ("both enclaves are here", NOON, BOTH, 0),
+         ("one is not", NOON, (VAULT,), 0), ("nobody is", NOON, (), 0), ("it expires", END, BOTH, 0)),
+        ("a request of two slots of one enclave: nobody goes last", asked(slots=2), ("it is here", NOON, (VAULT,), 0)),
+        ("a request that waits for a yes", waiting, ("without it", NOON, BOTH, 0), ("it expires", END, (), 0)),
+        ("with a yes that ends", approved, ("while it counts", NOON + 999, BOTH, 0),
+         ("no longer", NOON + 1000, BOTH, 0)),
+        ("a delay that has begun", delayed, ("while it lasts", NOON + DELAY - 1, BOTH, 0),
+         ("it is over", NOON + DELAY, BOTH, 0)),
+        ("an attempt under way", open_, ("before the grace has passed", NOON + GRACE - 1, BOTH, 0),
+         ("it has passed", NOON + GRACE, BOTH, 0), ("and a signer is away", NOON + GRACE, (TOWER,), 0),
+         ("of a coordinator that has just begun it runs anew", NOON + GRACE, BOTH, NOON + GRACE - 1)),
+        ("a signer's nonces are gone", gone, ("at once", NOON, BOTH, 0), ("but not without it", NOON, (VAULT,), 0)),
+        ("psigs are awaited", psigs(), ("before the grace has passed", NOON + 1, BOTH, 0),
+         ("it has passed", NOON + GRACE, BOTH, 0)),
+        ("a confirm is awaited, and has no grace", confirming(), ("whenever", NOON + GRACE, BOTH, 0),
+         ("it expires", END, (), 0)),
+        (f"attempt {MAX_ATTEMPTS}", last, ("its grace has not passed", last.now - 1, BOTH, 0),
+         ("it has passed", last.now, BOTH, 0)),
+        ("an end", ended, ("whenever", END, BOTH, 0)),
+    ]  # fmt: skip

@@ -1,0 +1,62 @@
+"""machines.json: both machines as tables, and played: who may say what when, and where it leads (§6, §7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keymeld_protocol.errors import WireError
+from keymeld_protocol.machines.machine import Machine
+from keymeld_protocol.machines.streams import MACHINES
+from keymeld_protocol.wire.statements import Statement
+from tests.support.machines import COORDINATOR, EPOCH, Keygen
+from tests.vectors.diagrams import phases_of, tag_of
+
+from . import traces
+from .cast import commented, plain
+from .keygen_traces import keygen_traces
+from .signing_traces import openings, signing_traces
+
+
+def machines_json() -> Any:
+    """Tables, what opens a stream, and whole streams."""
+    played = {"openings": [_opening(*one) for one in openings()], "signings": signing_traces()}
+    logs = traces.shared(*played.values())
+    return commented(
+        "The machines, without signatures and blobs: payloads with the times of their records, all of one epoch. "
+        "Records are chained as in §4.1. In a state, a kind that its table does not name is wrong_state; 'when' says "
+        "which of several it is. A step is taken, and 'state' is what everybody computes then, or is 'refused' and "
+        "changes nothing; 'times' is how often it is said. 'keygen' says which of the logs is that of a signing's "
+        "keygen.",
+        coordinator=COORDINATOR.key, epoch=plain(EPOCH),
+        tables=[_table(machine) for machine in MACHINES],
+        logs=logs, keygens=keygen_traces(), **played,
+    )  # fmt: skip
+
+
+def _table(machine: Machine[Any]) -> dict[str, Any]:
+    """Every entry of a machine's table."""
+    leads = [
+        {"state": str(phase), "kind": tag_of(kind), "leads": [_lead(to, when) for to, when in move.leads.items()]}
+        for (phase, kind), move in machine.table.items()
+    ]
+    begins = [_lead(to, when) for to, when in machine.begins.items()]
+    states = [str(phase) for phase in phases_of(machine)]
+    return {"machine": machine.name, "opens": tag_of(machine.opens), "begins": begins, "states": states, "moves": leads}
+
+
+def _lead(to: Any, when: str) -> dict[str, str]:
+    return {"state": str(to)} | ({"when": when} if when else {})
+
+
+def _opening(comment: str, keygen: Keygen | None, said: Statement, at: int) -> dict[str, Any]:
+    """A stream's first statement."""
+    log = {} if keygen is None else {"keygen": traces.log_of(keygen)}
+    return commented(comment, **log, **traces.step(at, said), **opened(keygen, said, at))
+
+
+def opened(keygen: Keygen | None, said: Statement, at: int) -> dict[str, Any]:
+    """What comes of a stream's first statement."""
+    try:
+        return {"state": traces.told(traces.opened(keygen, said, at))}
+    except WireError as error:
+        return {"refused": traces.answer(error)}
