@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from keymeld_protocol.curve.schnorr import Keypair
@@ -11,8 +12,9 @@ from keymeld_protocol.keys.sealing import GroupKey, NotesKey
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.contents import Detail
-from keymeld_protocol.values import XOnlyKey, digest, to_base64url
+from keymeld_protocol.values import Hash, Id, XOnlyKey, digest, to_base64url
 from keymeld_protocol.wire import payloads, statements
+from keymeld_protocol.wire.checkpoints import Checkpoint, checkpoint_json, checkpoint_message, sign_checkpoint
 from keymeld_protocol.wire.frames import head_json, record_json, statement_json
 from keymeld_protocol.wire.payloads import (
     CustodyRefuse,
@@ -33,7 +35,7 @@ from keymeld_protocol.wire.payloads import (
     WalletNote,
     WalletOpen,
 )
-from keymeld_protocol.wire.records import first_hash, head_message, record_hash, sign_head
+from keymeld_protocol.wire.records import Position, first_hash, head_message, record_hash, sign_head
 from keymeld_protocol.wire.statements import Statement
 
 from . import cast
@@ -183,12 +185,46 @@ def records_json() -> Any:
     return commented(
         "A stream as the coordinator chains it. hash_0 = TH('keymeld/stream/v1', stream); hash_n = "
         "TH('keymeld/record/v1', hash_(n-1) || epoch(16) || u64 offset || u64 at || id); a head's sig is BIP-340 by "
-        "the coordinator over message = TH('keymeld/head/v1', stream || hash).",
+        "the coordinator over message = TH('keymeld/head/v1', stream || hash). A checkpoint is 'owner's word over "
+        "message = TH('keymeld/checkpoint/v1', stream || u64 offset || hash); 'covers': it covers these records.",
         stream=keygen.stream, epoch=cast.EPOCH, coordinator=cast.COORDINATOR.key, hash_0=first_hash(keygen.stream),
         ids=[record.statement.id for record in keygen.records], records=records,
         heads=[head_json(head) | {"message": head_message(keygen.stream, head.hash).hex()} for head in heads],
-        broken=_broken(records),
+        broken=_broken(records), checkpoints=_checkpoints(keygen),
     )  # fmt: skip
+
+
+def _checkpoints(keygen: Replay) -> list[dict[str, Any]]:
+    """Alice's word on these records, and words that are nothing to her."""
+    alice, bob, heard = cast.identity_of("alice").wallet(), cast.identity_of("bob").wallet(), keygen.records
+    other, last = Id(cast.secret_of("another stream")), heard[-1].position
+    beyond = Position(cast.EPOCH, last.offset + 1, Hash(cast.secret_of("a record that is not there")))
+    forked = Position(cast.EPOCH, last.offset, Hash(cast.secret_of("another history")))
+    earlier = Position(cast.EPOCH, last.offset - 1, last.hash)
+    with Chance("checkpoints"):
+        said = [
+            ("the whole log", keygen.stream, last, alice, True),
+            ("its first three records: an old one is a short one", keygen.stream, heard[2].position, alice, True),
+            ("by another wallet", keygen.stream, last, bob, False),
+            ("by the coordinator", keygen.stream, last, cast.COORDINATOR, False),
+            ("of another stream", other, last, alice, False),
+            ("of another history", keygen.stream, forked, alice, False),
+            ("of the hash of another offset", keygen.stream, earlier, alice, False),
+            ("of more records than are there", keygen.stream, beyond, alice, False),
+        ]
+        made = [
+            _checkpoint(why, keygen.stream, sign_checkpoint(of, at, key.sign), own) for why, of, at, key, own in said
+        ]
+        forged = replace(
+            sign_checkpoint(keygen.stream, heard[2].position, alice.sign), offset=last.offset, hash=last.hash
+        )
+    return [*made, _checkpoint("the signature of an earlier one", keygen.stream, forged, False)]
+
+
+def _checkpoint(why: str, stream: Id, made: Checkpoint, own: bool) -> dict[str, Any]:
+    message = checkpoint_message(stream, made.offset, made.hash)
+    owner = cast.identity_of("alice").wallet().key
+    return commented(why, owner=owner, checkpoint=checkpoint_json(made), message=message, covers=own)
 
 
 def _broken(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

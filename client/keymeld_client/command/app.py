@@ -108,6 +108,7 @@ class App:
             NotConnected: not within the patience that was asked for.
         """
         async with connect(url, wallet, self.trust(wallet), token=self.token, now=self.now) as client:
+            self._tell_doubts(client)
             told = asyncio.create_task(self._tell_trouble(client))
             try:
                 async with asyncio.timeout(self.patience_ms / 1000):
@@ -123,7 +124,13 @@ class App:
     async def offline(self, wallet: Wallet, url: str) -> AsyncIterator[Client]:
         """A client that tells what the wallet has stored, whether or not there is a connection."""
         async with connect(url, wallet, self.trust(wallet), auto_confirm=False, now=self.now) as client:
+            self._tell_doubts(client)
             yield client
+
+    def _tell_doubts(self, client: Client) -> None:
+        """Say which of our own checkpoints were not believed (§4.6)."""
+        for why in client.ledger.checkpoints.doubts.values():
+            self.screen.note(why, style="yellow")
 
     async def _tell_trouble(self, client: Client) -> None:
         """Say, once, why there is no connection yet."""

@@ -4,7 +4,8 @@
                    └─────────────────────┴──▶ this session is read-only, the evidence is kept; the others go on
 
 The same path takes the records on disk at the start and those of the coordinator later: both are verified, neither is
-believed.  No socket here: what a conversation hears it puts in.
+believed; on disk our own checkpoints stand for signatures that were verified before.  No socket here: what a
+conversation hears it puts in.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from keymeld_protocol.wire.statements import statement_id
 from ..errors import NEEDS_NEWER, ReadOnly, WalletError
 from ..wallet.own import Own
 from ..wallet.wallet import Wallet
+from .checkpoints import Checkpoints
 from .evidence import Theirs, describe
 from .listening import Listening
 
@@ -54,6 +56,7 @@ class Ledger(Listening):
         self.look_again: Callable[[Id], None] | None = None
         self._stored: dict[Id, int] = {}
         self._ahead: dict[Id, Head] = {}
+        self.checkpoints = Checkpoints(wallet)
         self._load()
 
     # What is known ----------------------------------------------------------------------------------------------
@@ -153,15 +156,18 @@ class Ledger(Listening):
         self._hear(heard, lambda: self.hearing.subscribed(stream, heard.top))
         self.ring(stream)
 
-    def hear(self, stream: Id, wire: WireRecord) -> None:
-        """Verify a record; what does not hold makes its own session read-only and no other."""
+    def hear(self, stream: Id, wire: WireRecord, *, known: bool = False) -> None:
+        """Verify a record; what does not hold makes its own session read-only and no other.
+
+        ``known``: our own checkpoint covers it, and its signatures were verified before (§4.6).
+        """
         if not self._concerns(stream, wire):
             return
         heard = self.hearing.replay(stream)
         if heard.broken is not None:
             return
         try:
-            record = record_of(wire)
+            record = record_of(wire, verified=known)
         except WireError as error:
             where = f"offset {wire.offset} of {stream.hex()}: {error}"
             if error.reason.is_newer:  # ours to update: told, and nobody is accused (§12)
@@ -219,8 +225,9 @@ class Ledger(Listening):
         self.heard.clear()
 
     def _load_stream(self, stream: Id, records: list[WireRecord], head: WireHead | None) -> None:
+        covered = self.checkpoints.reach(stream, records)
         for wire in records:
-            self.hear(stream, wire)
+            self.hear(stream, wire, known=wire.offset <= covered)
         heard = self.hearing.replay(stream)
         heard.top = _UNKNOWN if heard.state is None or heard.state.open else heard.chain.offset
         if head is not None:
@@ -228,6 +235,7 @@ class Ledger(Listening):
         evidence = self.wallet.evidence(stream)
         if evidence is not None and evidence.get("fork") and heard.broken is None:
             heard.broken = Fork(f"{evidence.get('why')} (evidence/{stream.hex()}.json)")
+        self.checkpoints.note(heard, over=heard.state is not None and not heard.state.open)
 
     def _concerns(self, stream: Id, wire: WireRecord) -> bool:
         """Whether a stream is one of the wallet's keygens or a signing of one: nobody fills our memory with others."""
@@ -235,7 +243,7 @@ class Ledger(Listening):
             return True
         with suppress(WireError):
             if wire.offset == 1 and statement_id(wire.statement.payload) == stream:
-                said = record_of(wire).statement.payload
+                said = record_of(wire, verified=True).statement.payload  # only read: whether it holds is judged later
                 return isinstance(said, SigningRequest) and self._is_ours(said.keygen)
         return False
 
@@ -273,6 +281,7 @@ class Ledger(Listening):
             self.wallet.append(stream, record)
             self._stored[stream] = record.offset
             self.heard.append((stream, record))
+            self.checkpoints.note(replay)
         ahead = self._ahead.get(stream)
         if ahead is not None and record.offset >= ahead.offset:
             del self._ahead[stream]

@@ -7,8 +7,8 @@
       keygens/KEYGEN.json         the secrets of one keygen, and the joins said in it
       brought-keys                hashes of the keys that its owner brought along and sealed; the keys are not kept
       outbox.jsonl                statements that were said and not answered yet, in order, byte for byte
-      streams/STREAM.jsonl        the verified records of one stream, one a line, and signed heads; the last record is
-                                  the position from which the stream is resumed
+      streams/STREAM.jsonl        the verified records of one stream, one a line, signed heads, and our own checkpoints;
+                                  the last record is the position from which the stream is resumed
       evidence/STREAM.json        the record or head that broke a stream's log
 
 A statement is in the outbox before it is submitted and leaves it once it is answered, so that after a crash the same
@@ -32,6 +32,7 @@ from keymeld_host.files import FileLock
 from keymeld_protocol.curve.secp256k1 import wipe
 from keymeld_protocol.keys.derivation import Identity
 from keymeld_protocol.values import Id, decode_sized
+from keymeld_protocol.wire.checkpoints import Checkpoint, WireCheckpoint, checkpoint_json, checkpoint_of
 from keymeld_protocol.wire.frames import WireHead, WireRecord, head_json, record_json
 from keymeld_protocol.wire.payloads import KeygenJoin
 from keymeld_protocol.wire.records import Head, Record
@@ -47,6 +48,7 @@ _FOLDERS: Final = ("keygens", "streams", "evidence")
 FILES_OPEN: Final = 64
 """Streams whose files are kept open; the least recently written is closed first."""
 _HEAD: Final = b'{"head":'
+_CHECKPOINT: Final = b'{"checkpoint":'
 
 
 class _HeadLine(msgspec.Struct):
@@ -55,8 +57,15 @@ class _HeadLine(msgspec.Struct):
     head: WireHead
 
 
+class _CheckpointLine(msgspec.Struct):
+    """The line of a stream's file that holds our own word on it."""
+
+    checkpoint: WireCheckpoint
+
+
 _records = msgspec.json.Decoder(WireRecord, dec_hook=decode_sized)
 _heads = msgspec.json.Decoder(_HeadLine, dec_hook=decode_sized)
+_checkpoints = msgspec.json.Decoder(_CheckpointLine, dec_hook=decode_sized)
 
 
 class Wallet:
@@ -239,6 +248,26 @@ class Wallet:
         """
         self._stream_file(stream).append(_HEAD + msgspec.json.encode(head_json(head)) + b"}")
 
+    def append_checkpoint(self, stream: Id, checkpoint: Checkpoint) -> None:
+        """Store our own word on the stored records, so that their signatures need not be verified again (§4.6).
+
+        Raises:
+            WalletError: the disk is full, or the folder cannot be written.
+        """
+        self._stream_file(stream).append(_CHECKPOINT + msgspec.json.encode(checkpoint_json(checkpoint)) + b"}")
+
+    def checkpoint(self, stream: Id) -> Checkpoint | None:
+        """The latest stored checkpoint of ``stream``, not yet believed; what is none counts as none.
+
+        Raises:
+            WalletError: the file cannot be read.
+        """
+        for line in reversed(read_lines(self._stream_path(stream))):
+            if line.startswith(_CHECKPOINT):
+                with suppress(msgspec.DecodeError, ValueError):
+                    return checkpoint_of(_checkpoints.decode(line).checkpoint)
+        return None
+
     def stream(self, stream: Id) -> tuple[list[WireRecord], WireHead | None]:
         """The stored records of ``stream`` and its latest head; they are verified again by whoever reads them.
 
@@ -251,7 +280,7 @@ class Wallet:
             try:
                 if line.startswith(_HEAD):
                     head = _heads.decode(line).head
-                else:
+                elif not line.startswith(_CHECKPOINT):
                     records.append(_records.decode(line))
             except (msgspec.DecodeError, ValueError):
                 raise WalletError(f"streams/{stream.hex()}.jsonl line {number} is damaged") from None

@@ -261,13 +261,15 @@ def record_frame(stream: Id, record: Record) -> bytes:
     return notification("record", {"stream": stream.hex(), "record": orjson.Fragment(record_json(record))})
 
 
-def record_of(wire: WireRecord) -> Record:
+def record_of(wire: WireRecord, *, verified: bool = False) -> Record:
     """A record whose statement has been parsed and whose signatures hold; its place is for the chain to check.
+
+    ``verified`` skips the signatures of what the hearer's own checkpoint covers (§4.6).
 
     Raises:
         BadInput: the statement breaks a rule.
     """
-    return Record(wire.epoch, wire.offset, wire.at, wire.hash, parse(wire.statement))
+    return Record(wire.epoch, wire.offset, wire.at, wire.hash, parse(wire.statement, verified=verified))
 
 
 def statement_json(statement: WireStatement) -> dict[str, Any]:
