@@ -52,5 +52,14 @@ class Handle:
 
     @property
     def head_age_ms(self) -> int | None:
-        """How long ago the coordinator last signed where this stream stands; None if never."""
+        """How long ago the coordinator last signed where this stream stands; None if never. `ask_head` asks anew."""
         return self.client.ledger.head_age_ms(self.id)
+
+    async def ask_head(self) -> int | None:
+        """Have the coordinator sign anew where this stream stands, over a fresh nonce; gives the age (ms), as above.
+
+        Raises:
+            NotConnected: there will be no conversation.
+        """
+        await self.client.courier.subscribe(self.id)
+        return self.head_age_ms

@@ -28,7 +28,7 @@ from keymeld_protocol.errors import BadInput, KeymeldError, WireError
 from keymeld_protocol.peer.resuming import InnerHalf
 from keymeld_protocol.peer.talk import Talk
 from keymeld_protocol.peer.waits import Ended
-from keymeld_protocol.values import Id
+from keymeld_protocol.values import Id, Salt
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.connection import Heard, Hello, Placed, SessionInfo, Subscribed
 from keymeld_protocol.wire.records import Position
@@ -132,7 +132,7 @@ class Conversation(InnerHalf):
         """Where the verified part of a stream ends."""
         return self._agent.position(stream)
 
-    def subscribed(self, stream: Id, answer: Subscribed) -> None:
+    def subscribed(self, stream: Id, answer: Subscribed, nonce: Salt | None) -> None:
         """A stream will be heard."""
         if answer.reason is not None:
             tell(logging.ERROR, "history differs", stream=stream, reason=answer.reason, top=answer.top)

@@ -3,7 +3,7 @@
     peer                                   coordinator
       ── authenticate {proofs, token?} ─▶    keys that this connection may hear for; presence
       ── submit {statement} ────────────▶    parse, verify ─▶ Sessions.submit ─ ─ commit ─ ─▶ {stream, offset, head}
-      ── subscribe {stream, since?} ────▶    {top, recovered, reason?, head, present}, then a cursor
+      ── subscribe {stream, since?, nonce?} ▶ {top, recovered, reason?, head, present}, then a cursor
       ── unsubscribe {stream} ──────────▶    {}
       ── sessions {open?, after?, limit?} ▶  {sessions: […]}; from now on new ones are heard by themselves
       ── enclaves ──────────────────────▶    {enclaves: […]}
@@ -167,7 +167,7 @@ class Dispatch:
         said: dict[str, Any] = {"top": session.top if whole else 1, "recovered": resumed.recovered}
         if resumed.reason is not None:
             said["reason"] = resumed.reason
-        said["head"] = frames.head_json(self.sessions.head(session)) if whole else None
+        said["head"] = frames.head_json(self.sessions.head(session, params.nonce)) if whole else None
         said["present"] = [key.hex() for key in self.presence.online(session.hearers)] if whole else []
         peer.outbox.reply(_result(request, said))
         self.hub.subscribe(peer.outbox, session, resumed)

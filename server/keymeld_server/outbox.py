@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, TypeAlias
 
 from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wire.records import Head
 
 from .session import Session, Told
 
@@ -51,6 +52,9 @@ class Source(Protocol):
 
     async def older(self, stream: Id, after: int) -> list[Told]:
         """Records that memory no longer holds."""
+
+    def head(self, session: Session) -> Head:
+        """The signed head of what is on disk."""
 
 
 Drop: TypeAlias = Callable[[Cursor], None]
@@ -188,7 +192,8 @@ class Outbox:
         if told is None:
             return None
         cursor.next += 1
-        return told.frame(self.proven)
+        newest = cursor.next > session.top and cursor.last is None
+        return told.frame(self.proven, self._source.head(session) if newest else None)
 
     def _take_older(self, cursor: Cursor) -> Told:
         """The next record of a batch; after its last one it is the other cursors' turn."""

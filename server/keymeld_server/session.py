@@ -18,7 +18,7 @@ from typing import Any
 
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.streams import State, as_keygen, step
-from keymeld_protocol.values import Epoch, Id, XOnlyKey
+from keymeld_protocol.values import Epoch, Id, Salt, XOnlyKey
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.payloads import KeygenLeave
 from keymeld_protocol.wire.records import Chain, Head, Record, sign_head
@@ -32,9 +32,12 @@ TAIL_BYTES = 256 * 1024
 
 
 class Told:
-    """A committed record as it goes to sockets: its bytes are made once, and once more without an envelope."""
+    """A committed record as it goes to sockets: its bytes are made once, and once more without an envelope.
 
-    __slots__ = ("_hidden", "_stream", "_whole", "enclave", "record")
+    While it is the latest of its stream they hold the signed head too; whoever catches up later hears it without.
+    """
+
+    __slots__ = ("_head", "_hidden", "_stream", "_whole", "enclave", "record")
 
     def __init__(self, stream: Id, record: Record) -> None:
         """Remember the record and the enclave for whom alone its envelope is."""
@@ -43,15 +46,21 @@ class Told:
         self._stream = stream
         self._whole: bytes | None = None
         self._hidden: bytes | None = None
+        self._head: Head | None = None
 
-    def frame(self, proven: Collection[XOnlyKey]) -> bytes:
-        """The notification for a connection that has proven these keys; an envelope goes to its enclave only (§3.1)."""
+    def frame(self, proven: Collection[XOnlyKey], head: Head | None = None) -> bytes:
+        """The notification for a connection that has proven these keys; an envelope goes to its enclave only (§3.1).
+
+        ``head`` is the signed head at this record, where it is the latest one (§4.2).
+        """
+        if head is not self._head:
+            self._head, self._whole, self._hidden = head, None, None
         if self.enclave is None or self.enclave in proven:
             if self._whole is None:
-                self._whole = frames.record_frame(self._stream, self.record)
+                self._whole = frames.record_frame(self._stream, self.record, head)
             return self._whole
         if self._hidden is None:
-            self._hidden = frames.record_frame(self._stream, self.record.without_blobs(("envelope",)))
+            self._hidden = frames.record_frame(self._stream, self.record.without_blobs(("envelope",)), head)
         return self._hidden
 
     @property
@@ -220,8 +229,10 @@ class Session:
         index = offset - (self.top - len(self.tail)) - 1
         return self.tail[index] if 0 <= index < len(self.tail) else None
 
-    def head(self, sign: Callable[[bytes], bytes]) -> Head:
-        """The signed head of what is on disk; signed once for each top."""
+    def head(self, sign: Callable[[bytes], bytes], now: int, nonce: Salt | None = None) -> Head:
+        """The head of what is on disk, signed at ``now`` (ms): once for each top, and anew over each ``nonce``."""
+        if nonce is not None:
+            return sign_head(self.stream, self.tail[-1].record, sign, now, nonce)
         if self._head is None or self._head.offset != self.top:
-            self._head = sign_head(self.stream, self.tail[-1].record, sign)
+            self._head = sign_head(self.stream, self.tail[-1].record, sign, now)
         return self._head

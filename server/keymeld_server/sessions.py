@@ -24,7 +24,7 @@ from keymeld_host.logs import tell
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import BrokenLog, Reason, Refused, Unavailable, WireError
 from keymeld_protocol.machines.streams import as_keygen
-from keymeld_protocol.values import Epoch, Id, XOnlyKey
+from keymeld_protocol.values import Epoch, Id, Salt, XOnlyKey
 from keymeld_protocol.wire.payloads import OPENERS, SigningRequest
 from keymeld_protocol.wire.records import Head
 from keymeld_protocol.wire.statements import Statement
@@ -308,9 +308,9 @@ class Sessions:
         records = await self._store.read(stream, after, READ_RECORDS, READ_BYTES)
         return [Told(stream, record) for record in records]
 
-    def head(self, session: Session) -> Head:
-        """The signed head of what is on disk."""
-        return session.head(self._sign)
+    def head(self, session: Session, nonce: Salt | None = None) -> Head:
+        """The signed head of what is on disk; with a ``nonce`` it is signed now, over it (§4.2)."""
+        return session.head(self._sign, self._now(), nonce)
 
     @property
     def epoch(self) -> Epoch:

@@ -27,14 +27,14 @@ from keymeld_protocol.machines.consent import Verdict
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire import frames, statements
 from keymeld_protocol.wire.payloads import AttemptOpened, SigningApprove, SigningRequest
-from keymeld_protocol.wire.records import Chain, Record
+from keymeld_protocol.wire.records import Chain, Head, Record
 from keymeld_server import __main__ as server
 from keymeld_server.admission import Admission
 from keymeld_server.decide import Decider
 from keymeld_server.enclaves import Enclaves
 from keymeld_server.session import Session, Told
 
-Frame = Callable[[Told, Collection[XOnlyKey]], bytes]
+Frame = Callable[[Told, Collection[XOnlyKey], Head | None], bytes]
 HONEST: Frame = Told.frame
 SIGNINGS: set[Id] = set()
 
@@ -126,9 +126,9 @@ def _is_signing(told: Told) -> bool:
 def _send(lie: Callable[[Told, Collection[XOnlyKey]], Record]) -> None:
     """Send a lie in every record's place."""
 
-    def frame(self: Told, proven: Collection[XOnlyKey]) -> bytes:
+    def frame(self: Told, proven: Collection[XOnlyKey], head: Head | None = None) -> bytes:
         record = lie(self, proven)
-        return HONEST(self, proven) if record is self.record else frames.record_frame(self._stream, record)
+        return HONEST(self, proven, head) if record is self.record else frames.record_frame(self._stream, record)
 
     Told.frame = frame  # type: ignore[method-assign]
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from keymeld_client.line.ledger import Ledger
 from keymeld_client.wallet.entries import KeygenEntry
 from keymeld_client.wallet.wallet import Wallet
-from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.values import Hash, Id, XOnlyKey
 from keymeld_protocol.wire.connection import Subscribed
-from keymeld_protocol.wire.frames import WireHead, WireRecord
+from keymeld_protocol.wire.frames import WireRecord
 from keymeld_protocol.wire.records import Head, sign_head
 from tests.support.world import MESSAGE, NONE, NOON, SELF, World, secret_of
 
@@ -53,9 +54,10 @@ class Tale:
         return sign_head(stream, records[(offset or len(records)) - 1], self.world.coordinator.sign)
 
 
-def wire_head(head: Head) -> WireHead:
-    """A head as it comes out of a frame."""
-    return WireHead(head.offset, head.hash, head.at, head.signature)
+def spoilt_head(tale: Tale, stream: Id, other: Hash, offset: int = 2) -> Head:
+    """A head that the coordinator signed, naming another hash at ``offset`` in the same epoch."""
+    record = replace(tale.world.logs[stream].records[offset - 1], hash=other)
+    return sign_head(stream, record, tale.world.coordinator.sign)
 
 
 class Reader:
@@ -84,10 +86,14 @@ class Reader:
         return Reader(self.tale, Wallet.open(self.wallet.folder))
 
     def subscribed(self, stream: Id, top: int | None = None, **answer: object) -> None:
-        """The answer to ``subscribe``."""
-        top = len(self.tale.world.logs[stream].records) if top is None else top
+        """The answer to ``subscribe`` comes; it is taken whatever its head is over."""
         self.ledger.expect(stream)
-        self.ledger.subscribed(stream, Subscribed(**({"top": top, "recovered": False} | answer)))  # type: ignore[arg-type]
+        self.ledger.subscribed(stream, self.answer(stream, top, **answer))
+
+    def answer(self, stream: Id, top: int | None = None, **answer: object) -> Subscribed:
+        """An answer to ``subscribe``."""
+        top = len(self.tale.world.logs[stream].records) if top is None else top
+        return Subscribed(**({"top": top, "recovered": False} | answer))  # type: ignore[arg-type]
 
     def hear(self, stream: Id, wires: list[WireRecord] | None = None) -> None:
         """Records come, all of a stream's by default."""

@@ -22,9 +22,10 @@ from keymeld_protocol.machines.signing_state import SigningState
 from keymeld_protocol.member.plan import plan_of
 from keymeld_protocol.plaintext import contributions
 from keymeld_protocol.values import PlainKey
+from keymeld_protocol.wire.frames import wire_head
 from tests.client.coins import payment, psbt
 from tests.client.house import NONE, House, gather, heard, house
-from tests.client.paper import GROUP_SECRET, Reader, Tale, wire_head
+from tests.client.paper import GROUP_SECRET, Reader, Tale
 from tests.support.coordinator import secret_of
 
 MESSAGE = secret_of("message")

@@ -7,7 +7,8 @@ import pytest
 from keymeld_client.errors import WalletError
 from keymeld_client.handle import Handle
 from keymeld_protocol.errors import Reason, Refused
-from tests.client.paper import Reader, Tale, wire_head
+from keymeld_protocol.wire.frames import wire_head
+from tests.client.paper import Reader, Tale
 from tests.promises.desk import at_desk
 
 

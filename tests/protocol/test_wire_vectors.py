@@ -98,7 +98,7 @@ def test_the_heads_are_signed() -> None:
     stream, key = Id.from_hex(vector["stream"]), XOnlyKey.from_hex(vector["coordinator"])
     for raw in vector["heads"]:
         head = head_of(msgspec_convert(raw, WireHead))
-        assert head_message(stream, head.hash) == HEX(raw["message"])
+        assert head_message(stream, head.position, head.at, head.nonce) == HEX(raw["message"])
         assert head_is_signed(stream, head, key)
 
 

@@ -1,12 +1,14 @@
 """Who hears a stream, from where, and what a hearer is not shown."""
 
+import msgspec
 import pytest
 
 from keymeld_protocol.errors import Reason, Refused
-from keymeld_protocol.values import Epoch, Hash, Id
+from keymeld_protocol.values import Epoch, Hash, Id, decode_sized
+from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.connection import proof_message
 from keymeld_protocol.wire.payloads import Note, SigningRequest
-from keymeld_protocol.wire.records import Position, first_hash
+from keymeld_protocol.wire.records import Position, first_hash, head_is_signed
 from keymeld_protocol.wire.statements import make
 from keymeld_server.hub import Hub, resume
 from keymeld_server.session import TAIL_RECORDS
@@ -57,6 +59,38 @@ async def test_whoever_resumes_at_the_top_hears_nothing_twice() -> None:
     peer = creator_of(line, cast)
     assert (await peer.subscribe(cast.stream, since(line, cast.stream, 3)))["recovered"]
     assert await peer.silent()
+
+
+async def test_a_live_record_comes_with_the_head_at_it_and_an_older_one_without() -> None:
+    line, cast = await with_joins(1)
+    peer = creator_of(line, cast)
+    await peer.subscribe(cast.stream)
+    told = [(await peer.take())["params"] for _ in range(2)]
+    assert ["head" in each for each in told] == [False, True], "older ones come without"
+    await line.joined(cast, 1)
+    live = (await peer.take())["params"]
+    place = {name: live["record"][name] for name in ("epoch", "offset", "hash")}
+    assert place.items() <= live["head"].items()
+    submitted = await peer.submit(line.store.logs[cast.stream][-1].statement)
+    assert submitted["head"] == live["head"], "signed once for each commit"
+
+
+async def test_a_hearers_nonce_is_in_the_head_that_answers_it() -> None:
+    line, cast = await with_joins()
+    peer = creator_of(line, cast)
+    nonce = "07" * 32
+    answer = await peer.ask("subscribe", {"stream": cast.stream.hex(), "nonce": nonce})
+    head = frames.head_of(msgspec.convert(answer["head"], frames.WireHead, dec_hook=decode_sized))
+    assert head.nonce is not None and head.nonce.hex() == nonce
+    assert head_is_signed(cast.stream, head, line.app.key)
+
+
+async def test_whoever_hears_the_first_record_alone_is_told_no_head() -> None:
+    line = Line()
+    cast = await line.created()
+    peer = line.peer()
+    answer = await peer.ask("subscribe", {"stream": cast.stream.hex(), "nonce": "07" * 32})
+    assert answer["head"] is None and "head" not in (await peer.take())["params"]
 
 
 async def test_whoever_resumes_before_the_first_record_hears_everything() -> None:

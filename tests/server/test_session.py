@@ -7,9 +7,9 @@ import pytest
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.errors import BrokenLog, WireError
 from keymeld_protocol.machines.keygen import KeygenState
-from keymeld_protocol.values import XOnlyKey
+from keymeld_protocol.values import Salt, XOnlyKey
 from keymeld_protocol.wire.payloads import KeygenLeave
-from keymeld_protocol.wire.records import Record, head_message
+from keymeld_protocol.wire.records import Record, head_is_signed, head_message
 from keymeld_protocol.wire.statements import Statement
 from keymeld_server.decide import Decider
 from keymeld_server.session import TAIL_RECORDS, Part, Session, Told, session_row
@@ -129,9 +129,31 @@ def test_a_loaded_log_stands_where_it_stood_and_one_that_does_not_follow_is_not_
 def test_a_head_is_signed_once_for_each_top() -> None:
     session, records = wallet(1)
     key = key_of("coordinator")
-    head = session.head(key.sign)
-    assert session.head(key.sign) is head and head.hash == records[-1].hash
-    assert verify(head.signature, head_message(session.stream, head.hash), key.key)
+    head = session.head(key.sign, NOON + 5)
+    assert session.head(key.sign, NOON + 9) is head and head.position == records[-1].position
+    assert verify(head.signature, head_message(session.stream, head.position, NOON + 5), key.key)
+
+
+def test_a_head_over_a_nonce_is_signed_when_it_is_asked_for() -> None:
+    session, records = wallet(1)
+    key, nonce = key_of("coordinator"), Salt(b"\7" * 32)
+    old, head = session.head(key.sign, NOON), session.head(key.sign, NOON + 9, nonce)
+    assert (head.at, head.nonce, head.position) == (NOON + 9, nonce, old.position)
+    assert session.head(key.sign, NOON + 9) is old
+    early = session.head(key.sign, 0, nonce)
+    assert early.at == records[-1].at, "never before the record's own time"
+    assert all(head_is_signed(session.stream, each, xonly(key)) for each in (old, head, early))
+
+
+def test_only_the_latest_record_is_told_with_its_head() -> None:
+    session, _ = wallet(2)
+    key = key_of("coordinator")
+    told = session.told(3)
+    assert told is not None
+    head = session.head(key.sign, NOON)
+    frame = told.frame(set(), head)
+    assert told.frame(set(), head) is frame and head.signature.hex().encode() in frame
+    assert b'"head"' not in told.frame(set())
 
 
 def test_the_stores_row_says_what_the_session_is_and_when_it_is_looked_at() -> None:

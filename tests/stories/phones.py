@@ -20,7 +20,7 @@ from keymeld_client.wallet.journal import Pending
 from keymeld_client.wallet.trust import Trust
 from keymeld_client.wallet.wallet import Wallet
 from keymeld_protocol.peer.waits import Backoff, Ended
-from keymeld_protocol.values import Hash, Id
+from keymeld_protocol.values import Hash, Id, Salt
 from keymeld_protocol.wire.connection import Subscribed
 from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wire.statements import Statement
@@ -129,12 +129,12 @@ class Phone(Person):
     def _note_resumptions(self, client: Client) -> None:
         ledger, take = client.ledger, client.ledger.subscribed
 
-        def noted(stream: Id, answer: Subscribed) -> None:
+        def noted(stream: Id, answer: Subscribed, nonce: Salt | None = None) -> None:
             position = ledger.position(stream)
             stood = position.offset if position is not None else 0
             note = Resumption(self.name, stream, stood, answer.recovered, answer.reason)
             self.notebook.resumed.append(note)
-            take(stream, answer)
+            take(stream, answer, nonce)
 
         ledger.subscribed = noted  # type: ignore[method-assign]
 

@@ -13,7 +13,7 @@ from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import WireError
 from keymeld_protocol.peer.resuming import InnerHalf
 from keymeld_protocol.peer.waits import Ended
-from keymeld_protocol.values import Id
+from keymeld_protocol.values import Id, Salt
 from keymeld_protocol.wire.connection import Heard, Hello, Presence, SessionInfo, Subscribed
 from keymeld_protocol.wire.records import Position
 
@@ -30,6 +30,8 @@ class Noting(InnerHalf):
         self.told: list[str] = []
         self.heard: list[Heard] = []
         self.listed: Sequence[SessionInfo] = ()
+        self.fresh: Salt | None = None
+        self.nonces: list[Salt | None] = []
 
     def keys(self, hello: Hello) -> Sequence[Keypair]:
         """Those that the test named."""
@@ -52,9 +54,14 @@ class Noting(InnerHalf):
         """Where the test says."""
         return self.positions.get(stream)
 
-    def subscribed(self, stream: Id, answer: Subscribed) -> None:
+    def subscribed(self, stream: Id, answer: Subscribed, nonce: Salt | None) -> None:
         """Noted."""
+        self.nonces.append(nonce)
         self.told.append(f"subscribed {answer.top}")
+
+    def nonce(self) -> Salt | None:
+        """What the test says."""
+        return self.fresh
 
     def not_subscribed(self, stream: Id, problem: WireError) -> None:
         """Noted."""

@@ -72,6 +72,8 @@ def _methods() -> list[dict[str, Any]]:
     peer.receive(_hello()["frame"])
     alice, log = cast.auth_of(0, story.keygen.stream), story.together
     head = head_json(sign_head(log.stream, log.records[1], cast.COORDINATOR.sign))
+    nonce = Salt(secret_of("hearer's nonce"))
+    fresh = head_json(sign_head(log.stream, log.records[1], cast.COORDINATOR.sign, cast.NOON + 60_000, nonce))
     proven = peer.authenticate([alice])
     approve, position = log.records[1].statement, log.records[0].position
     enclave = {"identity": cast.key_of("enclave one").key.hex(), "announced_at": cast.NOON, "online": True,
@@ -82,10 +84,11 @@ def _methods() -> list[dict[str, Any]]:
         ("prove a key", "authenticate", proven, {"keys": [alice.key.hex()]}),
         ("say a statement", "submit", {"statement": statement_json(approve.wire)},
          {"stream": log.stream.hex(), "offset": 2, "head": head}),
-        ("hear a stream from where it stood", "subscribe",
-         {"stream": log.stream.hex(), "since": since_json(position)}, subscribed),
-        ("hear a stream from its first record", "subscribe", {"stream": log.stream.hex()},
-         subscribed | {"recovered": False}),
+        ("hear a stream from where it stood, with a head that is signed now", "subscribe",
+         {"stream": log.stream.hex(), "since": since_json(position), "nonce": nonce.hex()},
+         subscribed | {"head": fresh}),
+        ("hear a stream from its first record, with the head that was signed as it was committed", "subscribe",
+         {"stream": log.stream.hex()}, subscribed | {"recovered": False}),
         ("stood in another history", "subscribe",
          {"stream": log.stream.hex(), "since": since_json(position) | {"hash": "00" * 32}},
          subscribed | {"recovered": False, "reason": "fork"}),
@@ -123,12 +126,14 @@ def _attest(peer: PeerSide) -> dict[str, Any]:
 
 def _notifications() -> list[dict[str, Any]]:
     story = tell()
-    key = cast.auth_of(0, story.keygen.stream).key
+    key, record = cast.auth_of(0, story.keygen.stream).key, story.together.records[1]
     presence = {"stream": story.together.stream.hex(), "key": key.hex(), "online": True, "signs": False}
     bye = {"code": 4200, "reason": "draining", "retry_after_ms": 0}
     hidden = story.keygen.records[1].without_blobs(("envelope",))
     made = [
-        ("a record", "record", record_frame(story.together.stream, story.together.records[1])),
+        ("a record as it is said, with the head at it", "record",
+         record_frame(story.together.stream, record, sign_head(story.together.stream, record, cast.COORDINATOR.sign))),
+        ("a record that a peer catches up with", "record", record_frame(story.together.stream, record)),
         ("a join, for whom its envelope is not", "record", record_frame(story.keygen.stream, hidden)),
         ("somebody came", "presence", frames.notification("presence", presence)),
         ("the coordinator is about to close", "goodbye", frames.notification("goodbye", bye)),
@@ -184,6 +189,7 @@ def _refused() -> list[tuple[str, str, str, str | None, int | str | None]]:
         ("a stream that is too short", _call("subscribe", {"stream": stream[2:]}), "bad_field", "stream", 1),
         ("since without its hash", _call("subscribe", {"stream": stream, "since": {"epoch": "00" * 16, "offset": 1}}),
          "bad_field", "since.hash", 1),
+        ("a nonce that is too short", _call("subscribe", {"stream": stream, "nonce": "ab"}), "bad_field", "nonce", 1),
         ("a limit of 0", _call("sessions", {"limit": 0}), "bad_field", "limit", 1),
         ("a limit of 1001", _call("sessions", {"limit": 1001}), "bad_field", "limit", 1),
         ("a statement as text", _call("submit", {"statement": "x"}), "bad_field", "statement", 1),

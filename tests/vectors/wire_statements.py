@@ -12,7 +12,7 @@ from keymeld_protocol.keys.sealing import GroupKey, NotesKey
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.contents import Detail
-from keymeld_protocol.values import Hash, Id, XOnlyKey, digest, to_base64url
+from keymeld_protocol.values import Hash, Id, Salt, XOnlyKey, digest, to_base64url
 from keymeld_protocol.wire import payloads, statements
 from keymeld_protocol.wire.checkpoints import Checkpoint, checkpoint_json, checkpoint_message, sign_checkpoint
 from keymeld_protocol.wire.frames import head_json, record_json, statement_json
@@ -35,7 +35,7 @@ from keymeld_protocol.wire.payloads import (
     WalletNote,
     WalletOpen,
 )
-from keymeld_protocol.wire.records import Position, first_hash, head_message, record_hash, sign_head
+from keymeld_protocol.wire.records import Head, Position, first_hash, head_message, record_hash, sign_head
 from keymeld_protocol.wire.statements import Statement
 
 from . import cast
@@ -181,15 +181,19 @@ def records_json() -> Any:
     keygen = tell().keygen
     with Chance("records"):
         heads = [sign_head(keygen.stream, record, cast.COORDINATOR.sign) for record in keygen.records]
+        last, nonce = keygen.records[-1], Salt(cast.secret_of("hearer's nonce"))
+        heads.append(sign_head(keygen.stream, last, cast.COORDINATOR.sign, last.at + 60_000, nonce))
     records = [json.loads(record_json(record)) for record in keygen.records]
     return commented(
         "A stream as the coordinator chains it. hash_0 = TH('keymeld/stream/v1', stream); hash_n = "
         "TH('keymeld/record/v1', hash_(n-1) || epoch(16) || u64 offset || u64 at || id); a head's sig is BIP-340 by "
-        "the coordinator over message = TH('keymeld/head/v1', stream || hash). A checkpoint is 'owner's word over "
-        "message = TH('keymeld/checkpoint/v1', stream || u64 offset || hash); 'covers': it covers these records.",
+        "the coordinator over message = TH('keymeld/head/v1', stream || epoch || u64 offset || hash || u64 at || "
+        "nonce), the nonce 32 zero bytes where there is none; the last head answers one, a minute after its record. "
+        "A checkpoint is 'owner's word over message = TH('keymeld/checkpoint/v1', stream || u64 offset || hash); "
+        "'covers': it covers these records.",
         stream=keygen.stream, epoch=cast.EPOCH, coordinator=cast.COORDINATOR.key, hash_0=first_hash(keygen.stream),
         ids=[record.statement.id for record in keygen.records], records=records,
-        heads=[head_json(head) | {"message": head_message(keygen.stream, head.hash).hex()} for head in heads],
+        heads=[head_json(head) | {"message": _message(keygen.stream, head)} for head in heads],
         broken=_broken(records), checkpoints=_checkpoints(keygen),
     )  # fmt: skip
 
@@ -225,6 +229,10 @@ def _checkpoint(why: str, stream: Id, made: Checkpoint, own: bool) -> dict[str, 
     message = checkpoint_message(stream, made.offset, made.hash)
     owner = cast.identity_of("alice").wallet().key
     return commented(why, owner=owner, checkpoint=checkpoint_json(made), message=message, covers=own)
+
+
+def _message(stream: Id, head: Head) -> str:
+    return head_message(stream, head.position, head.at, head.nonce).hex()
 
 
 def _broken(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from keymeld_protocol.wording import slots_told
 
 from ..errors import PushedOut
 from ..keygens import Keygen
+from ..shown.telling import age_told
 from .app import App
 from .opened import names_of
 from .screen import Line
@@ -118,8 +119,8 @@ def _told(keygen: Keygen, subset: int | None) -> list[Line]:
         *([f"subset {subset}: {slots_told(slots)}"] if subset is not None else []),
         f"network {roster.terms.network}; members {', '.join(members)}",
     ]
-    if (age := keygen.head_age_ms) is not None and age > 60_000:
-        lines.append(Text(f"heard {age // 60_000} minutes ago", "yellow"))
+    if old := age_told(keygen.head_age_ms):
+        lines.append(Text(old, "yellow"))
     return lines
 
 
@@ -146,4 +147,5 @@ def _data(keygen: Keygen, subset: int | None, children: Sequence[Path]) -> dict[
         "roster": roster.hash.hex(),
         "roster_digits": keygen.roster_digits,
         "network": roster.terms.network,
+        "head_age_ms": keygen.head_age_ms,
     }

@@ -101,6 +101,7 @@ def _keygen_data(keygen: Keygen) -> dict[str, Any]:
         "unconfirmed": list(state.unconfirmed()),
         "left": sorted(state.left),
         "read_only": keygen.read_only,
+        "head_age_ms": keygen.head_age_ms,
         "pushed_out": [each.slot for each in keygen.pushed_out],
         "named": list(keygen.named),
     }
@@ -115,6 +116,7 @@ def _signing_data(keygen: Keygen, signing: Any) -> dict[str, Any]:
         "holdouts": list(signing.holdouts()),
         "awaits_me": signing.awaits_me(),
         "read_only": signing.read_only,
+        "head_age_ms": signing.head_age_ms,
     }
 
 

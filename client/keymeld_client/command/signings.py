@@ -15,7 +15,7 @@ from keymeld_protocol.member.plan import Impossible, Plan, Planned
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.printable import still_printable
 
-from ..shown.telling import moment
+from ..shown.telling import age_told, moment
 from ..signings import Signing
 from .app import SHORT, App
 from .opened import names_of
@@ -62,6 +62,8 @@ def tell_signing(app: App, signing: Signing) -> SigningTold:
     lines.append(Text(missing or over, "yellow" if missing else "bold red" if state.may_be_signed else ""))
     if ending is None:
         lines += [Text(f"{_sentence(line)}.", "bold red") for line in judgement]
+    if signing.state.open and (old := age_told(signing.head_age_ms)):
+        lines.append(Text(f"{_sentence(old)}.", "yellow"))
     if signing.read_only:
         lines.append(Text(f"READ-ONLY: {still_printable(signing.read_only)}", "bold red"))
     return lines, _data(signing, summary)
@@ -98,6 +100,7 @@ def _data(signing: Signing, summary: Sequence[str]) -> dict[str, Any]:
         "awaits_me": signing.awaits_me(),
         "expires_at": state.request.expires_at,
         "ripe_at": state.ripe_at(),
+        "head_age_ms": signing.head_age_ms,
     }
 
 

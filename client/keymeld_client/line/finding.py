@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from os import urandom
 from random import SystemRandom
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -20,7 +21,7 @@ from keymeld_protocol.errors import Reason, WireError
 from keymeld_protocol.peer.resuming import InnerHalf
 from keymeld_protocol.peer.talk import Talk
 from keymeld_protocol.peer.waits import Backoff, Ended
-from keymeld_protocol.values import Id
+from keymeld_protocol.values import Id, Salt
 from keymeld_protocol.wire.connection import Heard, Hello, SessionInfo, Subscribed
 from keymeld_protocol.wire.records import Position
 
@@ -65,10 +66,14 @@ class Search(InnerHalf):
         """Where its verified part ends."""
         return self.ledger.position(stream)
 
-    def subscribed(self, stream: Id, answer: Subscribed) -> None:
+    def nonce(self) -> Salt:
+        """The head of the answer is signed after this was drawn."""
+        return Salt(urandom(32))
+
+    def subscribed(self, stream: Id, answer: Subscribed, nonce: Salt | None) -> None:
         """It is heard, or no more than its first record."""
         self.found = answer.reason != "first_record_only"
-        self.ledger.subscribed(stream, answer)
+        self.ledger.subscribed(stream, answer, nonce)
 
     def not_subscribed(self, stream: Id, problem: WireError) -> None:
         """An invitation that was used hears nothing: another candidate may."""
@@ -86,7 +91,7 @@ class Search(InnerHalf):
     def hear(self, heard: Heard) -> None:
         """A record of the keygen; what else concerns a candidate is heard elsewhere."""
         if heard.stream == self.keygen:
-            self.ledger.hear(heard.stream, heard.record)
+            self.ledger.hear(heard.stream, heard.record, heard.head)
 
 
 async def hear_as_any(courier: Courier, keygen: Id, candidates: Sequence[Candidate]) -> bool:

@@ -8,6 +8,7 @@ record ─▶ the ledger, which verifies it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from os import urandom
 
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.curve.secp256k1 import Secret
@@ -15,7 +16,7 @@ from keymeld_protocol.errors import WireError
 from keymeld_protocol.machines.keygen import KeygenPhase
 from keymeld_protocol.peer.resuming import InnerHalf
 from keymeld_protocol.peer.waits import Ended
-from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.values import Id, Salt, XOnlyKey
 from keymeld_protocol.wire.connection import Heard, Hello, Presence, SessionInfo, Subscribed
 from keymeld_protocol.wire.frames import MAX_PROOFS
 from keymeld_protocol.wire.payloads import KeygenCreate
@@ -61,9 +62,13 @@ class WalletHalf(InnerHalf):
         self.ledger.expect(stream)
         return position
 
-    def subscribed(self, stream: Id, answer: Subscribed) -> None:
-        """Does it continue what was verified?"""
-        self.ledger.subscribed(stream, answer)
+    def nonce(self) -> Salt:
+        """Fresh for each request: the head that answers was signed after it (§4.2)."""
+        return Salt(urandom(32))
+
+    def subscribed(self, stream: Id, answer: Subscribed, nonce: Salt | None) -> None:
+        """Does it continue what was verified, and is its head a fresh one?"""
+        self.ledger.subscribed(stream, answer, nonce)
 
     def not_subscribed(self, stream: Id, problem: WireError) -> None:
         """Noted with the stream; the others go on."""
@@ -78,8 +83,8 @@ class WalletHalf(InnerHalf):
         self._on_put_off(problem)
 
     def hear(self, heard: Heard) -> None:
-        """A record, in the order in which they come."""
-        self.ledger.hear(heard.stream, heard.record)
+        """A record, in the order in which they come, and the head at it."""
+        self.ledger.hear(heard.stream, heard.record, heard.head)
 
     def presence(self, told: Presence) -> None:
         """Somebody has come or gone."""

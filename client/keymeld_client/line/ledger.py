@@ -14,14 +14,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from keymeld_protocol.errors import Astray, BrokenLog, Fork, Newer, Reason, WireError
+from keymeld_protocol.errors import Astray, BrokenLog, Fork, KeymeldError, Newer, Reason, WireError
 from keymeld_protocol.machines.hearing import Hearing
 from keymeld_protocol.machines.replay import Replay, coordinator_of
-from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.values import Id, Salt, XOnlyKey
 from keymeld_protocol.wire.connection import Subscribed
-from keymeld_protocol.wire.frames import WireHead, WireRecord, head_of, record_of
+from keymeld_protocol.wire.frames import WireHead, WireRecord, head_of, record_of, wire_head
 from keymeld_protocol.wire.payloads import SigningRequest
-from keymeld_protocol.wire.records import Head, Position, Record
+from keymeld_protocol.wire.records import Position, Record
 from keymeld_protocol.wire.statements import statement_id
 
 from ..errors import NEEDS_NEWER, ReadOnly, WalletError
@@ -29,6 +29,7 @@ from ..wallet.own import Own
 from ..wallet.wallet import Wallet
 from .checkpoints import Checkpoints
 from .evidence import Theirs, describe
+from .heads import Heads, answers
 from .listening import Listening
 
 _UNKNOWN: Final = 2**53
@@ -51,11 +52,10 @@ class Ledger(Listening):
         super().__init__()
         self.wallet, self.url, self.now = wallet, url, now
         self.hearing = Hearing()
-        self.heads: dict[Id, tuple[Head, int]] = {}
+        self.heads = Heads(wallet, now)
         self.own, self.shut = Own(wallet), set[Id]()
         self.look_again: Callable[[Id], None] | None = None
         self._stored: dict[Id, int] = {}
-        self._ahead: dict[Id, Head] = {}
         self.checkpoints = Checkpoints(wallet)
         self._load()
 
@@ -138,8 +138,8 @@ class Ledger(Listening):
                 self.hearing.forget(stream)
         self.ring(stream)
 
-    def subscribed(self, stream: Id, answer: Subscribed) -> None:
-        """Take the answer to ``subscribe``: does it continue what was verified? (§4.3)"""
+    def subscribed(self, stream: Id, answer: Subscribed, nonce: Salt | None = None) -> None:
+        """Take the answer to ``subscribe``: does it continue what was verified? (§4.3) Its head is over ``nonce``."""
         heard = self.hearing.replay(stream)
         self.refused.pop(stream, None)
         heard.top = answer.top
@@ -151,13 +151,16 @@ class Ledger(Listening):
             lengths = f"it has {answer.top} records, {heard.chain.offset} were verified here"
             fork = Fork(f"the coordinator's history of {stream.hex()} is not the one verified here: {lengths}")
             self._break(heard, fork, answer.head)
-        if answer.head is not None:
+        if not answers(answer, nonce):
+            stale = f"the coordinator's head of {stream.hex()} does not answer what was asked: it may be an old one"
+            self._break(heard, BrokenLog(stale), answer.head)
+        elif answer.head is not None:
             self.head(stream, answer.head)
         self._hear(heard, lambda: self.hearing.subscribed(stream, heard.top))
         self.ring(stream)
 
-    def hear(self, stream: Id, wire: WireRecord, *, known: bool = False) -> None:
-        """Verify a record; what does not hold makes its own session read-only and no other.
+    def hear(self, stream: Id, wire: WireRecord, head: WireHead | None = None, *, known: bool = False) -> None:
+        """Verify a record, and the head at it; what does not hold makes its own session read-only and no other.
 
         ``known``: our own checkpoint covers it, and its signatures were verified before (§4.6).
         """
@@ -178,6 +181,8 @@ class Ledger(Listening):
             return
         self._look_behind(record)
         self._hear(heard, lambda: self.hearing.hear(stream, record))
+        if head is not None and heard.broken is None:
+            self.head(stream, head, pushed=head.offset == wire.offset)
 
     def _look_behind(self, record: Record) -> None:
         """A request may overtake the keygen's record that it names: ask how far the keygen has come, before judging."""
@@ -189,26 +194,32 @@ class Ledger(Listening):
             self.expect(said.keygen)
             self.look_again(said.keygen)
 
-    def head(self, stream: Id, wire: WireHead) -> None:
+    def head(self, stream: Id, wire: WireHead, *, pushed: bool = False, stored: bool = False) -> None:
         """Check a signed head against our history, or once our history has come that far (§4.2)."""
-        heard, head = self.hearing.replay(stream), head_of(wire)
-        if heard.state is None or head.offset > heard.chain.offset:
-            self._ahead[stream] = head
-            return
+        heard = self.hearing.replay(stream)
         try:
-            heard.check_head(head)
+            self.heads.take(heard, head_of(wire), pushed=pushed, stored=stored)
         except BrokenLog as error:
             self._break(heard, error, wire)
-            return
-        previous = self.heads.get(stream)
-        self.heads[stream] = (head, self.now())
-        if previous is None or previous[0].offset < head.offset:
-            self.wallet.append_head(stream, head)
 
     def head_age_ms(self, stream: Id) -> int | None:
         """How long ago the coordinator last signed where this stands; a withheld tail shows in nothing else (§4.2)."""
-        found = self.heads.get(stream)
-        return None if found is None else max(0, self.now() - found[1])
+        if (heard := self.replay(stream)) is not None:
+            self._prove(heard)
+        return self.heads.age_ms(stream)
+
+    def stop(self, why: KeymeldError) -> None:
+        """Nothing more will be heard: the latest heads are stored, and whoever waits is told."""
+        for heard in self.streams():
+            self._prove(heard)
+        super().stop(why)
+
+    def _prove(self, heard: Replay) -> None:
+        """Verify the head that came with the latest record: one that nobody signed breaks its stream."""
+        try:
+            self.heads.prove(heard)
+        except BrokenLog as error:
+            self._break(heard, error, None)
 
     # Inside -----------------------------------------------------------------------------------------------------
 
@@ -231,7 +242,7 @@ class Ledger(Listening):
         heard = self.hearing.replay(stream)
         heard.top = _UNKNOWN if heard.state is None or heard.state.open else heard.chain.offset
         if head is not None:
-            self.head(stream, head)
+            self.head(stream, head, stored=True)
         evidence = self.wallet.evidence(stream)
         if evidence is not None and evidence.get("fork") and heard.broken is None:
             heard.broken = Fork(f"{evidence.get('why')} (evidence/{stream.hex()}.json)")
@@ -282,21 +293,16 @@ class Ledger(Listening):
             self._stored[stream] = record.offset
             self.heard.append((stream, record))
             self.checkpoints.note(replay)
-        ahead = self._ahead.get(stream)
-        if ahead is not None and record.offset >= ahead.offset:
-            del self._ahead[stream]
-            self.head(stream, _wire(ahead))
+        if (head := self.heads.waiting(replay)) is not None:
+            self.head(stream, wire_head(head))
         self.ring(stream)
 
     def _break(self, heard: Replay, error: BrokenLog, theirs: Theirs) -> None:
         """This session is read-only from now on; what broke it is kept, a fork rather than anything less (§11.1)."""
         if not isinstance(heard.broken, BrokenLog) or (isinstance(error, Fork) and not isinstance(heard.broken, Fork)):
             heard.broken = error
-        head = self.heads.get(heard.stream)
-        evidence = describe(heard, heard.broken, head[0] if head else None, theirs)
+        with suppress(BrokenLog):
+            self.heads.prove(heard)
+        evidence = describe(heard, heard.broken, self.heads.kept(heard.stream), theirs)
         self.wallet.accuse(heard.stream, evidence)
         self.ring(None)
-
-
-def _wire(head: Head) -> WireHead:
-    return WireHead(head.offset, head.hash, head.at, head.signature)

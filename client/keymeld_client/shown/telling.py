@@ -29,6 +29,8 @@ WARNINGS = (BLIND, OPAQUE, LOST, UNLOCKED, PRESIGNED)
 """How the lines begin that are shown in red."""
 
 
+FRESH_MS: Final = 60_000
+"""A head younger than this is as good as none is: nothing is said of its age."""
 _UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 
 
@@ -39,6 +41,14 @@ def span(ms: int) -> str:
         count, ms = divmod(ms, size)
         told += f"{count}{unit}" if count else ""
     return told or "0s"
+
+
+def age_told(age_ms: int | None) -> str:
+    """How old (ms) the coordinator's word on where a session stands is; "" while it is fresh."""
+    if age_ms is not None and age_ms <= FRESH_MS:
+        return ""
+    when = "never signed" if age_ms is None else f"last signed {age_ms // 60_000} minutes ago"
+    return f"the coordinator has {when} where this stands: what was said since may be withheld"
 
 
 def moment(at: int, form: str = "%Y-%m-%d %H:%M UTC") -> str:

@@ -158,15 +158,25 @@ class Replay:
         """A signed head must be the coordinator's and agree with this history (§4.2, §11.1.5).
 
         Raises:
-            Fork: the head names another hash for an offset we have verified.
-            BrokenLog: it is not signed by the coordinator that ``keygen.create`` names.
+            Fork: the head names another hash for an offset that we have verified in its epoch: this convicts.
+            BrokenLog: it is of another epoch than our record at that offset, which convicts nobody, or not signed by
+                the coordinator that ``keygen.create`` names.
         """
         key = coordinator_of(self.state) or self.coordinator
         if key is not None and not head_is_signed(self.stream, head, key):
             raise BrokenLog(f"the head of {self.stream.hex()} is not signed by its coordinator")
-        if 1 <= head.offset <= self.chain.offset and self.chain.hashes[head.offset - 1] != head.hash:
-            self.broken = Fork(f"the head at offset {head.offset} of {self.stream.hex()} is of another history")
-            raise self.broken
+        if not 1 <= head.offset <= self.chain.offset or self.agrees(head):
+            return
+        where = f"the head at offset {head.offset} of {self.stream.hex()}"
+        if self.records[head.offset - 1].epoch == head.epoch:
+            self.broken = Fork(f"{where} is of another history")
+        else:
+            self.broken = BrokenLog(f"{where} is of another epoch than the record there")
+        raise self.broken
+
+    def agrees(self, head: Head) -> bool:
+        """Whether ``head`` names a record that was verified here, epoch and all; says nothing of its signature."""
+        return 1 <= head.offset <= self.chain.offset and self.records[head.offset - 1].position == head.position
 
 
 def coordinator_of(state: State | None) -> XOnlyKey | None:

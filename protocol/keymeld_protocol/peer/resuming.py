@@ -17,7 +17,7 @@ import msgspec
 
 from ..curve.schnorr import Keypair
 from ..errors import Reason, WireError
-from ..values import Id
+from ..values import Id, Salt
 from ..wire.connection import Heard, Hello, PeerSide, Presence, SessionInfo, Subscribed
 from ..wire.frames import MAX_PROOFS, since_json
 from ..wire.records import Position
@@ -57,8 +57,12 @@ class InnerHalf(Protocol):
     def position(self, stream: Id) -> Position | None:
         """Where ``stream``, which is about to be subscribed, stands; None: hear it from its first record."""
 
-    def subscribed(self, stream: Id, answer: Subscribed) -> None:
-        """``stream`` will be heard; its records follow."""
+    def nonce(self) -> Salt | None:
+        """What the head of the next stream that is subscribed is to be signed over (§4.2); None: whatever is there."""
+        return None
+
+    def subscribed(self, stream: Id, answer: Subscribed, nonce: Salt | None) -> None:
+        """``stream`` will be heard, its records follow; ``nonce`` is what was given with the request."""
 
     def not_subscribed(self, stream: Id, problem: WireError) -> None:
         """``stream`` will not be heard."""
@@ -177,10 +181,12 @@ class Resuming:
         self._unanswered.add(stream)
         position, inner = self._inner.position(stream), self._inner
         since = {"since": since_json(position)} if position is not None else {}
+        nonce = inner.nonce()
+        fresh = {"nonce": nonce.hex()} if nonce is not None else {}
 
         def subscribed(answer: Subscribed) -> None:
             self._unanswered.discard(stream)
-            inner.subscribed(stream, answer)
+            inner.subscribed(stream, answer, nonce)
             then()
             self.settle(stream)
 
@@ -194,7 +200,7 @@ class Resuming:
             if problem.reason is Reason.UNAVAILABLE:
                 self._leave_behind(stream)
 
-        params = {"stream": stream.hex(), **since}
+        params = {"stream": stream.hex(), **since, **fresh}
         self._calls.ask("subscribe", params, subscribed, Subscribed, refused=refused, put_off=put_off)
 
     def unsubscribe(self, stream: Id) -> None:

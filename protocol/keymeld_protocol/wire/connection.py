@@ -196,10 +196,11 @@ class Hello(msgspec.Struct, frozen=True):
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """A record of a stream; its statement is not yet verified."""
+    """A record of a stream; its statement is not yet verified, nor is the head at it, if there is one."""
 
     stream: Id
     record: WireRecord
+    head: WireHead | None = None
 
 
 class Presence(msgspec.Struct, frozen=True):

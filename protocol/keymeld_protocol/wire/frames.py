@@ -78,10 +78,11 @@ class Since(Shape, frozen=True, kw_only=True):
 
 
 class Subscribe(Shape, frozen=True, kw_only=True):
-    """Hear a stream, from ``since`` or from its first record."""
+    """Hear a stream, from ``since`` or from its first record; the head of the answer is signed over ``nonce``."""
 
     stream: Id
     since: Since | None = None
+    nonce: Salt | None = None
 
 
 class Unsubscribe(Shape, frozen=True, kw_only=True):
@@ -139,12 +140,14 @@ class WireRecord(msgspec.Struct, frozen=True):
     statement: WireStatement
 
 
-class WireHead(msgspec.Struct, frozen=True):
+class WireHead(msgspec.Struct, frozen=True, kw_only=True):
     """A signed head as it lies in a frame or an exported log."""
 
+    epoch: Epoch
     offset: Annotated[int, Meta(ge=1, le=2**53 - 1)]
     hash: Hash
     at: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+    nonce: Salt | None = None
     sig: Signature
 
 
@@ -256,9 +259,10 @@ def record_json(record: Record) -> bytes:
     return bytes(cached)
 
 
-def record_frame(stream: Id, record: Record) -> bytes:
-    """The notification that carries ``record``."""
-    return notification("record", {"stream": stream.hex(), "record": orjson.Fragment(record_json(record))})
+def record_frame(stream: Id, record: Record, head: Head | None = None) -> bytes:
+    """The notification that carries ``record``, and the signed ``head`` at it where it is the latest one."""
+    told: dict[str, Any] = {"stream": stream.hex(), "record": orjson.Fragment(record_json(record))}
+    return notification("record", told if head is None else told | {"head": head_json(head)})
 
 
 def record_of(wire: WireRecord, *, verified: bool = False) -> Record:
@@ -279,12 +283,22 @@ def statement_json(statement: WireStatement) -> dict[str, Any]:
 
 def head_json(head: Head) -> dict[str, Any]:
     """A head's members."""
-    return {"offset": head.offset, "hash": head.hash.hex(), "at": head.at, "sig": head.signature.hex()}
+    told = {"epoch": head.epoch.hex(), "offset": head.offset, "hash": head.hash.hex(), "at": head.at}
+    nonce = {"nonce": head.nonce.hex()} if head.nonce is not None else {}
+    return told | nonce | {"sig": head.signature.hex()}
 
 
 def head_of(wire: WireHead) -> Head:
     """A head, not yet verified."""
-    return Head(wire.offset, wire.hash, wire.at, wire.sig)
+    return Head(wire.epoch, wire.offset, wire.hash, wire.at, wire.sig, wire.nonce)
+
+
+def wire_head(head: Head) -> WireHead:
+    """A head as it comes out of a frame."""
+    here = head.position
+    return WireHead(
+        epoch=here.epoch, offset=here.offset, hash=here.hash, at=head.at, nonce=head.nonce, sig=head.signature
+    )
 
 
 def since_json(position: Position) -> dict[str, Any]:

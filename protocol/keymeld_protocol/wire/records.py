@@ -2,10 +2,11 @@
 
     hash₀      = TH("keymeld/stream/v1", stream)
     hash_{n}   = TH("keymeld/record/v1", hash_{n−1} ‖ epoch ‖ u64 offset ‖ u64 at ‖ id)
-    head       = BIP-340 by the coordinator key over TH("keymeld/head/v1", stream ‖ hash)
+    head       = BIP-340 by the coordinator key over
+                 TH("keymeld/head/v1", stream ‖ epoch ‖ u64 offset ‖ hash ‖ u64 at ‖ nonce)
 
 Offsets start at 1 without gaps; ``at`` (milliseconds since the Unix epoch) never goes back.  Two heads for one offset
-convict the coordinator.
+of one epoch convict the coordinator.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from ..curve.schnorr import tagged_hash, verify
 from ..errors import BrokenLog, Fork
-from ..values import Epoch, Hash, Id, Signature, XOnlyKey
+from ..values import Epoch, Hash, Id, Salt, Signature, XOnlyKey
 from .statements import Statement
 
 
@@ -50,12 +51,22 @@ class Record:
 
 @dataclass(frozen=True)
 class Head:
-    """The coordinator's word that a stream's latest record, at ``offset`` and time ``at``, has this hash."""
+    """The coordinator's word that at its time ``at`` (ms) the latest record of a stream was this one.
 
+    ``nonce`` is the one that a hearer gave (32 bytes), None where nobody did.
+    """
+
+    epoch: Epoch
     offset: int
     hash: Hash
     at: int
     signature: Signature
+    nonce: Salt | None = None
+
+    @property
+    def position(self) -> Position:
+        """The record that it names."""
+        return Position(self.epoch, self.offset, self.hash)
 
 
 def first_hash(stream: Id) -> Hash:
@@ -69,19 +80,24 @@ def record_hash(previous: Hash, epoch: Epoch, offset: int, at: int, ident: Id) -
     return Hash(tagged_hash("keymeld/record/v1", previous + epoch + place + ident))
 
 
-def head_message(stream: Id, hash_: Hash) -> bytes:
+def head_message(stream: Id, position: Position, at: int, nonce: Salt | None = None) -> bytes:
     """What the coordinator key signs for a head (32 bytes)."""
-    return tagged_hash("keymeld/head/v1", stream + hash_)
+    place = position.epoch + position.offset.to_bytes(8, "big") + position.hash
+    return tagged_hash("keymeld/head/v1", stream + place + at.to_bytes(8, "big") + (nonce or bytes(32)))
 
 
-def sign_head(stream: Id, record: Record, sign: Callable[[bytes], bytes]) -> Head:
-    """The signed head of a stream whose latest record is ``record``."""
-    return Head(record.offset, record.hash, record.at, Signature(sign(head_message(stream, record.hash))))
+def sign_head(
+    stream: Id, record: Record, sign: Callable[[bytes], bytes], at: int = 0, nonce: Salt | None = None
+) -> Head:
+    """The head of a stream whose latest record is ``record``, signed at ``at`` (ms), never before the record's time."""
+    at, here = max(at, record.at), record.position
+    signature = Signature(sign(head_message(stream, here, at, nonce)))
+    return Head(here.epoch, here.offset, here.hash, at, signature, nonce)
 
 
 def head_is_signed(stream: Id, head: Head, coordinator: XOnlyKey) -> bool:
     """Whether ``head`` is the coordinator's own word."""
-    return verify(head.signature, head_message(stream, head.hash), coordinator)
+    return verify(head.signature, head_message(stream, head.position, head.at, head.nonce), coordinator)
 
 
 @dataclass

@@ -9,9 +9,9 @@ import pytest
 from keymeld_client.line.evidence import describe
 from keymeld_protocol.errors import BrokenLog, Fork
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.wire.frames import record_of
+from keymeld_protocol.wire.frames import record_of, wire_head
 from keymeld_protocol.wire.records import Head
-from tests.client.paper import Reader, Tale, wire_head
+from tests.client.paper import Reader, Tale
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,13 @@ def heard(tale: Tale) -> Iterator[Replay]:
 
 def as_json(head: Head) -> dict[str, object]:
     """A head as files and frames have it."""
-    return {"offset": head.offset, "hash": head.hash.hex(), "at": head.at, "sig": head.signature.hex()}
+    return {
+        "epoch": head.epoch.hex(),
+        "offset": head.offset,
+        "hash": head.hash.hex(),
+        "at": head.at,
+        "sig": head.signature.hex(),
+    }
 
 
 def test_ours_is_the_latest_record_with_the_coordinators_head(tale: Tale, heard: Replay) -> None:

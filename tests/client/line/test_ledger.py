@@ -11,10 +11,10 @@ from keymeld_client.errors import NotConnected, ReadOnly
 from keymeld_client.line.ledger import Ledger
 from keymeld_protocol.errors import Reason, Refused
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.values import Hash, Id, Signature, XOnlyKey
-from keymeld_protocol.wire.frames import WireRecord
-from keymeld_protocol.wire.records import Head, head_message
-from tests.client.paper import Reader, Tale, wire_head
+from keymeld_protocol.values import Hash, Id, XOnlyKey
+from keymeld_protocol.wire.frames import WireRecord, wire_head
+from keymeld_protocol.wire.records import sign_head
+from tests.client.paper import Reader, Tale, spoilt_head
 from tests.support.coordinator import key_of
 from tests.support.machines import lead_astray
 
@@ -175,11 +175,11 @@ def test_a_fork_is_read_only_for_the_next_process_too(reader: Reader, tale: Tale
 def test_a_fork_keeps_what_convicts_the_coordinator(reader: Reader, tale: Tale) -> None:
     hear_all(reader)
     other = Hash(b"\7" * 32)
-    signature = Signature(tale.world.coordinator.sign(head_message(tale.keygen, other)))
-    reader.ledger.head(tale.keygen, wire_head(Head(2, other, 0, signature)))
+    head = spoilt_head(tale, tale.keygen, other)
+    reader.ledger.head(tale.keygen, wire_head(head))
     evidence = reader.wallet.evidence(tale.keygen)
     assert evidence is not None and evidence["fork"] is True
-    assert json.loads(json.dumps(evidence["theirs"]))["sig"] == signature.hex()
+    assert json.loads(json.dumps(evidence["theirs"]))["sig"] == head.signature.hex()
 
 
 def test_a_new_epoch_that_repeats_the_old_records_goes_on(reader: Reader, tale: Tale) -> None:
@@ -241,10 +241,8 @@ def test_a_head_before_its_records_is_checked_when_they_come(reader: Reader, tal
 
 def test_a_head_of_somebody_else_is_refused(reader: Reader, tale: Tale) -> None:
     hear_all(reader)
-    head = tale.head(tale.keygen)
-    forged = Head(
-        head.offset, head.hash, head.at, Signature(key_of("impostor").sign(head_message(tale.keygen, head.hash)))
-    )
+    record = tale.world.logs[tale.keygen].records[-1]
+    forged = sign_head(tale.keygen, record, key_of("impostor").sign)
     reader.ledger.head(tale.keygen, wire_head(forged))
     assert "not signed by its coordinator" in _refusal(reader.ledger, tale.keygen)
 

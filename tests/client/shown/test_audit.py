@@ -8,8 +8,8 @@ import pytest
 
 from keymeld_client.shown.audit import Audit, Report
 from keymeld_protocol.values import Id, XOnlyKey
-from keymeld_protocol.wire.frames import WireHead, WireRecord
-from tests.client.paper import GROUP_SECRET, Tale, wire_head
+from keymeld_protocol.wire.frames import WireHead, WireRecord, wire_head
+from tests.client.paper import GROUP_SECRET, Tale
 from tests.support.coordinator import NOON, key_of, secret_of
 
 STRANGER = XOnlyKey(key_of("stranger").key)

@@ -9,9 +9,9 @@ import pytest
 from keymeld_client.errors import WalletError
 from keymeld_client.shown.audit import Report
 from keymeld_client.shown.log import BadLog, export_log, verify_log
-from keymeld_protocol.values import Hash, Id, Signature
-from keymeld_protocol.wire.records import Head, head_message
-from tests.client.paper import GROUP_SECRET, Reader, Tale, wire_head
+from keymeld_protocol.values import Hash, Id
+from keymeld_protocol.wire.frames import head_json, wire_head
+from tests.client.paper import GROUP_SECRET, Reader, Tale, spoilt_head
 from tests.support.wire import each, wire
 
 ZEROS = "00" * 32
@@ -117,8 +117,8 @@ def test_a_log_without_its_head_says_so(lines: list[str]) -> None:
 
 def test_a_head_of_another_history_is_refused(lines: list[str], tale: Tale) -> None:
     other = Hash(b"\7" * 32)
-    head = Head(2, other, 0, Signature(tale.world.coordinator.sign(head_message(tale.signing, other))))
-    line = {"head": {"offset": 2, "hash": other.hex(), "at": 0, "sig": head.signature.hex()}}
+    head = spoilt_head(tale, tale.signing, other)
+    line = {"head": head_json(head)}
     assert "another history" in failures([*lines[:-1], json.dumps(line, separators=(",", ":"))])
 
 

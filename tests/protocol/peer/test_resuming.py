@@ -5,7 +5,7 @@ import pytest
 from keymeld_protocol.errors import Reason, Refused
 from keymeld_protocol.peer.resuming import proofs_of
 from keymeld_protocol.peer.waits import Ended
-from keymeld_protocol.values import Epoch, Hash, Id
+from keymeld_protocol.values import Epoch, Hash, Id, Salt
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.connection import PeerSide
 from keymeld_protocol.wire.records import Position
@@ -75,6 +75,15 @@ def test_who_announces_himself_is_ready_when_that_is_answered() -> None:
     assert made.asked[-2:] == ["subscribe", "announce"]
     made.answer("announce", {})
     assert made.talk.ready
+
+
+def test_whoever_wants_a_fresh_head_gives_a_nonce_and_is_told_which_with_the_answer() -> None:
+    made = outer(fresh=Salt(b"\7" * 32))
+    made.answer("sessions", {"sessions": []})
+    asked = [each.params.nonce for each in made.requests if each.method == "subscribe"]
+    assert asked == [made.inner.fresh] * 2
+    made.answer("subscribe", TOP)
+    assert made.inner.nonces == [made.inner.fresh]
 
 
 def test_a_stream_is_resumed_from_where_it_stood() -> None:

@@ -1,12 +1,13 @@
 """The hash chain: whatever a hostile coordinator does to a log, somebody who has verified it sees."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from keymeld_protocol.curve.schnorr import tagged_hash
 from keymeld_protocol.errors import BrokenLog, Fork
-from keymeld_protocol.values import Epoch, Hash, Signature
+from keymeld_protocol.values import Epoch, Hash, Salt, Signature
 from keymeld_protocol.wire.records import (
     Chain,
     Head,
@@ -165,23 +166,27 @@ def test_a_chain_may_be_forgotten_to_its_beginning() -> None:
 
 
 def test_a_head_is_the_coordinators_word() -> None:
-    head = sign_head(STREAM, LOG[3], COORDINATOR.sign)
-    assert (head.offset, head.hash, head.at) == (4, LOG[3].hash, LOG[3].at)
-    assert head_is_signed(STREAM, head, xonly(COORDINATOR))
-    assert head_message(STREAM, LOG[3].hash) == tagged_hash("keymeld/head/v1", STREAM + LOG[3].hash)
+    nonce = Salt(b"\7" * 32)
+    for at, given in ((0, None), (LOG[3].at + 9, nonce)):
+        head = sign_head(STREAM, LOG[3], COORDINATOR.sign, at, given)
+        assert (head.position, head.at, head.nonce) == (LOG[3].position, max(at, LOG[3].at), given)
+        assert head_is_signed(STREAM, head, xonly(COORDINATOR))
+        here = LOG[3].epoch + (4).to_bytes(8, "big") + LOG[3].hash + head.at.to_bytes(8, "big")
+        message = tagged_hash("keymeld/head/v1", STREAM + here + (given or bytes(32)))
+        assert head_message(STREAM, LOG[3].position, head.at, given) == message
 
 
-@pytest.mark.parametrize("spoil", ["stream", "hash", "signature", "key"])
+@pytest.mark.parametrize("spoil", ["stream", "epoch", "offset", "hash", "at", "nonce", "signature", "key"])
 def test_a_head_that_nobody_signed_is_no_head(spoil: str) -> None:
     head, stream, key = sign_head(STREAM, LOG[3], COORDINATOR.sign), STREAM, xonly(COORDINATOR)
     if spoil == "stream":
         stream = Scribe(Scribe.EPOCH).stream
-    elif spoil == "hash":
-        head = replace(head, hash=LOG[2].hash)
-    elif spoil == "signature":
-        head = replace(head, signature=Signature(bytes(64)))
-    else:
+    elif spoil == "key":
         key = xonly(STRANGER)
+    else:
+        others: dict[str, Any] = {"epoch": Epoch(b"\7" * 16), "offset": 5, "hash": LOG[2].hash, "at": head.at + 1,
+                  "nonce": Salt(b"\7" * 32), "signature": Signature(bytes(64))}  # fmt: skip
+        head = replace(head, **{spoil: others[spoil]})
     assert not head_is_signed(stream, head, key)
 
 
