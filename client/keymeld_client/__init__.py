@@ -19,6 +19,7 @@ from .errors import (
     PushedOut,
     ReadOnly,
     SigningEnded,
+    WaitsForLost,
     WalletError,
 )
 from .keygens import Keygen
@@ -56,6 +57,7 @@ __all__ = [
     "Status",
     "Ticket",
     "Trust",
+    "WaitsForLost",
     "Wallet",
     "WalletError",
     "connect",

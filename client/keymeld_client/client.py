@@ -30,6 +30,7 @@ from keymeld_protocol.wire.connection import Placed
 from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wire.statements import Statement
 
+from .again import Again
 from .clock import now_ms
 from .confirming import confirm_completed
 from .errors import NotConnected
@@ -61,9 +62,10 @@ async def connect(
 ) -> AsyncIterator[Client]:
     """Work with the coordinator at ``url``; gives the client at once and connects in the background.
 
-    ``trust`` None: the enclaves that the wallet's owner has named before. ``token``: the operator's permission to open
-    keygens, if it asks for one. ``auto_confirm``: confirm a completed roster by itself once it was verified. ``now``
-    is the clock (ms since the Unix epoch) by which deadlines are judged and requests are dated.
+    ``trust`` None: the enclaves that the wallet's owner has named before. ``token``: the operator's permission to
+    open keygens, if it asks for one. ``auto_confirm``: confirm a completed roster by itself once it was verified,
+    and say again what a coordinator that was restored from a backup has lost (§4.3). ``now`` is the clock (ms since
+    the Unix epoch) by which deadlines are judged and requests are dated.
 
     Raises:
         BadInput: the URL is not ``ws://host[:port]`` or ``wss://host[:port]``.
@@ -73,8 +75,10 @@ async def connect(
     courier = Courier(wallet, ledger, token=token, backoff=backoff)
     client = Client(courier, trust if trust is not None else Trust.load(wallet))
     tasks = [asyncio.create_task(client._run())]
+    client.says_again = auto_confirm
     if auto_confirm:
         tasks.append(asyncio.create_task(confirm_completed(client)))
+        tasks.append(asyncio.create_task(client.again.run()))
     try:
         yield client
     finally:
@@ -94,6 +98,7 @@ class Client:
         self.url = courier.url
         self.now = courier.ledger.now
         self.trust = trust
+        self.again, self.says_again = Again(self), True
         self._groups: dict[Id, GroupKey] = {}
         self._rosters: dict[Id, Roster] = {}
         self.sought: set[Id] = set()
@@ -127,6 +132,8 @@ class Client:
     async def ready(self) -> None:
         """Until every session that concerns this wallet was heard as far as it had come, also one restored from a copy.
 
+        What a restored coordinator has lost and can be said again at once was said again then.
+
         Raises:
             NotConnected: there will be no conversation.
         """
@@ -134,6 +141,8 @@ class Client:
         await self.ledger.until_all(self.ledger.caught_up)
         async with self._looking:
             await restore_all(self)
+        if self.says_again:
+            await self.again.look()
 
     def keygens(self) -> tuple[Keygen, ...]:
         """The keygens of this wallet of which anything was heard; a ticket may have named what is none."""
@@ -209,9 +218,10 @@ class Client:
             Refused: it is not completed.
             Blamed: a card does not hold; names the slots.
         """
-        if keygen not in self._rosters:
-            self._rosters[keygen] = read_roster(self.keygen(keygen).heard, self.group(keygen))
-        return self._rosters[keygen]
+        found, state = self._rosters.get(keygen), self.keygen(keygen).state
+        if found is None or found.hash != state.roster:  # a restored coordinator may lack joins, and have new ones
+            found = self._rosters[keygen] = read_roster(self.keygen(keygen).heard, self.group(keygen))
+        return found
 
     # What it says -----------------------------------------------------------------------------------------------
 

@@ -26,7 +26,9 @@ async def confirm_completed(client: Client) -> None:
         await client.ready()
         while True:
             for keygen in client.keygens():
-                if keygen.id not in settled and keygen.state.phase == KeygenPhase.COMPLETED:
+                if keygen.waiting is not None:
+                    settled.discard(keygen.id)  # what was lost may be said of other joins, when it is back
+                elif keygen.id not in settled and keygen.state.phase == KeygenPhase.COMPLETED:
                     settled.add(keygen.id)
                     await _confirm(client, keygen)
             await client.ledger.changed()

@@ -5,6 +5,7 @@
     ├── NotConnected     we: the coordinator closed for good, or cannot be reached with this wallet
     ├── NotTrusted       the client refuses to seal a key to an enclave that nobody told it to believe
     ├── ReadOnly         the session's log does not hold; nothing is said in it any more
+    ├── WaitsForLost     the coordinator has lost statements that are not back: nothing new is said until they are
     ├── JoinRefused      an enclave refused the join; the slot is free again
     │   └── PushedOut    the same, and nobody can join any more: what is there now is not confirmed
     ├── KeygenEnded      the keygen ended without a group
@@ -42,6 +43,13 @@ class NotTrusted(KeymeldError):
 
 class ReadOnly(KeymeldError):
     """This session's log broke the protocol or forked; the evidence is in the wallet."""
+
+
+class WaitsForLost(KeymeldError):
+    """This session's coordinator was restored from a backup, and statements that it lost are not back yet (§4.3).
+
+    It is not broken. ``go_without_lost`` of its handle goes on without them.
+    """
 
 
 class JoinRefused(KeymeldError):

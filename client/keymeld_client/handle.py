@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.values import Id
+from keymeld_protocol.wire.records import Record
 
 from .errors import WalletError
 
@@ -49,6 +50,29 @@ class Handle:
     def read_only(self) -> str | None:
         """Why nothing is said here any more, or None."""
         return self.client.ledger.trouble(self.id)
+
+    @property
+    def waiting(self) -> str | None:
+        """That its coordinator has lost statements which are not back yet, and who owes them; None: it has not."""
+        return self.client.ledger.waiting(self.id)
+
+    def go_without_lost(self) -> tuple[Record, ...]:
+        """Go on without the statements that are waited for, also of a signing's keygen; gives them.
+
+        The wallet remembers it. What they said is not in the log: whoever said no in them may have to say so again.
+
+        Raises:
+            WalletError: the disk failed.
+        """
+        ledger, gone = self.client.ledger, list[Record]()
+        state = self.heard.state
+        for stream in (self.id, state.parent if state is not None else None):
+            lost = ledger.missing(stream) if stream is not None else ()
+            if stream is not None:
+                ledger.wallet.lost.go_without(stream, [record.statement.id for record in lost])
+                ledger.ring(stream)
+            gone += lost
+        return tuple(gone)
 
     @property
     def head_age_ms(self) -> int | None:

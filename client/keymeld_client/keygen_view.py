@@ -151,7 +151,7 @@ class KeygenView(Handle):
         """
         judged = safety(self.state, self.client.now(), subset)
         joined, seated = has_joined(self.heard, self._own), bool(self.slots)
-        return safety_for(judged, self.read_only, joined, seated, self.lost, self.named)
+        return safety_for(judged, self.read_only or self.waiting, joined, seated, self.lost, self.named)
 
     @property
     def roster_digits(self) -> str:
@@ -211,7 +211,7 @@ class KeygenView(Handle):
             WalletError: it never will be: we sit in no slot, or a device would have to sign.
         """
         await self.completed()
-        if self.read_only is None and (why := self.safety.trouble) is not None:
+        if self.read_only is None and self.waiting is None and (why := self.safety.trouble) is not None:
             for lost in self.pushed_out:
                 if lost.code != UNHEARD:
                     raise lost.error()

@@ -5,10 +5,10 @@
 
 Resume (§4.3), for a cursor that stood at ``since``:
 
-    absent                          from 1
-    matches                         recovered: what follows it
-    beyond the top, another hash    reason fork, from 1
-    another epoch                   reason epoch, from 1
+    absent                                      from 1
+    its hash stands there                       recovered: what follows it
+    else: its epoch is that of the log there    reason fork, from 1       beyond the top: the store's present one
+    else                                        reason epoch, from 1
 """
 
 from __future__ import annotations
@@ -185,11 +185,10 @@ def resume(session: Session, since: Since | None, proven: set[XOnlyKey], epoch: 
         return Resumed(1, False, "first_record_only", last=1)
     if since is None:
         return Resumed(1, recovered=False)
-    if since.epoch not in (epoch, session.chain.epoch):
-        return Resumed(1, False, "epoch")
-    if since.offset > session.top or since.hash != _hash_at(session, since.offset):
-        return Resumed(1, False, "fork")
-    return Resumed(since.offset + 1, recovered=True)
+    if since.offset <= session.top and since.hash == _hash_at(session, since.offset):
+        return Resumed(since.offset + 1, recovered=True)
+    here = session.chain.epoch_at(since.offset) if since.offset <= session.top else epoch
+    return Resumed(1, False, "epoch" if since.offset and since.epoch != here else "fork")
 
 
 def _hash_at(session: Session, offset: int) -> bytes:

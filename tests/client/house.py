@@ -4,11 +4,13 @@ async with house(tmp_path) as home:
     vault = await home.enclave("vault")
     async with home.person("alice") as alice: …             a client with a wallet of its own
     await home.restart()                                    the coordinator goes away and comes back on its log
+    await home.back_up(); …; await home.put_back()          what was said in between is lost, and an epoch begins
 """
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -25,6 +27,7 @@ from keymeld_protocol.peer.waits import Backoff
 from keymeld_protocol.values import XOnlyKey
 from keymeld_server.app import Coordinator, running
 from keymeld_server.config import ServerConfig
+from keymeld_server.store.sqlite.schema import begin_epoch
 from tests.support.coordinator import secret_of
 
 NONE, SELF = Rule(approval="none"), Rule(approval="self")
@@ -35,6 +38,7 @@ class Vault:
 
     def __init__(self, name: str, path: Path) -> None:
         """The name decides the identity; ``path`` is the coordinator's enclave socket."""
+        self.name = name
         with Secret(secret_of(name)) as secret:
             self.agent = Agent(EnclaveIdentity(Secret(secret.buffer)), now_ms)
         self.ready = asyncio.Event()
@@ -89,6 +93,30 @@ class House:
             vault.ready.clear()
         await self.stop()
         await self.start()
+
+    async def back_up(self) -> None:
+        """The operator copies the log as it stands; what is said after it can be lost by `put_back`."""
+        await self.restart()
+        shutil.copy(self.folder / "log.sqlite", self.folder / "backup.sqlite")
+        await self._vaults_are_back()
+
+    async def put_back(self) -> None:
+        """The log is put back as it was backed up, and begins a new epoch; the enclaves are started anew."""
+        for vault in self.vaults:
+            vault.task.cancel()
+        await asyncio.gather(*(vault.task for vault in self.vaults), return_exceptions=True)
+        await self.stop()
+        for file in self.folder.glob("log.sqlite-*"):
+            file.unlink()
+        shutil.copy(self.folder / "backup.sqlite", self.folder / "log.sqlite")
+        begin_epoch(self.folder / "log.sqlite")
+        await self.start()
+        self.vaults = [Vault(vault.name, self.folder / "vault.sock") for vault in self.vaults]
+        await self._vaults_are_back()
+
+    async def _vaults_are_back(self) -> None:
+        for vault in self.vaults:
+            await vault.ready.wait()
 
     async def close(self) -> None:
         """Everybody goes home."""

@@ -1,5 +1,7 @@
 """Who hears a stream, from where, and what a hearer is not shown."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -17,6 +19,8 @@ from tests.support.coordinator import key_of
 from tests.support.line import Line, PaperPeer, since
 
 pytestmark = pytest.mark.asyncio
+
+EARLIER = Epoch(b"another epoch...")
 
 
 async def with_joins(count: int = 2, slots: int = 3) -> tuple[Line, Cast]:
@@ -107,9 +111,20 @@ async def test_whoever_resumes_before_the_first_record_hears_everything() -> Non
         ({"hash": Hash(bytes(32))}, "fork"),
         ({"offset": 4}, "fork"),
         ({"offset": 1}, "fork"),
-        ({"epoch": Epoch(b"another epoch...")}, "epoch"),
+        ({"hash": Hash(bytes(32)), "epoch": EARLIER}, "epoch"),
+        ({"offset": 4, "epoch": EARLIER}, "epoch"),
+        ({"offset": 1, "epoch": EARLIER}, "epoch"),
+        ({"offset": 0, "epoch": EARLIER}, "fork"),
     ],
-    ids=["another hash", "beyond the top", "another offset", "another epoch"],
+    ids=[
+        "another hash",
+        "beyond the top",
+        "another offset",
+        "another hash in another epoch",
+        "beyond the top in another epoch",
+        "another offset in another epoch",
+        "no stream of this name",
+    ],
 )
 async def test_whoever_stood_elsewhere_is_told_why_and_begins_anew(changes: dict[str, object], reason: str) -> None:
     line, cast = await with_joins()
@@ -118,6 +133,28 @@ async def test_whoever_stood_elsewhere_is_told_why_and_begins_anew(changes: dict
     answer = await peer.subscribe(cast.stream, stood)
     assert (answer["recovered"], answer["reason"]) == (False, reason)
     assert await peer.offsets(3) == [1, 2, 3]
+
+
+async def test_whose_hash_stands_in_the_log_resumes_whatever_epoch_he_names() -> None:
+    line, cast = await with_joins()
+    peer = creator_of(line, cast)
+    answer = await peer.subscribe(cast.stream, since(line, cast.stream, 2, epoch=EARLIER))
+    assert answer["recovered"] and await peer.offsets(1) == [3]
+
+
+async def test_beyond_the_top_the_epoch_is_the_stores_present_one() -> None:
+    line, cast = await with_joins()
+    old = line.store.epoch
+    line.store.epoch = Epoch(b"after a restore.")
+    fresh, lost = line.restart(), line.store.logs[cast.stream][-1]
+    del line.store.logs[cast.stream][-1:]
+    peer = creator_of(fresh, cast)
+    for stood in (lost.position, Position(old, 9, Hash(bytes(32)))):
+        answer = await peer.subscribe(cast.stream, frames.since_json(stood))
+        assert answer["reason"] == "epoch" and await peer.offsets(2) == [1, 2]
+    assert (await peer.subscribe(cast.stream, frames.since_json(replace(lost.position, epoch=line.store.epoch))))[
+        "reason"
+    ] == "fork"
 
 
 async def test_a_position_that_is_only_decided_is_beyond_the_top() -> None:

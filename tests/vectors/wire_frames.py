@@ -11,7 +11,7 @@ from keymeld_protocol.values import Salt, XOnlyKey
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.connection import CoordinatorSide, PeerSide, proof_message
 from keymeld_protocol.wire.frames import head_json, record_frame, since_json, statement_json
-from keymeld_protocol.wire.records import sign_head
+from keymeld_protocol.wire.records import first_hash, sign_head
 from keymeld_server.config import ServerConfig
 
 from . import cast
@@ -92,9 +92,14 @@ def _methods() -> list[dict[str, Any]]:
         ("stood in another history", "subscribe",
          {"stream": log.stream.hex(), "since": since_json(position) | {"hash": "00" * 32}},
          subscribed | {"recovered": False, "reason": "fork"}),
-        ("stood in another epoch", "subscribe",
-         {"stream": log.stream.hex(), "since": since_json(position) | {"epoch": "00" * 16}},
+        ("stood in another history, of another epoch", "subscribe",
+         {"stream": log.stream.hex(), "since": since_json(position) | {"epoch": "00" * 16, "hash": "00" * 32}},
          subscribed | {"recovered": False, "reason": "epoch"}),
+        ("another epoch is no other history: the hash is what counts", "subscribe",
+         {"stream": log.stream.hex(), "since": since_json(position) | {"epoch": "00" * 16}}, subscribed),
+        ("before the first record there is one hash, and any epoch", "subscribe",
+         {"stream": log.stream.hex(), "since": {"epoch": "00" * 16, "offset": 0, "hash": first_hash(log.stream).hex()}},
+         subscribed),
         ("no right to hear more than the first record", "subscribe", {"stream": log.stream.hex()},
          {"top": 1, "recovered": False, "reason": "first_record_only", "head": None, "present": []}),
         ("hear it no longer", "unsubscribe", {"stream": log.stream.hex()}, {}),

@@ -23,6 +23,7 @@ from ..errors import (
     PushedOut,
     ReadOnly,
     SigningEnded,
+    WaitsForLost,
     WalletError,
 )
 
@@ -35,6 +36,8 @@ be reached · 4 something that was shown does not verify · 130 interrupted; not
 _HINTS: Final[dict[type[Exception], str]] = {
     NotConnected: "Is it running, is the address right (--server URL)? Nothing is lost: run the same command again.",
     ReadOnly: "Stop using this session, keep the wallet's folder `evidence`, and talk to the other members.",
+    WaitsForLost: "It goes on by itself when the others' clients have been here. To go on without: "
+    "`keymeld go-on SESSION`, after talking to them.",
     NotSigned: "The other items may be signed: `keymeld result` prints what came of each.",
     Blamed: "Do not fund or sign anything here; talk to the members that it names.",
     BrokenLog: "The log was altered or does not come from this session; ask another member for theirs.",

@@ -19,6 +19,7 @@ from keymeld_protocol.wording import counted, listed, slots_told
 from ..client import Client
 from ..errors import NotConnected
 from ..keygens import Keygen
+from ..signings import Signing
 from .app import SHORT, App
 from .failures import UNREACHABLE
 from .screen import Line
@@ -59,7 +60,7 @@ def _list(app: App, client: Client) -> None:
         app.screen.note("No sessions yet: `keymeld create` opens one, `keymeld join` takes part in one.")
     for keygen in client.keygens():
         label, phase = _label(keygen), keygen.state.phase
-        trouble = f"  READ-ONLY: {still_printable(keygen.read_only)}" if keygen.read_only else ""
+        trouble = _trouble(keygen)
         own = listed(keygen.slots) if keygen.slots else "none"
         left = f", left: {listed(tuple(keygen.state.left))}" if keygen.state.left else ""
         head = Text.assemble(
@@ -74,9 +75,16 @@ def _list(app: App, client: Client) -> None:
             mark = "  ← your approval is missing" if signing.awaits_me() else ""
             line = Text.assemble(
                 "  ", (signing.id.hex()[:SHORT], "cyan"), f"  signing, {signing.phase}",
-                (_after(watch.missing(signing)), "yellow"), (mark, "bold"),
+                (_after(watch.missing(signing)), "yellow"), (mark, "bold"), (_trouble(signing), "bold red"),
             )  # fmt: skip
             app.screen.result([line], _signing_data(keygen, signing))
+
+
+def _trouble(handle: Keygen | Signing) -> str:
+    """Why nothing is said there: for good, or until what a restored coordinator has lost is back."""
+    if handle.read_only:
+        return f"  READ-ONLY: {still_printable(handle.read_only)}"
+    return f"  {still_printable(handle.waiting)}" if handle.waiting else ""
 
 
 def _after(text: str) -> str:
@@ -101,6 +109,7 @@ def _keygen_data(keygen: Keygen) -> dict[str, Any]:
         "unconfirmed": list(state.unconfirmed()),
         "left": sorted(state.left),
         "read_only": keygen.read_only,
+        "waiting": keygen.waiting,
         "head_age_ms": keygen.head_age_ms,
         "pushed_out": [each.slot for each in keygen.pushed_out],
         "named": list(keygen.named),
@@ -116,6 +125,7 @@ def _signing_data(keygen: Keygen, signing: Any) -> dict[str, Any]:
         "holdouts": list(signing.holdouts()),
         "awaits_me": signing.awaits_me(),
         "read_only": signing.read_only,
+        "waiting": signing.waiting,
         "head_age_ms": signing.head_age_ms,
     }
 

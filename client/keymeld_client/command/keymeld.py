@@ -10,7 +10,19 @@ from __future__ import annotations
 
 import click
 
-from . import adaptors, addresses, inviting, joining, keeping, keygens, requesting, restoring, results, signings
+from . import (
+    adaptors,
+    addresses,
+    going_on,
+    inviting,
+    joining,
+    keeping,
+    keygens,
+    requesting,
+    restoring,
+    results,
+    signings,
+)
 from .verbs import Verbs
 
 
@@ -37,7 +49,7 @@ def main() -> None:
 
 for verb in (
     inviting.create, inviting.tickets, joining.join, restoring.restore,
-    keygens.sessions, addresses.address, keygens.confirm, keygens.release, keygens.leave,
+    keygens.sessions, addresses.address, keygens.confirm, keygens.release, keygens.leave, going_on.go_on,
     requesting.request, signings.show, signings.approve, signings.reject, signings.cancel, results.result,
     adaptors.adaptor, keeping.watch, keeping.export, keeping.verify, keeping.trust, keeping.identity,
 ):  # fmt: skip

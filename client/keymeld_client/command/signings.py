@@ -66,6 +66,8 @@ def tell_signing(app: App, signing: Signing) -> SigningTold:
         lines.append(Text(f"{_sentence(old)}.", "yellow"))
     if signing.read_only:
         lines.append(Text(f"READ-ONLY: {still_printable(signing.read_only)}", "bold red"))
+    elif signing.waiting:
+        lines.append(Text(f"{_sentence(signing.waiting)}.", "bold red"))
     return lines, _data(signing, summary)
 
 

@@ -46,6 +46,10 @@ class Checkpoints:
         self._covered[stream] = kept.offset
         return kept.offset
 
+    def forget(self, stream: Id) -> None:
+        """The history of ``stream`` that was covered is another one now."""
+        self._covered.pop(stream, None)
+
     def note(self, heard: Replay, *, over: bool = False) -> None:
         """Write a checkpoint where ``heard`` was verified far beyond the last one; ``over``: no more is expected.
 

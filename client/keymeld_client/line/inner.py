@@ -40,7 +40,7 @@ class WalletHalf(InnerHalf):
 
     def keys(self, hello: Hello) -> Sequence[Keypair]:
         """Every key that lets this wallet hear something."""
-        self.ledger.greet(hello.coordinator)
+        self.ledger.greet(hello.coordinator, hello.epoch)
         opening = {each.statement.id: each.statement for each in self.wallet.outbox(self.ledger.url)}
         entries = self.wallet.keygens(self.ledger.url)
         return [key for entry in entries for key in keys_of(self.ledger, entry, opening.get(entry.id))]
@@ -109,7 +109,7 @@ def keys_of(ledger: Ledger, entry: KeygenEntry, opening: Statement | None = None
     keys = [identity.auth(entry.id, slot) for slot in slots]
     if own.opened(state.create):
         keys.append(identity.creator(state.create.salt))
-    if state.phase != KeygenPhase.COLLECTING:
+    if state.phase != KeygenPhase.COLLECTING and not ledger.is_of_earlier_epochs(heard):  # else its joins may be lost
         return keys
     invited = [slot for slot in sorted({*entry.slot_secrets, *slots}) if own.invites(entry, state.create, slot)]
     if not keys and not invited:  # an open ticket, not used yet: any of the slots that are free lets it hear

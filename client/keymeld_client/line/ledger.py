@@ -2,6 +2,7 @@
 
     record ──▶ signatures hold ──▶ follows our history, the machine allows it ──▶ stored ──▶ waiters wake
                    └─────────────────────┴──▶ this session is read-only, the evidence is kept; the others go on
+    answer ``epoch`` ──▶ heard anew from the first record ──▶ what was lost is kept, and waited for (`returning`)
 
 The same path takes the records on disk at the start and those of the coordinator later: both are verified, neither is
 believed; on disk our own checkpoints stand for signatures that were verified before.  No socket here: what a
@@ -15,28 +16,28 @@ from contextlib import suppress
 from typing import Final
 
 from keymeld_protocol.errors import Astray, BrokenLog, Fork, KeymeldError, Newer, Reason, WireError
-from keymeld_protocol.machines.hearing import Hearing
 from keymeld_protocol.machines.replay import Replay, coordinator_of
-from keymeld_protocol.values import Id, Salt, XOnlyKey
+from keymeld_protocol.machines.rewound import sent_psigs
+from keymeld_protocol.values import Epoch, Id, Salt, XOnlyKey
 from keymeld_protocol.wire.connection import Subscribed
 from keymeld_protocol.wire.frames import WireHead, WireRecord, head_of, record_of, wire_head
 from keymeld_protocol.wire.payloads import SigningRequest
 from keymeld_protocol.wire.records import Position, Record
 from keymeld_protocol.wire.statements import statement_id
 
-from ..errors import NEEDS_NEWER, ReadOnly, WalletError
+from ..errors import NEEDS_NEWER, ReadOnly, WaitsForLost, WalletError
 from ..wallet.own import Own
 from ..wallet.wallet import Wallet
-from .checkpoints import Checkpoints
 from .evidence import Theirs, describe
-from .heads import Heads, answers
-from .listening import Listening
+from .heads import answers
+from .lost import cannot_return
+from .rewound import Rewound
 
 _UNKNOWN: Final = 2**53
 """The top of a stream that was not subscribed yet: nobody has caught up with it."""
 
 
-class Ledger(Listening):
+class Ledger(Rewound):
     """The verified history of one wallet at one coordinator.
 
     ``own`` is what follows from it and the identity; ``shut`` are the streams of which the coordinator shows to the
@@ -49,14 +50,9 @@ class Ledger(Listening):
         Raises:
             WalletError: the wallet cannot be read.
         """
-        super().__init__()
-        self.wallet, self.url, self.now = wallet, url, now
-        self.hearing = Hearing()
-        self.heads = Heads(wallet, now)
+        super().__init__(wallet, now)
+        self.url = url
         self.own, self.shut = Own(wallet), set[Id]()
-        self.look_again: Callable[[Id], None] | None = None
-        self._stored: dict[Id, int] = {}
-        self.checkpoints = Checkpoints(wallet)
         self._load()
 
     # What is known ----------------------------------------------------------------------------------------------
@@ -88,18 +84,26 @@ class Ledger(Listening):
         if stream in self.refused and heard.state is not None:
             return f"the coordinator does not let us hear it: {self.refused[stream]}"
         parent = heard.state.parent if heard.state is not None else None
-        return self.trouble(parent) if parent is not None else None
+        if parent is None:
+            return None
+        signing, keygen = heard.as_signing, self.replay(parent)
+        if signing is not None and signing.open and keygen and not keygen.chain.knows(signing.request.after):
+            return cannot_return(stream)
+        return self.trouble(parent)
 
     def require(self, stream: Id) -> Replay:
         """The replay of a session in which something may be said.
 
         Raises:
             ReadOnly: its log does not hold.
+            WaitsForLost: its coordinator has lost statements that are not back.
             WalletError: nothing of it was heard.
         """
         heard = self.replay(stream)
         if (why := self.trouble(stream)) is not None:
             raise ReadOnly(f"this session is read-only: {why}")
+        if (lost := self.waiting(stream)) is not None:
+            raise WaitsForLost(f"this session is {lost}")
         if heard is None:
             problem = self.refused.get(stream)
             raise problem or WalletError(f"nothing was heard of session {stream.hex()}")
@@ -117,21 +121,28 @@ class Ledger(Listening):
 
     # What is heard ----------------------------------------------------------------------------------------------
 
-    def greet(self, coordinator: XOnlyKey) -> None:
+    def greet(self, coordinator: XOnlyKey, epoch: Epoch | None = None) -> None:
         """A conversation begins; its notices and heads must be signed by the key that each session names."""
-        self.hearing.coordinator = coordinator
+        self.hearing.coordinator, self.epoch = coordinator, epoch
         self.ring(None)
 
     def expect(self, stream: Id) -> None:
         """``stream`` is about to be subscribed: nobody has caught up before the answer."""
+        self.returning.drop(stream)
+        self._looking.discard(stream)
         self.hearing.replay(stream).top = _UNKNOWN
 
     def refuse(self, stream: Id, problem: WireError) -> None:
-        """The coordinator will not let us hear ``stream``."""
-        self.refused[stream] = problem
+        """The coordinator will not let us hear ``stream``, or has lost all of it (§4.3)."""
         if problem.reason is Reason.SLOT_TAKEN:
             self.shut.add(stream)
         heard = self.hearing.streams.get(stream)
+        if heard is not None and problem.reason is Reason.UNKNOWN_STREAM and self.is_of_earlier_epochs(heard):
+            heard.top = heard.chain.offset
+            self.gone.add(stream)
+            self.ring(None)
+            return
+        self.refused[stream] = problem
         if heard is not None:
             heard.top = 0
             if heard.state is None:
@@ -142,6 +153,9 @@ class Ledger(Listening):
         """Take the answer to ``subscribe``: does it continue what was verified? (§4.3) Its head is over ``nonce``."""
         heard = self.hearing.replay(stream)
         self.refused.pop(stream, None)
+        if answer.reason == "epoch" and heard.state is not None and answers(answer, nonce):
+            self.returning.begin(stream, answer)
+            return
         heard.top = answer.top
         self.shut.discard(stream)
         if answer.reason == "first_record_only":
@@ -179,6 +193,12 @@ class Ledger(Listening):
             else:
                 self._break(heard, BrokenLog(where), wire)
             return
+        if stream in self.returning:
+            self.returning.add(stream, record)
+            self._return()
+            return
+        if self._is_told_anew(heard, record):
+            return
         self._look_behind(record)
         self._hear(heard, lambda: self.hearing.hear(stream, record))
         if head is not None and heard.broken is None:
@@ -195,7 +215,12 @@ class Ledger(Listening):
             self.look_again(said.keygen)
 
     def head(self, stream: Id, wire: WireHead, *, pushed: bool = False, stored: bool = False) -> None:
-        """Check a signed head against our history, or once our history has come that far (§4.2)."""
+        """Check a signed head against our history, or once our history has come that far (§4.2).
+
+        Of a stream that is told anew, or has to be, it is not taken: its own answer brings another one.
+        """
+        if stream in self.gone or stream in self.returning:
+            return
         heard = self.hearing.replay(stream)
         try:
             self.heads.take(heard, head_of(wire), pushed=pushed, stored=stored)
@@ -241,6 +266,8 @@ class Ledger(Listening):
             self.hear(stream, wire, known=wire.offset <= covered)
         heard = self.hearing.replay(stream)
         heard.top = _UNKNOWN if heard.state is None or heard.state.open else heard.chain.offset
+        if sent_psigs(self.wallet.lost.of(stream)):
+            heard.mind_psigs()
         if head is not None:
             self.head(stream, head, stored=True)
         evidence = self.wallet.evidence(stream)

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from keymeld_protocol.errors import KeymeldError, WireError
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.values import Id
+from keymeld_protocol.values import Hash, Id
 from keymeld_protocol.wire.records import Record
 
 from ..errors import ReadOnly
@@ -73,16 +73,17 @@ class Listening(ABC):
             await self._all.wait()
 
     async def follow(self, stream: Id) -> AsyncIterator[Record]:
-        """Every verified record of ``stream``, from the first, then as they come.
+        """Every verified record of ``stream``, from the first, then as they come; of one told anew what differs.
 
         Raises:
             ReadOnly: the session's log broke.
             KeymeldError: the client has stopped.
         """
-        offset = 0
+        told = list[Hash]()
         while True:
-            yield await self.until(stream, partial(_record_at, offset))
-            offset += 1
+            record = await self.until(stream, partial(_next_record, told))
+            told[record.offset - 1 :] = [record.hash]
+            yield record
 
     async def watch(self) -> AsyncIterator[tuple[Id, Record]]:
         """Every record as it is verified, from now on, until the client stops."""
@@ -121,5 +122,10 @@ class Listening(ABC):
             raise self._stopped
 
 
-def _record_at(index: int, heard: Replay) -> Record | None:
+def _next_record(told: list[Hash], heard: Replay) -> Record | None:
+    """The first record that was not ``told``: the next, or after a restored backup the first that differs (§4.3)."""
+    hashes, index = heard.chain.hashes, len(told)
+    if index and (index > len(hashes) or hashes[index - 1] != told[-1]):
+        pairs = enumerate(zip(told, hashes, strict=False))
+        index = next((i for i, (ours, theirs) in pairs if ours != theirs), min(index, len(hashes)))
     return heard.records[index] if len(heard.records) > index else None

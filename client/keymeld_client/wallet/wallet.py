@@ -9,6 +9,9 @@
       outbox.jsonl                statements that were said and not answered yet, in order, byte for byte
       streams/STREAM.jsonl        the verified records of one stream, one a line, signed heads, and our own checkpoints;
                                   the last record is the position from which the stream is resumed
+      lost/STREAM.jsonl           records that were verified and that a coordinator, restored from a backup, has not got
+                                  any more; and those statements that the owner does without (§4.3)
+      joins/STATEMENT.json        the joins that were said, whole: of an envelope no log gives its owner anything back
       evidence/STREAM.json        the record or head that broke a stream's log
 
 A statement is in the outbox before it is submitted and leaves it once it is answered, so that after a crash the same
@@ -30,45 +33,24 @@ import msgspec
 
 from keymeld_host.files import FileLock
 from keymeld_protocol.curve.secp256k1 import wipe
+from keymeld_protocol.errors import BadInput
 from keymeld_protocol.keys.derivation import Identity
-from keymeld_protocol.values import Id, decode_sized
-from keymeld_protocol.wire.checkpoints import Checkpoint, WireCheckpoint, checkpoint_json, checkpoint_of
-from keymeld_protocol.wire.frames import WireHead, WireRecord, head_json, record_json
+from keymeld_protocol.values import Id
 from keymeld_protocol.wire.payloads import KeygenJoin
-from keymeld_protocol.wire.records import Head, Record
-from keymeld_protocol.wire.statements import Statement
+from keymeld_protocol.wire.statements import Statement, WireStatement, parse
 
 from ..errors import WalletError
 from .brought import BroughtKeys
 from .entries import KeygenEntry, dump_entry, load_entry
-from .files import AppendFile, folder_lock, own_key, private_folder, read_lines, read_private, replace_file
+from .files import folder_lock, own_key, private_folder, read_private, replace_file
 from .journal import Journal, Pending
+from .lost import LostTails
+from .streams import StreamFiles
 
-_FOLDERS: Final = ("keygens", "streams", "evidence")
-FILES_OPEN: Final = 64
-"""Streams whose files are kept open; the least recently written is closed first."""
-_HEAD: Final = b'{"head":'
-_CHECKPOINT: Final = b'{"checkpoint":'
+_FOLDERS: Final = ("keygens", "streams", "lost", "joins", "evidence")
 
 
-class _HeadLine(msgspec.Struct):
-    """The line of a stream's file that holds a signed head."""
-
-    head: WireHead
-
-
-class _CheckpointLine(msgspec.Struct):
-    """The line of a stream's file that holds our own word on it."""
-
-    checkpoint: WireCheckpoint
-
-
-_records = msgspec.json.Decoder(WireRecord, dec_hook=decode_sized)
-_heads = msgspec.json.Decoder(_HeadLine, dec_hook=decode_sized)
-_checkpoints = msgspec.json.Decoder(_CheckpointLine, dec_hook=decode_sized)
-
-
-class Wallet:
+class Wallet(StreamFiles):
     """One participant's folder, open in this process."""
 
     def __init__(self, folder: Path, lock: FileLock, identity: Identity, *, passing: bool = False) -> None:
@@ -79,8 +61,8 @@ class Wallet:
         self._passing = passing
         self._keygens = {entry.id: entry for entry in self._load_keygens()}
         self._journal = Journal(folder / "outbox.jsonl")
-        self._files: dict[Id, AppendFile] = {}
         self._brought = BroughtKeys(folder / "brought-keys")
+        super().__init__(folder / "streams", LostTails(folder / "lost"))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, create: bool = True) -> Self:
@@ -113,8 +95,7 @@ class Wallet:
         """Wipe the identity and let other processes have the folder; closing twice is fine."""
         self.identity.wipe()
         self._journal.close()
-        while self._files:
-            self._files.popitem()[1].close()
+        self.close_files()
         self._lock.release()
         if self._passing:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -155,8 +136,9 @@ class Wallet:
             WalletError: the keygen is unknown, or the disk failed.
         """
         entry = self._known(ident)
-        entry.joins.setdefault(slot, []).append(join)
-        self.remember(entry)
+        if join not in (said := entry.joins.setdefault(slot, [])):
+            said.append(join)
+            self.remember(entry)
 
     def turn_away(self, statement: Statement) -> None:
         """Remember of a join that the coordinator refused to take it: it was never in a log, and nobody lost a seat.
@@ -220,82 +202,30 @@ class Wallet:
         Raises:
             WalletError: the disk is full, or the folder cannot be written.
         """
+        if isinstance(statement.payload, KeygenJoin):
+            replace_file(self._join_path(statement.id), msgspec.json.encode(statement.wire))
         return self._journal.post(url, statement)
+
+    def join(self, ident: Id) -> Statement | None:
+        """A join that was said from here, with its envelope; None if another copy of this wallet said it.
+
+        Raises:
+            WalletError: what is stored of it is damaged.
+        """
+        try:
+            raw = read_private(self._join_path(ident))
+            return parse(msgspec.json.decode(raw, type=WireStatement))
+        except FileNotFoundError:
+            return None
+        except (msgspec.DecodeError, BadInput):
+            raise WalletError(f"joins/{ident.hex()}.json is damaged") from None
+
+    def _join_path(self, ident: Id) -> Path:
+        return self.folder / "joins" / f"{ident.hex()}.json"
 
     def answered(self, pending: Pending) -> None:
         """The coordinator has answered: it is not submitted again."""
         self._journal.answered(pending.statement.id)
-
-    # Streams ----------------------------------------------------------------------------------------------------
-
-    def streams(self) -> tuple[Id, ...]:
-        """The streams of which records are stored."""
-        return tuple(Id.from_hex(path.stem) for path in sorted((self.folder / "streams").glob("[!.]*.jsonl")))
-
-    def append(self, stream: Id, record: Record) -> None:
-        """Store a record that was verified; it becomes the position from which ``stream`` is resumed.
-
-        Raises:
-            WalletError: the disk is full, or the folder cannot be written.
-        """
-        self._stream_file(stream).append(record_json(record))
-
-    def append_head(self, stream: Id, head: Head) -> None:
-        """Store a signed head that agrees with the stored records: for exports, and against a second one.
-
-        Raises:
-            WalletError: the disk is full, or the folder cannot be written.
-        """
-        self._stream_file(stream).append(_HEAD + msgspec.json.encode(head_json(head)) + b"}")
-
-    def append_checkpoint(self, stream: Id, checkpoint: Checkpoint) -> None:
-        """Store our own word on the stored records, so that their signatures need not be verified again (§4.6).
-
-        Raises:
-            WalletError: the disk is full, or the folder cannot be written.
-        """
-        self._stream_file(stream).append(_CHECKPOINT + msgspec.json.encode(checkpoint_json(checkpoint)) + b"}")
-
-    def checkpoint(self, stream: Id) -> Checkpoint | None:
-        """The latest stored checkpoint of ``stream``, not yet believed; what is none counts as none.
-
-        Raises:
-            WalletError: the file cannot be read.
-        """
-        for line in reversed(read_lines(self._stream_path(stream))):
-            if line.startswith(_CHECKPOINT):
-                with suppress(msgspec.DecodeError, ValueError):
-                    return checkpoint_of(_checkpoints.decode(line).checkpoint)
-        return None
-
-    def stream(self, stream: Id) -> tuple[list[WireRecord], WireHead | None]:
-        """The stored records of ``stream`` and its latest head; they are verified again by whoever reads them.
-
-        Raises:
-            WalletError: a line before the last is damaged.
-        """
-        records: list[WireRecord] = []
-        head: WireHead | None = None
-        for number, line in enumerate(read_lines(self._stream_path(stream)), 1):
-            try:
-                if line.startswith(_HEAD):
-                    head = _heads.decode(line).head
-                elif not line.startswith(_CHECKPOINT):
-                    records.append(_records.decode(line))
-            except (msgspec.DecodeError, ValueError):
-                raise WalletError(f"streams/{stream.hex()}.jsonl line {number} is damaged") from None
-        return records, head
-
-    def _stream_file(self, stream: Id) -> AppendFile:
-        """The open file of a stream; what a power cut takes from it, the coordinator sends again."""
-        file = self._files.pop(stream, None) or AppendFile(self._stream_path(stream))
-        self._files[stream] = file
-        if len(self._files) > FILES_OPEN:
-            self._files.pop(next(iter(self._files))).close()
-        return file
-
-    def _stream_path(self, stream: Id) -> Path:
-        return self.folder / "streams" / f"{stream.hex()}.jsonl"
 
     # Evidence ---------------------------------------------------------------------------------------------------
 

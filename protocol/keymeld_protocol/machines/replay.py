@@ -11,7 +11,7 @@ the log broke the protocol.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..errors import Astray, BrokenLog, Fork, Refused, WireError
 from ..values import Id, XOnlyKey
@@ -65,6 +65,22 @@ class Replay:
             KeyError: no such statement was heard here.
         """
         return self.records[self.chain.ids[statement] - 1]
+
+    def become(self, anew: Replay) -> None:
+        """Go on with another verified history of this stream (§4.3); whoever builds on this one builds on that.
+
+        Who may be signed stays so: that psigs were sent is not forgotten with the records that said it (§7.1).
+        """
+        before = self.as_signing
+        self.chain, self.state, self.records = anew.chain, anew.state, anew.records
+        self.keygen, self.broken, self.evidence = anew.keygen, anew.broken, anew.evidence
+        if before is not None and before.psig_sent:
+            self.mind_psigs()
+
+    def mind_psigs(self) -> None:
+        """Psigs were sent for this signing in records that were lost: somebody may hold a signature (§7.1)."""
+        if isinstance(self.state, SigningState):
+            self.state = replace(self.state, psig_sent=True)
 
     def let_go(self, statement: Id, field: str) -> None:
         """Keep the record of a statement without the sealed bytes of ``field``; its place and its hash stay.

@@ -102,7 +102,10 @@ def head_is_signed(stream: Id, head: Head, coordinator: XOnlyKey) -> bool:
 
 @dataclass
 class Chain:
-    """The verified hashes and ids of one stream, in order; grows by records, remembers every hash it passed."""
+    """The verified hashes and ids of one stream, in order; grows by records, remembers every hash it passed.
+
+    ``epochs`` are those that it passed, each with the offset of its first record.
+    """
 
     stream: Id
     epoch: Epoch | None = None
@@ -110,6 +113,7 @@ class Chain:
     hashes: list[Hash] = field(default_factory=list)
     offsets: dict[bytes, int] = field(default_factory=dict)
     ids: dict[Id, int] = field(default_factory=dict)
+    epochs: list[tuple[int, Epoch]] = field(default_factory=list)
 
     @property
     def offset(self) -> int:
@@ -129,6 +133,12 @@ class Chain:
     def knows(self, hash_: bytes) -> bool:
         """Whether ``hash_`` is the hash of a record of this chain."""
         return hash_ in self.offsets
+
+    def epoch_at(self, offset: int) -> Epoch | None:
+        """The epoch of the record at ``offset``; None if there is no such record."""
+        if not 1 <= offset <= self.offset:
+            return None
+        return next(epoch for start, epoch in reversed(self.epochs) if start <= offset)
 
     def next(self, epoch: Epoch, at: int, statement: Statement) -> Record:
         """The record that ``statement`` becomes if it is appended now; changes nothing."""
@@ -160,6 +170,8 @@ class Chain:
 
     def append(self, record: Record) -> None:
         """Take a record that ``check`` has passed."""
+        if record.epoch != self.epoch:
+            self.epochs.append((record.offset, record.epoch))
         self.epoch, self.at = record.epoch, record.at
         self.hashes.append(record.hash)
         self.offsets[record.hash] = record.offset
@@ -172,3 +184,6 @@ class Chain:
         del self.hashes[offset:]
         self.ids = {ident: place for ident, place in self.ids.items() if place <= offset}
         self.at = at
+        while self.epochs and self.epochs[-1][0] > offset:
+            self.epochs.pop()
+        self.epoch = self.epochs[-1][1] if self.epochs else None

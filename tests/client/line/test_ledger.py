@@ -189,13 +189,6 @@ def test_a_new_epoch_that_repeats_the_old_records_goes_on(reader: Reader, tale: 
     assert reader.ledger.trouble(tale.keygen) is None
 
 
-def test_a_new_epoch_without_the_old_records_is_read_only(reader: Reader, tale: Tale) -> None:
-    """Attack 37."""
-    hear_all(reader)
-    reader.subscribed(tale.keygen, top=3, reason="epoch")
-    assert "is not the one verified here" in _refusal(reader.ledger, tale.keygen)
-
-
 def test_only_the_first_record_is_not_a_fork(reader: Reader, tale: Tale) -> None:
     reader.subscribed(tale.keygen, top=1, reason="first_record_only")
     reader.hear(tale.keygen, tale.wires(tale.keygen)[:1])

@@ -1,0 +1,109 @@
+"""again.py: what a restored coordinator has lost is said again, each his own, and a no before anything else."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from keymeld_client import Client, Keygen, Signing
+from keymeld_client.errors import WaitsForLost
+from keymeld_protocol.machines.signing import SigningPhase
+from tests.client.house import NONE, SELF, House, gather, heard, house
+
+pytestmark = pytest.mark.asyncio
+MESSAGE = bytes(32)
+
+
+@pytest_asyncio.fixture
+async def home(tmp_path: Path) -> AsyncIterator[House]:
+    """A coordinator with one enclave."""
+    async with house(tmp_path) as home:
+        await home.enclave("vault")
+        yield home
+
+
+async def until_nothing_is_missing(client: Client, handle: Keygen | Signing) -> None:
+    await client.ledger.until(handle.id, lambda _: (handle.id not in client.ledger.gone and not handle.waiting) or None)
+
+
+async def test_a_request_and_its_yeses_come_back_by_themselves_and_are_signed(home: House) -> None:
+    async with home.person("alice") as alice, home.person("bob") as bob, home.person("carol") as carol:
+        keygens = await gather(alice, bob, carol, rules=(SELF, SELF, SELF))
+        await home.back_up()
+        signing = await keygens[0].request(messages=[MESSAGE])
+        await (await heard(bob, signing)).approve()
+        await bob.ledger.until(signing.id, lambda _: len(signing.state.consent.approvals) == 2 or None)
+        await home.put_back()
+        theirs = await heard(carol, signing)
+        await carol.ledger.until(signing.id, lambda _: len(theirs.state.consent.approvals) == 2 or None)
+        for client in (alice, bob):
+            await until_nothing_is_missing(client, client.signing(signing.id))
+        await theirs.approve()
+        assert len(await alice.signing(signing.id).signatures()) == 1
+        assert not alice.problems and not bob.problems and keygens[0].safety.safe
+
+
+async def test_a_signing_that_was_heard_to_its_end_stays_as_it_ended(home: House) -> None:
+    async with home.person("alice") as alice, home.person("carol") as carol:
+        async with home.person("bob") as bob:
+            keygens = await gather(alice, bob, carol, rules=(SELF, SELF, SELF))
+            signing = await keygens[0].request(messages=[MESSAGE])
+            await heard(bob, signing)
+            await heard(carol, signing)
+            await home.back_up()
+            await bob.signing(signing.id).reject()
+            await alice.ledger.until(signing.id, lambda _: signing.phase == SigningPhase.REJECTED or None)
+        await carol.ledger.until(signing.id, lambda _: carol.signing(signing.id).phase == SigningPhase.REJECTED or None)
+        await home.put_back()
+        async with home.person("bob") as bob:
+            assert bob.signing(signing.id).phase == SigningPhase.REJECTED, "heard to its end, which stays"
+
+
+async def test_leaving_is_said_again_before_anything_else(home: House) -> None:
+    async with home.person("alice") as alice:
+        async with home.person("bob") as bob:
+            keygens = await gather(alice, bob, rules=(NONE, NONE))
+            await home.back_up()
+            await keygens[1].leave()
+            await alice.ledger.until(keygens[0].id, lambda _: 1 in keygens[0].state.wiped or None)
+        await home.put_back()
+        await alice.ledger.until(keygens[0].id, lambda _: keygens[0].waiting)
+        assert "keygen.leave of slot 1, custody.wiped of the enclave of slots 0 and 1" in (keygens[0].waiting or "")
+        assert not keygens[0].safety.safe and "not broken, waiting for 2 statements" in str(keygens[0].safety)
+        with pytest.raises(WaitsForLost, match=r"keygen\.leave of slot 1"):
+            await keygens[0].request(messages=[MESSAGE])
+        async with home.person("bob"):
+            await until_nothing_is_missing(alice, keygens[0])
+            assert set(keygens[0].state.left) == {1} and keygens[0].state.wiped == {1}
+
+
+async def test_a_whole_keygen_that_was_lost_comes_back_with_the_same_keys(home: House) -> None:
+    async with home.person("alice") as alice, home.person("bob") as bob:
+        await home.back_up()
+        keygens = await gather(alice, bob, rules=(NONE, SELF))
+        address = keygens[0].address
+        await home.put_back()
+        for client, keygen in zip((alice, bob), keygens, strict=True):
+            await until_nothing_is_missing(client, keygen)
+            await keygen.safe()
+        assert keygens[0].address == address and keygens[0].roster.hash == keygens[0].state.roster
+        signing = await keygens[0].request(messages=[MESSAGE])
+        await (await heard(bob, signing)).approve()
+        assert len(await signing.signatures()) == 1
+
+
+async def test_a_request_after_a_lost_record_cannot_return_and_is_told_so(home: House) -> None:
+    async with home.person("alice") as alice:
+        (keygen,) = await gather(alice, rules=(SELF,))
+        await home.back_up()
+        for vault in home.vaults:
+            vault.task.cancel()  # nothing is signed before all of it is lost
+        first, second = [await keygen.request(messages=[bytes([number]) * 32]) for number in (1, 2)]
+        assert first.state.open and second.state.open
+        await home.put_back()
+        assert len(await first.signatures()) == 1
+        await alice.ledger.until_all(lambda: second.read_only is not None)
+        assert "ask for it anew" in (second.read_only or "") and second.waiting is None
+        assert keygen.read_only is None and keygen.waiting is None
+        assert len(await (await keygen.request(messages=[MESSAGE])).signatures()) == 1
