@@ -26,7 +26,7 @@ from .verbs import Verb
 
 NOT_BACK = (
     "Limits that were sealed with a key (who asks, whom it pays, how much) cannot be read back: the enclave has them.",
-    "A key that you brought along is not here: it lies with you, and in the enclave.",
+    "A key that you brought along is not here: it lies with you, and in the enclave. Seal it to no other one.",
     "A join that the coordinator hides cannot be known here: compare the roster digits with the other members.",
 )
 """What a wallet that was restored lacks, for people (§8.5)."""
