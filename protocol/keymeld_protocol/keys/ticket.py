@@ -126,7 +126,7 @@ class Ticket:
         Raises:
             BadInput: says what is wrong and what to do, and repeats nothing of the ticket.
         """
-        host, code = _split(text.strip())
+        host, code = _split(text.strip(" \t\r\n"))
         _hostname("ticket", host)
         raw = _decode(host, code)
         flags, slot = raw[1], int.from_bytes(raw[66:68], "big")
