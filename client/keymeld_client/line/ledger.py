@@ -26,7 +26,7 @@ from keymeld_protocol.wire.records import Position, Record
 from keymeld_protocol.wire.statements import statement_id
 
 from ..errors import NEEDS_NEWER, ReadOnly, WaitsForLost, WalletError
-from ..wallet.own import Own
+from ..wallet.own_seats import OwnSeats
 from ..wallet.wallet import Wallet
 from .evidence import Theirs, describe
 from .heads import answers
@@ -52,7 +52,7 @@ class Ledger(Rewound):
         """
         super().__init__(wallet, now)
         self.url = url
-        self.own, self.shut = Own(wallet), set[Id]()
+        self.own, self.shut = OwnSeats(wallet), set[Id]()
         self._load()
 
     # What is known ----------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from keymeld_protocol.wire.payloads import OPENERS, KeygenJoin, KeygenRelease
 from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wire.statements import Statement, make
 
-from ..wallet.own import Own
+from ..wallet.own_seats import OwnSeats
 from ..wallet.wallet import Wallet
 
 Speakers: TypeAlias = Mapping[XOnlyKey, int | None]
@@ -60,7 +60,7 @@ def said_anew(wallet: Wallet, heard: Replay, record: Record, whole: Statement, s
         signers = [speaker.sign]
         entry, joining = wallet.keygen(keygen), heard.as_keygen if isinstance(said, KeygenJoin) else None
         if joining is not None and entry is not None:
-            signers.append(keys.enter_context(Own(wallet).invite(entry, joining.create, said.slot)).sign)
+            signers.append(keys.enter_context(OwnSeats(wallet).invite(entry, joining.create, said.slot)).sign)
         return make(payload, *signers, blobs=[blob for blob in whole.blobs if blob is not None])
 
 

@@ -22,7 +22,7 @@ from keymeld_protocol.wire.statements import Statement, make
 
 from ..errors import WalletError
 from ..wallet.entries import KeygenEntry
-from ..wallet.own import Own
+from ..wallet.own_seats import OwnSeats
 from ..wallet.wallet import Wallet
 
 
@@ -77,7 +77,7 @@ def tickets_of(wallet: Wallet, entry: KeygenEntry, create: KeygenCreate) -> tupl
     Raises:
         WalletError: this wallet did not create the keygen.
     """
-    if not Own(wallet).opened(create):
+    if not OwnSeats(wallet).opened(create):
         raise WalletError("only the wallet that created a keygen holds its tickets")
     open_secret = wallet.identity.open_secret(create.salt)
     host, secure = split_url(entry.url)

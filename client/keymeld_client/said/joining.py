@@ -26,7 +26,7 @@ from keymeld_protocol.wire.statements import Statement, make
 
 from ..errors import WalletError
 from ..wallet.entries import KeygenEntry
-from ..wallet.own import Own
+from ..wallet.own_seats import OwnSeats
 from ..wallet.wallet import Wallet
 from .choosing import Choice, policy_of
 
@@ -105,7 +105,7 @@ def _invite(wallet: Wallet, entry: KeygenEntry, heard: Replay, slot: int) -> Key
     state = heard.as_keygen
     if state is None:
         raise WalletError(f"this wallet holds no ticket for slot {slot}")
-    return Own(wallet).invite(entry, state.create, slot)
+    return OwnSeats(wallet).invite(entry, state.create, slot)
 
 
 def _signing(wallet: Wallet, keygen: Id, slot: int, policy: Hash, choice: Choice) -> Secret:

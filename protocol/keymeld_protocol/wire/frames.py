@@ -140,7 +140,7 @@ class WireRecord(msgspec.Struct, frozen=True):
     statement: WireStatement
 
 
-class WireHead(msgspec.Struct, frozen=True, kw_only=True):
+class WireHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A signed head as it lies in a frame or an exported log."""
 
     epoch: Epoch

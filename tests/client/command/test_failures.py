@@ -50,6 +50,7 @@ CODES = [
     (errors.JoinRefused(0, "released"), FAILED),
     (errors.PushedOut(0, "released"), FAILED),
     (errors.KeygenEnded("x"), FAILED),
+    (errors.WaitsForLost("x"), FAILED),
     (errors.NeedsSecret([b"\2" * 33]), FAILED),
     (ENDED, FAILED),
 ]

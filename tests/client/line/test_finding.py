@@ -18,6 +18,7 @@ from keymeld_client.wallet.wallet import Wallet
 from keymeld_protocol.errors import Reason, Refused, WireError
 from keymeld_protocol.values import Epoch, Id, XOnlyKey
 from keymeld_protocol.wire import frames
+from keymeld_protocol.wire.records import sign_head
 from tests.client.paper import GROUP_SECRET, Tale
 from tests.client.scripted import Script, Talk, scripted
 from tests.support.coordinator import NOON, key_of
@@ -69,10 +70,16 @@ class Tries:
 
     async def tell(self, talk: Talk, request: object, top: int) -> None:
         """The answer to ``subscribe``, and the records."""
-        shut = {} if top > 1 else {"reason": "first_record_only"}
-        await talk.answer(request, {"top": top, "recovered": False, "head": None, "present": [], **shut})  # type: ignore[arg-type]
         stream = self.tale.keygen
-        for record in self.tale.world.logs[stream].records[:top]:
+        records = self.tale.world.logs[stream].records
+        told: dict[str, object] = {"top": top, "recovered": False, "head": None, "present": []}
+        if top > 1:
+            sign = self.tale.world.coordinator.sign
+            told["head"] = frames.head_json(sign_head(stream, records[top - 1], sign, NOON, request.params.nonce))  # type: ignore[attr-defined]
+        else:
+            told["reason"] = "first_record_only"
+        await talk.answer(request, told)  # type: ignore[arg-type]
+        for record in records[:top]:
             await talk.send(frames.record_frame(stream, record))
 
 

@@ -8,7 +8,7 @@ from keymeld_client.errors import WalletError
 from keymeld_client.said.creating import Proposal, make_create, tickets_of
 from keymeld_client.said.joining import entry_of
 from keymeld_client.wallet.entries import KeygenEntry
-from keymeld_client.wallet.own import Own
+from keymeld_client.wallet.own_seats import OwnSeats
 from keymeld_client.wallet.wallet import Wallet
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.keys.derivation import Identity
@@ -57,7 +57,7 @@ def test_every_ticket_invites_into_its_own_slot(wallet: Wallet) -> None:
         read = Ticket.parse(ticket.text())
         invited = entry_of(read, URL, None)
         assert read.slot is not None and invited.id == entry.id and invited.group_secret == entry.group_secret
-        with Wallet.in_memory() as other, Own(other).invite(invited, said, read.slot) as invite:
+        with Wallet.in_memory() as other, OwnSeats(other).invite(invited, said, read.slot) as invite:
             assert invite.key == said.slots[read.slot]
 
 
@@ -66,9 +66,9 @@ def test_an_open_ticket_invites_into_every_slot(wallet: Wallet) -> None:
     (ticket,) = tickets_of(wallet, entry, said)
     invited = entry_of(ticket, URL, None)
     with Wallet.in_memory() as other:
-        assert ticket.slot is None and not Own(other).opened(said)
+        assert ticket.slot is None and not OwnSeats(other).opened(said)
         for slot, key in enumerate(said.slots):
-            with Own(other).invite(invited, said, slot) as invite:
+            with OwnSeats(other).invite(invited, said, slot) as invite:
                 assert invite.key == key
 
 

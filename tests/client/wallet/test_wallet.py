@@ -8,9 +8,8 @@ from keymeld_client.errors import WalletError
 from keymeld_client.wallet.entries import KeygenEntry
 from keymeld_client.wallet.wallet import Wallet
 from keymeld_protocol.values import Epoch, Hash, Id
-from keymeld_protocol.wire.records import Record, sign_head
 from keymeld_protocol.wire.statements import Statement
-from tests.support.coordinator import key_of, secret_of
+from tests.support.coordinator import secret_of
 from tests.support.logs import Scribe
 from tests.support.machines import Keygen
 
@@ -194,57 +193,11 @@ def test_an_outbox_is_for_one_coordinator(wallet: Wallet) -> None:
     assert wallet.outbox("wss://elsewhere") == ()
 
 
-# Streams
-
-
-def written(wallet: Wallet, count: int = 3) -> tuple[Id, list[Record]]:
-    """A stream of which the wallet has stored some records."""
-    author = scribe()
-    records = [author.open(), *author.notes(count - 1)]
-    for record in records:
-        wallet.append(author.stream, record)
-    return author.stream, records
-
-
-def test_records_come_back_as_they_were(wallet: Wallet) -> None:
-    stream, records = written(wallet)
-    stored, head = reopen(wallet).stream(stream)
-    assert [wire.hash for wire in stored] == [record.hash for record in records]
-    assert [wire.statement for wire in stored] == [record.statement.wire for record in records]
-    assert head is None
-
-
-def test_a_record_torn_by_a_crash_is_dropped(wallet: Wallet) -> None:
-    stream, records = written(wallet)
-    path = wallet.folder / "streams" / f"{stream.hex()}.jsonl"
-    path.write_bytes(path.read_bytes()[:-40])
-    again = reopen(wallet)
-    assert len(again.stream(stream)[0]) == 2
-    again.append(stream, records[2])
-    assert [wire.offset for wire in again.stream(stream)[0]] == [1, 2, 3]
-
-
-def test_a_damaged_line_in_the_middle_is_told(wallet: Wallet) -> None:
-    stream, _ = written(wallet)
-    path = wallet.folder / "streams" / f"{stream.hex()}.jsonl"
-    lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(lines[0] + b"{}\n" + lines[2])
-    with pytest.raises(WalletError, match="line 2"):
-        wallet.stream(stream)
-
-
-def test_the_latest_head_is_kept(wallet: Wallet) -> None:
-    stream, records = written(wallet)
-    coordinator = key_of("coordinator")
-    for record in records:
-        wallet.append_head(stream, sign_head(stream, record, coordinator.sign))
-    stored, head = reopen(wallet).stream(stream)
-    assert len(stored) == 3
-    assert head is not None and (head.offset, head.hash) == (3, records[2].hash)
+# Evidence
 
 
 def test_evidence_is_kept_and_not_overwritten(wallet: Wallet) -> None:
-    stream, _ = written(wallet)
+    stream = scribe().stream
     wallet.accuse(stream, {"why": "first", "fork": True})
     wallet.accuse(stream, {"why": "second"})
     assert reopen(wallet).evidence(stream) == {"why": "first", "fork": True}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .wallet import Wallet
 
 
-class Own:
+class OwnSeats:
     """What is one wallet's own, of each keygen."""
 
     def __init__(self, wallet: Wallet) -> None:

@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from keymeld_client.errors import WalletError
-from keymeld_client.wallet.own import Own
+from keymeld_client.wallet.own_seats import OwnSeats
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.keys.derivation import Identity, slot_secret
@@ -36,10 +36,10 @@ def reader(tale: Tale) -> Iterator[Reader]:
         yield reader
 
 
-def restored(reader: Reader, member: Member) -> Own:
+def restored(reader: Reader, member: Member) -> OwnSeats:
     """What is the member's own, where his identity was put into that wallet."""
     reader.wallet.identity = Identity(member.identity.buffer)
-    return Own(reader.wallet)
+    return OwnSeats(reader.wallet)
 
 
 def test_the_slots_that_were_joined_follow_from_the_log(reader: Reader, tale: Tale) -> None:
