@@ -142,6 +142,11 @@ class Conversation(InnerHalf):
         """A stream will not be heard; the others go on."""
         tell(logging.WARNING, "not subscribed", stream=stream, reason=problem.reason.value)
 
+    def rights(self, stream: Id, *, whole: bool) -> None:
+        """A stream is open to us, or no longer: the operator reads it, and what was heard of it binds all the same."""
+        if stream in self._agent.hearing.streams:
+            tell(logging.INFO, "may be heard" if whole else "may be heard no longer", stream=stream)
+
     def caught_up(self, stream: Id) -> bool:
         """Whether a keygen was heard as far as it had come, or broke."""
         return self._agent.caught_up(stream)

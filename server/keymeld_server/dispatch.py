@@ -121,6 +121,9 @@ class Dispatch:
         self.presence.come(new)
         if peer.outbox.follows:
             self.hub.follow(peer.outbox, new)
+        for stream in list(peer.outbox.partial) if new else ():
+            if (session := await self.sessions.get(stream)) is not None:
+                self.hub.tell_open(peer.outbox, session)
         return {"keys": [proof.key.hex() for proof in params.proofs]}
 
     async def submit(self, peer: Peer, params: Submit, request: Request) -> None:

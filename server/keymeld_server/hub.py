@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from keymeld_protocol.errors import Reason, Refused
 from keymeld_protocol.machines.streams import as_keygen
 from keymeld_protocol.values import Epoch, Id, XOnlyKey
+from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.frames import Since
 from keymeld_protocol.wire.records import first_hash
 
@@ -53,6 +54,7 @@ class Hub:
         self._topics: dict[Id, Topic] = {}
         self._followers: dict[XOnlyKey, set[Outbox]] = {}
         self._heard_by: dict[XOnlyKey, set[Id]] = {}
+        self._partial: dict[Id, set[Outbox]] = {}
         self.subscriptions = 0
 
     # Subscriptions ----------------------------------------------------------------------------------------------
@@ -65,6 +67,8 @@ class Hub:
         """
         self.unsubscribe(outbox, session.stream)
         self.make_room(outbox)
+        if resumed.last is not None:
+            self._remember_partial(outbox, session.stream)
         cursor = Cursor(outbox, session.stream, resumed.next, resumed.last)
         topic = self._topics.setdefault(session.stream, Topic())
         topic.cursors[outbox] = outbox.cursors[session.stream] = cursor
@@ -86,6 +90,9 @@ class Hub:
 
     def unsubscribe(self, outbox: Outbox, stream: Id) -> None:
         """Send no more of ``stream``; nothing happens if it was not heard."""
+        if stream in outbox.partial:
+            del outbox.partial[stream]
+            self._forget_partial(outbox, stream)
         cursor = outbox.cursors.get(stream)
         if cursor is not None:
             self.drop(cursor)
@@ -113,6 +120,8 @@ class Hub:
         """The connection has ended."""
         for cursor in list(outbox.cursors.values()):
             self.drop(cursor)
+        for stream in outbox.partial:
+            self._forget_partial(outbox, stream)
         for key in outbox.proven:
             followers = self._followers.get(key, set())
             followers.discard(outbox)
@@ -127,6 +136,8 @@ class Hub:
         for key in part.come:
             for outbox in self._followers.get(key, ()):
                 self._begin(outbox, session)
+        if part.changed:
+            self._tell_rights(session)
         topic = self._topics.get(session.stream)
         if topic is None:
             return
@@ -134,6 +145,38 @@ class Hub:
             cursor.outbox.poke(cursor)
         if part.changed or not part.state.open:
             self._index(session.stream, topic, session)
+
+    def _tell_rights(self, session: Session) -> None:
+        """Whoever may not hear a stream any longer is told, and whoever asked for it before he might (§4.4)."""
+        topic = self._topics.get(session.stream)
+        for cursor in list(topic.cursors.values()) if topic is not None else []:
+            if cursor.last is None and session.hearers.isdisjoint(cursor.outbox.proven):
+                cursor.outbox.end(cursor)
+                self._remember_partial(cursor.outbox, session.stream)
+        for outbox in list(self._partial.get(session.stream, ())):
+            self.tell_open(outbox, session)
+
+    def tell_open(self, outbox: Outbox, session: Session) -> None:
+        """Tell a connection that a stream, of which it had asked for more than it might hear, is open to it now."""
+        if session.stream in outbox.partial and not session.hearers.isdisjoint(outbox.proven):
+            del outbox.partial[session.stream]
+            self._forget_partial(outbox, session.stream)
+            outbox.notify(frames.hearing_frame(session.stream, whole=True))
+
+    def _remember_partial(self, outbox: Outbox, stream: Id) -> None:
+        """At most as many as subscriptions; the oldest go first."""
+        outbox.partial[stream] = None
+        self._partial.setdefault(stream, set()).add(outbox)
+        if len(outbox.partial) > self._max:
+            oldest = next(iter(outbox.partial))
+            del outbox.partial[oldest]
+            self._forget_partial(outbox, oldest)
+
+    def _forget_partial(self, outbox: Outbox, stream: Id) -> None:
+        waiting = self._partial.get(stream, set())
+        waiting.discard(outbox)
+        if not waiting:
+            self._partial.pop(stream, None)
 
     def _begin(self, outbox: Outbox, session: Session) -> None:
         """A follower hears a stream from its first record; one with too many finds it by ``sessions``."""

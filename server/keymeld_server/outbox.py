@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, TypeAlias
 
 from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.records import Head
 
 from .session import Session, Told
@@ -61,7 +62,10 @@ Drop: TypeAlias = Callable[[Cursor], None]
 
 
 class Outbox:
-    """One connection's way out; ``proven`` is the set of keys it has proven, which may grow."""
+    """One connection's way out; ``proven`` is the set of keys it has proven, which may grow.
+
+    ``partial`` are the streams that it asked for and of which it may hear no more than the first record.
+    """
 
     def __init__(self, source: Source, proven: set[XOnlyKey], drop: Drop) -> None:
         """Read from ``source``; ``drop`` is told of a cursor that has lost its right to hear."""
@@ -69,6 +73,7 @@ class Outbox:
         self.follows = False
         self.cursors: dict[Id, Cursor] = {}
         self.finished: dict[Id, None] = {}
+        self.partial: dict[Id, None] = {}
         self._source = source
         self._drop = drop
         self._replies: deque[tuple[bytes, bool]] = deque()
@@ -106,6 +111,11 @@ class Outbox:
         """Send a notification before anything else that is not an answer: hello, and what is of its kind."""
         self._replies.append((frame, False))
         self._wake.set()
+
+    def end(self, cursor: Cursor) -> None:
+        """This connection may hear no more than the first record of a stream any longer, and is told so (§4.4)."""
+        self.notify(frames.hearing_frame(cursor.stream, whole=False))
+        self._drop(cursor)
 
     def tell_presence(self, stream: Id, key: XOnlyKey, frame: bytes) -> None:
         """Send the latest word about a key's presence."""
@@ -175,7 +185,7 @@ class Outbox:
     def _from_memory(self, cursor: Cursor) -> bytes | None:
         """The cursor's next frame; None when it has come to the end (it is behind no more), or must be read.
 
-        Rights are looked at for every record: whoever has lost them hears nothing more.
+        Rights are looked at for every record: whoever has lost them hears nothing more but that.
         """
         session = self._source.live(cursor.stream)
         if session is None:
@@ -186,8 +196,8 @@ class Outbox:
             return None
         if cursor.last is None and session.hearers.isdisjoint(self.proven):
             del self._behind[cursor]
-            self._drop(cursor)
-            return None
+            self.end(cursor)
+            return self._take_reply()
         told = self._take_older(cursor) if cursor.batch else session.told(cursor.next)
         if told is None:
             return None

@@ -390,3 +390,15 @@ def test_the_log_names_streams_and_codes_and_nothing_that_is_sealed(
         office.desk.run()
     assert any(getattr(r, "fields", {}).get("code") == "bad_body" for r in caplog.records)
     assert MESSAGE.hex() not in caplog.text
+
+
+def test_rights_that_end_are_the_operators_to_read_and_what_was_heard_stays(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    group = office.gather()
+    position = office.desk.agent.position(group)
+    with caplog.at_level(logging.INFO, "keymeld_enclave"):
+        for stream in (group, Id(b"\7" * 32)):
+            office.desk.tell(frames.hearing_frame(stream, whole=False))
+    assert caplog.text.count("may be heard no longer") == 1
+    assert office.desk.agent.position(group) == position is not None

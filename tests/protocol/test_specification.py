@@ -37,7 +37,7 @@ from keymeld_protocol.plaintext.body import (
 from keymeld_protocol.plaintext.notes import ForgetNote, SessionNote
 from keymeld_protocol.plaintext.policy import AllowedOutput, Policy
 from keymeld_protocol.wire import frames, payloads, shapes, statements
-from keymeld_protocol.wire.connection import Close, Goodbye, Heard, Hello, Presence, SessionInfo, Subscribed
+from keymeld_protocol.wire.connection import Close, Goodbye, Heard, Hello, Presence, Rights, SessionInfo, Subscribed
 from keymeld_server.admission import NOT_YET
 from keymeld_server.config import ServerConfig
 from tests.support.vectors import ROOT, WIRE
@@ -184,8 +184,9 @@ def test_the_results_that_peers_read_are_there() -> None:
 
 def test_every_notification_and_its_parameters_are_there() -> None:
     rows = table("notification")
-    assert [name for name in column(rows) if name] == ["hello", "record", "presence", "goodbye"]
-    assert column(rows, 1)[1:] == [*fields_of(Heard), *fields_of(Presence), *fields_of(Goodbye)]
+    assert [name for name in column(rows) if name] == ["hello", "record", "presence", "hearing", "goodbye"]
+    told = [*fields_of(Heard), *fields_of(Presence), *fields_of(Rights), *fields_of(Goodbye)]
+    assert column(rows, 1)[1:] == told
 
 
 def test_every_reason_stands_there_with_its_code_and_whether_repeating_helps() -> None:

@@ -8,7 +8,8 @@ import pytest
 from keymeld_protocol.errors import Reason, Refused
 from keymeld_protocol.values import Epoch, Hash, Id, decode_sized
 from keymeld_protocol.wire import frames
-from keymeld_protocol.wire.connection import proof_message
+from keymeld_protocol.wire.connection import Request, proof_message
+from keymeld_protocol.wire.frames import Authenticate
 from keymeld_protocol.wire.payloads import Note, SigningRequest
 from keymeld_protocol.wire.records import Position, first_hash, head_is_signed
 from keymeld_protocol.wire.statements import make
@@ -95,6 +96,76 @@ async def test_whoever_hears_the_first_record_alone_is_told_no_head() -> None:
     peer = line.peer()
     answer = await peer.ask("subscribe", {"stream": cast.stream.hex(), "nonce": "07" * 32})
     assert answer["head"] is None and "head" not in (await peer.take())["params"]
+
+
+async def told_rights(peer: PaperPeer) -> bool:
+    frame = await peer.take()
+    assert frame["method"] == "hearing"
+    return bool(frame["params"]["whole"])
+
+
+async def test_whose_rights_end_is_told_and_hears_nothing_more() -> None:
+    line = Line()
+    cast = await line.created()
+    join = await line.joined(cast, 0)
+    peer = line.peer()
+    peer.prove(cast.invite(0))
+    await peer.subscribe(cast.stream)
+    assert await peer.offsets(2) == [1, 2]
+    await line.say(cast.accept(0, join, line.hash(cast.stream), line.vault))
+    assert await told_rights(peer) is False
+    await line.joined(cast, 1)
+    assert await peer.silent()
+
+
+async def test_whoever_proves_a_key_late_is_told_that_more_is_open() -> None:
+    line, cast = await with_joins(1)
+    peer = line.peer()
+    assert (await peer.subscribe(cast.stream))["reason"] == "first_record_only"
+    assert await peer.offsets(1) == [1]
+    peer.prove(cast.creator)
+    await line.app.dispatch.authenticate(peer, Authenticate(proofs=()), Request(1, "authenticate", None))
+    assert await peer.silent(), "only a request that proves something looks"
+    line.app.hub.tell_open(peer.outbox, line.sessions.live(cast.stream))  # type: ignore[arg-type]
+    assert await told_rights(peer) is True
+    assert (await peer.subscribe(cast.stream))["top"] == 2
+    assert await peer.offsets(2) == [1, 2]
+
+
+async def test_whom_the_log_begins_to_concern_is_told_that_more_is_open() -> None:
+    line = Line()
+    cast = await line.created()
+    bob, stranger = line.peer(), line.peer()
+    bob.prove(cast.auth(1))
+    for peer in (bob, stranger):
+        await peer.subscribe(cast.stream)
+        assert await peer.offsets(1) == [1]
+    await line.joined(cast, 1)
+    assert await told_rights(bob) is True and await bob.silent() and await stranger.silent()
+
+
+async def test_what_is_unsubscribed_or_gone_is_told_nothing_more() -> None:
+    line = Line()
+    cast = await line.created()
+    peers = [line.peer(), line.peer()]
+    for peer in peers:
+        peer.prove(cast.auth(1))
+        await peer.subscribe(cast.stream)
+        await peer.offsets(1)
+    await peers[0].ask("unsubscribe", {"stream": cast.stream.hex()})
+    peers[1].go()
+    await line.joined(cast, 1)
+    assert await peers[0].silent() and await peers[1].silent()
+    assert line.app.hub._partial == {}
+
+
+async def test_only_so_many_streams_are_kept_in_mind_for_one_connection() -> None:
+    line = Line(subscriptions_per_connection=2)
+    peer, casts = line.peer(), [await line.created(name) for name in ("a", "b", "c")]
+    for cast in casts:
+        await peer.subscribe(cast.stream)
+        await peer.offsets(1)
+    assert list(peer.outbox.partial) == [cast.stream for cast in casts[1:]]
 
 
 async def test_whoever_resumes_before_the_first_record_hears_everything() -> None:
@@ -252,6 +323,7 @@ async def test_an_invitation_that_is_used_meanwhile_hears_nothing_more() -> None
     join = await line.joined(cast, 0)
     assert await peer.offsets(1) == [2]
     await line.say(cast.accept(0, join, line.hash(cast.stream), line.vault))
+    assert await told_rights(peer) is False
     assert await peer.silent() and not peer.outbox.cursors
 
 

@@ -92,6 +92,10 @@ class Noting(InnerHalf):
         self.heard.append(heard)
         self.told.append(f"record {heard.record.offset}")
 
+    def rights(self, stream: Id, *, whole: bool) -> None:
+        """Noted."""
+        self.told.append(f"whole {whole}")
+
     def presence(self, told: Presence) -> None:
         """Noted."""
         self.told.append("presence")

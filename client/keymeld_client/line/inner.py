@@ -86,6 +86,10 @@ class WalletHalf(InnerHalf):
         """A record, in the order in which they come, and the head at it."""
         self.ledger.hear(heard.stream, heard.record, heard.head)
 
+    def rights(self, stream: Id, *, whole: bool) -> None:
+        """Whoever waits for ``stream`` is told that no more of it will be heard, or that it will."""
+        self.ledger.rights(stream, whole=whole)
+
     def presence(self, told: Presence) -> None:
         """Somebody has come or gone."""
         self.online[told.key] = told.online

@@ -33,6 +33,7 @@ from .heads import answers
 from .lost import cannot_return
 from .rewound import Rewound
 
+NO_LONGER: Final = "the coordinator lets us hear it no longer: no seat of ours is in it any more"
 _UNKNOWN: Final = 2**53
 """The top of a stream that was not subscribed yet: nobody has caught up with it."""
 
@@ -52,7 +53,7 @@ class Ledger(Rewound):
         """
         super().__init__(wallet, now)
         self.url = url
-        self.own, self.shut = OwnSeats(wallet), set[Id]()
+        self.own, self.shut, self.deaf_to = OwnSeats(wallet), set[Id](), set[Id]()
         self._load()
 
     # What is known ----------------------------------------------------------------------------------------------
@@ -81,6 +82,8 @@ class Ledger(Rewound):
             return str(heard.broken)
         if key is not None and self.hearing.coordinator not in (None, key):
             return f"the server at {self.url} is not the coordinator that this session names"
+        if stream in self.deaf_to:
+            return NO_LONGER
         if stream in self.refused and heard.state is not None:
             return f"the coordinator does not let us hear it: {self.refused[stream]}"
         parent = heard.state.parent if heard.state is not None else None
@@ -124,6 +127,16 @@ class Ledger(Rewound):
     def greet(self, coordinator: XOnlyKey, epoch: Epoch | None = None) -> None:
         """A conversation begins; its notices and heads must be signed by the key that each session names."""
         self.hearing.coordinator, self.epoch = coordinator, epoch
+        self.deaf_to.clear()
+        self.ring(None)
+
+    def rights(self, stream: Id, *, whole: bool) -> None:
+        """The coordinator lets us hear ``stream`` from now on, or no longer: whoever waits is told (§4.4)."""
+        self.deaf_to.discard(stream)
+        heard = self.hearing.streams.get(stream)
+        if heard is not None and not whole:
+            heard.top = heard.chain.offset
+            self.deaf_to.add(stream)
         self.ring(None)
 
     def expect(self, stream: Id) -> None:

@@ -93,6 +93,10 @@ class InnerHalf(Protocol):
         """Somebody has come or gone."""
         return
 
+    def rights(self, stream: Id, *, whole: bool) -> None:
+        """``stream`` begins to be open as a whole, and is subscribed anew; or it ends to be, and nothing follows."""
+        return
+
 
 class Resuming:
     """Walks from hello to ``ready``; ``follows``: new sessions are heard by themselves from now on."""
@@ -202,6 +206,10 @@ class Resuming:
 
         params = {"stream": stream.hex(), **since, **fresh}
         self._calls.ask("subscribe", params, subscribed, Subscribed, refused=refused, put_off=put_off)
+
+    def knows(self, stream: Id) -> bool:
+        """Whether ``stream`` was asked for on this connection."""
+        return stream in self._subscribed
 
     def unsubscribe(self, stream: Id) -> None:
         """Hear a stream no longer; nobody waits for it any more."""

@@ -16,7 +16,7 @@ from typing import Final
 
 from ..errors import BadInput, Reason, WireError
 from ..foreign import quoted
-from ..wire.connection import Answer, Close, Goodbye, Heard, Hello, PeerSide, Presence
+from ..wire.connection import Answer, Close, Goodbye, Heard, Hello, PeerSide, Presence, Rights
 from .calls import PER_SECOND, REPEATABLE, Calls
 from .heartbeat import Heartbeat
 from .resuming import InnerHalf, Resuming
@@ -65,12 +65,23 @@ class Talk:
             self._answered(event, now)
         elif isinstance(event, Presence):
             self._inner.presence(event)
+        elif isinstance(event, Rights):
+            self._told_rights(event)
         elif isinstance(event, Hello):
             self._greeted(event, now)
         elif isinstance(event, Goodbye):
             self.goodbye = event
         if self.ready and self._ready_at is None:
             self._ready_at = now
+
+    def _told_rights(self, told: Rights) -> None:
+        """Subscribe anew what is open as a whole; what ends to be holds up nothing (§4.4)."""
+        if not told.whole:
+            self._inner.rights(told.stream, whole=False)
+            self.resuming.give_up(told.stream)
+        elif self.resuming.knows(told.stream):
+            self._inner.rights(told.stream, whole=True)
+            self.resuming.subscribe(told.stream, anew=True)
 
     def stood_ms(self, now: int) -> int:
         """For how long everything has been resumed; 0 where it never was."""

@@ -212,6 +212,13 @@ class Presence(msgspec.Struct, frozen=True):
     signs: bool = False
 
 
+class Rights(msgspec.Struct, frozen=True):
+    """A stream that was subscribed begins to be open to this connection as a ``whole``, or ends to be (§4.4)."""
+
+    stream: Id
+    whole: bool
+
+
 class Goodbye(msgspec.Struct, frozen=True):
     """The coordinator is about to close."""
 
@@ -270,8 +277,10 @@ class _Error(msgspec.Struct):
     data: _Problem
 
 
-Event = Hello | Heard | Presence | Goodbye | Answer | Request | None
-_NOTIFICATIONS: dict[str, type] = {"hello": Hello, "record": Heard, "presence": Presence, "goodbye": Goodbye}
+Event = Hello | Heard | Presence | Rights | Goodbye | Answer | Request | None
+_NOTIFICATIONS: dict[str, type] = {
+    "hello": Hello, "record": Heard, "presence": Presence, "hearing": Rights, "goodbye": Goodbye,
+}  # fmt: skip
 
 
 @dataclass

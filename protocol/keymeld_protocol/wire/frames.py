@@ -265,6 +265,11 @@ def record_frame(stream: Id, record: Record, head: Head | None = None) -> bytes:
     return notification("record", told if head is None else told | {"head": head_json(head)})
 
 
+def hearing_frame(stream: Id, whole: bool) -> bytes:
+    """The notification that ``stream`` begins, or ends, to be open to a connection as a ``whole`` (§4.4)."""
+    return notification("hearing", {"stream": stream.hex(), "whole": whole})
+
+
 def record_of(wire: WireRecord, *, verified: bool = False) -> Record:
     """A record whose statement has been parsed and whose signatures hold; its place is for the chain to check.
 

@@ -195,6 +195,24 @@ def test_only_the_first_record_is_not_a_fork(reader: Reader, tale: Tale) -> None
     assert reader.ledger.trouble(tale.keygen) is None and reader.ledger.caught_up()
 
 
+@pytest.mark.asyncio
+async def test_whoever_waits_is_told_that_the_stream_is_heard_no_longer(reader: Reader, tale: Tale) -> None:
+    hear_all(reader)
+    waiting = asyncio.create_task(reader.ledger.until(tale.keygen, never))
+    await asyncio.sleep(0)
+    reader.ledger.rights(tale.keygen, whole=False)
+    with pytest.raises(ReadOnly, match="lets us hear it no longer"):
+        await waiting
+    assert reader.ledger.caught_up()
+    reader.ledger.rights(tale.keygen, whole=True)
+    assert reader.ledger.trouble(tale.keygen) is None
+    reader.ledger.rights(tale.keygen, whole=False)
+    reader.ledger.greet(tale.coordinator)
+    assert reader.ledger.trouble(tale.keygen) is None, "the next conversation asks again"
+    reader.ledger.rights(Id(b"\7" * 32), whole=False)
+    assert not reader.ledger.deaf_to
+
+
 def test_another_coordinator_at_the_same_address_is_not_spoken_to(reader: Reader, tale: Tale) -> None:
     hear_all(reader)
     reader.ledger.greet(XOnlyKey(key_of("impostor").key))

@@ -34,6 +34,18 @@ def test_records_and_presence_are_the_inner_halfs() -> None:
     assert made.inner.told == ["authenticated", "record 1", "presence"]
 
 
+def test_rights_that_grow_are_asked_for_anew_and_those_that_end_hold_up_nothing() -> None:
+    made = Outer(key_of("a"), keygens=[STREAM], signings=[Id(b"\2" * 32)])
+    made.greet()
+    made.answer("authenticate", {})
+    made.answer("sessions", {"sessions": []})
+    made.answer("subscribe", {"top": 1, "recovered": False, "reason": "first_record_only"})
+    for stream, whole in ((STREAM, True), (STREAM, False), (Id(b"\7" * 32), True)):
+        made.tell(frames.hearing_frame(stream, whole))
+    assert [each for each in made.inner.told if each.startswith("whole")] == ["whole True", "whole False"]
+    assert made.streams("subscribe") == [STREAM, Id(b"\2" * 32), STREAM]
+
+
 def test_unknown_notifications_and_stray_answers_are_ignored(outer: Outer) -> None:
     outer.tell(frames.notification("weather", {"sun": True}))
     outer.tell(frames.result(99, {}))
