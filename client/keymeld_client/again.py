@@ -66,7 +66,8 @@ class Again:
         for record in _in_order(missing, speakers):
             if record.statement.id in self._tried:
                 continue
-            statement = self._statement(heard, record, speakers)
+            earlier = any(each.offset < record.offset for each in missing)
+            statement = self._statement(heard, record, speakers, earlier=earlier)
             if statement is None:
                 continue
             self._tried.add(record.statement.id)
@@ -79,8 +80,11 @@ class Again:
             return True
         return False
 
-    def _statement(self, heard: Replay, record: Record, speakers: Speakers) -> Statement | None:
-        """What is said of it now; None if nothing can be."""
+    def _statement(self, heard: Replay, record: Record, speakers: Speakers, *, earlier: bool) -> Statement | None:
+        """What is said of it now; None if nothing can be.
+
+        Who seals a key relies on who sits there: while something ``earlier`` is missing, no join is said anew.
+        """
         said, gone = record.statement, heard.stream in self.client.ledger.gone
         whole = None not in said.blobs
         if not whole and (kept := self.client.wallet.join(said.id)) is not None:
@@ -89,7 +93,9 @@ class Again:
             return said if whole and isinstance(said.payload, OPENERS) and self._may_open(said.payload) else None
         if whole and heard.chain.knows(getattr(said.payload, "after", b"")) and _is_taken(heard, said):
             return said
-        anew = said_anew(self.client.wallet, heard, record, said, speakers) if whole else None
+        if not whole or (earlier and isinstance(said.payload, KeygenJoin)):
+            return None
+        anew = said_anew(self.client.wallet, heard, record, said, speakers)
         return anew if anew is not None and _is_taken(heard, anew) else None
 
     def _may_open(self, said: object) -> bool:

@@ -107,3 +107,22 @@ async def test_a_request_after_a_lost_record_cannot_return_and_is_told_so(home: 
         assert "ask for it anew" in (second.read_only or "") and second.waiting is None
         assert keygen.read_only is None and keygen.waiting is None
         assert len(await (await keygen.request(messages=[MESSAGE])).signatures()) == 1
+
+
+async def test_a_join_is_said_anew_only_when_what_came_before_it_is_back(home: House) -> None:
+    """Attack 60: who pretends an epoch does not have a key sealed again beside somebody else than before."""
+    async with home.person("alice") as alice:
+        await home.back_up()
+        async with home.person("bob") as bob:
+            opened = await alice.create_keygen(2, network="regtest")
+            theirs = await bob.join(opened.tickets[1], rule=NONE)
+            await theirs.joined()
+            await alice.ledger.until(opened.id, lambda _: not opened.state.holdouts().count(1) or None)
+            await opened.join(0, rule=NONE)
+            await opened.safe()
+        await home.put_back()
+        await alice.ledger.until(opened.id, lambda _: opened.id not in alice.ledger.gone or None)
+        assert opened.state.seats == (None, None) and "keygen.join of slot 1" in (opened.waiting or "")
+        async with home.person("bob"):
+            await until_nothing_is_missing(alice, opened)
+            await opened.safe()
