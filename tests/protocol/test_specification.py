@@ -219,7 +219,6 @@ def test_the_protocols_own_limits_are_those_of_the_code() -> None:
     told = {row[0]: row[1] for row in table("limit", "2.7 Limits")}
     assert {name: number(told[name]) for name in told if "…" not in told[name] and "(" not in told[name]} == {
         "payload": shapes.MAX_PAYLOAD,
-        "blob": statements.MAX_BLOB,
         "slots of a keygen": shapes.MAX_SLOTS,
         "subsets of a keygen": shapes.MAX_SUBSETS,
         "items of a request": shapes.MAX_ITEMS,
@@ -235,6 +234,13 @@ def test_the_protocols_own_limits_are_those_of_the_code() -> None:
         "proofs of one `authenticate`": frames.MAX_PROOFS,
     }
     assert told["grace of a request"] == f"{shapes.MIN_GRACE_MS}…{shapes.MAX_GRACE_MS:,}"
+
+
+def test_how_long_each_blob_may_be_is_said_by_field() -> None:
+    told = {(names[0], names[1] if names[1:] else ""): number(row[1]) for row in table("blob", "2.7 Limits")
+            if (names := re.findall(r"`([a-z.*]+)`", row[0]) or [row[0]])}  # fmt: skip
+    code = {(name, kind if name == "body" else ""): most for kind in KINDS for name, most in KINDS[kind].BLOBS.items()}
+    assert told == code
 
 
 # Machines -------------------------------------------------------------------------------------------------------

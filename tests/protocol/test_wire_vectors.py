@@ -19,7 +19,7 @@ from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.machines.signing import SigningPhase, SigningState
 from keymeld_protocol.member.roster import read_roster
-from keymeld_protocol.values import Epoch, Id, Salt, Signature, XOnlyKey, decode_sized
+from keymeld_protocol.values import Epoch, Id, Salt, Signature, XOnlyKey, decode_sized, to_base64url
 from keymeld_protocol.wire import frames, payloads, statements
 from keymeld_protocol.wire.connection import CoordinatorSide, PeerSide, proof_message
 from keymeld_protocol.wire.frames import METHODS, Authenticate, Proof, WireHead, WireRecord, head_of, record_of
@@ -69,6 +69,21 @@ def test_a_payload_is_refused(one: Any) -> None:
 @each("statements", "refused_statements")
 def test_a_statement_is_refused(one: Any) -> None:
     assert refusal(lambda: statements.parse(statements.to_wire(one["statement"]))) == (one["reason"], one["field"])
+
+
+@each("statements", "longest_blobs")
+def test_a_blob_is_as_long_as_its_field_allows_and_no_longer(one: Any) -> None:
+    blobs = [*one["statement"]["blobs"]]
+    blobs[one["blob"]] = to_base64url(bytes(one["zeros"]))
+    told = statements.to_wire({**one["statement"], "blobs": blobs})
+    if "limit" not in one:
+        assert statements.parse(told).blobs[one["blob"]] == bytes(one["zeros"])
+        return
+    with pytest.raises(BadInput) as refused:
+        statements.parse(told)
+    assert (refused.value.reason, refused.value.field, refused.value.limit) == (
+        one["reason"], one["field"], one["limit"],
+    )  # fmt: skip
 
 
 # records.json ---------------------------------------------------------------------------------------------------

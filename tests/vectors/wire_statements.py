@@ -6,13 +6,15 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
+
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.keys.envelope import EnvelopeContext, seal_envelope
 from keymeld_protocol.keys.sealing import GroupKey, NotesKey
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.plaintext import contents
 from keymeld_protocol.plaintext.contents import Detail
-from keymeld_protocol.values import Hash, Id, Salt, XOnlyKey, digest, to_base64url
+from keymeld_protocol.values import Hash, Id, Salt, Signature, XOnlyKey, digest, to_base64url
 from keymeld_protocol.wire import payloads, statements
 from keymeld_protocol.wire.checkpoints import Checkpoint, checkpoint_json, checkpoint_message, sign_checkpoint
 from keymeld_protocol.wire.frames import head_json, record_json, statement_json
@@ -63,6 +65,7 @@ def statements_json() -> Any:
                 for why, text, reason, field in bad_payloads(every)
             ],
             refused_statements=_refused_statements(every["keygen.join"]),
+            longest_blobs=[each for kind in order for each in _longest(every[kind])],
         )
 
 
@@ -171,6 +174,28 @@ def _refused_statements(join: Statement) -> list[dict[str, Any]]:
         ("the payload as an object", {"payload": json.loads(join.text)}, "bad_field", "statement.payload"),
     ]
     return [commented(why, statement=good | change, reason=r, field=f) for why, change, r, f in cases]
+
+
+def _longest(said: Statement) -> list[dict[str, Any]]:
+    """For each blob of a kind the longest that is taken, and one byte more: zeros, to be put where null stands."""
+    found = []
+    for place, name in enumerate(said.payload.blob_fields()):
+        most = said.payload.BLOBS[name]
+        for zeros, reason in ((most, None), (most + 1, "too_big")):
+            named = {"by": XOnlyKey(cast.key_of("anybody").key), name: digest(bytes(zeros))}
+            payload = structs.replace(said.payload, **named)
+            signers = [cast.key_of("anybody")]
+            if isinstance(payload, KeygenJoin):
+                signers.append(cast.key_of("an invite"))
+                payload = structs.replace(payload, invite=XOnlyKey(signers[1].key))
+            text = payloads.encode(payload)
+            signatures = tuple(Signature(key.sign(statements.statement_id(text))) for key in signers)
+            others = (None,) * len(said.blobs)
+            wire = statement_json(Statement(text, payload, statements.statement_id(text), signatures, others).wire)
+            why = f"{payload.kind}, {name}: {zeros} zeros {'are taken' if reason is None else 'are refused'}"
+            refusal = {} if reason is None else {"reason": reason, "field": f"blobs[{place}]", "limit": most}
+            found.append(commented(why, statement=wire, blob=place, zeros=zeros, **refusal))
+    return found
 
 
 # records.json ---------------------------------------------------------------------------------------------------

@@ -23,12 +23,10 @@ from ..curve.secp256k1 import Holder, Secret, ecdh, seckey_verify, wipe
 from ..errors import InvalidCrypto
 from ..values import Hash, Id, XOnlyKey
 from ..wire.payloads import KeygenJoin
+from ..wire.sizes import MAX_ENVELOPE
 from . import aead
 from .derivation import ROOT_SIZE, even_secret
 from .kdf import hkdf
-
-MAX_ENVELOPE: Final = 16 * 1024
-"""Bytes of an envelope at most."""
 
 _VERSION: Final = b"\x01"
 _POINT: Final = slice(1, 34)

@@ -23,11 +23,12 @@ from ..errors import BadInput, Reason, bad_field
 from ..keys.aead import OVERHEAD
 from ..values import Hash, PlainKey, Signature, decode_sized, encode_sized
 from ..wire.shapes import VERSION, Shape, Version
+from ..wire.sizes import MAX_BLOB, MAX_CARD, MAX_DETAIL, MAX_TERMS
 
 MAX_LABEL: Final = 64
 MAX_TEXT: Final = 512
-MAX_PLAINTEXT: Final = 640 * 1024 - OVERHEAD
-"""Bytes that still fit a blob once they are sealed."""
+MAX_PLAINTEXT: Final = MAX_BLOB - OVERHEAD
+"""Bytes that still fit the longest blob once they are sealed."""
 
 Label: TypeAlias = Annotated[str, Meta(max_length=MAX_LABEL)]
 Text: TypeAlias = Annotated[str, Meta(max_length=MAX_TEXT)]
@@ -66,7 +67,9 @@ class Script(HexBytes):
 
 
 class Content(Shape, frozen=True, kw_only=True):
-    """What every sealed shape begins with."""
+    """What every sealed shape begins with; ``MOST``: the bytes that still fit its field once they are sealed (§2.7)."""
+
+    MOST: ClassVar[int] = MAX_PLAINTEXT
 
     v: Version
 
@@ -88,6 +91,8 @@ class Leaf(Shape, frozen=True, kw_only=True):
 
 class Terms(Content, frozen=True, kw_only=True):
     """What the creator proposes: a name, and what the aggregate key is for."""
+
+    MOST: ClassVar[int] = MAX_TERMS - OVERHEAD
 
     label: Label
     network: Network
@@ -120,6 +125,8 @@ def _check_tree(leaves: tuple[Leaf, ...]) -> None:
 class Card(Content, frozen=True, kw_only=True):
     """A participant's public signing key, and the proof that it is held (`keys.possession_message`)."""
 
+    MOST: ClassVar[int] = MAX_CARD - OVERHEAD
+
     pubkey: PlainKey
     label: Label
     possession: Signature
@@ -127,6 +134,8 @@ class Card(Content, frozen=True, kw_only=True):
 
 class Detail(Content, frozen=True, kw_only=True):
     """Why somebody refused, for people."""
+
+    MOST: ClassVar[int] = MAX_DETAIL - OVERHEAD
 
     message: Text
 
@@ -158,8 +167,8 @@ def parse(shape: type[_Content], raw: bytes) -> _Content:
             spelling.  The message names the field and never its value.
     """
     name = _name(shape)
-    if len(raw) > MAX_PLAINTEXT:
-        raise BadInput(Reason.TOO_BIG, f"at most {MAX_PLAINTEXT} bytes", field=name, limit=MAX_PLAINTEXT)
+    if len(raw) > shape.MOST:
+        raise BadInput(Reason.TOO_BIG, f"at most {shape.MOST} bytes", field=name, limit=shape.MOST)
     try:
         content = _decoder(shape).decode(raw)
     except msgspec.ValidationError as error:

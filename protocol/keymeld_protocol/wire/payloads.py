@@ -2,13 +2,14 @@
 
 A payload is the canonical JSON of one of these types.  ``parse`` decodes, encodes again and compares, so that one
 payload has exactly one spelling.  Ciphertexts are not in the payload: it names each by SHA-256 (the fields in
-``BLOBS``, in that order) and they travel beside it.
+``BLOBS``, in that order, with the bytes that each may have) and they travel beside it.
 
 ``protocol/README.md`` says the same for readers without Python.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final, TypeAlias, get_args
 
 import msgspec
@@ -42,6 +43,16 @@ from .shapes import (
     check_rising,
     split_complaint,
 )
+from .sizes import (
+    MAX_BLOB,
+    MAX_CARD,
+    MAX_DETAIL,
+    MAX_ENVELOPE,
+    MAX_NOTE,
+    MAX_SIGNATURES,
+    MAX_TERMS,
+    MAX_VALUES,
+)
 
 # Keygen ---------------------------------------------------------------------------------------------------------
 
@@ -49,7 +60,7 @@ from .shapes import (
 class KeygenCreate(Payload, frozen=True, kw_only=True, tag="keygen.create"):
     """The creator opens a keygen; the id of this statement is the session's name, the keygen_id."""
 
-    BLOBS: ClassVar[tuple[str, ...]] = ("terms",)
+    BLOBS: ClassVar[Mapping[str, int]] = {"terms": MAX_TERMS}
 
     suite: Suite
     coordinator: XOnlyKey
@@ -78,7 +89,7 @@ class KeygenCreate(Payload, frozen=True, kw_only=True, tag="keygen.create"):
 class KeygenJoin(Said, frozen=True, kw_only=True, tag="keygen.join"):
     """A participant fills a slot; the slot's invite key signs beside the participant's auth key."""
 
-    BLOBS: ClassVar[tuple[str, ...]] = ("card", "envelope")
+    BLOBS: ClassVar[Mapping[str, int]] = {"card": MAX_CARD, "envelope": MAX_ENVELOPE}
 
     slot: Slot
     invite: XOnlyKey
@@ -117,7 +128,7 @@ class CustodyAccept(Said, frozen=True, kw_only=True, tag="custody.accept"):
 class CustodyRefuse(Said, frozen=True, kw_only=True, tag="custody.refuse"):
     """An enclave will not hold a join's key; the slot is free again."""
 
-    BLOBS: ClassVar[tuple[str, ...]] = ("detail",)
+    BLOBS: ClassVar[Mapping[str, int]] = {"detail": MAX_DETAIL}
 
     slot: Slot
     join: Id
@@ -142,7 +153,7 @@ class KeygenConfirm(Said, frozen=True, kw_only=True, tag="keygen.confirm"):
 class CustodyReseal(Said, frozen=True, kw_only=True, tag="custody.reseal"):
     """A participant moves an unchanged key and policy to another enclave identity."""
 
-    BLOBS: ClassVar[tuple[str, ...]] = ("envelope",)
+    BLOBS: ClassVar[Mapping[str, int]] = {"envelope": MAX_ENVELOPE}
 
     slot: Slot
     enclave: XOnlyKey
@@ -180,7 +191,7 @@ class SigningRequest(Payload, frozen=True, kw_only=True, tag="signing.request"):
     ``after`` is a hash of the keygen stream; ``slots`` are those whose keys some item needs.
     """
 
-    BLOBS: ClassVar[tuple[str, ...]] = ("body",)
+    BLOBS: ClassVar[Mapping[str, int]] = {"body": MAX_BLOB}
 
     keygen: Id
     after: Hash
@@ -213,7 +224,7 @@ class SigningCancel(Said, frozen=True, kw_only=True, tag="signing.cancel"):
 class SigningContribute(Said, frozen=True, kw_only=True, tag="signing.contribute"):
     """A signer's nonces, partial signatures, both, or (alone) finished signatures, for all its slots at once."""
 
-    BLOBS: ClassVar[tuple[str, ...]] = ("values",)
+    BLOBS: ClassVar[Mapping[str, int]] = {"values": MAX_VALUES}
 
     attempt: AttemptNumber
     slots: Slots
@@ -231,7 +242,7 @@ class SigningContribute(Said, frozen=True, kw_only=True, tag="signing.contribute
 class SigningConfirm(Said, frozen=True, kw_only=True, tag="signing.confirm"):
     """The verified signatures of every item, sealed to the group."""
 
-    BLOBS: ClassVar[tuple[str, ...]] = ("signatures",)
+    BLOBS: ClassVar[Mapping[str, int]] = {"signatures": MAX_SIGNATURES}
 
     attempt: AttemptNumber
     signatures: Digest
@@ -246,7 +257,7 @@ class SigningRetry(Said, frozen=True, kw_only=True, tag="signing.retry"):
 class SigningRefuse(Said, frozen=True, kw_only=True, tag="signing.refuse"):
     """An enclave will not sign; ``attempt`` is 0 before the first one."""
 
-    BLOBS: ClassVar[tuple[str, ...]] = ("detail",)
+    BLOBS: ClassVar[Mapping[str, int]] = {"detail": MAX_DETAIL}
 
     attempt: Annotated[int, Meta(ge=0, le=MAX_ATTEMPTS)]
     slots: Slots
@@ -306,7 +317,7 @@ class WalletOpen(Payload, frozen=True, kw_only=True, tag="wallet.open"):
 class WalletNote(Said, frozen=True, kw_only=True, tag="wallet.note"):
     """A note that only the wallet's owner can open, such as a session to find again."""
 
-    BLOBS: ClassVar[tuple[str, ...]] = ("note",)
+    BLOBS: ClassVar[Mapping[str, int]] = {"note": MAX_NOTE}
 
     note: Digest
 
@@ -314,7 +325,7 @@ class WalletNote(Said, frozen=True, kw_only=True, tag="wallet.note"):
 class Note(Shape, frozen=True, kw_only=True):
     """``note.*``: said by a member; verified, stored, streamed, and never moves state."""
 
-    BLOBS: ClassVar[tuple[str, ...]] = ("body",)
+    BLOBS: ClassVar[Mapping[str, int]] = {"body": MAX_NOTE}
 
     kind: Annotated[str, Meta(pattern=r"\Anote\.[a-z][a-z0-9_]{0,26}\Z")]
     v: Version
@@ -325,6 +336,10 @@ class Note(Shape, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """Nothing beyond the types."""
+
+    def blob_fields(self) -> tuple[str, ...]:
+        """The body, if there is one."""
+        return () if self.body is None else ("body",)
 
     def blob_digests(self) -> tuple[Digest, ...]:
         """SHA-256 of the body, if there is one."""

@@ -11,7 +11,7 @@ of one epoch convict the coordinator.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from ..curve.schnorr import tagged_hash, verify
@@ -44,7 +44,7 @@ class Record:
         """Where a hearer of this record stands."""
         return Position(self.epoch, self.offset, self.hash)
 
-    def without_blobs(self, fields: tuple[str, ...]) -> Record:
+    def without_blobs(self, fields: Iterable[str]) -> Record:
         """The same record for a hearer whom the ciphertexts of ``fields`` do not concern."""
         return replace(self, statement=self.statement.without_blobs(fields))
 

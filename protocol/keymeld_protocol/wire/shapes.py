@@ -7,7 +7,7 @@ integers in 0…2⁵³−1, bytes as lower-case hex (§1.3, §3.2).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
@@ -100,7 +100,7 @@ class Signer(Shape, frozen=True, kw_only=True):
 class Payload(Shape, frozen=True, kw_only=True, tag_field="kind"):
     """What every payload begins with: its kind, the version and who speaks (§3.2)."""
 
-    BLOBS: ClassVar[tuple[str, ...]] = ()
+    BLOBS: ClassVar[Mapping[str, int]] = {}
 
     v: Version
     by: XOnlyKey
@@ -118,9 +118,13 @@ class Payload(Shape, frozen=True, kw_only=True, tag_field="kind"):
             BadInput: naming the field and the rule.
         """
 
+    def blob_fields(self) -> tuple[str, ...]:
+        """The fields of the blobs that travel with this payload, in order."""
+        return tuple(name for name in self.BLOBS if getattr(self, name) is not None)
+
     def blob_digests(self) -> tuple[Digest, ...]:
         """SHA-256 of each blob that travels with this payload, in order."""
-        return tuple(d for name in self.BLOBS if (d := getattr(self, name)) is not None)
+        return tuple(getattr(self, name) for name in self.blob_fields())
 
     def signed_by(self) -> tuple[XOnlyKey, ...]:
         """The keys that sign this payload, in the order of the signatures."""

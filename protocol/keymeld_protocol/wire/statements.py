@@ -24,8 +24,6 @@ from . import payloads
 from .payloads import Note
 from .shapes import MAX_PAYLOAD, Payload, split_complaint
 
-MAX_BLOB = 640 * 1024
-
 
 class WireStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A statement as it lies in a frame: strings, not yet believed."""
@@ -52,12 +50,12 @@ class Statement:
 
     def blob(self, field: str) -> bytes | None:
         """The ciphertext that the payload's ``field`` names; None where it is not here."""
-        present = [name for name in self.payload.BLOBS if getattr(self.payload, name) is not None]
+        present = self.payload.blob_fields()
         return self.blobs[present.index(field)] if field in present else None
 
     def without_blobs(self, fields: Iterable[str]) -> Statement:
         """The same statement without the ciphertexts of ``fields``: ids and signatures stay."""
-        present = [name for name in self.payload.BLOBS if getattr(self.payload, name) is not None]
+        present = self.payload.blob_fields()
         gone = set(fields)
         kept = tuple(None if name in gone else blob for name, blob in zip(present, self.blobs, strict=True))
         return replace(self, blobs=kept)
@@ -124,17 +122,19 @@ def check_signatures(statement: Statement) -> None:
 
 
 def check_blobs(statement: Statement) -> None:
-    """Each blob is what the payload names, or absent (§3.1).
+    """Each blob is what the payload names, of no more bytes than its field may have, or absent (§2.7, §3.1).
 
     Raises:
-        BadInput: another number of blobs, or one that has another SHA-256.
+        BadInput: another number of blobs; one that is too long, with the field and its limit; or another SHA-256.
     """
     digests = statement.payload.blob_digests()
     if len(digests) != len(statement.blobs):
         raise bad_field("blobs", f"the payload names {len(digests)}, not {len(statement.blobs)}")
-    for i, (expected, blob) in enumerate(zip(digests, statement.blobs, strict=True)):
-        if blob is not None and len(blob) > MAX_BLOB:
-            raise BadInput(Reason.TOO_BIG, f"at most {MAX_BLOB} bytes", field=f"blobs[{i}]", limit=MAX_BLOB)
+    fields = statement.payload.blob_fields()
+    for i, (name, expected, blob) in enumerate(zip(fields, digests, statement.blobs, strict=True)):
+        most = statement.payload.BLOBS[name]
+        if blob is not None and len(blob) > most:
+            raise BadInput(Reason.TOO_BIG, f"{name}: at most {most} bytes", field=f"blobs[{i}]", limit=most)
         if blob is not None and digest(blob) != expected:
             raise bad_field(f"blobs[{i}]", "must have the SHA-256 that the payload names")
 

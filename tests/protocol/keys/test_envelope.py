@@ -13,7 +13,6 @@ from keymeld_protocol.curve.secp256k1 import Secret, ecdh, has_even_y, xonly
 from keymeld_protocol.errors import InvalidCrypto
 from keymeld_protocol.keys import aead, envelope
 from keymeld_protocol.keys.envelope import (
-    MAX_ENVELOPE,
     MAX_POLICY,
     MIN_ENVELOPE,
     EnvelopeContext,
@@ -25,6 +24,7 @@ from keymeld_protocol.keys.kdf import hkdf
 from keymeld_protocol.values import Digest, Hash, Id, XOnlyKey
 from keymeld_protocol.wire.payloads import KeygenJoin
 from keymeld_protocol.wire.shapes import Rule
+from keymeld_protocol.wire.sizes import MAX_ENVELOPE
 
 
 def identity_of(parity: str) -> Secret:

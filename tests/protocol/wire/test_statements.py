@@ -9,7 +9,8 @@ from keymeld_protocol.curve.schnorr import tagged_hash
 from keymeld_protocol.errors import BadInput, Reason
 from keymeld_protocol.values import digest, to_base64url
 from keymeld_protocol.wire.payloads import CustodyRefuse, KeygenJoin, WalletOpen
-from keymeld_protocol.wire.statements import MAX_BLOB, Statement, WireStatement, make, parse, require_blobs, to_wire
+from keymeld_protocol.wire.sizes import MAX_DETAIL
+from keymeld_protocol.wire.statements import Statement, WireStatement, make, parse, require_blobs, to_wire
 from tests.support.machines import STRANGER, Keygen, Signing, completed, xonly
 from tests.support.spoil import full, spoils
 
@@ -140,10 +141,11 @@ def test_a_blob_has_one_spelling(spelled: str) -> None:
 
 
 def test_a_blob_that_is_too_long_is_refused() -> None:
-    said = KEYGEN.said(KEYGEN.home(0), CustodyRefuse, bytes(MAX_BLOB), **REFUSED, detail=digest(bytes(MAX_BLOB)))
+    said = KEYGEN.said(KEYGEN.home(0), CustodyRefuse, bytes(MAX_DETAIL), **REFUSED, detail=digest(bytes(MAX_DETAIL)))
     assert parse(said.wire) == said
-    error = changed(said, blobs=(to_base64url(bytes(MAX_BLOB + 1)),))
-    assert (error.reason, error.limit) == (Reason.TOO_BIG, MAX_BLOB)
+    error = changed(said, blobs=(to_base64url(bytes(MAX_DETAIL + 1)),))
+    assert (error.reason, error.field, error.limit) == (Reason.TOO_BIG, "blobs[0]", MAX_DETAIL)
+    assert error.message == "detail: at most 4096 bytes"
 
 
 def test_a_blob_may_be_absent_and_the_id_stays() -> None:
