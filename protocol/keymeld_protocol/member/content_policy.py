@@ -14,8 +14,10 @@ that spend the same coin count twice.  Everything comes from the plan and the ro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple, TypeAlias
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property, reduce
+from operator import or_
+from typing import Final, NamedTuple
 
 from msgspec import structs
 
@@ -24,25 +26,55 @@ from ..bitcoin.transaction import Output, address_of
 from ..errors import Blamed
 from ..plaintext.body import SignInput
 from ..plaintext.contents import Network
-from ..plaintext.policy import Policy
+from ..plaintext.contributions import Failed
+from ..plaintext.policy import AllowedOutput, Policy
 from ..values import Salt
-from ..wire.shapes import Rule
+from ..wire.shapes import Rule, as_bits
 from ..wording import slots_told
 from .item_policy import forbids
-from .plan import Plan
+from .plan import Item, Plan
 from .roster import Roster
 
-KeyLists: TypeAlias = frozenset[frozenset[int]]
+TAPROOT_SIZE: Final = 34
+"""Bytes of the only scripts that a SignInput spends."""
 
 _NO_SALT, _NO_RULE = Salt(bytes(Salt.size)), Rule(approval="none")
 
 
 class Payment(NamedTuple):
-    """What one transaction does to the owner of a slot: satoshi that leave his key lists and go to the miner."""
+    """What a transaction does to the owner of a slot: satoshi that leave his key lists, and to whom, and a miner's."""
 
     spent: int
     fee: int
-    paid: tuple[Output, ...]
+    paid: Mapping[bytes, int]
+
+
+class Total(NamedTuple):
+    """What several do together; ``each`` says to whom they pay."""
+
+    spent: int
+    fee: int
+    each: tuple[Payment, ...]
+
+    def paid(self) -> Mapping[bytes, int]:
+        """To whom, and how much, all together."""
+        found = dict[bytes, int]()
+        for payment in self.each:
+            for script, amount in payment.paid.items():
+                found[script] = found.get(script, 0) + amount
+        return found
+
+
+class Seen(NamedTuple):
+    """One transaction as everybody sees it: its own coins and outputs with the number of their key list, and the rest.
+
+    ``lists``: those key lists, as bits.  What it is for one owner depends on which of them hold his slot, and which of
+    them his key serves: on nothing else.
+    """
+
+    coins: tuple[tuple[int, int, int], ...]
+    outputs: tuple[tuple[Output, int | None], ...]
+    lists: int
 
 
 def distinct(policies: Mapping[int, Policy], roster: Roster) -> dict[int, Policy]:
@@ -50,17 +82,18 @@ def distinct(policies: Mapping[int, Policy], roster: Roster) -> dict[int, Policy
 
     Salts and approval rules make no difference here.  An enclave with 200 slots of a kind judges a request once.
     """
-    found: dict[tuple[Policy, tuple[int, ...]], int] = {}
+    found: dict[tuple[Policy, int], int] = {}
     for slot, policy in policies.items():
-        lists = tuple(index for index, subset in enumerate(roster.subsets) if slot in subset)
-        found.setdefault((structs.replace(policy, salt=_NO_SALT, rule=_NO_RULE), lists), slot)
+        kind = structs.replace(policy, salt=_NO_SALT, rule=_NO_RULE)
+        found.setdefault((kind, roster.own.holding(slot)), slot)
     return {slot: policies[slot] for slot in found.values()}
 
 
 class Payments:
     """What the transactions of a plan do to the owners of slots, each found out once for all those who see the same.
 
-    A thousand slots with a policy each are judged by it: what depends on no policy is not computed for each.
+    A thousand slots with a policy each are judged by it: what depends on no policy is not computed for each, and what
+    is added up for one is added up for all that see the same lists.
     """
 
     def __init__(self, plan: Plan, roster: Roster, left: Collection[int] = ()) -> None:
@@ -68,30 +101,140 @@ class Payments:
         self.plan = plan
         self.roster = roster
         self.left = left
-        self._lists: dict[int, tuple[frozenset[int], ...]] = {}
-        self._found: dict[tuple[int, tuple[bool, ...], tuple[bool, ...]], Payment] = {}
+        self._seen: dict[int, Seen] = {}
+        self._found: dict[tuple[int, int, int], Payment] = {}
+        self._lists: dict[tuple[int, ...], int] = {}
+        self._added: dict[tuple[tuple[int, ...], int, int], Total] = {}
+        self._served: dict[tuple[int, ...] | None, int] = {}
+        self._kinds: dict[bool, list[tuple[int, Item, tuple[int, ...]]]] = {}
+        self._forbidden: dict[int, list[tuple[tuple[int, ...], Failed | None]]] = {}
 
-    def of(self, index: int, slot: int, served: KeyLists | None = None) -> Payment:
-        """What a transaction does to the owner of ``slot``, whose key signs for the ``served`` lists alone (None: all).
+    def forbidden(self, slot: int, policy: Policy) -> Sequence[tuple[tuple[int, ...], Failed | None]]:
+        """Of the items with ``slot`` in their key list, those that are alike together, why ``policy`` forbids each."""
+        if slot not in self._forbidden:
+            held, alike = self.roster.own.holding(slot), self._alike(policy.transaction_rule)
+            mine = ((item, items) for number, item, items in alike if held >> number & 1)
+            self._forbidden[slot] = [(items, forbids(policy, item, self.roster)) for item, items in mine]
+        return self._forbidden[slot]
 
-        It depends on the key lists whose scripts it names, and on nothing else.
+    def _alike(self, limited: bool) -> list[tuple[int, Item, tuple[int, ...]]]:
+        """Items of which every policy says the same: the number of their key list, one of them, and all by index.
+
+        Under a transaction rule it matters also whether their tweaks come to an own script.
+        """
+        if limited not in self._kinds:
+            own, found = self.roster.own, dict[tuple[int, bool, bool, bool], list[tuple[Item, tuple[int, ...]]]]()
+            for item, items in self.plan.alike.items():
+                kind = (own.number(item.slots), item.blind, item.opaque, limited and own.spends(item))
+                found.setdefault(kind, []).append((item, items))
+            self._kinds[limited] = [
+                (number, each[0][0], tuple(index for _, items in each for index in items))
+                for (number, *_), each in found.items()
+            ]
+        return self._kinds[limited]
+
+    def served(self, policy: Policy) -> int:
+        """The key lists that a policy serves, as bits: that of all slots, and of the subsets those that it names.
+
+        Nobody serves those with a slot that has left.
+        """
+        if policy.subsets not in self._served:
+            named = range(len(self.roster.subsets)) if policy.subsets is None else policy.subsets
+            lists = self.roster.own.lists
+            whole = (number for number in (0, *(subset + 1 for subset in named)))
+            self._served[policy.subsets] = as_bits(i for i in whole if lists[i].isdisjoint(self.left))
+        return self._served[policy.subsets]
+
+    def signed(self, slot: int, policy: Policy) -> tuple[int, ...]:
+        """The transactions of which the key signs an input; an item that fails alone is not signed (§10.9)."""
+        asked, found = self.plan.body.items, set[int]()
+        for items, why in self.forbidden(slot, policy):
+            if why is None:
+                inputs = (asked[index] for index in items)
+                found.update(each.transaction for each in inputs if isinstance(each, SignInput))
+        return tuple(sorted(found))
+
+    def added(self, signed: tuple[int, ...], slot: int, served: int) -> Total:
+        """What these transactions together do to the owner of ``slot``, whose key signs for the ``served`` lists alone.
+
+        Raises:
+            Blamed: ``own_input_missing``: one spends a coin of his that this request does not sign.
+        """
+        if signed not in self._lists:
+            self._lists[signed] = reduce(or_, (self._see(index).lists for index in signed), 0)
+        lists, held = self._lists[signed], self.roster.own.holding(slot)
+        if (key := (signed, held & lists, served & held & lists)) not in self._added:
+            each = tuple(self._of(index, slot, held, served & held) for index in signed)
+            self._added[key] = Total(sum(one.spent for one in each), sum(one.fee for one in each), each)
+        return self._added[key]
+
+    def _of(self, index: int, slot: int, held: int, back: int) -> Payment:
+        """What one transaction does to him; ``held`` are the lists with his slot, ``back`` those of them he serves."""
+        seen = self._see(index)
+        if (key := (index, held & seen.lists, back & seen.lists)) not in self._found:
+            self._found[key] = self._payment(index, slot, held, back)
+        return self._found[key]
+
+    def _payment(self, index: int, slot: int, held: int, back: int) -> Payment:
+        """What a transaction spends and pays, as the owner of ``slot`` sees it; what his key never signs for is lost.
 
         Raises:
             Blamed: ``own_input_missing``: it spends a coin of his that this request does not sign.
         """
-        held = tuple(slot in slots for slots in self._lists_in(index))
-        back = tuple(served is None or slots in served for slots in self._lists_in(index))
-        if (seen := (index, held, back)) not in self._found:
-            self._found[seen] = _payment(index, slot, self.plan, self.roster, served)
-        return self._found[seen]
+        seen, spent, paid = self._see(index), 0, Counter[bytes]()
+        for number, amount, paying in seen.coins:
+            if not held >> paying & 1:
+                continue
+            if (index, number) not in self.plan.signed:
+                why = f"transactions[{index}] spends a coin of ours, input {number}, that is not signed in this request"
+                raise Blamed("own_input_missing", (slot,), why)
+            spent, back = spent + amount, back & self.roster.own.above(paying)
+        for output, own in seen.outputs:
+            if own is not None and back >> own & 1:
+                spent -= output.amount
+            else:
+                paid[output.script] += output.amount
+        return Payment(max(0, spent), self.plan.spends[index].fee, paid)
 
-    def _lists_in(self, index: int) -> tuple[frozenset[int], ...]:
-        """The key lists whose own scripts a transaction spends or pays."""
-        if index not in self._lists:
+    def _see(self, index: int) -> Seen:
+        """The key lists whose own scripts a transaction spends, and to which it may pay back.
+
+        Only what can matter is looked for.  Of what is signed the list is known.  A judged transaction has a signed
+        input of the owner's, and nothing comes back to him but what goes to a list that holds that input's.
+        """
+        if index not in self._seen:
             spend, own = self.plan.spends[index], self.roster.own
-            scripts = {output.script for output in (*spend.inputs, *spend.outputs)}
-            self._lists[index] = tuple({whose.slots for script in scripts if (whose := own.find(script)) is not None})
-        return self._lists[index]
+            signed = self._signing.get(index, {})
+            coins = [(i, coin.amount, self._number(coin.script, signed.get(i))) for i, coin in enumerate(spend.inputs)]
+            ours = tuple((i, amount, number) for i, amount, number in coins if number is not None)
+            around = reduce(or_, (own.above(number) for i, _, number in ours if i in signed), 0)
+            outputs = tuple((output, self._paid_back(output.script, around)) for output in spend.outputs)
+            numbers = [*(number for _, _, number in ours), *(number for _, number in outputs if number is not None)]
+            self._seen[index] = Seen(ours, outputs, as_bits(numbers))
+        return self._seen[index]
+
+    @cached_property
+    def _signing(self) -> Mapping[int, Mapping[int, Item]]:
+        """For each transaction its inputs that some item signs, with that item."""
+        found: dict[int, dict[int, Item]] = {}
+        for asked, item in self.plan.inputs:
+            found.setdefault(asked.transaction, {})[asked.input] = item
+        return found
+
+    def _number(self, script: bytes, signing: Item | None) -> int | None:
+        """The key list whose own script a coin has; of a P2WPKH coin none, which no SignInput spends.
+
+        An item that spends a script of its own list says whose it is; one with other tweaks may spend anybody's.
+        """
+        if signing is not None and self.roster.own.spends(signing):
+            return self.roster.own.number(signing.slots)
+        own = None if len(script) != TAPROOT_SIZE else self.roster.own.find(script)
+        return None if own is None else own.number
+
+    def _paid_back(self, script: bytes, around: int) -> int | None:
+        """The key list among those ``around`` whose own script an output has."""
+        own = None if len(script) != TAPROOT_SIZE else self.roster.own.find(script, around)
+        return None if own is None else own.number
 
 
 def judge(policy: Policy, slot: int, requester: int, payments: Payments) -> None:
@@ -106,69 +249,20 @@ def judge(policy: Policy, slot: int, requester: int, payments: Payments) -> None
         raise Blamed("requester_not_allowed", (slot,), why)
     if not policy.transaction_rule:
         return
-    plan, roster = payments.plan, payments.roster
-    served = _served(policy, roster, payments.left)
-    made = [payments.of(index, slot, served) for index in _signed(policy, slot, plan, roster)]
-    _check_outputs(policy, slot, made, roster.terms.network)
-    spent, fee = sum(payment.spent for payment in made), sum(payment.fee for payment in made)
-    _check_most("amount_not_allowed", slot, "spends", spent, policy.max_amount)
-    _check_most("fee_not_allowed", slot, "pays the miners", fee, policy.max_fee)
+    made = payments.added(payments.signed(slot, policy), slot, payments.served(policy))
+    if policy.outputs is not None:
+        _check_outputs(policy.outputs, slot, made.paid(), payments.roster.terms.network)
+    _check_most("amount_not_allowed", slot, "spends", made.spent, policy.max_amount)
+    _check_most("fee_not_allowed", slot, "pays the miners", made.fee, policy.max_fee)
 
 
-def _served(policy: Policy, roster: Roster, left: Collection[int]) -> KeyLists | None:
-    """The key lists that the policy serves: that of all slots, and of the subsets those that it names; None: all.
-
-    Nobody serves those with a slot that has left.
-    """
-    if policy.subsets is None and not left:
-        return None
-    subsets = range(len(roster.subsets)) if policy.subsets is None else policy.subsets
-    lists = (frozenset(roster.slots_of(subset)) for subset in (None, *subsets))
-    return frozenset(slots for slots in lists if slots.isdisjoint(left))
-
-
-def _signed(policy: Policy, slot: int, plan: Plan, roster: Roster) -> list[int]:
-    """The transactions of which the key of ``slot`` signs an input; an item that fails alone is not signed (§10.9)."""
-    found: set[int] = set()
-    for item, alike in plan.alike.items():
-        if forbids(policy, item, roster) is None and slot in item.slots:
-            asked = (plan.body.items[index] for index in alike)
-            found.update(each.transaction for each in asked if isinstance(each, SignInput))
-    return sorted(found)
-
-
-def _payment(index: int, slot: int, plan: Plan, roster: Roster, served: KeyLists | None) -> Payment:
-    """What a transaction spends and pays, as the owner of ``slot`` sees it; what his key never signs for is lost.
-
-    Raises:
-        Blamed: ``own_input_missing``: it spends a coin of his that this request does not sign.
-    """
-    spend, flow = plan.spends[index], roster.own.flow(plan.spends[index], slot=slot)
-    own = [(number, coin) for number, coin in enumerate(spend.inputs) if coin.script in flow.own]
-    for number, _ in own:
-        if (index, number) not in plan.signed:
-            why = f"transactions[{index}] spends a coin of ours, input {number}, that is not signed in this request"
-            raise Blamed("own_input_missing", (slot,), why)
-    back = {script for script in flow.change if served is None or flow.own[script] in served}
-    change = [output for output in spend.outputs if output.script in back]
-    paid = [output for output in spend.outputs if output.script not in back]
-    spent = sum(coin.amount for _, coin in own) - sum(output.amount for output in change)
-    return Payment(max(0, spent), spend.fee, tuple(paid))
-
-
-def _check_outputs(policy: Policy, slot: int, payments: Iterable[Payment], network: Network) -> None:
+def _check_outputs(outputs: Iterable[AllowedOutput], slot: int, paid: Mapping[bytes, int], network: Network) -> None:
     """Every output that does not come back is allowed, and no more goes to it in the whole request than may.
 
     Raises:
         Blamed: ``output_not_allowed``.
     """
-    if policy.outputs is None:
-        return
-    allowed = {bytes(output.script): output.most for output in policy.outputs}
-    paid: Counter[bytes] = Counter()
-    for payment in payments:
-        for output in payment.paid:
-            paid[output.script] += output.amount
+    allowed = {bytes(output.script): output.most for output in outputs}
     for script, amount in paid.items():
         if script not in allowed:
             why = f"this request pays {amount_text(amount)} to {address_of(script, network)}, which is not allowed"

@@ -6,7 +6,6 @@ request is in policy.py (consent) and content_policy.py (what it pays).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from ..plaintext.contributions import Failed
@@ -31,23 +30,24 @@ def forbids(policy: Policy, item: Item, roster: Roster) -> Failed | None:
     Raises:
         InvalidCrypto: a key list of the roster does not aggregate.
     """
-    code = next(_reasons(policy, item, roster), None)
+    code = _first(policy, item, roster)
     return None if code is None else Failed(code)
 
 
-def _reasons(policy: Policy, item: Item, roster: Roster) -> Iterator[str]:
-    """Every rule that the item breaks, as its code (§10.9, in its order)."""
+def _first(policy: Policy, item: Item, roster: Roster) -> str | None:
+    """The first rule that the item breaks, as its code (§10.9, in its order)."""
     whole = len(item.slots) == len(roster.cards)
     if len(item.slots) == 1 and not whole:
         if not policy.alone:
-            yield "alone_not_allowed"
+            return "alone_not_allowed"
         if item.blind and not policy.alone_blind:
-            yield "blind_alone_not_allowed"
-    if policy.subsets is not None and not whole and all(roster.subsets[i] != item.slots for i in policy.subsets):
-        yield "subset_not_allowed"
+            return "blind_alone_not_allowed"
+    if policy.subsets is not None and not whole and roster.own.number(item.slots) - 1 not in policy.subsets:
+        return "subset_not_allowed"
     if item.blind and not policy.blind:
-        yield "blind_not_allowed"
+        return "blind_not_allowed"
     if item.opaque and not policy.accept_opaque_tweak:
-        yield "opaque_tweak"
+        return "opaque_tweak"
     if policy.transaction_rule and not roster.own.spends(item):
-        yield "tweak_not_allowed"
+        return "tweak_not_allowed"
+    return None

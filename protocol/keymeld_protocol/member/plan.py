@@ -198,7 +198,7 @@ def require_possible(made: Plan) -> None:
 
 def needed_slots(made: Plan) -> tuple[int, ...]:
     """The slots whose keys some item needs, rising."""
-    return tuple(sorted({slot for item in made.items for slot in item.slots}))
+    return tuple(sorted({slot for slots in {item.slots for item in made.items} for slot in slots}))
 
 
 class _Lists:

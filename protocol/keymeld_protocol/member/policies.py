@@ -14,8 +14,9 @@ from ..errors import Blamed
 from ..plaintext.contributions import Failed
 from ..plaintext.policy import Policy
 from . import content_policy
-from .item_policy import WHY, forbids
-from .plan import Impossible, Item, Plan, Planned
+from .content_policy import Payments
+from .item_policy import WHY
+from .plan import Impossible, Plan, Planned
 from .roster import Roster
 
 
@@ -36,20 +37,17 @@ def judged(
         Blamed: a policy forbids it as a whole, or every item that can be signed; names the slot.
         InvalidCrypto: a key list of the roster does not aggregate.
     """
-    needed = {slot for item in made.items if isinstance(item, Item) for slot in item.slots}
+    needed = {slot for slots in {item.slots for item in made.alike} for slot in slots}
     kinds = content_policy.distinct({slot: policies[slot] for slot in policies if slot in needed}, roster)
-    payments = content_policy.Payments(made, roster, left)
+    payments = Payments(made, roster, left)
     for slot, policy in kinds.items():
         content_policy.judge(policy, slot, requester, payments)
-    found = {alike: why for item, alike in made.alike.items() if (why := _forbidden(item, kinds, roster)) is not None}
-    against = {index: why for alike, why in found.items() for index in alike}
+    against: dict[int, tuple[int, Failed]] = {}
+    for slot, policy in kinds.items():
+        for items, why in payments.forbidden(slot, policy):
+            if why is not None:
+                against.update({index: (slot, why) for index in items if index not in against})
     if against and all(i in against or isinstance(item, Impossible) for i, item in enumerate(made.items)):
         slot, reason = against[first := min(against)]
         raise Blamed(reason.code, (slot,), f"nothing here may be signed; items[{first}]: {WHY[reason.code]}")
     return Judged(made.items, {index: reason for index, (_, reason) in against.items()})
-
-
-def _forbidden(item: Item, kinds: Mapping[int, Policy], roster: Roster) -> tuple[int, Failed] | None:
-    """The first of our slots whose policy forbids an item, and why; None: all of them serve it."""
-    asked = ((slot, forbids(policy, item, roster)) for slot, policy in kinds.items() if slot in item.slots)
-    return next(((slot, reason) for slot, reason in asked if reason is not None), None)

@@ -294,4 +294,4 @@ def test_slots_that_see_a_transaction_differently_are_judged_by_what_each_sees()
     mixed = payment([(70_000, ours(PAIR)), (30_000, ours())], [(69_000, ours(PAIR)), (30_000, SHOP)])
     items = [SignInput(transaction=0, input=0, subset=PAIR), SignInput(transaction=0, input=1)]
     payments = content_policy.Payments(plan(spend(mixed, items=items), group()), group())
-    assert [payments.of(0, slot).spent for slot in (0, 2, 1)] == [100_000, 30_000, 100_000]
+    assert [payments.added((0,), slot, -1).spent for slot in (0, 2, 1)] == [100_000, 30_000, 100_000]

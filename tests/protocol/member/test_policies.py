@@ -1,18 +1,19 @@
 """policies.py: what our policies say of a request, all of them together."""
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import pytest
 
-from keymeld_protocol.bitcoin.transaction import Spend
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.member import content_policy
-from keymeld_protocol.member.own_scripts import Flow, Own, OwnScripts
+from keymeld_protocol.member.content_policy import Payment, Payments
+from keymeld_protocol.member.own_scripts import Own, OwnScripts
 from keymeld_protocol.member.plan import Plan, plan
 from keymeld_protocol.member.policies import judged
 from keymeld_protocol.member.roster import Roster
-from keymeld_protocol.plaintext.body import Asked, Bip86, SignInput
+from keymeld_protocol.plaintext.body import Asked, Bip86, Body, SignInput
 from keymeld_protocol.plaintext.contributions import Failed
 from keymeld_protocol.plaintext.policy import Policy
 from keymeld_protocol.values import Salt
@@ -98,24 +99,57 @@ def test_slots_of_a_kind_are_judged_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_attack_21_a_policy_for_each_slot_does_not_multiply_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """21: unbounded work: everybody of a large group limits himself otherwise, and one request is judged by each."""
-    seen, looked, flow, find = list[object](), list[bytes](), OwnScripts.flow, OwnScripts.find
+    seen, looked, pay, find = list[int](), list[bytes](), Payments._payment, OwnScripts.find
 
-    def counted(own: OwnScripts, spend: Spend, *rest: Any, **named: Any) -> Flow:
-        seen.append(spend)
-        return flow(own, spend, *rest, **named)
+    def counted(payments: Payments, index: int, *rest: int) -> Payment:
+        seen.append(index)
+        return pay(payments, index, *rest)
 
-    def noted(own: OwnScripts, script: bytes) -> Own | None:
+    def noted(own: OwnScripts, script: bytes, *rest: int) -> Own | None:
         looked.append(script)
-        return find(own, script)
+        return find(own, script, *rest)
 
-    monkeypatch.setattr(OwnScripts, "flow", counted)
+    monkeypatch.setattr(Payments, "_payment", counted)
     several = [payment([(1_000, group().script())], [(0, SHOP)]) for _ in range(5)]
     limits = [{"max_fee": 10**6 + slot} for slot in range(3)]
     judged(plan(spend(*several), group()), 0, policies(*limits), group())
-    assert len(seen) == len(set(seen)) == 5, "all three see the same of each"
+    assert sorted(seen) == [0, 1, 2, 3, 4], "all three see the same of each"
     monkeypatch.setattr(OwnScripts, "find", noted)
     judged(plan(spend(*several), group()), 0, policies(*limits), group())
     thrice = len(looked)
     looked.clear()
     judged(plan(spend(*several), group()), 0, policies(limits[0]), group())
     assert thrice == len(looked)
+
+
+def computed(monkeypatch: pytest.MonkeyPatch, body: Body) -> list[int]:
+    """Whose scripts are computed where this is judged twice, for a roster of which nothing is known yet."""
+    fresh, steps, compute = replace(group()), list[int](), OwnScripts._compute
+
+    def counted(own: OwnScripts, number: int, childless: bool) -> None:
+        steps.append(number)
+        compute(own, number, childless)
+
+    monkeypatch.setattr(OwnScripts, "_compute", counted)
+    for _ in range(2):
+        judged(plan(body, fresh), 0, policies(*[{"max_amount": 10**6 + slot} for slot in range(3)]), fresh)
+    return sorted(steps)
+
+
+def test_attack_62_only_the_key_lists_that_can_matter_are_computed_and_each_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """62: many subsets, and outputs to strangers; what everybody pays comes back to a list of everybody alone."""
+    strangers = [(100, b"\x51\x20" + bytes([n]) * 32) for n in range(9)]
+    many = [payment([(1_000, group().script())], strangers) for _ in range(3)]
+    assert computed(monkeypatch, spend(*many)) == [0, 0], "the group's address, and its children"
+
+
+def test_attack_62_a_coin_that_no_item_signs_may_be_any_lists_and_costs_all_of_them_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """62: whether a coin is one of ours that this request does not sign is asked of every list, once in a keygen."""
+    script = group().script()
+    coins = payment([(1_000, script), (1_000, SHOP)], [(100, script)])
+    signed = [SignInput(transaction=0, input=0)]
+    assert computed(monkeypatch, spend(coins, items=signed)) == [0, 0, 1, 1]
