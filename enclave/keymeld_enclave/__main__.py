@@ -22,6 +22,7 @@ from keymeld_protocol.errors import KeymeldError
 from .agent import Agent
 from .clock import now_ms
 from .config import EnclaveConfig, load
+from .door import Door
 from .hardening import harden
 from .keymanagement import EnclaveIdentity, KeyFile
 from .link import EnclaveLink
@@ -52,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 async def _serve(config: EnclaveConfig, identity: EnclaveIdentity) -> int:
     """Stay connected until a signal comes; then wipe."""
     key = identity.key.hex()
-    agent = Agent(identity, now_ms, lambda text: tell(logging.ERROR, text))
-    link = EnclaveLink(agent, config.coordinator, config.capacity, _once(lambda: _ready(key, config)))
+    agent = Agent(identity, now_ms, lambda text: tell(logging.ERROR, text), Door(config.capacity))
+    link = EnclaveLink(agent, config.coordinator, _once(lambda: _ready(key, config)))
     running = asyncio.current_task()
     assert running is not None
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -20,77 +20,45 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 
-from keymeld_protocol.errors import Astray, Blamed, BrokenLog, KeymeldError
-from keymeld_protocol.machines import keygen
+from keymeld_protocol.errors import Astray, BrokenLog, KeymeldError
 from keymeld_protocol.machines.hearing import Hearing
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.machines.signing_state import SigningPhase, SigningState
 from keymeld_protocol.member.contributing import Contributor
-from keymeld_protocol.member.roster import read_roster
-from keymeld_protocol.member.signer import MemberSigner
+from keymeld_protocol.member.plans import Plans
 from keymeld_protocol.member.speaker import Speaker
-from keymeld_protocol.two_threads import BIG_BATCH
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.payloads import (
-    CustodyAccept,
-    CustodyRefuse,
-    CustodyWiped,
-    KeygenConfirm,
     Note,
     SigningRequest,
 )
 from keymeld_protocol.wire.records import Position, Record
+from keymeld_protocol.wire.shapes import CLOCKS_APART_MS
 from keymeld_protocol.wire.statements import Statement
 
 from .custody import Custody, Unacceptable
+from .door import OPEN, Door
+from .group import Group, needed_later
 from .keymanagement import EnclaveIdentity
 from .memory import Memory
 
 Clock = Callable[[], int]
 
 
-class Group:
-    """One keygen as this enclave serves it."""
-
-    def __init__(self, custody: Custody) -> None:
-        self.custody = custody
-        self._signer: MemberSigner | None = None
-
-    def signer(self) -> MemberSigner:
-        """The signer of a completed keygen, its roster verified.
-
-        Raises:
-            Unacceptable: an envelope or the roster does not hold.
-        """
-        if self._signer is None:
-            group = self.custody.take_all()
-            try:
-                self._signer = MemberSigner(self.custody, read_roster(self.custody.heard, group))
-            except Blamed as error:
-                raise Unacceptable(error.code, error.message) from None
-        return self._signer
-
-    def leave(self, slot: int) -> None:
-        """Wipe the key of a slot that left, and the sums that hold it."""
-        self.custody.leave(slot)
-        if self._signer is not None:
-            self._signer.wipe()
-
-    def wipe(self) -> None:
-        """Wipe every key of this keygen."""
-        self.custody.wipe()
-        if self._signer is not None:
-            self._signer.wipe()
-            self._signer = None
-
-
 class Agent:
-    """All the sessions of one enclave.  ``now`` gives the time (ms); ``concern`` hears what an operator should see."""
+    """All the sessions of one enclave.  ``now`` gives the time (ms); ``concern`` hears what an operator should see.
 
-    def __init__(self, identity: EnclaveIdentity, now: Clock, concern: Callable[[str], None] = lambda _: None) -> None:
+    ``door`` bounds what it holds.
+    """
+
+    def __init__(
+        self, identity: EnclaveIdentity, now: Clock, concern: Callable[[str], None] = lambda _: None,
+        door: Door | None = None,
+    ) -> None:  # fmt: skip
         self.identity = identity
-        self.hearing = Hearing()
+        self.door = Door() if door is None else door
+        self.hearing = Hearing(keep=needed_later)
         self._speaker = Speaker(identity.key, identity.sign)
         self._now = now
         self._concern = concern
@@ -99,31 +67,34 @@ class Agent:
         self._said: dict[Id, set[Hashable]] = {}
         self._began: dict[Id, int] = {}
         self._waiting: dict[Id, None] = {}
-        self._batches: set[Id] = set()
         self._finished: list[Id] = []
+        self._collecting: dict[Id, int] = {}
+        self._unplanned: set[Id] = set()
+        self._going_on: set[Id] = set()
+        self._plans = Plans()
         self._memory = Memory(identity.key, now, concern)
 
-    def subscribed(self, stream: Id, top: int) -> list[Statement]:
-        """``stream`` stood at ``top`` when it was subscribed: what came before may be another life's doing."""
+    def subscribed(self, stream: Id, top: int, *, live: bool = False) -> list[Statement]:
+        """``stream`` stood at ``top`` when it was subscribed: what came before may be another life's doing.
+
+        ``live``: it may not, since its records were told to this process before, and only had no room to wait.
+        """
         if self._memory.is_over_at(stream, top):
             self._finished.append(stream)
             return []
-        self._began.setdefault(stream, top)
+        self._began.setdefault(stream, 0 if live else top)
         heard = self.hearing.subscribed(stream, top)
         replay = self.hearing.streams[stream]
         return self._after(heard, also=replay)
 
     def hear(self, stream: Id, record: Record) -> list[Statement]:
-        """Verify a record; what is owed now is returned to be submitted.
-
-        The bodies of notes move nothing: they are not kept, so that nobody fills our memory with them.
-        """
+        """Verify a record; what is owed now is returned to be submitted."""
         if not self._listens(stream, record):
             return []
         if isinstance(record.statement.payload, Note):
-            record = record.without_blobs(Note.BLOBS)
+            record = record.without_blobs(Note.BLOBS)  # it may wait for its keygen
         try:
-            return self._after(self.hearing.hear(stream, record))
+            return self._after(self.hearing.hear(stream, record), also=self._told_again(stream, record))
         except BrokenLog as error:
             self._concern(f"stream {stream.hex()} is not believed any more: {error}")
             self._give_up(stream)
@@ -143,8 +114,24 @@ class Agent:
             return False
         return record.offset == 1 if replay is None else replay.broken is None
 
+    def _told_again(self, stream: Id, record: Record) -> Replay | None:
+        """The stream of a request that was heard again because its body is needed."""
+        if record.offset == 1 and stream in self._unplanned:
+            contributor = self._contributors[stream]
+            if contributor.heard.restore(record):
+                self._unplanned.discard(stream)
+                contributor.told_again()
+                return contributor.heard
+        return None
+
+    def unplanned(self) -> frozenset[Id]:
+        """The signings whose request has to be heard again, from the first record: they go on when it is."""
+        return frozenset(self._unplanned)
+
     def position(self, stream: Id) -> Position | None:
-        """Where the verified part of a stream ends, also of one that is over here."""
+        """Where the verified part of a stream ends, also of one that is over; None: it is needed from the first."""
+        if stream in self._unplanned:
+            return None
         replay = self.hearing.streams.get(stream)
         return self._memory.position(stream) if replay is None else replay.chain.position
 
@@ -155,15 +142,16 @@ class Agent:
             return stream in self._memory
         return replay.broken is not None or (replay.chain.offset > 0 and replay.caught_up)
 
-    @property
-    def heavy(self) -> bool:
-        """Whether a signing of many signatures goes on: the next record may cost much more than a turn of a loop."""
-        return bool(self._batches)
+    def places(self, stream: Id) -> int:
+        """How many signatures a signing under way takes: what its next record costs follows from it."""
+        return self._contributors[stream].size if stream in self._contributors else 0
 
-    @property
-    def heavy_tick(self) -> bool:
-        """Whether one of them waits for time alone: the next tick may cost as much."""
-        return not self._batches.isdisjoint(self._waiting)
+    def keygen_of(self, stream: Id) -> Id | None:
+        """The keygen that a stream belongs to, or is; None: nothing of it was heard."""
+        heard = self.hearing.streams.get(stream)
+        if heard is None:
+            return None
+        return stream if heard.keygen is None else heard.keygen.stream
 
     def take_finished(self) -> list[Id]:
         """The streams that ended since the last call: whoever holds the socket may unsubscribe them."""
@@ -172,8 +160,26 @@ class Agent:
 
     def tick(self) -> list[Statement]:
         """Look again at what waits for time alone: a confirmation that somebody owes, a rule with a time."""
-        waiting = [self._contributors[stream].heard for stream in self._waiting]
-        return [said for heard in waiting for said in self._owed(heard)]
+        self.expire()
+        return [said for stream in self.due() for said in self.look(stream)]
+
+    def expire(self) -> None:
+        """Let go of keygens whose time to complete is over, by our own clock."""
+        for stream in [stream for stream, until in self._collecting.items() if until <= self._now()]:
+            self._finish(self.hearing.streams[stream])
+
+    def due(self) -> list[Id]:
+        """The signings to look at again, since what they wait for is time."""
+        return list(self._waiting)
+
+    def going_on(self) -> frozenset[Id]:
+        """The signings to look at again, since only a piece of what they need has been worked out."""
+        return frozenset(self._going_on)
+
+    def look(self, stream: Id) -> list[Statement]:
+        """What is owed to a signing by now; one piece of it is worked out, if it takes several."""
+        contributor = self._contributors.get(stream)
+        return [] if contributor is None else self._owed(contributor.heard)
 
     def wipe(self) -> None:
         """Wipe every key and nonce."""
@@ -220,50 +226,26 @@ class Agent:
     def _group(self, replay: Replay) -> Group:
         """The keygen of this stream, as we serve it."""
         if replay.stream not in self._groups:
-            self._groups[replay.stream] = Group(Custody(replay, self.identity))
+            self._groups[replay.stream] = Group(
+                Custody(replay, self.identity), self.door, self._memory, self._speaker, self._concern
+            )
         return self._groups[replay.stream]
 
     def _owed_to_keygen(self, replay: Replay, state: KeygenState) -> Iterable[Statement]:
-        group, ours = self._group(replay), state.slots_at(self.identity.key)
-        group.custody.drop_superseded()
         if not state.open:
             self._finish(replay)
             return
-        for slot in state.unwiped():
-            if slot in ours and self._first_time(replay.stream, ("wiped", slot)):
-                group.leave(slot)
-                yield self._speaker.say(replay, CustodyWiped, slot=slot)
+        group = self._group(replay)
+        yield from group.owed(state)
         if state.left and self._first_time(replay.stream, frozenset(state.left)):
             signings = [each for each in self._contributors.values() if each.heard.keygen is replay]
             yield from chain.from_iterable(self._owed(each.heard) for each in signings)
-        for slot in ours:
-            seat = state.seats[slot]
-            if seat is not None and not seat.ready and self._first_time(replay.stream, seat.id):
-                yield self._judge(group.custody, slot, seat)
-        unconfirmed = not set(ours).isdisjoint(state.unconfirmed())
-        if state.roster is not None and unconfirmed and self._first_time(replay.stream, "confirm"):
-            yield from self._confirm(group, replay, state)
-
-    def _judge(self, custody: Custody, slot: int, seat: keygen.Seat) -> Statement:
-        """Accept a join whose envelope holds, refuse any other with a code (§11.2, §11.3)."""
-        heard = custody.heard
-        try:
-            if not self._memory.hold(heard.stream):
-                raise Unacceptable("over_limit", "this enclave takes part in no more keygens")
-            custody.take(slot)
-        except Unacceptable as error:
-            detail = self._speaker.detail(custody.group, "custody.refuse", heard.stream, error.message)
-            return self._speaker.say(heard, CustodyRefuse, slot=slot, join=seat.id, code=error.code, **detail)
-        return self._speaker.say(heard, CustodyAccept, slot=slot, join=seat.id)
-
-    def _confirm(self, group: Group, replay: Replay, state: KeygenState) -> Iterable[Statement]:
-        """Confirm a roster that verifies; one that does not is told to the operator, and confirmed by nobody here."""
-        try:
-            group.signer()
-        except Unacceptable as error:
-            self._concern(f"keygen {replay.stream.hex()} is not confirmed: {error}")
-            return
-        yield self._speaker.say(replay, KeygenConfirm, roster=state.roster)
+        self._collecting.pop(replay.stream, None)
+        if state.roster is None:
+            self._collecting[replay.stream] = state.create.expires_at + CLOCKS_APART_MS
+        for stream in self.door.guest(replay.stream, replay.size if group.is_guest else 0):
+            self._end(stream)
+            self._let_go(stream)
 
     # Signings
 
@@ -277,9 +259,12 @@ class Agent:
     def _owed_by(self, contributor: Contributor) -> list[Statement]:
         """What a signing under way owes; one that waits for time is remembered for the next tick."""
         owed = contributor.owed(self._now())
-        self._waiting.pop(contributor.heard.stream, None)
+        stream = contributor.heard.stream
+        self._waiting.pop(stream, None)
         if contributor.waits_for_time:
-            self._waiting[contributor.heard.stream] = None
+            self._waiting[stream] = None
+        for wanted, kept in ((contributor.wants_body, self._unplanned), (contributor.goes_on, self._going_on)):
+            (kept.add if wanted else kept.discard)(stream)
         return owed
 
     def _begin(self, replay: Replay, state: SigningState) -> list[Statement]:
@@ -289,21 +274,29 @@ class Agent:
         group = self._group(replay.keygen)
         try:
             signer = group.signer()
-            if not self._memory.take(replay.keygen.stream, replay.stream):
-                raise Unacceptable("over_limit", "this enclave takes part in no more signings until some have expired")
+            self._admit(replay, replay.keygen)
         except Unacceptable as error:
             if state.phase is SigningPhase.CONFIRMING or not self._first_time(replay.stream, state.attempt):
                 return []
             self._concern(f"signing {replay.stream.hex()} is refused: {error}")
             return self._speaker.refuse(replay, group.custody, error.code, error.message)
-        contributor = Contributor(self._speaker, replay, signer, began=self._began.get(replay.stream, 0))
+        began = self._began.get(replay.stream, 0)
+        contributor = Contributor(self._speaker, replay, signer, began, self._plans)
         self._contributors[replay.stream] = contributor
         for record in replay.records:
             contributor.note(record)
-        owed = self._owed_by(contributor)
-        if contributor.size > BIG_BATCH:
-            self._batches.add(replay.stream)
-        return owed
+        return self._owed_by(contributor)
+
+    def _admit(self, replay: Replay, keygen: Replay) -> None:
+        """A place for a request among those that are remembered, and room for it while it is open.
+
+        Raises:
+            Unacceptable: there is none.
+        """
+        if not self.door.weigh(keygen.stream, replay.stream, OPEN + len(replay.records[0].statement.text)):
+            raise Unacceptable("over_limit", "this keygen has more requests open than this enclave has room for")
+        if not self._memory.take(keygen.stream, replay.stream):
+            raise Unacceptable("over_limit", "this enclave takes part in no more signings until some have expired")
 
     # Ends
 
@@ -319,6 +312,8 @@ class Agent:
         replay = self.hearing.streams.get(stream)
         if replay is not None and replay.as_signing is not None and self._memory.bury(replay):
             self._let_go(stream)
+        elif replay is not None:
+            replay.records.clear()
 
     def _let_go(self, stream: Id) -> None:
         """Hear a stream no longer."""
@@ -332,11 +327,17 @@ class Agent:
             for contributor in self._contributors.values():
                 if contributor.heard.keygen is not None and contributor.heard.keygen.stream == stream:
                     contributor.wipe()
-        for held in (self._contributors.pop(stream, None), self._groups.pop(stream, None)):
-            if held is not None:
-                held.wipe()
-        self._batches.discard(stream)
+        if stream in self._contributors:
+            self._contributors.pop(stream).close()
+        if stream in self._groups:
+            self._groups.pop(stream).wipe()
+            self.door.drop(stream, stream)
+        if (heard := self.hearing.streams.get(stream)) is not None and heard.keygen is not None:
+            self.door.drop(heard.keygen.stream, stream)
+        for kept in (self._going_on, self._unplanned):
+            kept.discard(stream)
         self._waiting.pop(stream, None)
+        self._collecting.pop(stream, None)
         self._said.pop(stream, None)
 
     def _first_time(self, stream: Id, what: Hashable) -> bool:

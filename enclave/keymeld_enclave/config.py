@@ -94,7 +94,7 @@ class EnclaveConfig:
     key_file: Path = setting(
         Path("keymeld-enclave.key"), path(), SERVING, "the identity, 64 hex digits, mode 0600; made if absent"
     )
-    capacity: int = setting(10_000, whole(1, 10_000_000), SERVING, "how many keys this enclave says that it can hold")
+    capacity: int = setting(10_000, whole(1, 10_000_000), SERVING, "how many keys it holds; joins beyond are refused")
 
     log_format: str = setting("text", one_of("text", "json"), LOGGING, "a line for people, or an object a line")
     log_level: str = setting("info", one_of("debug", "info", "warning", "error"), LOGGING, "the least that is written")

@@ -12,15 +12,19 @@
       ◀─ result                                 ready
       ◀─ record ── submit, submit ──────────▶   as long as it lasts
 
-The script and the pace are those of `keymeld_protocol.peer`.  A request that may be repeated is sent again later,
-unchanged; any other refusal is written to the log by its reason, and dropped.
+Records wait for the turn of their keygen (`turns`), and ``work`` does what is next: nobody's request holds up another's
+signing.  The script and the pace are those of `keymeld_protocol.peer`.  A request that may be repeated is sent again
+later, unchanged; any other refusal is written to the log by its reason, and dropped.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from time import thread_time
 from typing import Any, Final
+
+import msgspec
 
 from keymeld_host.logs import named, tell
 from keymeld_protocol.curve.schnorr import Keypair
@@ -36,9 +40,18 @@ from keymeld_protocol.wire.statements import Statement
 
 from .agent import Agent
 from .outbox import Unanswered
+from .turns import Turns
 
-BIG_FRAME: Final = 8 * 1024
-"""Bytes that a request of many items has at least."""
+SMALL_MS: Final = 0.5
+"""What a record costs at least, about, in processor time."""
+BYTES_PER_MS: Final = 2048
+"""How much of a request is read, planned and judged in a millisecond, about."""
+EACH_MS: Final = 0.15
+"""What each signature of a batch costs in one step, about."""
+PIECE_MS: Final = 200
+"""What one piece of a long judgement costs, about."""
+HEAVY_MS: Final = 4
+"""What costs more is done on a thread, so that neither signals nor pings are held up."""
 
 
 class Conversation(InnerHalf):
@@ -46,11 +59,17 @@ class Conversation(InnerHalf):
 
     only_open: bool = True
 
-    def __init__(self, agent: Agent, outbox: Unanswered, origin: str, capacity: int) -> None:
+    def __init__(self, agent: Agent, outbox: Unanswered, origin: str) -> None:
         self._agent = agent
         self._outbox = outbox
-        self._capacity = capacity
         self._signings: list[Id] = []
+        self._again: set[Id] = set()
+        self._turns: Turns[Heard | Id] = Turns()
+        self._queued: set[Id] = set()
+        self._lines: dict[Id, Id] = {}
+        self._behind: set[Id] = set()
+        self._returning: Id | None = None
+        self._time = 0
         self.outer = Talk(origin, self)
 
     @property
@@ -61,13 +80,41 @@ class Conversation(InnerHalf):
     # Frames and time in
 
     def receive(self, data: str | bytes, now: int) -> None:
-        """Handle one frame, completely.
+        """Handle one frame; a record waits for the turn of its keygen.
 
         Raises:
             Ended: the coordinator breaks the protocol, or refuses this enclave.
         """
+        self._time = now
         self.outer.receive(data, now)
         self._settle()
+
+    def work(self, now: int) -> bool:
+        """Do what is next: a record is heard, or one piece of what a request needs is worked out; False: nothing is."""
+        self._time = now
+        turn = self._turns.take()
+        if turn is None:
+            return False
+        keygen, job = turn
+        began = thread_time()
+        if isinstance(job, Heard):
+            self._heard(job)
+        else:
+            self._queued.discard(job)
+            self._say(self._agent.look(job))
+        self._settle()
+        self._turns.charge(keygen, 1000 * (thread_time() - began), now)
+        return True
+
+    @property
+    def waiting(self) -> int:
+        """How many records and pieces of work wait for their turn."""
+        return len(self._turns)
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether what is next may take long."""
+        return self._turns.cost > HEAVY_MS
 
     def tick(self, now: int) -> None:
         """Look at what waits for time: the agent's words, the heartbeat.
@@ -75,8 +122,11 @@ class Conversation(InnerHalf):
         Raises:
             Ended: the coordinator has been silent for too long.
         """
+        self._time, self._returning = now, None  # who has not caught up by now holds up nobody else
         if self.ready:
-            self._say(self._agent.tick())
+            self._agent.expire()
+            for stream in self._agent.due():
+                self._look_again(stream)
             self._settle()
         self.outer.tick(now)
 
@@ -85,25 +135,40 @@ class Conversation(InnerHalf):
         return self.outer.take(now)
 
     @property
+    def sends(self) -> bool:
+        """Whether anything waits to be sent."""
+        return self.outer.due is not None
+
+    @property
     def due(self) -> int | None:
         """When ``take`` gives the next frame; None: nothing waits."""
         return self.outer.due
 
-    def is_heavy(self, data: str | bytes) -> bool:
-        """Whether handling this frame may take long: a big batch goes on, or may begin with it."""
-        return len(data) > BIG_FRAME or self._agent.heavy
-
-    @property
-    def tick_is_heavy(self) -> bool:
-        """Whether the next tick may take long: a big batch waits for time."""
-        return self._agent.heavy_tick
-
     def _settle(self) -> None:
-        """Ask for keygens that signings need; let ended streams go."""
+        """Ask for keygens that signings need, and for requests whose body is needed again; let ended streams go."""
         for stream in self._agent.hearing.missing_keygens():
             self.outer.resuming.subscribe(stream)
         for stream in self._agent.take_finished():
+            self._again.discard(stream)
+            self._is_back(stream)
+            self._lines.pop(stream, None)
             self.outer.resuming.unsubscribe(stream)
+        for stream in self._agent.unplanned() - self._again if self.ready else ():
+            self._again.add(stream)
+            self.outer.resuming.subscribe(stream, anew=True)
+        self._again &= self._agent.unplanned()
+        for stream in self._agent.going_on():
+            self._look_again(stream)
+        if self._behind:
+            self._come_back()
+
+    def _look_again(self, stream: Id) -> None:
+        """Let a signing have a turn without a record."""
+        if stream not in self._queued:
+            self._queued.add(stream)
+            cost = PIECE_MS if stream in self._agent.going_on() else SMALL_MS
+            cost += EACH_MS * self._agent.places(stream)
+            self._turns.add(self._agent.keygen_of(stream) or stream, stream, self._time, cost)
 
     # From hello to ready
 
@@ -136,10 +201,13 @@ class Conversation(InnerHalf):
         """A stream will be heard."""
         if answer.reason is not None:
             tell(logging.ERROR, "history differs", stream=stream, reason=answer.reason, top=answer.top)
-        self._say(self._agent.subscribed(stream, answer.top))
+        live = stream in self._behind
+        self._behind.discard(stream)
+        self._say(self._agent.subscribed(stream, answer.top, live=live))
 
     def not_subscribed(self, stream: Id, problem: WireError) -> None:
         """A stream will not be heard; the others go on."""
+        self._is_back(stream)
         tell(logging.WARNING, "not subscribed", stream=stream, reason=problem.reason.value)
 
     def rights(self, stream: Id, *, whole: bool) -> None:
@@ -153,7 +221,7 @@ class Conversation(InnerHalf):
 
     def announcement(self) -> dict[str, Any]:
         """That this enclave is here."""
-        return {"capacity": self._capacity}
+        return {"capacity": self._agent.door.capacity}
 
     def not_resumed(self, problem: WireError) -> None:
         """An enclave that is not wanted does not come again: its process ends and says why."""
@@ -166,7 +234,61 @@ class Conversation(InnerHalf):
     # Records in, statements out
 
     def hear(self, heard: Heard) -> None:
-        """A record has come: the agent verifies it, and says what follows from it."""
+        """A record has come: it waits for the turn of its keygen.
+
+        Where too much waits, whoever has most in line is heard again later, from where he stands.
+        """
+        if heard.stream in self._behind:
+            return
+        said = heard.record.statement
+        size = len(said.payload) + sum(len(blob) for blob in said.blobs if blob is not None)
+        cost = SMALL_MS + size / BYTES_PER_MS + EACH_MS * self._agent.places(heard.stream)
+        self._turns.add(self._line_of(heard), heard, self._time, cost, size)
+        for job in self._turns.overfull():
+            if isinstance(job, Heard):
+                self._behind.add(job.stream)
+            else:
+                self._queued.discard(job)
+
+    def _line_of(self, heard: Heard) -> Id:
+        """The line in which all records of a stream wait: its keygen's.
+
+        Of a signing that was not heard yet, what its first record says of itself is good enough for that.
+        """
+        stream = heard.stream
+        if stream not in self._lines:
+            self._lines[stream] = (
+                self._agent.keygen_of(stream) or _keygen_named(heard.record.statement.payload) or stream
+            )
+        return self._lines[stream]
+
+    def _come_back(self) -> None:
+        """Hear again what was let go for want of room, one after another; until then nothing of it is heard.
+
+        A stream comes back when nothing of its keygen waits any more, and the one before has caught up: not to be let
+        go once more.
+        """
+        back = self._returning
+        if (back is not None and not self._agent.caught_up(back)) or not self._turns.has_room:
+            return
+        free = (stream for stream in self._behind if not self._turns.waits(self._lines.get(stream, stream)))
+        self._returning = next(free, None)
+        if self._returning is not None:
+            self.outer.resuming.subscribe(self._returning, anew=True)
+
+    def _is_back(self, stream: Id) -> None:
+        """A stream is heard again, or never will be."""
+        self._behind.discard(stream)
+        if self._returning == stream and stream not in self._agent.hearing.streams:
+            self._returning = None
+
+    def _heard(self, heard: Heard) -> None:
+        """The turn of a record has come."""
+        self._verify(heard)
+        self.outer.resuming.settle(heard.stream)
+
+    def _verify(self, heard: Heard) -> None:
+        """The agent verifies a record, and says what follows from it."""
         try:
             record = self._outbox.record_of(heard.record)
         except BadInput as error:
@@ -197,6 +319,25 @@ class Conversation(InnerHalf):
 
         params = {"statement": frames.statement_json(statement.wire)}
         self.outer.calls.ask("submit", params, placed, refused=refused)
+
+
+class _Named(msgspec.Struct):
+    """What a request says of itself; nothing of it is believed."""
+
+    keygen: str = ""
+
+
+_named: Final = msgspec.json.Decoder(_Named)
+
+
+def _keygen_named(payload: str) -> Id | None:
+    """The keygen that the payload of a request names."""
+    if not payload.startswith('{"kind":"signing.request"'):
+        return None
+    try:
+        return Id.from_hex(_named.decode(payload).keygen)
+    except (msgspec.MsgspecError, ValueError):
+        return None
 
 
 def _stream_of(statement: Statement) -> bytes:

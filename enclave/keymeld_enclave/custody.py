@@ -1,7 +1,8 @@
 """Custody: envelopes opened, checked, held and wiped.  The only place where other people's keys are ever open.
 
     keygen.join ▶ envelope opens for this session, slot, policy and auth key
-                ▶ S gives the group commitment ▶ the sealed policy is the public one, and committed to
+                ▶ S gives the group commitment ▶ the terms open and parse
+                ▶ the sealed policy is the public one, and committed to
                 ▶ the card opens, proves its key, and it is this key ▶ held          … else refused with a code
 
 Nobody replays an envelope elsewhere, loosens its policy or swaps its key (§11.2).
@@ -18,8 +19,9 @@ from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.keygen import KeygenState, Seat
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.member.holder import NotHeld
-from keymeld_protocol.member.roster import read_card
+from keymeld_protocol.member.roster import read_card, read_terms
 from keymeld_protocol.plaintext import contents
+from keymeld_protocol.plaintext.contents import Terms
 from keymeld_protocol.plaintext.policy import Policy, policy_commitment
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.records import Record
@@ -33,11 +35,12 @@ class Unacceptable(NotHeld):
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """One slot's key and the policy under which it may be used."""
+    """One slot's key and the policy under which it may be used; ``size``: what the policy takes (bytes), about."""
 
     join: Id
     secret: Secret
     policy: Policy
+    size: int
 
 
 class Custody:
@@ -50,6 +53,8 @@ class Custody:
         self.heard = heard
         self.key = identity.key
         self.group: GroupKey | None = None
+        self.terms: Terms | None = None
+        self._terms_size = 0
         self._identity = identity
         self._held: dict[int, Held] = {}
         self._wiped = False
@@ -74,6 +79,16 @@ class Custody:
             Unacceptable: as `state`.
         """
         return self.state.slots_at(self.key)
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """The slots whose keys are held now."""
+        return tuple(self._held)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the terms and the policies that are held, about."""
+        return self._terms_size + sum(held.size for held in self._held.values())
 
     def secret(self, slot: int) -> Secret:
         """The key that was sealed for ``slot``.
@@ -159,7 +174,8 @@ class Custody:
             raise Unacceptable(NEWER if is_newer(sealed) else "bad_envelope", str(error)) from None
         try:
             self.group = self._group(envelope.group_secret)
-            return Held(seat.id, envelope.signing, self._checked(slot, seat, envelope, self.group))
+            self._read_terms(self.group)
+            return Held(seat.id, envelope.signing, self._checked(slot, seat, envelope, self.group), 4 * len(sealed))
         except Unacceptable:
             envelope.wipe()
             raise
@@ -182,6 +198,18 @@ class Custody:
             return GroupKey.open_group(group_secret, create.salt, create.group)
         except InvalidCrypto as error:
             raise Unacceptable("foreign_group_secret", str(error)) from None
+
+    def _read_terms(self, group: GroupKey) -> None:
+        """Read the terms once, and let go of their bytes: nobody fills our memory with what is none."""
+        if self.terms is not None:
+            return
+        create = self.heard.record_of(self.heard.stream).statement
+        size = len(create.blob("terms") or b"")
+        try:
+            self.terms, self._terms_size = read_terms(self.heard, group), size
+        except Blamed as error:
+            raise Unacceptable(error.code, error.message) from None
+        self.heard.let_go(self.heard.stream, "terms")
 
     def _policy(self, raw: bytes, seat: Seat) -> Policy:
         """The sealed policy: committed to in the join, equal to its public rule, and naming only what is there."""

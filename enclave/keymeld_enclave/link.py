@@ -1,12 +1,12 @@
 """The socket to the coordinator: dialled, read, written, lost and dialled again.
 
     run ─▶ open (unix or ws) ─▶ Conversation ─▶ ended ─▶ wait, as every peer does ─▶ open …
-                │  frame ─▶ receive ─▶ take ─▶ frames, written at once     └─▶ never: the process ends and says why
+                │  frame ─▶ receive ─▶ work, keygen by keygen ─▶ take ─▶ frames     └─▶ never: the process ends
                 └  every 500 ms ─▶ tick ─▶ take
 
-One at a time is in the conversation: what is heard and what is said keep their order, also where a big batch is handled
-on a thread.  Meanwhile frames, whatever their stream, are read and wait their turn, and pings are answered.  The agent
-and its outbox outlive the sockets: nothing that was heard is heard again, nothing that was said is lost.
+One at a time is in the conversation, also where a big batch is handled on a thread: meanwhile frames are read and pings
+are answered.  All that has come takes its place before the next work is done, so that whoever is next is next of all.
+The agent and its outbox outlive the sockets: nothing that was heard is heard again, nothing that was said is lost.
 """
 
 from __future__ import annotations
@@ -53,14 +53,12 @@ class EnclaveLink:
         self,
         agent: Agent,
         address: Address,
-        capacity: int,
         on_ready: Callable[[], None] = lambda: None,
         *,
         random: Callable[[], float] = _CHANCE.random,
     ) -> None:
         self.agent = agent
         self.address = address
-        self._capacity = capacity
         self._on_ready = on_ready
         self._outbox = Unanswered()
         self._backoff = Backoff(random)
@@ -87,7 +85,7 @@ class EnclaveLink:
 
     async def _once(self) -> tuple[Ended, int]:
         """One connection, from dialling to its end; gives how it ended, and how long (ms) it had been resumed."""
-        talk = Conversation(self.agent, self._outbox, self.address.origin, self._capacity)
+        talk = Conversation(self.agent, self._outbox, self.address.origin)
         turn, line = asyncio.Lock(), asyncio.Lock()
         ended, stood_ms = Ended("the connection was lost"), 0
         try:
@@ -95,7 +93,7 @@ class EnclaveLink:
                 try:
                     async with asyncio.TaskGroup() as tasks:
                         tasks.create_task(_ticks(socket, talk, turn, line))
-                        await self._read(socket, talk, turn, line)
+                        await self._serve(socket, talk, turn, line)
                 finally:
                     stood_ms = talk.outer.stood_ms(now_ms())  # closing the socket, which takes a while, is no standing
         except* ConnectionClosed as lost:
@@ -123,18 +121,32 @@ class EnclaveLink:
             return unix_connect(self.address.path, **settings)
         return connect(self.address.url, proxy=None, **settings)
 
-    async def _read(self, socket: ClientConnection, talk: Conversation, turn: asyncio.Lock, line: asyncio.Lock) -> None:
-        """Hear and answer until the socket closes."""
-        ready = False
-        while True:
-            frame = await socket.recv(decode=False)
-            async with turn:
-                await _receive(talk, frame)
-            await _send(socket, talk, turn, line)
-            if talk.ready and not ready:
-                ready = True
-                tell(logging.INFO, "connected")
-                self._on_ready()
+    async def _serve(
+        self, socket: ClientConnection, talk: Conversation, turn: asyncio.Lock, line: asyncio.Lock
+    ) -> None:
+        """Hear and answer until the socket closes: all that has come takes its place before the next work is done."""
+        ready, reading = False, asyncio.create_task(socket.recv(decode=False))
+        try:
+            while True:
+                if talk.waiting > 1 or talk.is_heavy:
+                    await asyncio.sleep(0)  # what lies in the socket is read
+                if talk.waiting and not (reading.done() and (talk.waiting > 1 or talk.is_heavy)):
+                    async with turn:
+                        await _work(talk)
+                else:
+                    frame = await reading
+                    reading = asyncio.create_task(socket.recv(decode=False))
+                    async with turn:
+                        talk.receive(frame, now_ms())
+                if talk.sends:
+                    await _send(socket, talk, turn, line)
+                if talk.ready and not ready:
+                    ready = True
+                    tell(logging.INFO, "connected")
+                    self._on_ready()
+        finally:
+            reading.add_done_callback(_looked_at)
+            reading.cancel()
 
 
 async def _send(socket: ClientConnection, talk: Conversation, turn: asyncio.Lock, line: asyncio.Lock) -> None:
@@ -153,16 +165,16 @@ async def _send(socket: ClientConnection, talk: Conversation, turn: asyncio.Lock
                 await socket.send(frame, text=True)
 
 
-async def _receive(talk: Conversation, frame: bytes) -> None:
-    """Handle a frame; one of a big batch on a thread, so that neither signals nor pings are held up."""
-    handle = partial(talk.receive, frame, now_ms())
-    await on_a_thread(handle) if talk.is_heavy(frame) else handle()
+def _looked_at(reading: asyncio.Task[bytes]) -> None:
+    """How a read ended for which nobody waits any more; nobody needs to know."""
+    if not reading.cancelled():
+        reading.exception()
 
 
-async def _tick(talk: Conversation) -> None:
-    """Look at what waits for time; where that is a big batch, on a thread."""
-    look = partial(talk.tick, now_ms())
-    await on_a_thread(look) if talk.tick_is_heavy else look()
+async def _work(talk: Conversation) -> None:
+    """Do what is next; what may take long on a thread, so that neither signals nor pings are held up."""
+    heavy, work = talk.is_heavy, partial(talk.work, now_ms())
+    await on_a_thread(work) if heavy else work()
 
 
 async def _ticks(socket: ClientConnection, talk: Conversation, turn: asyncio.Lock, line: asyncio.Lock) -> None:
@@ -170,7 +182,10 @@ async def _ticks(socket: ClientConnection, talk: Conversation, turn: asyncio.Loc
         due = talk.due
         await asyncio.sleep(TICK_S if due is None else min(TICK_S, max(PACE_S, (due - now_ms()) / 1000)))
         async with turn:
-            await _tick(talk)
+            talk.tick(now_ms())
+        while talk.waiting:  # where a frame is waited for, nobody else does it
+            async with turn:
+                await _work(talk)
         await _send(socket, talk, turn, line)
 
 

@@ -7,10 +7,13 @@
 
 Strangers push nothing out: whoever has no key here has no place here, a keygen has ``OWN`` places for signings that
 nobody else takes, and beyond these all keygens share ``COMMON`` ones.  A place is left when the request has expired.
+Keygens that are closed for good need no place: beyond ``CLOSED`` of them those of longest ago are remembered by a
+`Sieve`, as over and no more than that.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -24,8 +27,10 @@ from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.records import Position, Record, record_hash
 from keymeld_protocol.wire.shapes import CLOCKS_APART_MS, REQUEST_LIFE_MS
 
-KEYGENS: Final = 131_072
-"""Keygens that an enclave takes part in or has seen closed: 500 bytes for each that is closed."""
+from .sieve import Sieve
+
+CLOSED: Final = 65_536
+"""Keygens closed for good of which the last position is remembered, too: 500 bytes for each."""
 OWN: Final = 32
 """Signings of one keygen, open or remembered, that need no place among the common ones."""
 COMMON: Final = 524_288
@@ -67,31 +72,31 @@ class Memory:
 
     def __init__(
         self, key: XOnlyKey, now: Callable[[], int], concern: Callable[[str], None], *,
-        keygens: int = KEYGENS, own: int = OWN, common: int = COMMON,
+        closed: int = CLOSED, own: int = OWN, common: int = COMMON,
     ) -> None:  # fmt: skip
         self._key, self._now, self._concern = key, now, concern
-        self._keygens, self._own, self._common = keygens, own, common
+        self._most_closed, self._own, self._common = closed, own, common
         self._over: dict[Id, Trace] = {}
         self._held: dict[Id, set[Id]] = {}
         self._expiring: list[tuple[int, Id]] = []
-        self._gone = 0
+        self._closed: OrderedDict[Id, None] = OrderedDict()
+        self._sieve = Sieve()
         self._shared = 0
 
     def __contains__(self, stream: Id) -> bool:
         """Whether a stream is over here, and matters still."""
         self._forget_expired()
-        return stream in self._over
+        return stream in self._over or (stream in self._sieve and stream not in self._held)
 
     # Places
 
-    def hold(self, keygen: Id) -> bool:
-        """Take part in a keygen; False: there is no place, and its joins are refused."""
-        self._forget_expired()
-        if keygen not in self._held:
-            if len(self._held) + self._gone >= self._keygens:
-                return False
-            self._held[keygen] = set()
-        return True
+    def hold(self, keygen: Id) -> None:
+        """Take part in a keygen; how many there are is bounded by the keys (`door`)."""
+        self._held.setdefault(keygen, set())
+
+    def holds(self, keygen: Id) -> bool:
+        """Whether we have taken part in it, and so listen to no other history."""
+        return keygen in self._held
 
     def take(self, keygen: Id, signing: Id) -> bool:
         """Take part in a signing of a keygen whose keys are here; False: there is no place, and it is refused."""
@@ -131,9 +136,18 @@ class Memory:
             self._over.pop(signing, None)
         if len(self._expiring) > 2 * len(self._over) + 64:
             self._expiring = sorted(each for each in self._expiring if each[1] in self._over)
-        self._gone += 1
         self._keep(heard, None if state.left else state.create.expires_at, None)
+        if state.left:
+            self._close(heard.stream)
         return True
+
+    def _close(self, keygen: Id) -> None:
+        """Remember a keygen for good; of those of longest ago no more than that they are over."""
+        self._closed[keygen] = None
+        while len(self._closed) > self._most_closed:
+            oldest, _ = self._closed.popitem(last=False)
+            self._sieve.add(oldest)
+            self._over.pop(oldest, None)
 
     def _keep(self, heard: Replay, until: int | None, keygen: Id | None) -> None:
         position = heard.chain.position
@@ -146,14 +160,15 @@ class Memory:
 
     def position(self, stream: Id) -> Position | None:
         """Where a stream stood that is over."""
-        return self._over[stream].position if stream in self else None
+        return self._over[stream].position if stream in self and stream in self._over else None
 
     def is_over(self, stream: Id, record: Record) -> bool:
         """Whether the stream of a record is over: it moves nothing, and the operator is told of another history."""
         if stream not in self:
             return False
         try:
-            self._over[stream].meet(stream, record)
+            if stream in self._over:
+                self._over[stream].meet(stream, record)
         except Fork as error:
             self._tell(stream, str(error))
         return True
@@ -163,7 +178,7 @@ class Memory:
         here = self.position(stream)
         if here is not None and top < here.offset:
             self._tell(stream, f"{stream.hex()} was over at offset {here.offset}, and stands at {top} now")
-        return here is not None
+        return stream in self
 
     def _tell(self, stream: Id, why: str) -> None:
         trace = self._over[stream]
@@ -178,8 +193,6 @@ class Memory:
             trace = self._over.pop(stream, None)
             if trace is None:
                 continue
-            if trace.keygen is None:
-                self._gone -= 1
-            elif stream in (taken := self._held.get(trace.keygen, set())):
+            if trace.keygen is not None and stream in (taken := self._held.get(trace.keygen, set())):
                 taken.remove(stream)
                 self._shared -= len(taken) >= self._own

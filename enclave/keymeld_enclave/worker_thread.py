@@ -8,7 +8,7 @@ from contextlib import suppress
 from threading import Thread
 
 
-async def on_a_thread(work: Callable[[], None]) -> None:
+async def on_a_thread(work: Callable[[], object]) -> None:
     """Do ``work`` on a thread; here and now where the system gives no thread. What it raises is raised here.
 
     A thread cannot be taken back: whoever is cancelled meanwhile waits for its end, so that never two of them are in
@@ -29,7 +29,7 @@ async def on_a_thread(work: Callable[[], None]) -> None:
         raise
 
 
-def _tell_when_done(work: Callable[[], None], done: asyncio.Future[None]) -> None:
+def _tell_when_done(work: Callable[[], object], done: asyncio.Future[None]) -> None:
     """On the thread: do the work, and tell the event loop how it ended."""
     loop = done.get_loop()
     try:

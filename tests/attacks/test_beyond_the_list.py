@@ -92,9 +92,9 @@ def test_a_request_that_a_coordinator_dates_into_the_future_lives_no_longer_than
 
 
 def test_an_enclave_does_not_keep_what_members_put_into_notes() -> None:
-    """1,000 notes of 640 KiB for each slot would be more memory than it has."""
+    """1,000 notes of 64 KiB for each slot would be more memory than it has."""
     world, vault, alice, _, group = pair()
-    auth, body = alice.auth(group), bytes(600_000)
+    auth, body = alice.auth(group), bytes(65_536)
     for number in range(3):
         after = world.logs[group].chain.hash
         said = Note(kind=f"note.n{number}", v=1, by=xonly(auth), stream=group, after=after, body=digest(body))
@@ -102,7 +102,7 @@ def test_an_enclave_does_not_keep_what_members_put_into_notes() -> None:
     world.run()
     heard = vault.agent.hearing.streams[group]
     assert heard.chain.offset == world.logs[group].chain.offset
-    assert sum(len(blob or b"") for r in heard.records for blob in r.statement.blobs) < 100_000
+    assert sum(len(blob or b"") for r in heard.records for blob in r.statement.blobs) < 20_000
     alice.request(group, MESSAGE)
     world.run()
     assert not vault.concerns

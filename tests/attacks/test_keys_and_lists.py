@@ -157,12 +157,22 @@ def test_attack_11_terms_that_do_not_open_never_become_no_tweak(spoilt: str) -> 
     for slot, member in enumerate((alice, bob)):
         member.join(invitation, slot, vault.key, NONE)
     world.run()
-    assert world.state(invitation.keygen).roster is not None, "as far as the coordinator sees, all is well"
-    assert "keygen.confirm" not in vault.kinds() and len(vault.concerns) == 1
-    request = ask(alice, invitation.keygen, MESSAGE)
+    codes = [freed.code for freed in world.state(invitation.keygen).freed]
+    assert codes == ["missing_blob" if deleted else "bad_seal"] * 2, "each join is refused at once"
+    assert world.state(invitation.keygen).roster is None and vault.kinds() == ["custody.refuse"] * 2
+
+
+def test_attack_11_terms_that_are_gone_after_a_restart_never_become_no_tweak() -> None:
+    """11: an undecryptable tweak becomes none; here the coordinator deletes the terms, and the enclave begins anew."""
+    world = World()
+    vault, alice, bob = world.enclave("vault"), world.member("alice"), world.member("bob")
+    keygen = world.gather([alice, bob], at=vault)
+    world.tamper = lambda peer, stream, wire: [_without_terms(wire)]
+    vault.restart()
+    request = ask(alice, keygen, MESSAGE)
     world.submit(request, alice)
     world.run()
-    assert not signed(vault) and world.state(request.id).code == ("missing_blob" if deleted else "bad_seal")
+    assert not signed(vault) and world.state(request.id).code == "missing_blob"
 
 
 # 12: somebody else initialises a reserved session ------------------------------------------------------------------

@@ -42,7 +42,7 @@ class Vault:
         with Secret(secret_of(name)) as secret:
             self.agent = Agent(EnclaveIdentity(Secret(secret.buffer)), now_ms)
         self.ready = asyncio.Event()
-        self._link = EnclaveLink(self.agent, Address(path=str(path)), 1000, self.ready.set, random=lambda: 0.0)
+        self._link = EnclaveLink(self.agent, Address(path=str(path)), self.ready.set, random=lambda: 0.0)
         self.task = asyncio.create_task(self._link.run())
 
     @property

@@ -51,7 +51,7 @@ def test_an_enclave_proves_lists_and_announces_itself() -> None:
     office = Office()
     office.desk.run()
     assert office.desk.asked == ["authenticate", "sessions", "announce"]
-    assert office.desk.requests[-1].params.capacity == 7
+    assert office.desk.requests[-1].params.capacity == office.desk.agent.door.capacity
     assert office.desk.talk.ready
 
 
@@ -328,7 +328,7 @@ def test_another_version_is_given_up() -> None:
 
 
 def test_an_answer_that_cannot_be_read_ends_the_conversation(office: Office) -> None:
-    talk = Conversation(office.desk.agent, office.desk.outbox, "unix", 1)
+    talk = Conversation(office.desk.agent, office.desk.outbox, "unix")
     office.desk.talk = talk
     office.desk.hang_up()
     with pytest.raises(Ended, match="cannot be read"):

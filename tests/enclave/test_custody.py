@@ -218,13 +218,14 @@ def test_an_empty_slot_is_not_ours(table: Table) -> None:
 
 def test_a_key_is_opened_once_and_then_held(table: Table) -> None:
     table.code_for(table.draft())
-    custody = custody_of(table.vault, table.invitation)
+    custody = table.vault.agent._groups[table.invitation.keygen].custody
     assert custody.take(0) is custody.take(0)
+    assert custody.heard.record_of(custody.take(0).join).statement.blob("envelope") is None, "nobody needs it again"
 
 
 def test_a_key_is_lent_with_the_policy_that_was_sealed_with_it(table: Table) -> None:
     table.code_for(table.draft(SELF))
-    custody = custody_of(table.vault, table.invitation)
+    custody = table.vault.agent._groups[table.invitation.keygen].custody
     assert custody.slots == (0,)
     assert custody.secret(0) is custody.take(0).secret
     assert custody.policy(0).rule == SELF
@@ -252,7 +253,7 @@ def test_an_expired_keygen_is_wiped_and_let_go(table: Table) -> None:
 
 def test_what_is_wiped_cannot_be_used_again_and_prints_nothing(table: Table) -> None:
     table.code_for(table.draft())
-    custody = custody_of(table.vault, table.invitation)
+    custody = table.vault.agent._groups[table.invitation.keygen].custody
     held = custody.take(0)
     shown = repr(held)
     custody.wipe()

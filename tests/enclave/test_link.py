@@ -34,7 +34,7 @@ class Vault:
     def __init__(self, address: Address, name: str = "vault") -> None:
         self.agent = Agent(EnclaveIdentity(Secret(secret_of(name))), now_ms)
         self.came = asyncio.Semaphore(0)
-        self.link = EnclaveLink(self.agent, address, 10, self.came.release, random=lambda: 0.0)
+        self.link = EnclaveLink(self.agent, address, self.came.release, random=lambda: 0.0)
 
     @property
     def key(self) -> XOnlyKey:
@@ -207,4 +207,4 @@ async def test_a_signal_to_end_that_comes_as_a_connection_ends_is_not_lost(tmp_p
 
     vault = Vault(unix(tmp_path))
     async with asyncio.timeout(PATIENCE_S):
-        await asyncio.create_task(Losing(vault.agent, unix(tmp_path), 10).run())
+        await asyncio.create_task(Losing(vault.agent, unix(tmp_path)).run())

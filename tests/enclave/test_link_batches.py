@@ -26,24 +26,25 @@ FRAMES, LONG = 100, "x" * 65_536  # more than what one read of a socket takes
 class Talk:
     """A conversation that notes on which threads it is held; it waits to be let go on where that is ``heavy``."""
 
-    ready, due = False, None
+    ready, due, sends = False, None, False
     outer = SimpleNamespace(stood_ms=lambda now: 0)
 
     def __init__(self, *, heavy: bool) -> None:
-        self.heavy = self.tick_is_heavy = heavy
+        self.is_heavy, self.waiting = heavy, 0
         self.threads: list[threading.Thread] = []
         self.go_on = threading.Event()
 
-    def is_heavy(self, frame: bytes) -> bool:
-        return self.heavy
-
     def receive(self, frame: bytes, now: int) -> None:
-        if self.heavy:
+        self.waiting += 1
+
+    def work(self, now: int) -> None:
+        if self.is_heavy:
             self.go_on.wait(2 * PATIENCE_S)
         self.threads.append(threading.current_thread())
+        self.waiting -= 1
 
     def tick(self, now: int) -> None:
-        self.threads.append(threading.current_thread())
+        return
 
     def take(self, now: int) -> list[bytes]:
         return []
@@ -53,9 +54,8 @@ class Talk:
 async def test_what_is_small_is_handled_at_once_and_a_big_batch_on_a_thread(heavy: bool) -> None:
     talk: Any = Talk(heavy=heavy)
     talk.go_on.set()
-    await link._receive(talk, b"frame")
-    await link._tick(talk)
-    assert [thread is threading.main_thread() for thread in talk.threads] == [not heavy] * 2
+    await link._work(talk)
+    assert [thread is threading.main_thread() for thread in talk.threads] == [not heavy]
 
 
 async def test_pings_are_answered_while_a_batch_is_handled_and_other_frames_wait(
@@ -73,7 +73,7 @@ async def test_pings_are_answered_while_a_batch_is_handled_and_other_frames_wait
 
     agent = Agent(EnclaveIdentity(Secret.generate()), now_ms)
     async with unix_serve(coordinate, path, compression=None):
-        running = asyncio.create_task(link.EnclaveLink(agent, Address(path=path), 10).run())
+        running = asyncio.create_task(link.EnclaveLink(agent, Address(path=path)).run())
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await answered.wait()

@@ -129,7 +129,8 @@ def test_of_what_is_forgotten_early_nothing_is_left(memory: Remembering, group: 
 def test_a_keygen_that_expired_is_remembered_until_then_by_the_enclaves_own_clock(memory: Remembering) -> None:
     keygen = Keygen(2).fill(0)
     keygen.hear(keygen.expired(), at=keygen.state.create.expires_at)
-    assert memory.hold(keygen.stream) and memory.bury(heard(keygen)) and keygen.stream in memory
+    memory.hold(keygen.stream)
+    assert memory.bury(heard(keygen)) and keygen.stream in memory
     memory.time = keygen.state.create.expires_at
     assert keygen.stream not in memory
 
@@ -183,21 +184,19 @@ def test_what_has_a_place_keeps_it(group: Keygen) -> None:
     assert memory.take_of(group, 1) == [False]
 
 
-def test_keygens_beyond_the_bound_are_refused_and_those_that_closed_never_forgotten() -> None:
-    memory = Remembering(keygens=2)
-    gone, open_ = closed(), completed(2, name="another")
-    assert memory.hold(gone.stream) and memory.hold(open_.stream) and memory.hold(gone.stream)
-    assert memory.bury(heard(gone))
-    assert not memory.hold(closed("a third").stream)
-    assert gone.stream in memory and memory.hold(open_.stream)
-
-
-def test_an_expired_keygen_leaves_its_place(memory: Remembering) -> None:
-    memory, keygen = Remembering(keygens=1), Keygen(2).fill(0)
-    keygen.hear(keygen.expired(), at=keygen.state.create.expires_at)
-    assert memory.hold(keygen.stream) and memory.bury(heard(keygen)) and not memory.hold(Id(bytes(32)))
-    memory.time = keygen.state.create.expires_at
-    assert memory.hold(Id(bytes(32)))
+def test_attack_54_however_many_keygens_close_none_is_forgotten_and_a_new_one_has_its_place() -> None:
+    """54: strangers close keygen after keygen; those of longest ago are remembered as over, and no more than that."""
+    memory, gone = Remembering(closed=1), [closed("first"), closed("second"), closed("third")]
+    for keygen in gone:
+        memory.hold(keygen.stream)
+        assert memory.bury(heard(keygen))
+    assert all(keygen.stream in memory for keygen in gone)
+    assert [memory.position(keygen.stream) is not None for keygen in gone] == [False, False, True]
+    assert all(memory.is_over(keygen.stream, keygen.records[0]) for keygen in gone)
+    assert all(memory.is_over_at(keygen.stream, 1) for keygen in gone)
+    fresh = completed(2, name="another")
+    memory.hold(fresh.stream)
+    assert fresh.stream not in memory and memory.take_of(fresh, 1) == [True]
 
 
 # Told again ----------------------------------------------------------------------------------------------------------

@@ -80,19 +80,16 @@ def test_a_tick_looks_at_what_waits_for_time_and_not_at_what_waits_for_people(mo
     assert met == waiting, "these wait for a time that comes"
 
 
-def test_a_big_batch_is_known_without_a_look_at_every_signing() -> None:
+def test_how_many_places_a_signing_has_is_known_from_its_request_until_it_ends() -> None:
     party = Party("vault")
     party.gather(NONE, SELF, NONE)
     (vault,) = party.vaults
-    party.alice.request(party.group, MESSAGE)
-    party.world.run()
-    assert not vault.agent.heavy
     batch = party.alice.request(party.group, *(bytes([i]) * 32 for i in range(1, 66)))
     party.world.run()
-    heavy = [vault.agent.heavy]
+    places = [vault.agent.places(batch)]
     party.bob.approve(batch)
     party.world.run()
-    assert party.phase(batch) == "completed" and [*heavy, vault.agent.heavy] == [True, False]
+    assert party.phase(batch) == "completed" and [*places, vault.agent.places(batch)] == [65, 0]
 
 
 def test_nonces_are_wiped_when_the_log_of_their_keygen_breaks() -> None:

@@ -79,7 +79,7 @@ async def test_both_peers_wait_alike_after_each_close_code(
             backoff = Backoff(lambda: 1.0)
             participants = await waits(Courier(wallet, Ledger(wallet, url, now_ms), backoff=backoff), monkeypatch)
         agent = Agent(EnclaveIdentity(Secret(secret_of("vault"))), now_ms)
-        enclaves = await waits(EnclaveLink(agent, Address(url=url), 10, random=lambda: 1.0), monkeypatch)
+        enclaves = await waits(EnclaveLink(agent, Address(url=url), random=lambda: 1.0), monkeypatch)
     asked = 0 if code is None else retry_after_ms
     first = 0 if Return.after(code) is Return.AT_ONCE and not asked else asked + 250
     expected = [None] if Return.after(code) is Return.NEVER else [first, asked + 500]

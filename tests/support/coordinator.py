@@ -196,7 +196,10 @@ class Coordinator:
         log.records += records
         for offset in left:
             log.records[offset - 1] = log.records[offset - 1].without_blobs(("envelope",))
-        log.hearers = log.state.hearers() if log.state is not None else frozenset()
+        before, log.hearers = log.hearers, log.state.hearers() if log.state is not None else frozenset()
+        for peer in self.peers.values():
+            if peer.keys.isdisjoint(before):
+                peer.sent.pop(log.stream, None)  # whoever comes to be concerned hears it from the first record
         self.logs.setdefault(log.stream, log)
         self.publish(log)
 

@@ -3,6 +3,7 @@
 desk = Desk(world, "vault"); desk.run()      frames go to and fro until both are silent; the world moves as well
 desk.asked                                   the methods that were asked, in order
 desk.refuse["submit"] = [problem]            the next answers to a method
+desk.waits = True; desk.work()               what was heard has no turn before it is let
 desk.hang_up()                               a new conversation of the same agent, with the same outbox
 """
 
@@ -40,6 +41,7 @@ class Desk(Peer):
         self.page: int | None = None
         self.requests: list[Request] = []
         self.mute = False
+        self.waits = False
         self.hang_up()
 
     @property
@@ -62,7 +64,7 @@ class Desk(Peer):
         self.leave()
         self.requests = []
         self.side = CoordinatorSide(Salt(secret_of("challenge")), ("unix",), per_second=10**6, burst=10**6)
-        self.talk = Conversation(self.agent, self.outbox, "unix", capacity=7)
+        self.talk = Conversation(self.agent, self.outbox, "unix")
         if hello:
             world = self.coordinator
             self.tell(
@@ -75,6 +77,13 @@ class Desk(Peer):
     def tell(self, frame: bytes) -> None:
         """Give the enclave a frame."""
         self.talk.receive(frame, self.coordinator.now)
+        if not self.waits:
+            self.work()
+
+    def work(self) -> None:
+        """Let everything have its turn."""
+        while self.talk.work(self.coordinator.now):
+            pass
 
     def hear(self, stream: Id, wire: WireRecord) -> None:
         """A record leaves for the enclave."""
@@ -102,6 +111,7 @@ class Desk(Peer):
         self.coordinator.now += ms
         self.coordinator.clock()
         self.talk.tick(self.coordinator.now)
+        self.work()
         self.run()
 
     def _answer(self, request: Request) -> None:

@@ -86,10 +86,26 @@ class Enclave(Peer):
     def hear(self, stream: Id, wire: WireRecord) -> None:
         """Give the record to the agent; what it says goes to the outbox."""
         self.outbox.extend(self.agent.hear(stream, frames.record_of(wire)))
+        self._go_on()
+        for again in self.agent.unplanned():
+            if self.sent.get(again) == self.world.logs[again].chain.offset and not self._comes(again):
+                self.sent[again] = 0
+                self.world.publish(self.world.logs[again], only=self)
+
+    def _go_on(self) -> None:
+        """Do all pieces of what takes several."""
+        while going_on := self.agent.going_on():
+            for stream in going_on:
+                self.outbox.extend(self.agent.look(stream))
+
+    def _comes(self, stream: Id) -> bool:
+        """Whether the first record of a stream is on its way."""
+        return any(on_its_way == stream and wire.offset == 1 for on_its_way, wire in self.inbox)
 
     def resume(self, stream: Id, top: int) -> int:
         """From where the agent stands."""
         self.outbox.extend(self.agent.subscribed(stream, top))
+        self._go_on()
         position = self.agent.position(stream)
         return 0 if position is None else position.offset
 

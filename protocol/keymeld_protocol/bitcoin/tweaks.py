@@ -20,14 +20,14 @@ from .tree import tree_root
 Steps = tuple[Step, ...]
 
 
-def tweaked(keys: tuple[bytes, ...], terms: Terms, steps: Steps | None = None) -> KeyAgg:
-    """Sort and aggregate ``keys`` (33 bytes each) and apply ``steps``; None: what the terms say.
+def tweaked(keys: tuple[bytes, ...] | KeyAgg, terms: Terms, steps: Steps | None = None) -> KeyAgg:
+    """Sort and aggregate ``keys`` (33 bytes each), or take them aggregated, and apply ``steps``; None: as terms say.
 
     Raises:
         InvalidCrypto: the keys do not aggregate; a scalar is zero or not below the group's order, or gives infinity.
         BadInput: the terms' tree is none.
     """
-    made = aggregate(keys)
+    made = keys if isinstance(keys, KeyAgg) else aggregate(keys)
     for step in (TermsStep(),) if steps is None else steps:
         for tweak in _tweaks(made, terms, step):
             made = made.tweaked(tweak)

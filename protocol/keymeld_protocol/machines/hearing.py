@@ -7,6 +7,7 @@ histories, and the signing is a ``Fork``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from ..errors import Astray, BrokenLog
 from ..values import Id, XOnlyKey
 from ..wire.payloads import SigningRequest
 from ..wire.records import Record
-from .replay import Replay
+from .replay import Replay, kept
 
 MAX_WAITING = 1024
 """Records of one signing that wait for its keygen."""
@@ -22,16 +23,20 @@ MAX_WAITING = 1024
 
 @dataclass
 class Hearing:
-    """Replays by stream; ``coordinator`` is the key under which its notices and heads must be signed."""
+    """Replays by stream; ``coordinator`` is the key under which its notices and heads must be signed.
+
+    ``keep`` says which records are kept once they were verified.
+    """
 
     coordinator: XOnlyKey | None = None
+    keep: Callable[[Record], bool] = kept
     streams: dict[Id, Replay] = field(default_factory=dict)
     waiting: dict[Id, list[Record]] = field(default_factory=dict)
 
     def replay(self, stream: Id) -> Replay:
         """The replay of ``stream``, begun if it is new."""
         if stream not in self.streams:
-            self.streams[stream] = Replay(stream, coordinator=self.coordinator)
+            self.streams[stream] = Replay(stream, coordinator=self.coordinator, keep=self.keep)
         return self.streams[stream]
 
     def subscribed(self, stream: Id, top: int) -> list[tuple[Replay, Record]]:

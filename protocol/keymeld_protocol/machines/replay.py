@@ -11,6 +11,8 @@ the log broke the protocol.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from ..errors import Astray, BrokenLog, Fork, Refused, WireError
@@ -22,12 +24,19 @@ from .signing_state import SigningState
 from .streams import State, as_keygen, as_signing, step
 
 
+def kept(_: Record) -> bool:
+    """Every record is kept."""
+    return True
+
+
 @dataclass
 class Replay:
     """A stream being heard; ``keygen`` is the verified keygen that a signing belongs to.
 
-    ``top`` is the offset of the latest record when the stream was subscribed; ``broken`` says why nothing more is
-    believed, and ``evidence`` is the record that broke it; there is none where we are to blame (``Astray``).
+    ``keep`` says which records are kept once they were verified; the others leave their place and their hash.
+    ``size`` counts the bytes of the statements that are kept.  ``top`` is the offset of the latest record when the
+    stream was subscribed; ``broken`` says why nothing more is believed, and ``evidence`` is the record that broke it;
+    there is none where we are to blame (``Astray``).
     """
 
     stream: Id
@@ -35,7 +44,9 @@ class Replay:
     coordinator: XOnlyKey | None = None
     chain: Chain = field(init=False)
     state: State | None = None
+    keep: Callable[[Record], bool] = kept
     records: list[Record] = field(default_factory=list)
+    size: int = 0
     top: int = 0
     broken: BrokenLog | Astray | None = None
     evidence: Record | None = None
@@ -62,9 +73,9 @@ class Replay:
         """The record that gave a statement its place in this stream.
 
         Raises:
-            KeyError: no such statement was heard here.
+            KeyError: no such statement was heard, or is kept, here.
         """
-        return self.records[self.chain.ids[statement] - 1]
+        return self.records[self._place_of(statement)]
 
     def become(self, anew: Replay) -> None:
         """Go on with another verified history of this stream (§4.3); whoever builds on this one builds on that.
@@ -72,7 +83,7 @@ class Replay:
         Who may be signed stays so: that psigs were sent is not forgotten with the records that said it (§7.1).
         """
         before = self.as_signing
-        self.chain, self.state, self.records = anew.chain, anew.state, anew.records
+        self.chain, self.state, self.records, self.size = anew.chain, anew.state, anew.records, anew.size
         self.keygen, self.broken, self.evidence = anew.keygen, anew.broken, anew.evidence
         if before is not None and before.psig_sent:
             self.mind_psigs()
@@ -86,10 +97,39 @@ class Replay:
         """Keep the record of a statement without the sealed bytes of ``field``; its place and its hash stay.
 
         Raises:
-            KeyError: no such statement was heard here.
+            KeyError: as `record_of`.
         """
-        place = self.chain.ids[statement] - 1
-        self.records[place] = self.records[place].without_blobs((field,))
+        place = self._place_of(statement)
+        self._put(place, self.records[place].without_blobs((field,)))
+
+    def forget(self, statement: Id) -> None:
+        """Keep nothing of a statement but its place and its hash.
+
+        Raises:
+            KeyError: as `record_of`.
+        """
+        self.size -= self.records.pop(self._place_of(statement)).statement.size
+
+    def restore(self, record: Record) -> bool:
+        """Take a record again whose sealed bytes were let go; False: it is another one than was heard here."""
+        offset = self.chain.ids.get(record.statement.id)
+        if offset is None or (record.offset, record.hash) != (offset, self.chain.hashes[offset - 1]):
+            return False
+        place = self._place_of(record.statement.id)
+        self._put(place, replace(self.records[place], statement=record.statement))  # its time and place are verified
+        return True
+
+    def _put(self, place: int, record: Record) -> None:
+        self.size += record.statement.size - self.records[place].statement.size
+        self.records[place] = record
+
+    def _place_of(self, statement: Id) -> int:
+        """Where the record of a statement lies among those that are kept."""
+        offset = self.chain.ids[statement]
+        place = bisect_left(self.records, offset, key=lambda record: record.offset)
+        if place == len(self.records) or self.records[place].offset != offset:
+            raise KeyError(statement)
+        return place
 
     def hear(self, record: Record) -> State:
         """Verify ``record`` and move; its statement has been parsed, so its signatures hold.
@@ -110,7 +150,9 @@ class Replay:
             raise self.broken from error
         self.state = state
         self.chain.append(record)
-        self.records.append(record)
+        if self.keep(record):
+            self.records.append(record)
+            self.size += record.statement.size
         return state
 
     def _verified(self, record: Record) -> State:

@@ -15,9 +15,9 @@ A request that cannot be signed is refused with a code and a sealed detail.
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable
+from contextlib import suppress
 
 from ..errors import BadInput, Blamed, InvalidCrypto
-from ..keys.sealing import GroupKey
 from ..machines import consent
 from ..machines.replay import Replay
 from ..machines.signing_state import SigningPhase, SigningState, expected, nonces_hash
@@ -29,10 +29,11 @@ from ..wire.records import Record
 from ..wire.statements import Statement
 from ..wording import slots_told
 from .attempt import Attempt
-from .holder import NotHeld, needed
+from .holder import NotHeld
+from .judging import Judging, Ruling, Unplanned
 from .own_rules import OwnRules, check_life
-from .plan import plan_of
-from .policies import Judged, judged
+from .patience import PIECE, NotYet
+from .plans import Plans
 from .presigning import Presigning
 from .signer import MemberSigner, Nonces, NoncesGone
 from .speaker import Speaker
@@ -41,15 +42,21 @@ CONFIRM_AFTER_MS = 1000
 
 
 class Contributor:
-    """What a holder of keys owes to one signing; up to the offset ``began`` records are history of another life."""
+    """What a holder of keys owes to one signing; up to the offset ``began`` records are history of another life.
 
-    def __init__(self, speaker: Speaker, heard: Replay, signer: MemberSigner, began: int) -> None:
+    ``plans`` keeps plans for all signings of a holder.
+    """
+
+    def __init__(
+        self, speaker: Speaker, heard: Replay, signer: MemberSigner, began: int, plans: Plans | None = None
+    ) -> None:
         self.heard = heard
         self._speaker = speaker
         self._signer = signer
         self._holder = signer.holder
         self._began = began
-        self._found: Judged | Blamed | None = None
+        self._judging = Judging(heard, signer.holder, signer.roster, Plans() if plans is None else plans)
+        self._unread: list[Record] = []
         self._attempt: Attempt | None = None
         self._nonces: Nonces | None = None
         self._live = False
@@ -60,6 +67,10 @@ class Contributor:
         self._blamed: Blamed | None = None
         self.waits_for_time = False
         """Whether to ask what is ``owed`` again though nothing is heard: for a rule's time, or who should confirm."""
+        self.wants_body = False
+        """Whether the request has to be heard again, with its body."""
+        self.goes_on = False
+        """Whether there is more to work out before anything can be said: to be asked again, when others had a turn."""
 
     @property
     def state(self) -> SigningState:
@@ -71,13 +82,7 @@ class Contributor:
     @property
     def size(self) -> int:
         """How many signatures and pre-signatures it takes, once the body was read."""
-        return sum(len(item.adaptors) for item in self._found.items) if isinstance(self._found, Judged) else 0
-
-    @property
-    def _group(self) -> GroupKey:
-        if self._holder.group is None:
-            raise Blamed("not_ours", (), "no key of this keygen is held here")
-        return self._holder.group
+        return self._judging.places
 
     @property
     def _left(self) -> Collection[int]:
@@ -93,74 +98,84 @@ class Contributor:
             self.wipe()
             self._live = record.offset > self._began
             self._attempt = None
+            self._unread.clear()
             self._blamed = None
         elif isinstance(said, SigningHeard):
             self._rules.note(said)
         elif isinstance(said, SigningContribute):
-            self._read(said, record.statement)
-            self._holder.let_go(self.heard, record, "values")
             self._presigning.note(said.attempt, said.step)
+            self._unread.append(record)
+            with suppress(Unplanned, NotYet):  # it is read together with the plan, if anything is owed to this attempt
+                self._read_all()
 
-    def _read(self, said: SigningContribute, statement: Statement) -> None:
-        """Open a contribution; one that does not hold blames its signer, and nobody owes anything to its attempt."""
+    def told_again(self) -> None:
+        """The request was heard again, with its body if the coordinator has it still."""
+        self.wants_body = False
+        self._judging.told_again()
+
+    def _read_all(self) -> None:
+        """Open what was not read yet; of a request that does not hold nothing is read.
+
+        Raises:
+            Unplanned: its plan is not here.
+        """
         try:
-            self._reading().hear(said.by, self._open(said, statement))
+            reading = self._reading()
         except Blamed as error:
             self._blamed = self._blamed or error
+            return
+        while self._unread:
+            self._read(reading, self._unread.pop(0))
 
-    def _open(self, said: SigningContribute, statement: Statement) -> tuple[Entry, ...]:
+    def _read(self, reading: Attempt, record: Record) -> None:
+        """Open a contribution; one that does not hold blames its signer, and nobody owes anything to its attempt."""
+        said = record.statement.payload
+        assert isinstance(said, SigningContribute)
+        try:
+            reading.hear(said.by, self._open(said, self.heard.record_of(record.statement.id).statement, reading))
+        except Blamed as error:
+            self._blamed = self._blamed or error
+        self._holder.let_go(self.heard, record, "values")
+
+    def _open(self, said: SigningContribute, statement: Statement, reading: Attempt) -> tuple[Entry, ...]:
         sealed = statement.blob("values")
         if sealed is None:
             raise Blamed("missing_blob", said.slots, "the sealed values were not delivered")
         try:
-            return contributions.decode(self._group.open_in(said, "values", sealed), len(self._reading().places))
+            return contributions.decode(self._judging.group.open_in(said, "values", sealed), len(reading.places))
         except (InvalidCrypto, BadInput) as error:
             raise Blamed("bad_values", said.slots, str(error)) from None
 
     @property
-    def _judged(self) -> Judged:
-        """The items, and what our policies say of them.
-
-        Raises:
-            Blamed: the body does not hold, or a policy forbids all of it; found out once, however often it is asked.
-        """
-        if self._found is None:
-            self._found = self._judge()
-        if isinstance(self._found, Blamed):
-            raise self._found.with_traceback(None)
-        return self._found
-
-    def _judge(self) -> Judged | Blamed:
-        """Read the body and judge it; only its items are kept, since its transactions take ten times their bytes.
-
-        Of a slot that has left no policy is asked: nothing that needs it is signed any more, only confirmed.
-        Who leaves later changes no judgement: he could as well leave once it is signed.
-        """
-        opening, roster = self.heard.records[0], self._signer.roster
-        try:
-            made = plan_of(self.state, opening.statement, roster, self._group)
-            present = [slot for slot in needed(self._holder, self.state.request) if slot not in self._left]
-            policies = {slot: self._holder.policy(slot) for slot in present}
-            return judged(made, self.state.consent.requester, policies, roster, self._gone)
-        except Blamed as error:
-            return error
-        finally:
-            self._holder.let_go(self.heard, opening, "body")
+    def _verdict(self) -> Ruling:
+        return self._judging.verdict(self._left, self._gone)
 
     def _reading(self) -> Attempt:
+        """The attempt as it was read so far.
+
+        Raises:
+            Blamed: the request does not hold, or is not signed at all.
+            Unplanned: its plan is not here.
+        """
         if self._attempt is None:
-            self._attempt = Attempt.of(self.state, self._judged.items, self._signer.roster)
-            self._attempt.refuse(self._judged.forbidden)
+            forbidden = self._verdict.forbidden
+            self._attempt = Attempt.of(self.state, self._judging.items(), self._signer.roster)
+            self._attempt.refuse(forbidden)
+            self._read_all()
         return self._attempt
 
     def owed(self, now: int) -> list[Statement]:
         """What is owed at ``now``, by the holder's own clock (ms)."""
-        self.waits_for_time = False
+        self.waits_for_time = self.wants_body = self.goes_on = False
+        self._signer.roster.patience.allow(PIECE)
         try:
             check_life(self.state, now)
             self._require_present()
-            self._judged  # noqa: B018 - a request that may not be signed is refused at once
+            self._verdict  # noqa: B018 - a request that may not be signed is refused at once
             return list(self._owed(self.state, now))
+        except (Unplanned, NotYet) as pause:
+            self.wants_body, self.goes_on = isinstance(pause, Unplanned), isinstance(pause, NotYet)
+            return []
         except Blamed as error:
             return self._refuse(
                 error.code, f"{slots_told(error.slots)}: {error.message}" if error.slots else error.message
@@ -227,7 +242,7 @@ class Contributor:
         Raises:
             Blamed: as `OwnRules.met`; the session is refused.
         """
-        key_lists = {consent.as_key_list(item.slots) for item in self._judged.items}
+        key_lists = {consent.as_key_list(slots) for slots in {item.slots for item in self._reading().items}}
         met = self._rules.met(self.state, key_lists, now)
         self.waits_for_time = not met
         return met
@@ -309,7 +324,9 @@ class Contributor:
 
     def _sealed(self, kind: str, field: str, entries: tuple[Entry, ...]) -> dict[str, object]:
         """A field of entries, sealed to the group."""
-        return self._speaker.sealed(self._group, kind, self.heard.stream, **{field: contributions.encode(entries)})
+        return self._speaker.sealed(
+            self._judging.group, kind, self.heard.stream, **{field: contributions.encode(entries)}
+        )
 
     def _refuse(self, code: str, message: str) -> list[Statement]:
         """Say, once in each attempt, why nothing is signed here."""
@@ -317,6 +334,11 @@ class Contributor:
         if not self._once(self.state.attempt, "refuse"):
             return []
         return self._speaker.refuse(self.heard, self._holder, code, message)
+
+    def close(self) -> None:
+        """It is over: wipe the nonces, and let go of the plan."""
+        self.wipe()
+        self._judging.close()
 
     def wipe(self) -> None:
         """Wipe the nonces."""

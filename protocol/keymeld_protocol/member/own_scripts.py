@@ -84,6 +84,11 @@ class OwnScripts:
         self._above: dict[int, int] = {}
         self._spends: WeakKeyDictionary[Item, bool] = WeakKeyDictionary()
 
+    @property
+    def computed(self) -> int:
+        """How many scripts have been computed so far."""
+        return len(self._found)
+
     # Key lists
 
     def number(self, slots: tuple[int, ...]) -> int:
@@ -111,6 +116,7 @@ class OwnScripts:
         Only lists among these are computed.
 
         Raises:
+            NotYet: as `Patience.spend`; what was computed stays.
             InvalidCrypto: a key list does not aggregate; nothing can be said of any script that is not known yet.
         """
         if (len(script), script[:2]) not in _FORMS:
@@ -168,6 +174,7 @@ class OwnScripts:
             if len(slots) == 1:
                 self._found.setdefault(key_hash_script(aggregate), Own(subset, None, slots, hashed=True))
             return
+        self._roster.patience.spend(2 * len(BRANCHES) * GAP)
         for branch in BRANCHES:
             for index, child in enumerate(children(aggregate, branch, GAP)):
                 self._found.setdefault(self._script(child), Own(subset, (branch, index), slots))

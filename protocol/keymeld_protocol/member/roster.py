@@ -15,7 +15,7 @@ from ..bitcoin.descriptor import BOTH_BRANCHES, child_descriptor, taproot_descri
 from ..bitcoin.summary import Summary
 from ..bitcoin.transaction import Spend, taproot_address, taproot_script
 from ..bitcoin.tweaks import Steps, child_steps, is_opaque, tweaked
-from ..curve.keyagg import KeyAgg
+from ..curve.keyagg import KeyAgg, aggregate
 from ..errors import BadInput, Blamed, InvalidCrypto, Reason, Refused, bad_field, code_for
 from ..keys.derivation import possession_is_proven
 from ..keys.sealing import GroupKey
@@ -26,6 +26,7 @@ from ..plaintext.contents import Card, Terms
 from ..values import Hash, Id
 from ..wording import counted, slots_told
 from .own_scripts import OwnScripts
+from .patience import Patience
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,23 @@ class Roster:
         Raises:
             BadInput: there is no such subset.
             InvalidCrypto: a tweak cannot be applied.
+            NotYet: as `Patience.spend`.
         """
-        keys = tuple(self.cards[slot].pubkey for slot in self.slots_of(subset))
-        return tweaked(keys, self.terms, steps)
+        if subset not in self._made:
+            slots = self.slots_of(subset)
+            self.patience.spend(len(slots))
+            self._made[subset] = aggregate(self.cards[slot].pubkey for slot in slots)
+        return tweaked(self._made[subset], self.terms, steps)
+
+    @cached_property
+    def _made(self) -> dict[int | None, KeyAgg]:
+        """The key lists that were aggregated so far, without any tweak."""
+        return {}
+
+    @cached_property
+    def patience(self) -> Patience:
+        """How much is worked out before somebody else has his turn."""
+        return Patience()
 
     @property
     def opaque(self) -> bool:
@@ -219,8 +234,10 @@ def read_card(heard: Replay, group: GroupKey, slot: int) -> Card:
     return card
 
 
-def read_roster(heard: Replay, group: GroupKey) -> Roster:
+def read_roster(heard: Replay, group: GroupKey, terms: Terms | None = None) -> Roster:
     """Open and verify everything that a completed keygen sealed to its members (§11.1).
+
+    ``terms``: those of this keygen, where they were read before and let go.
 
     Raises:
         Refused: the keygen is not completed.
@@ -230,7 +247,7 @@ def read_roster(heard: Replay, group: GroupKey) -> Roster:
     if state.roster is None:
         missing = f"; missing: {slots_told(state.holdouts())}" if state.holdouts() else ""
         raise Refused(Reason.WRONG_STATE, f"the keygen is {state.phase}, not completed{missing}")
-    terms = read_terms(heard, group)
+    terms = terms or read_terms(heard, group)
     cards = tuple(read_card(heard, group, slot) for slot in range(len(state.seats)))
     _check_distinct(cards)
     roster = Roster(heard.stream, state.roster, terms, cards, state.create.subsets)

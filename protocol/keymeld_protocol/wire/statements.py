@@ -48,6 +48,11 @@ class Statement:
         """The form that goes into a frame or a log."""
         return WireStatement(self.text, tuple(s.hex() for s in self.signatures), tuple(map(_blob_text, self.blobs)))
 
+    @property
+    def size(self) -> int:
+        """Bytes of the payload and of those ciphertexts that are here."""
+        return len(self.text) + sum(len(blob) for blob in self.blobs if blob is not None)
+
     def blob(self, field: str) -> bytes | None:
         """The ciphertext that the payload's ``field`` names; None where it is not here."""
         present = self.payload.blob_fields()

@@ -8,7 +8,7 @@ import pytest
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.machines.signing_state import SigningPhase
-from keymeld_protocol.member import contributing
+from keymeld_protocol.member import judging
 from keymeld_protocol.member.plan import plan_of
 from keymeld_protocol.plaintext.body import Adaptor, SignMessage
 from keymeld_protocol.two_threads import BIG_BATCH
@@ -208,7 +208,7 @@ def test_a_body_that_does_not_hold_is_read_once_and_not_kept(monkeypatch: pytest
     party = Party("vault")
     party.gather(SELF, SELF, NONE)
     read = Mock(wraps=plan_of)
-    monkeypatch.setattr(contributing, "plan_of", read)
+    monkeypatch.setattr(judging, "plan_of", read)
     signing = party.alice.request(party.group, MESSAGE, items=2)
     vault = party.vaults[0]
     while signing not in vault.agent.hearing.streams:
@@ -245,18 +245,18 @@ def _is_psigs(statement: Statement) -> bool:
     return isinstance(statement.payload, SigningContribute) and statement.payload.step == "psigs"
 
 
-def test_an_item_of_many_pre_signatures_counts_as_heavy_too() -> None:
+def test_an_item_of_many_pre_signatures_counts_as_so_many_places() -> None:
     party = Party("vault")
     party.gather(NONE, SELF, NONE)
     points = tuple(PlainKey(Secret(secret_of(f"point {i}")).point) for i in range(64))
     item = SignMessage(message=Message(MESSAGE), adaptor=Adaptor(mode="or", points=points))
-    for count, heavy in ((1, False), (2, True)):
-        party.alice.request(party.group, *[item] * count)
+    for count in (1, 2):
+        signing = party.alice.request(party.group, *[item] * count)
         party.world.run()
-        assert party.vaults[0].agent.heavy is heavy
+        assert party.vaults[0].agent.places(signing) == 64 * count
 
 
-def test_a_batch_of_a_thousand_items_is_signed_and_counts_as_heavy_until_it_ends() -> None:
+def test_a_batch_of_a_thousand_items_is_signed_and_counts_as_so_many_places_until_it_ends() -> None:
     party = Party("vault", "keep")
     party.gather(at=(0, 1, 0))
     items = [SignMessage(message=Message(number.to_bytes(32, "big"))) for number in range(1000)]
@@ -264,10 +264,10 @@ def test_a_batch_of_a_thousand_items_is_signed_and_counts_as_heavy_until_it_ends
     while "signing.contribute" not in party.vaults[0].kinds():
         for peer in party.world.peers.values():
             peer.step()
-    assert party.vaults[0].agent.heavy
+    assert party.vaults[0].agent.places(signing) == 1000
     party.world.run()
     signatures, output = party.bob.signatures(signing), party.bob.roster(party.group).output
     assert len(signatures) == 1000
     for item, signature in zip(items, signatures, strict=True):
         assert isinstance(signature, bytes) and verify(signature, item.message, output)
-    assert not party.vaults[0].agent.heavy
+    assert party.vaults[0].agent.places(signing) == 0

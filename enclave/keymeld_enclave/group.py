@@ -1,0 +1,194 @@
+"""One keygen as an enclave serves it: its keys, its roster, and the room that it takes (§11.2).
+
+join for us ▶ answer     a place for the key, the envelope, the terms ▶ held, and what was read is let go
+completed   ▶ signer     every card verified, once ▶ the cards are let go, and a roster that fails stays failed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import Final
+
+from keymeld_protocol.errors import Blamed
+from keymeld_protocol.machines.keygen import Seat
+from keymeld_protocol.machines.keygen_state import KeygenState
+from keymeld_protocol.member.roster import read_roster
+from keymeld_protocol.member.signer import MemberSigner
+from keymeld_protocol.member.speaker import Speaker
+from keymeld_protocol.wire.payloads import (
+    AttemptOpened,
+    CustodyAccept,
+    CustodyRefuse,
+    CustodyWiped,
+    KeygenConfirm,
+    KeygenCreate,
+    KeygenJoin,
+    SigningContribute,
+    SigningHeard,
+    SigningRequest,
+)
+from keymeld_protocol.wire.records import Record
+from keymeld_protocol.wire.statements import Statement
+
+from .custody import Custody, Unacceptable
+from .door import Door
+from .memory import Memory
+
+CHILD: Final = 300
+"""Bytes that one own script takes that was computed."""
+FULL: Final = "this enclave holds as many keys as it can"
+NO_ROOM: Final = "this keygen takes more room than this enclave has for it"
+
+
+_READ_AGAIN: Final = (KeygenCreate, KeygenJoin, SigningRequest, SigningContribute, SigningHeard, AttemptOpened)
+
+
+def needed_later(record: Record) -> bool:
+    """Whether an enclave keeps a record once it was verified: what only moves the state is not read again."""
+    return isinstance(record.statement.payload, _READ_AGAIN)
+
+
+class Group:
+    """One keygen as this enclave serves it; ``concern`` hears why a roster is not confirmed."""
+
+    def __init__(
+        self, custody: Custody, door: Door, memory: Memory, speaker: Speaker, concern: Callable[[str], None]
+    ) -> None:
+        self.custody = custody
+        self._door, self._memory, self._speaker, self._concern = door, memory, speaker, concern
+        self._said: set[Hashable] = set()
+        self._signer: MemberSigner | None = None
+        self._failed: Unacceptable | None = None
+
+    # What is owed
+
+    def owed(self, state: KeygenState) -> Iterator[Statement]:
+        """What is to be said to the keygen where it stands now, each thing once.
+
+        Raises:
+            Unacceptable: it takes more room than it may have; it is served no longer.
+        """
+        heard, ours = self.custody.heard, state.slots_at(self._speaker.key)
+        self.custody.drop_superseded()
+        self._count()
+        if self.custody.held and not self._weigh():
+            raise Unacceptable("over_limit", NO_ROOM)
+        for slot in state.unwiped():
+            if slot in ours and self._first_time(("wiped", slot)):
+                self._leave(slot)
+                yield self._speaker.say(heard, CustodyWiped, slot=slot)
+        for slot in ours:
+            seat = state.seats[slot]
+            if seat is not None and not seat.ready and self._first_time(seat.id):
+                yield self._answer(slot, seat)
+        unconfirmed = not set(ours).isdisjoint(state.unconfirmed())
+        if state.roster is not None and unconfirmed and self._first_time("confirm"):
+            yield from self._confirm(state)
+
+    def _first_time(self, what: Hashable) -> bool:
+        """Whether this has not been said yet by this process."""
+        fresh = what not in self._said
+        self._said.add(what)
+        return fresh
+
+    def _answer(self, slot: int, seat: Seat) -> Statement:
+        """Accept a join whose envelope holds, refuse any other with a code (§11.2, §11.3)."""
+        heard = self.custody.heard
+        try:
+            self._take(slot, seat)
+        except Unacceptable as error:
+            detail = self._speaker.detail(self.custody.group, "custody.refuse", heard.stream, error.message)
+            return self._speaker.say(heard, CustodyRefuse, slot=slot, join=seat.id, code=error.code, **detail)
+        return self._speaker.say(heard, CustodyAccept, slot=slot, join=seat.id)
+
+    def _confirm(self, state: KeygenState) -> Iterator[Statement]:
+        """Confirm a roster that verifies; one that does not is told to the operator, and confirmed by nobody here."""
+        heard = self.custody.heard
+        try:
+            self.signer()
+        except Unacceptable as error:
+            self._concern(f"keygen {heard.stream.hex()} is not confirmed: {error}")
+            return
+        yield self._speaker.say(heard, KeygenConfirm, roster=state.roster)
+
+    # Keys and room
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether no join of it was ever taken: then no history of it binds us, and it may have to go."""
+        return not self.custody.held and not self._memory.holds(self.custody.heard.stream)
+
+    def _take(self, slot: int, seat: Seat) -> None:
+        """Take the key of a join that names us.
+
+        Raises:
+            Unacceptable: there is no place for it, or its envelope, the terms or the card do not hold.
+        """
+        keygen = self.custody.heard.stream
+        try:
+            if not self._door.take(keygen, slot):
+                raise Unacceptable("over_limit", FULL)
+            self.custody.take(slot)
+            self.custody.heard.let_go(seat.id, "envelope")
+            if not self._weigh():
+                self.custody.drop(slot)
+                raise Unacceptable("over_limit", NO_ROOM)
+        except Unacceptable:
+            self._door.hold(keygen, self.custody.held)
+            raise
+        self._memory.hold(keygen)
+
+    def _count(self) -> None:
+        """Give back the places of keys that are not held any more, and forget joins that fill no slot."""
+        self._door.hold(self.custody.heard.stream, self.custody.held)
+        heard, seats = self.custody.heard, {seat.id for seat in self.custody.state.seats if seat is not None}
+        joins = heard.records[1:]
+        if len(joins) > len(seats):
+            for record in joins:
+                if record.statement.id not in seats:
+                    heard.forget(record.statement.id)
+
+    def _weigh(self) -> bool:
+        """Count the room that this keygen takes; False: it is more than it may have."""
+        own = 0 if self._signer is None else CHILD * self._signer.roster.own.computed
+        heard = self.custody.heard
+        return self._door.weigh(heard.stream, heard.stream, heard.size + self.custody.size + own)
+
+    def signer(self) -> MemberSigner:
+        """The signer of a completed keygen, its roster verified, once.
+
+        Raises:
+            Unacceptable: an envelope or the roster does not hold.
+        """
+        if self._failed is not None:
+            raise self._failed.with_traceback(None)
+        if self._signer is None:
+            group = self.custody.take_all()
+            try:
+                roster = read_roster(self.custody.heard, group, self.custody.terms)
+            except Blamed as error:
+                self._failed = Unacceptable(error.code, error.message)
+                raise self._failed from None
+            finally:
+                self._let_go_of_cards()
+            self._signer = MemberSigner(self.custody, roster)
+        return self._signer
+
+    def _let_go_of_cards(self) -> None:
+        for seat in self.custody.state.seats:
+            if seat is not None:
+                self.custody.heard.let_go(seat.id, "card")
+
+    def _leave(self, slot: int) -> None:
+        """Wipe the key of a slot that left, and the sums that hold it."""
+        self.custody.leave(slot)
+        self._door.hold(self.custody.heard.stream, self.custody.held)
+        if self._signer is not None:
+            self._signer.wipe()
+
+    def wipe(self) -> None:
+        """Wipe every key of this keygen."""
+        self.custody.wipe()
+        if self._signer is not None:
+            self._signer.wipe()
+            self._signer = None
