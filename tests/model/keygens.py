@@ -51,8 +51,6 @@ from .explored import NOWHERE, Bounds, Step, says, unsigned
 SLOTS: Final = 2
 MALLORY: Final = key_of("mallory")
 LATER: Final = NOON + REPLACE_AFTER_MS
-COUNTED: Final = {"generation"} & set(KeygenJoin.__struct_fields__)
-"""What has to rise from join to join of one key, if anything does."""
 Join = tuple[int, Keypair, bool, int]
 """A slot, who joins it, whether at an enclave, and which of his joins it is."""
 
@@ -147,7 +145,7 @@ def join(keygen: Keygen, place: int, who: Keypair, sealed: bool, number: int, **
     home = TOWER if place == 1 else VAULT
     honest = (keygen.join(place, enclave=home) if sealed else keygen.device(place)).payload
     said: dict[str, Any] = {name: getattr(honest, name) for name in honest.__struct_fields__}
-    said |= {"card": digest(b"card %d of slot %d" % (number, place))} | dict.fromkeys(COUNTED, number) | fields
+    said |= {"card": digest(b"card %d of slot %d" % (number, place))} | fields
     given = {name: value for name, value in said.items() if name not in ("v", "by", "stream", "after")}
     return says(who, KeygenJoin, keygen.stream, **given)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from keymeld_protocol.machines.keygen import REPLACE_AFTER_MS
 from keymeld_protocol.values import Hash, digest
 from keymeld_protocol.wire.shapes import MAX_JOINS, MAX_NOTES, Rule
 from keymeld_protocol.wire.statements import Statement
-from tests.model.keygens import COUNTED
 from tests.support.machines import COORDINATOR, HOUR, NOON, STRANGER, TOWER, VAULT, Keygen, xonly
 
 from .traces import Trace, spoilt
@@ -18,14 +18,14 @@ LATER = NOON + REPLACE_AFTER_MS
 
 def keygen_traces() -> list[dict[str, Any]]:
     """All of them."""
-    made = (_joins, _takeover, _custody, _deadline, _confirms, _leaving, _device, _closed, _many_joins, _many_notes)
+    made = (_joins, _held_back, _takeover, _custody, _deadline, _confirms, _leaving, _device, _closed, _many_joins,
+            _many_notes)  # fmt: skip
     return [make().vector() for make in made]
 
 
 def another(keygen: Keygen, slot: int, number: int, **fields: Any) -> Statement:
     """A join of the slot's own participant that is not his first."""
-    fresh: dict[str, Any] = {"policy": Hash(digest(b"policy %d" % number))} | dict.fromkeys(COUNTED, number)
-    return keygen.join(slot, **fresh, **fields)
+    return keygen.join(slot, policy=Hash(digest(b"policy %d" % number)), **fields)
 
 
 def _joins() -> Trace:
@@ -50,6 +50,23 @@ def _joins() -> Trace:
     trace.refuses("a slot that is ready is taken", keygen.join_by("mallory", 1))
     trace.takes("the enclave accepts, and the keygen is completed", keygen.accept(0))
     trace.refuses("nobody joins a completed keygen", keygen.join_by("mallory", 1))
+    return trace
+
+
+def _held_back() -> Trace:
+    """Joins that name a record before their speaker's latest join, or that one itself (§6.2)."""
+    keygen = Keygen(2)
+    early, stale = another(keygen, 0, 1), keygen.join_by("mallory", 0)
+    trace = Trace("a join that was held back is not brought to life: its 'after' is judged", keygen)
+    trace.takes("Alice joins", keygen.join(0))
+    trace.refuses("what she had said before that", early)
+    after = another(keygen, 0, 2)
+    trace.takes("Bob joins, in his own slot", keygen.join(1))
+    trace.takes("a join of hers after her latest one, though another record came since", after)
+    trace.takes("her enclave refuses it: the slot is free", keygen.refuse(0))
+    trace.refuses("nor does a join that is gone bring an earlier one to life", early)
+    trace.takes("somebody else need not have heard hers", stale)
+    trace.takes("she comes back over his, after sixty seconds", another(keygen, 0, 3), at=LATER)
     return trace
 
 
@@ -162,7 +179,10 @@ def _closed() -> Trace:
 def _many_joins() -> Trace:
     keygen = Keygen(2)
     trace = Trace("as many joins as one slot sees, and one more; the other slot has its own number", keygen)
-    trace.takes("joins of one slot, each replaced by the next", *(another(keygen, 0, i) for i in range(MAX_JOINS)))
+    trace.takes(
+        "joins of one slot, each after the one that it replaces",
+        *(partial(another, keygen, 0, i) for i in range(MAX_JOINS)),
+    )
     trace.refuses("one too many", another(keygen, 0, MAX_JOINS))
     trace.takes("the other slot", keygen.join(1))
     return trace

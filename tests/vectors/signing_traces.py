@@ -279,6 +279,8 @@ def openings() -> list[tuple[str, Keygen | None, Any, int]]:
     device.hear(device.join(0), device.device(1))
     device.hear(device.accept(0))
     left, before = completed(2), completed(2).chain.hash
+    early, ready = keygen.records[-2].hash, keygen.chain.hash
+    keygen.hear(keygen.confirm(keygen.auth(0)))
     left.hear(left.leave(1))
     hopeless = completed(3, quorum(1, 2))
     create = Keygen(1).records[0].statement
@@ -288,6 +290,8 @@ def openings() -> list[tuple[str, Keygen | None, Any, int]]:
         ("a request of everybody", keygen, _request(keygen), NOON),
         ("of two", keygen, _request(keygen, slots=(0, 1)), NOON),
         ("of a keygen that is not completed", half, _request(half, roster=Hash(bytes(32))), NOON),
+        ("of one that was not yet where its 'after' stands", keygen, _request(keygen, after=early), NOON),
+        ("after the record that completed it", keygen, _request(keygen, after=ready), NOON),
         ("of another roster", keygen, _request(keygen, roster=Hash(bytes(32))), NOON),
         ("of a slot that is not there", keygen, _request(keygen, slots=(0, 3)), NOON),
         ("of a slot that signs on its device", device, _request(device), NOON),

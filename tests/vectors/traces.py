@@ -9,6 +9,7 @@ Signatures and blobs are left out: no machine looks at them.  ``told`` is a stat
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from keymeld_protocol.machines import streams
 from keymeld_protocol.machines.keygen_state import KeygenState
 from keymeld_protocol.machines.signing_state import SigningState, expected
 from keymeld_protocol.wire import payloads
-from keymeld_protocol.wire.payloads import SigningRequest
+from keymeld_protocol.wire.payloads import KeygenJoin, SigningRequest
 from keymeld_protocol.wire.records import Chain
 from keymeld_protocol.wire.statements import Statement, statement_id
 from tests.support.machines import EPOCH, Stream
@@ -35,10 +36,14 @@ class Trace:
         self.steps: list[dict[str, Any]] = [step(record.at, record.statement) for record in stream.records]
         self.steps[-1]["state"] = told(stream.heard)
 
-    def takes(self, comment: str, *said: Statement, at: int | None = None, times: int = 1) -> None:
-        """Each is taken; the state after the last one is told."""
-        for one in said:
+    def takes(
+        self, comment: str, *said: Statement | Callable[[], Statement], at: int | None = None, times: int = 1
+    ) -> None:
+        """Each is taken, or what it says when its turn comes; the state after the last one is told."""
+        for each in said:
+            one = each if isinstance(each, Statement) else each()
             for _ in range(times):
+                stood(self.stream.heard, self.stream.chain, one)
                 self.stream.hear(one, at=at)
             self.steps.append(commented(comment, **step(self.stream.chain.at, one)))
         if times > 1:
@@ -53,6 +58,7 @@ class Trace:
         """
         when = max(self.stream.chain.at, self.stream.now if at is None else at)
         try:
+            stood(self.stream.heard, self.stream.chain, said)
             self.stream.hear(said, at=when)
         except WireError as error:
             self.steps.append(commented(comment, **step(when, said), refused=answer(error)))
@@ -71,8 +77,22 @@ def step(at: int, said: Statement) -> dict[str, Any]:
 
 def spoilt(said: Statement, **fields: Any) -> Statement:
     """The statement with other fields, signed by nobody."""
-    text = payloads.encode(msgspec.structs.replace(said.payload, **fields))
+    return unsigned(payloads.encode(msgspec.structs.replace(said.payload, **fields)))
+
+
+def unsigned(text: str) -> Statement:
+    """A payload that nobody has signed."""
     return Statement(text, payloads.parse(text), statement_id(text), (), ())
+
+
+def stood(state: Any, chain: Chain, said: Statement) -> None:
+    """Judge a join where its speaker stood, before the machine does (§6.2).
+
+    Raises:
+        WireError: another join of the same auth key came since.
+    """
+    if isinstance(said.payload, KeygenJoin) and isinstance(state, KeygenState):
+        state.require_latest(said.payload, chain.offsets[said.payload.after])
 
 
 def opened(keygen: Stream | None, said: Statement, at: int) -> Any:
@@ -86,7 +106,9 @@ def opened(keygen: Stream | None, said: Statement, at: int) -> Any:
         return streams.step(None, record)
     state, payload = keygen.heard, said.payload
     assert isinstance(state, KeygenState) and isinstance(payload, SigningRequest)
-    state.require_present(payload.slots, keygen.chain.offsets[payload.after])
+    after = keygen.chain.offsets[payload.after]
+    state.require_completed(after)
+    state.require_present(payload.slots, after)
     return streams.step(None, record, state)
 
 

@@ -25,8 +25,8 @@ def machines_json() -> Any:
         "The machines, without signatures and blobs: payloads with the times of their records, all of one epoch. "
         "Records are chained as in §4.1. In a state, a kind that its table does not name is wrong_state; 'when' says "
         "which of several it is. A step is taken, and 'state' is what everybody computes then, or is 'refused' and "
-        "changes nothing; 'times' is how often it is said. 'keygen' says which of the logs is that of a signing's "
-        "keygen.",
+        "changes nothing; 'times' is how often it is said. What the 'after' of a join or of a request names is judged "
+        "too (§6.2, §7.2). 'keygen' says which of the logs is that of a signing's keygen.",
         coordinator=COORDINATOR.key, epoch=plain(EPOCH),
         tables=[_table(machine) for machine in MACHINES],
         logs=logs, keygens=keygen_traces(), **played,

@@ -13,19 +13,13 @@ import pytest
 from keymeld_protocol.errors import WireError
 from keymeld_protocol.machines.streams import MACHINES, step
 from keymeld_protocol.values import Epoch, XOnlyKey
-from keymeld_protocol.wire import payloads
 from keymeld_protocol.wire.records import Chain
-from keymeld_protocol.wire.statements import Statement, statement_id
 from tests.support.vectors import ROOT
 from tests.support.wire import HEX, each, wire
 from tests.vectors import traces, wire_due
 from tests.vectors.diagrams import tag_of
 
 EPOCH = Epoch(HEX(wire("machines")["epoch"]))
-
-
-def unsigned(text: str) -> Statement:
-    return Statement(text, payloads.parse(text), statement_id(text), (), ())
 
 
 class Played:
@@ -45,13 +39,14 @@ class Played:
 
     def hear(self, one: Any) -> None:
         """Take a step; whoever refuses changes nothing."""
-        said = unsigned(one["payload"])
+        said = traces.unsigned(one["payload"])
         chain = self.chain or Chain(said.id)
         record = chain.next(EPOCH, one["at"], said)
         assert record.at == one["at"], "no clock goes back"
         if self.heard is None:
             self.heard = traces.opened(self.keygen, said, one["at"])  # type: ignore[arg-type]
         else:
+            traces.stood(self.heard, chain, said)
             self.heard = step(self.heard, record)
         chain.append(record)
         self.chain = chain
@@ -136,6 +131,16 @@ def test_every_row_of_a_machines_rules_is_refused_once_and_taken_once(clause: st
     assert len(wanted) > 20, "the table was read"
     assert {row: count for row, count in wanted.items() if refused[row] < count} == {}
     assert {said for said, _ in wanted} <= taken
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("keygen.join", "not_allowed"), ("signing.request", "wrong_state")], ids=["join", "request"]
+)
+def test_where_the_speaker_of_a_join_and_of_a_request_stood_is_judged(kind: str, reason: str) -> None:
+    played = wire("machines")
+    steps = [each_step for one in played["keygens"] for each_step in one["steps"]] + played["openings"]
+    said = [each_step.get("refused", {}) for each_step in steps if json.loads(each_step["payload"])["kind"] == kind]
+    assert {"reason": reason, "field": "after"} in said and {} in said
 
 
 @each("due", "streams")
