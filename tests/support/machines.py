@@ -62,7 +62,7 @@ class Stream:
     """A chain, a state and a clock; the coordinator's part of a stream in a few lines."""
 
     def __init__(self, opening: Statement, keygen: KeygenState | None = None, now: int = NOON) -> None:
-        self.now = now
+        self.now, self.epoch = now, EPOCH
         self.chain = Chain(opening.id)
         self.records: list[Record] = []
         self.heard: Any = None
@@ -81,7 +81,7 @@ class Stream:
             WireError: the machine refuses; nothing has changed.
         """
         for statement in said:
-            record = self.chain.next(EPOCH, self.now if at is None else at, statement)
+            record = self.chain.next(self.epoch, self.now if at is None else at, statement)
             self.heard = streams.step(self.heard, record, self._keygen)
             self.chain.append(record)
             self.records.append(record)

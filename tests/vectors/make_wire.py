@@ -30,6 +30,7 @@ from tests.vectors import (  # noqa: E402
     wire_notes,
     wire_peer,
     wire_policies,
+    wire_resume,
     wire_secrets,
     wire_statements,
     wire_tickets,
@@ -56,6 +57,7 @@ FILES: Final[dict[str, Callable[[], Any]]] = {
     "due": wire_due.due_json,
     "faults": wire_faults.faults_json,
     "peer": wire_peer.peer_json,
+    "resume": wire_resume.resume_json,
 }
 
 PAGES: Final = ("protocol/README.md", "docs/client.md")
