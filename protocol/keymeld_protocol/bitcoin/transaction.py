@@ -21,7 +21,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from btclib.exceptions import BTClibException
-from btclib.hashes import hash160
+from btclib.hashes import hash160, hash256
 from btclib.script import Witness, script_pub_key, sig_hash
 from btclib.tx import Tx, TxOut
 
@@ -40,6 +40,8 @@ MAX_SCRIPT: Final = 10_000
 
 _NETWORKS: Final = {"bitcoin": "mainnet", "testnet": "testnet", "signet": "signet", "regtest": "regtest"}
 _FINAL: Final = 0xFFFFFFFF
+_SEGWIT: Final = b"\x00\x01"
+"""Marker and flag: after the version of a transaction, whose witnesses stand before its lock time (BIP-144)."""
 
 
 class Output(NamedTuple):
@@ -70,8 +72,8 @@ class Spend:
         self.fee: Final = _worth(self.inputs) - _worth(self.outputs)
         if self.fee < 0:
             raise bad_field(f"{field}.spent", "is worth less than the outputs")
-        self.txid: Final = self._tx.id.hex()
-        self._spent: Final = [TxOut(amount, script) for amount, script in self.inputs]
+        self.txid: Final = hash256(self.unsigned)[::-1].hex()
+        self._spent: Final = [TxOut(*spent, check_validity=False) for spent in self.inputs]
         self._common: Final = sig_hash.PrecomputedTxData(self._tx, self._spent)
         self._field: Final = field
 
@@ -126,13 +128,14 @@ class Spend:
         Raises:
             BadInput: no such input, an output of another kind, or a signature that does not verify under its key.
         """
-        signed = Tx.parse_without_witness(self.unsigned)
+        stacks: dict[int, list[bytes]] = {}
         for index, signature in signatures.items():
             key = (keys or {}).get(index)
-            signed.vin[index].script_witness = Witness(
-                self._key_path(index, signature) if key is None else self._key_hash(index, signature, key)
-            )
-        return signed.serialize(include_witness=True)
+            stacks[index] = self._key_path(index, signature) if key is None else self._key_hash(index, signature, key)
+        if not stacks:
+            return self.unsigned
+        witnesses = (Witness(stacks.get(index)).serialize() for index in range(len(self.inputs)))
+        return b"".join((self.unsigned[:4], _SEGWIT, self.unsigned[4:-4], *witnesses, self.unsigned[-4:]))
 
     def _key_path(self, index: int, signature: bytes) -> list[bytes]:
         """The witness of a key-path spend."""
