@@ -2,63 +2,25 @@
 
 It verifies every record it hears, recomputes whatever it can instead of believing it, and resumes each stream where
 it stood when the connection was lost.
+
+`sdk.py` lists what is exported. It is imported when somebody asks for a name: `keymeld --version` lies in this package
+too, and needs none.
 """
 
-from keymeld_protocol.keys.ticket import Ticket
-from keymeld_protocol.plaintext.body import Adaptor
-from keymeld_protocol.plaintext.policy import AllowedOutput, AllowedScript
-from keymeld_protocol.wire.shapes import Rule
+from typing import TYPE_CHECKING, Any
 
-from .client import Client, connect
-from .errors import (
-    JoinRefused,
-    KeygenEnded,
-    NeedsSecret,
-    NotConnected,
-    NotTrusted,
-    PushedOut,
-    ReadOnly,
-    SigningEnded,
-    WaitsForLost,
-    WalletError,
-)
-from .keygens import Keygen
-from .said.choosing import Allow, Choice
-from .said.drafting import Draft
-from .shown.blame import Fault, Judgement
-from .shown.presigned import Presigned
-from .signings import Signing
-from .status import Status
-from .wallet.trust import Trust
-from .wallet.wallet import Wallet
+if TYPE_CHECKING:
+    from .sdk import *  # noqa: F403
+else:
 
-__all__ = [
-    "Allow",
-    "AllowedOutput",
-    "AllowedScript",
-    "Adaptor",
-    "Choice",
-    "Client",
-    "Draft",
-    "Fault",
-    "JoinRefused",
-    "Judgement",
-    "Keygen",
-    "KeygenEnded",
-    "NeedsSecret",
-    "NotConnected",
-    "NotTrusted",
-    "PushedOut",
-    "Presigned",
-    "ReadOnly",
-    "Rule",
-    "Signing",
-    "SigningEnded",
-    "Status",
-    "Ticket",
-    "Trust",
-    "WaitsForLost",
-    "Wallet",
-    "WalletError",
-    "connect",
-]
+    def __getattr__(name: str) -> Any:
+        """Take a name of the SDK from where `sdk.py` has it."""
+        if name == "__all__" or not name.startswith("_"):
+            import keymeld_client.sdk as sdk
+
+            if name == "__all__" or name in sdk.__all__:
+                return getattr(sdk, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__getattr__("__all__")})

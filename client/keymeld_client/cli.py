@@ -7,6 +7,7 @@ pip install keymeld-client[cli]     the ``keymeld`` command        click, rich, 
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from typing import Final
 
 EXTRA: Final = ("click", "rich", "segno")
@@ -20,14 +21,21 @@ error: the keymeld command needs the extra "cli" of keymeld-client: {} is not in
 
 def main() -> None:
     """Run the command; without its libraries say what to install."""
-    try:
-        from .command.keymeld import main as command
-    except ModuleNotFoundError as error:
-        if error.name not in EXTRA:
-            raise
-        sys.stderr.write(MISSING.format(error.name, sys.executable or "python"))
+    missing = next((name for name in EXTRA if not _is_there(name)), None)
+    if missing is not None:
+        sys.stderr.write(MISSING.format(missing, sys.executable or "python"))
         sys.exit(2)  # as for whatever else is wrong with how it was called
+    from .command.keymeld import main as command
+
     command()
+
+
+def _is_there(name: str) -> bool:
+    """Whether a library can be found; nothing of it is imported yet."""
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from keymeld_protocol.bitcoin.psbt import Signed
 from keymeld_protocol.curve.secp256k1 import Bytes
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.machines.replay import Replay
@@ -30,6 +29,8 @@ from .shown.results import ItemResult, all_signed, psbts_of, results_of, signed_
 from .shown.telling import PRESIGNED, lines_of_request, name_of
 
 if TYPE_CHECKING:
+    from keymeld_protocol.bitcoin.psbt import Signed
+
     from .client import Client
     from .keygens import Keygen
 

@@ -3,29 +3,29 @@
     settings ─▶ harden ─▶ identity ─▶ Agent ─▶ Link.run … SIGTERM or SIGINT ─▶ wipe ─▶ 0
 
 Exit codes: 0 stopped · 1 the identity, the system or the coordinator refuses · 2 a setting is wrong.
+
+What keeps keys and signs is imported when the settings are read and right: ``--help`` does without.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keymeld_host.logs import named, setup, tell
 from keymeld_host.settings import BadSetting
 from keymeld_protocol.errors import KeymeldError
 
-from .agent import Agent
-from .clock import now_ms
 from .config import EnclaveConfig, load
 from .door import Door
 from .hardening import harden
-from .keymanagement import EnclaveIdentity, KeyFile
-from .link import EnclaveLink
+
+if TYPE_CHECKING:
+    from .keymanagement import EnclaveIdentity
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         action, config = load(argv)
         setup(__package__, config.log_format, config.log_level)
         missing = harden()
+        from .keymanagement import KeyFile
+
         identity = KeyFile(config.key_file, alone=action != "identity").load()
         if action == "identity":
             print(identity.key.hex())
@@ -52,6 +54,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 async def _serve(config: EnclaveConfig, identity: EnclaveIdentity) -> int:
     """Stay connected until a signal comes; then wipe."""
+    import asyncio
+
+    from .agent import Agent
+    from .clock import now_ms
+    from .link import EnclaveLink
+
     key = identity.key.hex()
     agent = Agent(identity, now_ms, lambda text: tell(logging.ERROR, text), Door(config.capacity))
     link = EnclaveLink(agent, config.coordinator, _once(lambda: _ready(key, config)))
@@ -78,6 +86,8 @@ def _once(action: Callable[[], None]) -> Callable[[], None]:
 
 
 def _run(serving: Coroutine[Any, Any, int]) -> int:
+    import asyncio
+
     try:
         import uvloop
     except ImportError:

@@ -4,24 +4,26 @@
     keymeld-server new-epoch --database FILE ──▶ the log, put back from a backup, begins a new epoch; ends
 
 Exit codes: 0 drained, 1 it could not start (the log, an address), 2 a setting is wrong.
+
+What serves is imported when the settings are read and right: ``--help`` does without.
 """
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import signal
 import sqlite3
 import sys
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from keymeld_host import logs
 from keymeld_host.settings import BadSetting
 
-from .app import serve
 from .config import ServerConfig, load
-from .store.port import StoreError
-from .store.sqlite.schema import begin_epoch
+
+if TYPE_CHECKING:
+    import asyncio
 
 NEW_EPOCH: Final = "new-epoch"
 
@@ -37,31 +39,51 @@ def main() -> int:
     argv = sys.argv[1:]
     try:
         if argv[:1] == [NEW_EPOCH]:
-            return _begin_epoch(load(argv[1:]))
-        config = load(argv)
-        logs.setup(__package__, config.log_format, config.log_level, friendly=SAFE_MESSAGES)
-        gc.set_threshold(*GC_THRESHOLDS)
-        with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-            runner.run(_until_told(config))
+            return _run(load(argv[1:]), _begin_epoch)
+        return _run(load(argv), _serve)
     except BadSetting as problem:
         return _complain(2, problem)
-    except (StoreError, OSError) as problem:
-        return _complain(1, problem)
+    except OSError as problem:
+        return _complain(1, problem.strerror or problem)
+
+
+def _run(config: ServerConfig, action: Callable[[ServerConfig], None]) -> int:
+    """Do what was asked for; a store that cannot be used ends it."""
+    from .store.port import StoreError
+
+    try:
+        action(config)
+    except StoreError as problem:
+        return _complain(1, problem.message)
     return 0
+
+
+def _serve(config: ServerConfig) -> None:
+    import asyncio
+
+    logs.setup(__package__, config.log_format, config.log_level, friendly=SAFE_MESSAGES)
+    gc.set_threshold(*GC_THRESHOLDS)
+    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+        runner.run(_until_told(config))
 
 
 async def _until_told(config: ServerConfig) -> None:
     """Serve until one of the signals that mean *stop*."""
+    import asyncio
+
+    from .app import serve
+
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await serve(config, stop)
 
 
-def _begin_epoch(config: ServerConfig) -> int:
+def _begin_epoch(config: ServerConfig) -> None:
+    from .store.sqlite.schema import begin_epoch
+
     epoch = begin_epoch(config.database)
     print(f"{config.database}: epoch {epoch.hex()} begins")
-    return 0
 
 
 def _fast_loop() -> type[asyncio.AbstractEventLoop] | None:
@@ -73,9 +95,8 @@ def _fast_loop() -> type[asyncio.AbstractEventLoop] | None:
     return uvloop.Loop
 
 
-def _complain(code: int, problem: Exception) -> int:
+def _complain(code: int, told: object) -> int:
     """Say what went wrong, without our own words for the wire and without the system's numbers."""
-    told = problem.message if isinstance(problem, StoreError) else getattr(problem, "strerror", None) or problem
     print(f"keymeld-server: {told}", file=sys.stderr)
     return code
 

@@ -38,7 +38,9 @@ def keymeld(*arguments: str, input: str = "") -> Result:
 def commands(group: click.Group = main) -> list[list[str]]:
     """Every command by its words."""
     found = []
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         found += [[name, *rest] for rest in commands(command)] if isinstance(command, click.Group) else [[name]]
     return found
 

@@ -8,7 +8,6 @@ and what is approved is named by its id, which binds every byte of it.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import sys
@@ -16,24 +15,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
-from keymeld_protocol.keys.ticket import origin_of
 from keymeld_protocol.printable import still_printable
 from keymeld_protocol.values import Id, XOnlyKey
 
-from ..client import Client, connect
 from ..clock import now_ms
 from ..errors import NotConnected
-from ..keygens import Keygen
-from ..signings import Signing
-from ..status import Status
-from ..wallet.entries import KeygenEntry
-from ..wallet.trust import Trust
-from ..wallet.wallet import Wallet
-from .screen import Screen
+
+if TYPE_CHECKING:
+    from ..client import Client
+    from ..keygens import Keygen
+    from ..signings import Signing
+    from ..status import Status
+    from ..wallet.entries import KeygenEntry
+    from ..wallet.trust import Trust
+    from ..wallet.wallet import Wallet
+    from .screen import Screen
 
 DEFAULT_SERVER: Final = "ws://127.0.0.1:8765"
 SHORT: Final = 12
@@ -79,11 +79,15 @@ class App:
     @property
     def screen(self) -> Screen:
         """Where to write to."""
+        from .screen import Screen
+
         return Screen(as_json=self.as_json, quiet=self.quiet)
 
     @property
     def chatter(self) -> Screen:
         """Where to tell what goes on meanwhile: on standard error, and to people only."""
+        from .screen import Screen
+
         return Screen(as_json=self.as_json, quiet=self.quiet, aside=True)
 
     @contextmanager
@@ -93,11 +97,15 @@ class App:
         Raises:
             WalletError: in use, damaged, or not there.
         """
+        from ..wallet.wallet import Wallet
+
         with Wallet.open(self.folder, create=create) as wallet:
             yield wallet
 
     def trust(self, wallet: Wallet) -> Trust:
         """The enclaves believed: those the wallet remembers, and those named on the command line."""
+        from ..wallet.trust import Trust
+
         return Trust.load(wallet).also(self.trusted)
 
     @asynccontextmanager
@@ -107,6 +115,10 @@ class App:
         Raises:
             NotConnected: not within the patience that was asked for.
         """
+        import asyncio
+
+        from ..client import connect
+
         async with connect(url, wallet, self.trust(wallet), token=self.token, now=self.now) as client:
             self._tell_doubts(client)
             told = asyncio.create_task(self._tell_trouble(client))
@@ -123,6 +135,8 @@ class App:
     @asynccontextmanager
     async def offline(self, wallet: Wallet, url: str) -> AsyncIterator[Client]:
         """A client that tells what the wallet has stored, whether or not there is a connection."""
+        from ..client import connect
+
         async with connect(url, wallet, self.trust(wallet), auto_confirm=False, now=self.now) as client:
             self._tell_doubts(client)
             yield client
@@ -147,6 +161,8 @@ class App:
         Raises:
             click.UsageError: there is none, or more than one.
         """
+        from keymeld_protocol.keys.ticket import origin_of
+
         entries = [entry for entry in wallet.keygens() if entry.id.hex().startswith(name.lower())]
         exactly_one("session", name, [entry.id for entry in entries])
         if self.server is not None and origin_of(self.server) != entries[0].url:
@@ -155,6 +171,8 @@ class App:
 
     def urls(self, wallet: Wallet) -> list[str]:
         """The coordinators of this wallet's sessions, or the one that was named."""
+        from keymeld_protocol.keys.ticket import origin_of
+
         if self.server is not None:
             return [origin_of(self.server)]
         return list(dict.fromkeys(entry.url for entry in wallet.keygens())) or [DEFAULT_SERVER]
@@ -163,6 +181,8 @@ class App:
 
     def with_keygen(self, wallet: Wallet, name: str, do: Callable[[Keygen], Awaitable[T]]) -> T:
         """Connect to where a session lives, and do something with it."""
+        import asyncio
+
         entry = self.entry(wallet, name)
         self.go_on = self.go_on or f"keymeld watch {entry.id.hex()[:SHORT]}"
 
@@ -178,6 +198,7 @@ class App:
         Raises:
             click.UsageError: there is none with such a name, or more than one.
         """
+        import asyncio
 
         async def run() -> T:
             away: list[NotConnected] = []

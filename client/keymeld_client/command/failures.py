@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Final
 
 from keymeld_protocol.errors import NEWER, BadInput, Blamed, BrokenLog, InvalidCrypto, KeymeldError, Reason, WireError
-from keymeld_protocol.member.item_policy import WHY
 
 from ..errors import (
     NEEDS_NEWER,
@@ -58,7 +57,7 @@ _REASONS: Final[dict[Reason, str]] = {
     Reason.EXPIRED: "Its time is over; ask for a new one.",
 }
 _SEALED: Final = {"requester_not_allowed", "own_input_missing", "output_not_allowed", "amount_not_allowed",
-                  "fee_not_allowed", *WHY}  # fmt: skip
+                  "fee_not_allowed"}  # fmt: skip
 
 
 def code_of(error: Exception) -> int:
@@ -114,7 +113,9 @@ def _about_trust(text: str) -> str:
 
 def _about_end(error: SigningEnded) -> str:
     """Hints for a signing that has ended; where the log proves whose fault it is, that is evidence to keep."""
-    if error.code in _SEALED:
+    from keymeld_protocol.member.item_policy import WHY
+
+    if error.code in _SEALED or error.code in WHY:
         return "That rule is sealed with a key, and stays: ask for what it allows, or of a subset without that key."
     if error.at_fault:
         return "Asking again meets the same enclaves. The log is proof: `keymeld export` writes it down."

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import click
 from msgspec import structs
@@ -22,7 +23,6 @@ from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.shapes import CustodyKind, Rule
 from keymeld_protocol.wording import listed
 
-from ..client import Client
 from ..errors import KeygenEnded
 from ..keygens import Keygen
 from ..said.choosing import Choice, check_choice, policy_of, warnings, without_you
@@ -38,6 +38,9 @@ from .typed.arguments import DELAY, KEY, LABEL, SECRET, TICKET, TYPED_RULE, WHEN
 from .typed.limits import Limits, told, with_limits
 from .verbs import Verb
 from .watching import Watch
+
+if TYPE_CHECKING:
+    from ..client import Client
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.text import Text
@@ -15,7 +15,6 @@ from keymeld_protocol.keys.ticket import Ticket
 from keymeld_protocol.printable import still_printable
 from keymeld_protocol.values import Id, XOnlyKey
 
-from ..client import Client
 from ..errors import NotConnected, WalletError
 from ..shown.log import export_log, verify_log
 from ..shown.results import require_all
@@ -28,6 +27,9 @@ from .screen import Line
 from .typed.arguments import KEY
 from .verbs import Verb, Verbs
 from .watching import Watch, Watched
+
+if TYPE_CHECKING:
+    from ..client import Client
 
 
 @click.command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.text import Text
@@ -16,7 +16,6 @@ from keymeld_protocol.member.roster import Safety
 from keymeld_protocol.printable import still_printable
 from keymeld_protocol.wording import counted, listed, slots_told
 
-from ..client import Client
 from ..errors import NotConnected
 from ..keygens import Keygen
 from ..signings import Signing
@@ -25,6 +24,9 @@ from .failures import UNREACHABLE
 from .screen import Line
 from .verbs import Verb
 from .watching import Watch
+
+if TYPE_CHECKING:
+    from ..client import Client
 
 
 @click.command(cls=Verb, examples="keymeld sessions\nkeymeld sessions --json")

@@ -5,6 +5,8 @@ What does not open is shown as nothing: a stream is told even if one of its memb
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from keymeld_protocol.errors import KeymeldError
 from keymeld_protocol.foreign import REASON_CELLS, quoted
 from keymeld_protocol.member.roster import read_card
@@ -15,8 +17,10 @@ from keymeld_protocol.values import Id
 from keymeld_protocol.wire.payloads import CustodyRefuse, KeygenCreate, SigningRefuse, SigningRequest
 from keymeld_protocol.wire.records import Record
 
-from ..client import Client
 from .names import Names
+
+if TYPE_CHECKING:
+    from ..client import Client
 
 
 def names_of(client: Client, keygen: Id) -> Names:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 from rich.text import Text
 
-from keymeld_protocol.bitcoin.psbt import Signed
 from keymeld_protocol.curve.ecdsa import der as to_der
 from keymeld_protocol.curve.secp256k1 import Bytes, Secret
 from keymeld_protocol.errors import KeymeldError
@@ -27,6 +26,9 @@ from .screen import Line
 from .typed.arguments import PSBT, SECRET
 from .verbs import Verb
 from .watching import Watch
+
+if TYPE_CHECKING:
+    from keymeld_protocol.bitcoin.psbt import Signed
 
 ResultTold: TypeAlias = tuple[list[Line], dict[str, Any], tuple[ItemResult, ...]]
 

@@ -22,8 +22,6 @@ from rich.text import Text
 
 from keymeld_protocol.printable import still_printable
 
-from ..shown.telling import WARNINGS
-
 Line = str | Text
 _GOES_ON: Final = "  ↳ "
 """Before each further row of a line that holds a stranger's words."""
@@ -112,6 +110,8 @@ def warned(lines: Iterable[str]) -> list[Line]:
 
 def warns(line: str) -> bool:
     """Whether a line of a request is a warning."""
+    from ..shown.telling import WARNINGS
+
     return line.strip().startswith(WARNINGS)
 
 

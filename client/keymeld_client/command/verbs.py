@@ -1,11 +1,12 @@
 """How every command behaves: the shared options before or after its name, errors as sentences, Ctrl-C as a goodbye.
 
 keymeld --json sessions   =   keymeld sessions --json
+
+What an option or a command needs is imported when it is typed: help, and a slip of the pen, wait for nothing.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -13,21 +14,34 @@ from typing import Any, Final
 import click
 
 from keymeld_protocol.errors import KeymeldError, WireError
-from keymeld_protocol.keys.ticket import origin_of
+from keymeld_protocol.values import XOnlyKey
 
 from .app import DEFAULT_SERVER, App
 from .failures import CODES_TOLD, FAILED, INTERRUPTED, code_of, hint_of, text_of
-from .typed.arguments import KEY, SPAN
-from .typed.short_forms import ShortForm
+from .typed.short_form import ShortForm
 
 SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
 def _server(text: str) -> str:
+    from keymeld_protocol.keys.ticket import origin_of
+
     try:
         return origin_of(text)
     except WireError as error:
         raise ValueError(error.message) from None
+
+
+def _key(text: str) -> XOnlyKey:
+    from .typed.encoded import key
+
+    return key(text)
+
+
+def _span(text: str) -> int:
+    from .typed.times import span
+
+    return span(text)
 
 
 def shared_options(*, again: bool = False) -> list[click.Option]:
@@ -42,11 +56,12 @@ def shared_options(*, again: bool = False) -> list[click.Option]:
                envvar=None if again else "KEYMELD_WALLET", help="The wallet's folder [KEYMELD_WALLET]."),
         option("--server", type=ShortForm("URL", _server), metavar="URL",
                help=f"The coordinator; tickets and sessions know theirs (else {DEFAULT_SERVER})."),
-        option("--trust-enclave", type=KEY, metavar="KEY", multiple=True,
+        option("--trust-enclave", type=ShortForm("KEY", _key), metavar="KEY", multiple=True,
                help="Believe this enclave now; `keymeld trust add` remembers it."),
         option("--token", envvar=None if again else "KEYMELD_TOKEN", metavar="TOKEN",
                help="The operator's permission to open sessions, if he asks for one [KEYMELD_TOKEN]."),
-        option("--patience", type=SPAN, metavar="DURATION", help="How long to try to reach the coordinator (10s)."),
+        option("--patience", type=ShortForm("DURATION", _span), metavar="DURATION",
+               help="How long to try to reach the coordinator (10s)."),
         option("--json", is_flag=True, help="One JSON object per result, for scripts."),
         option("--quiet", "-q", is_flag=True, help="Results only, no hints."),
     ]  # fmt: skip
@@ -77,6 +92,8 @@ class Verb(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it; what is raised becomes a complaint, a hint and an exit code."""
+        import asyncio
+
         app = ctx.ensure_object(App)
         try:
             return super().invoke(ctx)

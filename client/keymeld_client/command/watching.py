@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.live import Live
 from rich.text import Text
@@ -22,7 +22,6 @@ from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.payloads import SigningOpened
 from keymeld_protocol.wire.records import Record
 
-from ..client import Client
 from ..errors import ReadOnly, WalletError
 from ..keygens import Keygen
 from ..shown.telling import moment
@@ -33,6 +32,9 @@ from .names import Names
 from .opened import detail_of, names_of, words_of
 from .screen import Screen
 from .sentences import Sentence, sentence
+
+if TYPE_CHECKING:
+    from ..client import Client
 
 Watched = Keygen | Signing
 

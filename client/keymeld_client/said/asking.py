@@ -11,7 +11,6 @@ from typing import TypeAlias, TypedDict
 
 from msgspec.structs import replace
 
-from keymeld_protocol.bitcoin.psbt import Psbt
 from keymeld_protocol.bitcoin.tweaks import Steps
 from keymeld_protocol.errors import bad_field
 from keymeld_protocol.member.own_scripts import GAP
@@ -66,6 +65,8 @@ def make_body(
             several slots (or a tweaked key, or an adaptor) for ECDSA, a tweak cannot be applied, or a PSBT cannot be
             reduced to a transaction and what it spends.
     """
+    from keymeld_protocol.bitcoin.psbt import Psbt
+
     keys = Keys(roster, subset, tweaks)
     items: list[Asked] = []
     for index, (_, spent) in enumerate(transactions):

@@ -6,12 +6,14 @@ origin in a PSBT ─▶ a child further on ─▶ its script, computed and compa
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from keymeld_protocol.bitcoin.psbt import Psbt
 from keymeld_protocol.bitcoin.tweaks import Steps, child_steps
 from keymeld_protocol.errors import InvalidCrypto, bad_field
 from keymeld_protocol.member.roster import Roster
+
+if TYPE_CHECKING:
+    from keymeld_protocol.bitcoin.psbt import Psbt
 
 Key: TypeAlias = tuple[int | None, Steps | None]
 """With what an item is signed: a subset (None: the whole group) and its tweaks (None: as the terms say)."""

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from keymeld_protocol.bitcoin.psbt import InputSignature as PsbtSignature
-from keymeld_protocol.bitcoin.psbt import Psbt, Signed
 from keymeld_protocol.bitcoin.transaction import Output
 from keymeld_protocol.curve.secp256k1 import Bytes
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, bad_field
@@ -35,6 +33,9 @@ from keymeld_protocol.wording import slots_told
 
 from ..errors import NeedsSecret, NotSigned
 from .presigned import Presigned, presigned
+
+if TYPE_CHECKING:
+    from keymeld_protocol.bitcoin.psbt import Psbt, Signed
 
 
 @dataclass(frozen=True)
@@ -202,16 +203,20 @@ def psbts_of(signatures: Sequence[Signature | None], plan: Plan, given: Sequence
     Raises:
         BadInput: one of ``given`` is no PSBT, of another transaction, or told otherwise what its inputs spend.
     """
+    from keymeld_protocol.bitcoin.psbt import InputSignature
+
     psbts = _matched(plan, given)
-    found: list[dict[int, PsbtSignature]] = [{} for _ in plan.spends]
+    found: list[dict[int, InputSignature]] = [{} for _ in plan.spends]
     for index, (asked, signature) in enumerate(zip(plan.body.items, signatures, strict=True)):
         if isinstance(asked, SignInput) and signature is not None:
-            found[asked.transaction][asked.input] = PsbtSignature(signature, plan.item(index).keyagg)
+            found[asked.transaction][asked.input] = InputSignature(signature, plan.item(index).keyagg)
     return tuple(psbt.sign(each) for psbt, each in zip(psbts, found, strict=True))
 
 
 def _matched(plan: Plan, given: Sequence[bytes]) -> list[Psbt]:
     """Find a PSBT for each transaction of the plan, which may be there twice with other words about what it spends."""
+    from keymeld_protocol.bitcoin.psbt import Psbt
+
     named: dict[tuple[bytes, tuple[Output, ...]], Psbt] = {}
     for index, raw in enumerate(given):
         psbt = Psbt(raw, f"psbts[{index}]")

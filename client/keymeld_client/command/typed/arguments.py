@@ -7,7 +7,7 @@ from typing import Final
 from keymeld_protocol.plaintext.contents import MAX_LABEL, MAX_TEXT
 
 from . import encoded, short_forms, times, tweaking
-from .short_forms import ShortForm
+from .short_form import ShortForm
 
 ADAPTOR: Final = ShortForm("[and:|or:]POINT,…", encoded.adaptor)
 KEY: Final = ShortForm("KEY", encoded.key)

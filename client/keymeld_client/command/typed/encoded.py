@@ -15,7 +15,6 @@ from typing import Final, Literal
 
 from keymeld_host.files import BadFile, NoFile, read_private
 from keymeld_host.keyfiles import from_hex, wipe
-from keymeld_protocol.bitcoin.psbt import MAX_PSBT
 from keymeld_protocol.curve.secp256k1 import Secret, parse_point
 from keymeld_protocol.errors import BadInput, InvalidCrypto
 from keymeld_protocol.keys.ticket import Ticket
@@ -184,6 +183,8 @@ def psbt(text: str) -> bytes:
     Raises:
         ValueError: no such file, too long, or no PSBT.
     """
+    from keymeld_protocol.bitcoin.psbt import MAX_PSBT
+
     if text == "-":
         raw = sys.stdin.buffer.read(2 * MAX_PSBT + 1)
     elif text.startswith("cHNidP"):

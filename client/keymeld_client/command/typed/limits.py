@@ -26,7 +26,7 @@ from keymeld_protocol.wording import listed, slots_told
 
 from ...said.choosing import Allow
 from . import short_forms
-from .short_forms import ShortForm
+from .short_form import ShortForm
 
 
 def _payee(text: str) -> tuple[str, int | None]:

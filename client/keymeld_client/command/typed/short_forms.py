@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final
-
-import click
+from typing import Final
 
 from keymeld_protocol.bitcoin.tweaks import told_leaf
-from keymeld_protocol.errors import WireError
 from keymeld_protocol.plaintext.body import MAX_MONEY
 from keymeld_protocol.plaintext.contents import Terms
 from keymeld_protocol.wire.shapes import Rule
@@ -24,26 +21,6 @@ from keymeld_protocol.wording import slots_told
 from .times import told
 
 _QUORUM: Final = re.compile(r"([0-9]{1,4})of([0-9]{1,4})(?::([0-9,]+))?", re.ASCII)
-
-
-class ShortForm(click.ParamType[Any]):
-    """A click type from a function that reads a text; its ValueError becomes the complaint."""
-
-    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
-        """``name`` is shown in usage lines."""
-        self.name = name
-        self._read = read
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read a text; a default that has its value already is left alone."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._read(value)
-        except WireError as error:
-            self.fail(error.message, param, ctx)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 def rule(text: str) -> Rule:
