@@ -1,8 +1,9 @@
 """The socket to the coordinator: dialled, read, written, lost and dialled again.
 
     run ─▶ open (unix or ws) ─▶ Conversation ─▶ ended ─▶ wait, as every peer does ─▶ open …
-                │  frame ─▶ receive ─▶ work, keygen by keygen ─▶ take ─▶ frames     └─▶ never: the process ends
-                └  every 500 ms ─▶ tick ─▶ take
+                │  frame ─▶ receive ─▶ work, keygen by keygen ─┐                    └─▶ never: the process ends
+                │  every 500 ms ─▶ tick ───────────────────────┴─▶ the writer: take ─▶ frames
+                └  who reads waits for no writing: a coordinator that waits for us to read would wait for ever
 
 One at a time is in the conversation, also where a big batch is handled on a thread: meanwhile frames are read and pings
 are answered.  All that has come takes its place before the next work is done, so that whoever is next is next of all.
@@ -86,14 +87,15 @@ class EnclaveLink:
     async def _once(self) -> tuple[Ended, int]:
         """One connection, from dialling to its end; gives how it ended, and how long (ms) it had been resumed."""
         talk = Conversation(self.agent, self._outbox, self.address.origin)
-        turn, line = asyncio.Lock(), asyncio.Lock()
+        turn, said = asyncio.Lock(), asyncio.Event()
         ended, stood_ms = Ended("the connection was lost"), 0
         try:
             async with self._dial() as socket:
                 try:
                     async with asyncio.TaskGroup() as tasks:
-                        tasks.create_task(_ticks(socket, talk, turn, line))
-                        await self._serve(socket, talk, turn, line)
+                        tasks.create_task(_write(socket, talk, turn, said))
+                        tasks.create_task(_ticks(talk, turn, said))
+                        await self._serve(socket, talk, turn, said)
                 finally:
                     stood_ms = talk.outer.stood_ms(now_ms())  # closing the socket, which takes a while, is no standing
         except* ConnectionClosed as lost:
@@ -122,7 +124,7 @@ class EnclaveLink:
         return connect(self.address.url, proxy=None, **settings)
 
     async def _serve(
-        self, socket: ClientConnection, talk: Conversation, turn: asyncio.Lock, line: asyncio.Lock
+        self, socket: ClientConnection, talk: Conversation, turn: asyncio.Lock, said: asyncio.Event
     ) -> None:
         """Hear and answer until the socket closes: all that has come takes its place before the next work is done."""
         ready, reading = False, asyncio.create_task(socket.recv(decode=False))
@@ -139,7 +141,8 @@ class EnclaveLink:
                     async with turn:
                         talk.receive(frame, now_ms())
                 if talk.sends:
-                    await _send(socket, talk, turn, line)
+                    said.set()
+                    await asyncio.sleep(0)  # the writer's turn: what follows leaves before the next work is done
                 if talk.ready and not ready:
                     ready = True
                     tell(logging.INFO, "connected")
@@ -149,15 +152,15 @@ class EnclaveLink:
             reading.cancel()
 
 
-async def _send(socket: ClientConnection, talk: Conversation, turn: asyncio.Lock, line: asyncio.Lock) -> None:
-    """Write what may leave now; what has to wait for the pace leaves a little later.
-
-    Whoever has the line takes and writes all of it: where the socket is slow, what was said first still leaves first.
+async def _write(socket: ClientConnection, talk: Conversation, turn: asyncio.Lock, said: asyncio.Event) -> None:
+    """Write whatever is ``said``, as the socket takes it; nobody else writes, so that what was said first leaves first.
 
     Raises:
         TimeoutError: the coordinator does not read.
     """
-    async with line:
+    while True:
+        await said.wait()
+        said.clear()
         async with turn:
             frames = talk.take(now_ms())
         for frame in frames:
@@ -177,7 +180,8 @@ async def _work(talk: Conversation) -> None:
     await on_a_thread(work) if heavy else work()
 
 
-async def _ticks(socket: ClientConnection, talk: Conversation, turn: asyncio.Lock, line: asyncio.Lock) -> None:
+async def _ticks(talk: Conversation, turn: asyncio.Lock, said: asyncio.Event) -> None:
+    """Look at what waits for time, and for the pace that hello allows."""
     while True:
         due = talk.due
         await asyncio.sleep(TICK_S if due is None else min(TICK_S, max(PACE_S, (due - now_ms()) / 1000)))
@@ -186,7 +190,7 @@ async def _ticks(socket: ClientConnection, talk: Conversation, turn: asyncio.Loc
         while talk.waiting:  # where a frame is waited for, nobody else does it
             async with turn:
                 await _work(talk)
-        await _send(socket, talk, turn, line)
+        said.set()
 
 
 def _why(error: Exception) -> str:

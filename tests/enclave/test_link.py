@@ -185,11 +185,12 @@ async def test_after_any_other_code_it_dials_again(tmp_path: Path) -> None:
 @pytest.mark.asyncio
 async def test_a_coordinator_that_reads_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "SEND_S", 0)
-    never = asyncio.Event()
+    never, said = asyncio.Event(), asyncio.Event()
+    said.set()
     socket = SimpleNamespace(send=lambda *_, **__: never.wait())
     talk = SimpleNamespace(take=lambda _: [b"{}"])
     with pytest.raises(TimeoutError):
-        await link._send(cast(Any, socket), cast(Any, talk), asyncio.Lock(), asyncio.Lock())
+        await link._write(cast(Any, socket), cast(Any, talk), asyncio.Lock(), said)
 
 
 @pytest.mark.asyncio

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.asyncio
 
 PATIENCE_S = 20.0
 FRAMES, LONG = 100, "x" * 65_536  # more than what one read of a socket takes
+MANY = 4 * link.FRAMES_WAITING  # more than what both sides keep unread
 
 
 class Talk:
@@ -91,11 +93,19 @@ class Slow:
     def __init__(self) -> None:
         self.frames: list[bytes] = []
         self.given, self.go_on = asyncio.Event(), asyncio.Event()
+        self.more = asyncio.Condition()
 
     async def send(self, frame: bytes, *, text: bool) -> None:
         self.frames.append(frame)
         self.given.set()
         await self.go_on.wait()
+        async with self.more:
+            self.more.notify_all()
+
+    async def until(self, count: int) -> None:
+        """Wait until so many frames were given."""
+        async with self.more:
+            await self.more.wait_for(lambda: len(self.frames) >= count)
 
 
 class Said(Talk):
@@ -105,31 +115,77 @@ class Said(Talk):
         super().__init__(heavy=False)
         self.said = list(said)
 
+    @property
+    def due(self) -> int | None:  # type: ignore[override]
+        return 0 if self.said else None
+
     def take(self, now: int) -> list[bytes]:
-        return self.said.pop(0)
+        return self.said.pop(0) if self.said else []
+
+
+@asynccontextmanager
+async def writing(socket: Any, talk: Any, turn: asyncio.Lock) -> AsyncIterator[asyncio.Event]:
+    """The writer of a conversation, which something was ``said`` in."""
+    said = asyncio.Event()
+    said.set()
+    writer = asyncio.create_task(link._write(socket, talk, turn, said))
+    try:
+        yield said
+    finally:
+        writer.cancel()
+
+
+async def test_whoever_waits_to_be_read_is_read_although_he_reads_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A coordinator that answers no more until its records are read, at an enclave that asks for a thousand keygens."""
+    talk, heard, path = Said([LONG.encode()] * MANY), asyncio.Event(), str(tmp_path / "e.sock")
+    sockets: list[ServerConnection] = []
+    monkeypatch.setattr(link, "Conversation", lambda *_: talk)
+
+    async def coordinate(socket: ServerConnection) -> None:
+        sockets.append(socket)
+        for _ in range(MANY):
+            await socket.send(LONG)
+        for _ in range(MANY):
+            await socket.recv()
+        heard.set()
+        await socket.wait_closed()
+
+    agent = Agent(EnclaveIdentity(Secret.generate()), now_ms)
+    async with unix_serve(coordinate, path, compression=None):
+        running = asyncio.create_task(link.EnclaveLink(agent, Address(path=path)).run())
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await heard.wait()
+        finally:
+            sockets[0].transport.abort()
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
 
 
 async def test_what_was_said_first_leaves_first_though_the_socket_is_slow() -> None:
     socket: Any = Slow()
     talk: Any = Said([b"contribute", b"confirm"], [b"later"])
-    turn, line = asyncio.Lock(), asyncio.Lock()
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(2):
-            tasks.create_task(link._send(socket, talk, turn, line))
+    async with writing(socket, talk, asyncio.Lock()) as said:
         await socket.given.wait()
-        await asyncio.sleep(0)  # the other one would write now
+        said.set()
+        await asyncio.sleep(0)  # whoever else might write would do it now
         socket.go_on.set()
+        await socket.until(3)
     assert socket.frames == [b"contribute", b"confirm", b"later"]
 
 
 async def test_nothing_is_taken_from_a_conversation_in_which_a_thread_is() -> None:
     socket: Any = Slow()
     talk: Any = Said([b"frame"])
-    turn, line = asyncio.Lock(), asyncio.Lock()
+    turn = asyncio.Lock()
     socket.go_on.set()
-    async with turn:
-        sending = asyncio.create_task(link._send(socket, talk, turn, line))
+    await turn.acquire()
+    async with writing(socket, talk, turn):
         await asyncio.sleep(0)
-        assert talk.said and not sending.done()
-    await sending
+        assert talk.said and not socket.frames
+        turn.release()
+        await socket.until(1)
     assert socket.frames == [b"frame"]
