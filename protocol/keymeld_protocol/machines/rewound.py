@@ -91,13 +91,16 @@ def missing(
     """What of ``lost`` is waited for and not back, in its order, by our own clock ``now`` (ms).
 
     ``before`` is what comes before it; ``heard`` is the log as it is now, None while the coordinator has not got it;
-    ``without`` are those that its owner does without. Of a request that has expired nothing is waited for.
+    ``without`` are those that its owner does without. Of a request that has expired nothing is waited for; of one for
+    which psigs were sent in what was lost, nothing that lets it be signed once more (§10.7).
     """
     asked = next((each.statement.payload for each in (*before, *lost)), None)
     if isinstance(asked, SigningRequest) and asked.expires_at <= now:
         return ()
     old, anew = meanings([*before, *lost]), meanings(heard.records if heard is not None else ())
     there, done = set(anew.values()), {*without, *_superseded(lost)}
+    if sent_psigs(lost):
+        lost = [each for each in lost if isinstance(each.statement.payload, _ENDED_ALL_THE_SAME)]
     waited = (each for each in lost if each.statement.id not in done and _is_waited_for(each, heard, now))
     return tuple(each for each in waited if old[each.statement.id] not in there)
 

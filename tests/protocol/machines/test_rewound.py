@@ -12,7 +12,7 @@ from keymeld_protocol.wire.payloads import KeygenLeave, SigningCancel, SigningHe
 from keymeld_protocol.wire.records import Chain, Record, record_hash
 from keymeld_protocol.wire.statements import Statement
 from tests.support.build import say
-from tests.support.machines import EPOCH, NOON, VAULT, Keygen, Signing, Stream, completed
+from tests.support.machines import EPOCH, NOON, TOWER, VAULT, Keygen, Signing, Stream, completed
 
 LATER, LATEST = Epoch(b"after a restore."), Epoch(b"the next restore")
 
@@ -203,6 +203,18 @@ def test_attempts_are_not_waited_for_but_that_psigs_were_sent_is_not_forgotten()
     before.become(after)
     state = before.as_signing
     assert state is not None and state.psig_sent and before.chain is after.chain
+
+
+def test_attack_60_a_restore_makes_nobody_sign_twice() -> None:
+    """60: a yes that is said again to enclaves which forgot makes a second pre-signature; a no is said all the same."""
+    keygen, signing = busy()
+    signing.open()
+    signing.hear(signing.contribute(TOWER, "nonces"))
+    before = waited(signing, 1, replayed(signing, 1, keygen=keygen))
+    assert before == ["signing.approve", "signing.reject"]
+    signing.hear(signing.contribute(VAULT, "both"))
+    assert waited(signing, 1, replayed(signing, 1, keygen=keygen)) == ["signing.reject"]
+    assert waited(signing, 0, None) == ["signing.reject"]
 
 
 @pytest.mark.parametrize("offset", [0, 99])
