@@ -4,6 +4,7 @@
     request ───▶ verified signatures at the requester            one after another: p50, p99; 32 under way: per second
     PSBT of 1,000 inputs ─▶ verified ─▶ PSBT with its signatures   one after another: p50
     batches of 1 to 1,000 ─▶ verified                              for 1 to 200 slots: batches.py
+    what strangers cost the others                                 judging.py, strangers.py
 
 ``ARGS=--quick`` makes it shorter, and so does ``ARGS=--sessions=50``.
 """
@@ -21,7 +22,7 @@ import uvloop
 
 from keymeld_client.keygens import Keygen
 
-from . import batches
+from . import batches, judging, strangers
 from .people import Trio, sign, trio
 from .processors import processor_ms
 from .psbts import INPUTS, consolidation, sign_psbt
@@ -100,3 +101,4 @@ if __name__ == "__main__":
         uvloop.run(main(20, (3, 200), (1, 100)))
     else:
         uvloop.run(main(given.sessions, batches.SLOTS, batches.BATCHES))
+        print("\nwhat strangers cost", *judging.rows(), *uvloop.run(strangers.rows()), sep="\n  ")

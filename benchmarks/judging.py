@@ -63,11 +63,11 @@ def _payment(script: bytes, number: int) -> Transaction:
     return Transaction(unsigned=RawTransaction(raw), spent=(Spent(amount=COIN, script=Script(script)),))
 
 
-def main() -> None:
-    """Print how long it takes to read, to plan and to judge the request, the first time and once more."""
+def rows() -> list[str]:
+    """How long it takes to read, to plan and to judge the request, the first time and once more."""
     group, allowed = roster(), policies()
     raw = contents.encode(body(group))
-    print(f"{SLOTS} slots, policies and subsets, {TRANSACTIONS} transactions, {len(raw) / 1024:.0f} KiB")
+    told = [f"{SLOTS} slots, policies and subsets, {TRANSACTIONS} transactions, {len(raw) / 1024:.0f} KiB"]
     for time in ("the first of a keygen", "one more"):
         began = process_time()
         asked = contents.parse(Body, raw)
@@ -76,9 +76,10 @@ def main() -> None:
         planned = process_time()
         judged(made, 0, allowed, group)
         done = process_time()
-        told = f"read {1000 * (parsed - began):.0f}, planned {1000 * (planned - parsed):.0f}"
-        print(f"  {time:>22}: {told}, judged {1000 * (done - planned):.0f} ms of processor time")
+        steps = f"read {1000 * (parsed - began):.0f}, planned {1000 * (planned - parsed):.0f}"
+        told.append(f"  {time:>22}: {steps}, judged {1000 * (done - planned):.0f} ms of processor time")
+    return told
 
 
 if __name__ == "__main__":
-    main()
+    print(*rows(), sep="\n")

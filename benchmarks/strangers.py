@@ -114,14 +114,13 @@ async def beside(people: Trio) -> Beside:
     return Beside(alone, meanwhile, last - began)
 
 
-async def main() -> None:
-    """Print both rows."""
+async def rows() -> list[str]:
+    """Both rows, in a house of their own."""
     async with trio(1) as people:
-        print(await waiting(people))
-        found = await beside(people)
-        told = f"alone {1000 * max(found.alone):.0f} ms, meanwhile {1000 * max(found.meanwhile):.0f} ms at most"
-        print(f"an innocent group's signing: {told}, of {len(found.meanwhile)}")
+        memory, found = await waiting(people), await beside(people)
+    told = f"alone {1000 * max(found.alone):.0f} ms, meanwhile {1000 * max(found.meanwhile):.0f} ms at most"
+    return [memory, f"an innocent group's signing: {told}, of {len(found.meanwhile)}"]
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    print(*asyncio.run(rows()), sep="\n")

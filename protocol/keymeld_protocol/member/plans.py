@@ -15,9 +15,9 @@ from typing import Final
 from ..values import Id
 from .plan import Planned
 
-MOST_PLANNED: Final = 16 * 1024 * 1024
+MOST_PLANNED: Final = 4 * 1024 * 1024
 """Bytes of all plans together, as they are counted."""
-PLACE: Final = 1024
+PLACE: Final = 256
 """Bytes that an item takes for each of its places, about."""
 
 
