@@ -7,7 +7,9 @@
 
 Each keygen has a processor of its own in thought, a tenth as fast as the real one: 100 ms a second.  Where nobody else
 waits it gets all there is; where somebody does, whoever has used less is first, a small job before a costly one, and
-the costly one comes when its time is over, however many small ones come after it.  No clock, no socket, no thread.
+the costly one comes when its time is over, however many small ones come after it.  What somebody has used while nobody
+waited is held against him for no longer than `OWED_MS`: else whoever comes next could keep him waiting almost as long
+as he has worked.  No clock, no socket, no thread.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from keymeld_protocol.values import Id
 
 SLOWER: Final = 10
 """A keygen's budget is this part of a processor: 100 ms of each second."""
+OWED_MS: Final = 10_000
+"""How far ahead of now a keygen's pace may be at most: a second of work."""
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Bytes of all jobs that wait; beyond them whoever has most in line is heard again later."""
 
@@ -94,10 +98,10 @@ class Turns(Generic[Piece]):
         """A keygen's job has cost so much (ms)."""
         line = self._lines.get(keygen)
         if line is not None:
-            line.free_at += SLOWER * cost
+            line.free_at = min(line.free_at + SLOWER * cost, now + OWED_MS)
             self._offer(keygen, line)
             return
-        self._owed[keygen] = self._owed.get(keygen, now) + SLOWER * cost
+        self._owed[keygen] = min(self._owed.get(keygen, now) + SLOWER * cost, now + OWED_MS)
         if len(self._owed) > 2 * len(self._lines) + 1024:  # what was owed until now is paid
             self._owed = {each: until for each, until in self._owed.items() if until > now}
 

@@ -116,9 +116,9 @@ def test_attack_61_terms_are_let_go_at_the_first_join_and_cards_once_the_roster_
 def test_joins_that_fill_no_slot_any_more_are_not_kept() -> None:
     crowd = Crowd()
     invitation = crowd.alice.create(2)
-    for generation in range(4):
-        draft = crowd.alice.draft(invitation, 0, crowd.vault.key, NONE, generation=generation)
-        draft.sealed_rule = SELF if generation < 3 else NONE
+    for number in range(4):
+        draft = crowd.alice.draft(invitation, 0, crowd.vault.key, NONE)
+        draft.sealed_rule = SELF if number < 3 else NONE
         crowd.world.submit(draft.statement())
         crowd.world.run()
     records = crowd.vault.agent.hearing.streams[invitation.keygen].records

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keymeld_enclave.turns import SLOWER, Turns
+from keymeld_enclave.turns import OWED_MS, SLOWER, Turns
 from keymeld_protocol.values import Id
 
 OURS, THEIRS = Id(bytes([1]) * 32), Id(bytes([2]) * 32)
@@ -60,6 +60,29 @@ def test_what_a_keygen_has_used_is_worn_off_with_time() -> None:
     turns.add(THEIRS, "theirs again", now, 1)
     turns.add(OURS, "ours", now + 1, 1)
     assert served(turns, now=now) == ["theirs again", "ours"]
+
+
+def test_attack_62_who_has_worked_for_long_while_nobody_waited_is_not_kept_waiting_for_it() -> None:
+    """62: strangers who begin when a busy group has worked for an hour hold it up for no more than seconds."""
+    turns: Turns[str] = Turns()
+    now = 0
+    while now < 3_600_000:
+        turns.add(OURS, "ours", now, 100)
+        served(turns)
+        now += 100
+        turns.charge(OURS, 100, now)
+    turns.add(OURS, "ours again", now, 1)
+    came, job = now, ""
+    while job != "ours again":
+        for stranger in strangers(20):
+            if not turns.waits(stranger):
+                turns.add(stranger, "theirs", now, 200)
+        turn = turns.take()
+        assert turn is not None
+        job = turn[1]
+        now += 200
+        turns.charge(turn[0], 200, now)
+    assert now - came <= OWED_MS
 
 
 def test_what_is_costly_comes_in_the_end_however_many_small_ones_come_after_it() -> None:
