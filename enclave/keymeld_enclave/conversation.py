@@ -48,6 +48,8 @@ BYTES_PER_MS: Final = 2048
 """How much of a request is read, planned and judged in a millisecond, about."""
 EACH_MS: Final = 0.15
 """What each signature of a batch costs in one step, about."""
+EACH_BYTES: Final = 1024
+"""What any record takes while it waits, beside its texts."""
 PIECE_MS: Final = 200
 """What one piece of a long judgement costs, about."""
 HEAVY_MS: Final = 4
@@ -236,14 +238,17 @@ class Conversation(InnerHalf):
     def hear(self, heard: Heard) -> None:
         """A record has come: it waits for the turn of its keygen.
 
-        Where too much waits, whoever has most in line is heard again later, from where he stands.
+        Where too much waits, whoever has most in line is heard again later, from where he stands; and a signing after
+        its keygen, without which its request would look like one of another history.
         """
-        if heard.stream in self._behind:
+        line = self._line_of(heard)
+        if heard.stream in self._behind or line in self._behind:
+            self._behind.add(heard.stream)
             return
         said = heard.record.statement
-        size = len(said.payload) + sum(len(blob) for blob in said.blobs if blob is not None)
+        size = EACH_BYTES + len(said.payload) + sum(map(len, said.signatures)) + sum(map(len, filter(None, said.blobs)))
         cost = SMALL_MS + size / BYTES_PER_MS + EACH_MS * self._agent.places(heard.stream)
-        self._turns.add(self._line_of(heard), heard, self._time, cost, size)
+        self._turns.add(line, heard, self._time, cost, size)
         for job in self._turns.overfull():
             if isinstance(job, Heard):
                 self._behind.add(job.stream)
@@ -257,21 +262,21 @@ class Conversation(InnerHalf):
         """
         stream = heard.stream
         if stream not in self._lines:
-            self._lines[stream] = (
-                self._agent.keygen_of(stream) or _keygen_named(heard.record.statement.payload) or stream
-            )
+            named = self._agent.keygen_of(stream) or _keygen_named(heard.record.statement.payload)
+            self._lines[stream] = named or stream
         return self._lines[stream]
 
     def _come_back(self) -> None:
         """Hear again what was let go for want of room, one after another; until then nothing of it is heard.
 
         A stream comes back when nothing of its keygen waits any more, and the one before has caught up: not to be let
-        go once more.
+        go once more.  A signing comes after its keygen.
         """
         back = self._returning
         if (back is not None and not self._agent.caught_up(back)) or not self._turns.has_room:
             return
-        free = (stream for stream in self._behind if not self._turns.waits(self._lines.get(stream, stream)))
+        lines = ((stream, self._lines.get(stream, stream)) for stream in self._behind)
+        free = (s for s, line in lines if not self._turns.waits(line) and (line == s or line not in self._behind))
         self._returning = next(free, None)
         if self._returning is not None:
             self.outer.resuming.subscribe(self._returning, anew=True)

@@ -5,7 +5,9 @@ import logging
 import pytest
 
 from keymeld_enclave.conversation import Conversation
+from keymeld_enclave.turns import Turns
 from keymeld_protocol.errors import BadInput, InvalidCrypto, Reason, Refused, Unavailable
+from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.peer.waits import Ended
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire import frames
@@ -379,6 +381,23 @@ def test_a_session_that_cannot_be_served_harms_no_other(office: Office, monkeypa
     signing = office.alice.request(office.group, MESSAGE, memo="the next one")
     office.desk.run()
     assert office.bob.signatures(signing)
+
+
+@pytest.mark.parametrize("room", [4_000, 8_000, 16_000])
+def test_attack_61_what_had_no_room_is_heard_again_and_no_signing_before_its_keygen(office: Office, room: int) -> None:
+    """61: a group that says more than can wait is heard later, and nothing of it is taken for another history."""
+    desk = office.desk
+    desk.waits, desk.talk._turns = True, Turns(most=room)
+    signings = []
+    for number in range(8):
+        signings.append(office.alice.request(office.group, bytes([number]) * 32))
+        desk.run()
+    assert len(desk.talk._behind) > 1
+    desk.waits = False
+    for _ in range(100):
+        desk.wait(50)
+    assert [office.world.state(signing).phase for signing in signings] == [SigningPhase.COMPLETED] * 8
+    assert not desk.talk._behind
 
 
 def test_the_log_names_streams_and_codes_and_nothing_that_is_sealed(

@@ -9,7 +9,7 @@ desk.hang_up()                               a new conversation of the same agen
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from typing import Any
 
 from keymeld_enclave.agent import Agent
@@ -150,6 +150,7 @@ class Desk(Peer):
         if log is None:
             raise Refused(Reason.UNKNOWN_STREAM, "stream: no such stream here", field="stream")
         self.sent[params.stream] = params.since.offset if params.since is not None else 0
+        self.inbox = deque(told for told in self.inbox if told[0] != params.stream)  # one subscription at a time
         return {"top": log.chain.offset, "recovered": params.since is not None, "present": []}
 
     def _unsubscribe(self, params: frames.Unsubscribe) -> dict[str, Any]:
