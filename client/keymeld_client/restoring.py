@@ -22,12 +22,12 @@ from keymeld_protocol.wire.connection import SessionInfo
 from keymeld_protocol.wording import slots_told
 
 from .errors import NotConnected, WalletError
-from .line.finding import Candidate, hear_as_any
 from .line.inner import keys_of
 
 if TYPE_CHECKING:
     from .client import Client
     from .keygens import Keygen
+    from .line.finding import Candidate
 
 
 async def hear_ticket(client: Client, keygen: Keygen, slot: int | None) -> bool:
@@ -57,6 +57,8 @@ async def hear_again(client: Client, keygen: Keygen) -> bool:
         WireError: the coordinator does not know the session.
         NotConnected: there will be no conversation.
     """
+    from .line.finding import hear_as_any  # it dials: commands that do not need no sockets
+
     if client.ledger.replay(keygen.id) is None:
         await hear_as_any(client.courier, keygen.id, [])
     client.group(keygen.id)

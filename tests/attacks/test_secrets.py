@@ -71,9 +71,9 @@ def _strings(value: Any) -> Iterator[bytes]:
 
 def secrets_of(home: House, members: tuple[Person, ...], keygen: Id) -> dict[str, bytes]:
     """Everything that only its owners may know."""
-    entry = members[0].keygen(keygen).entry
-    assert entry.open_secret is not None
-    known = {"S": bytes(entry.group_secret), "open secret": bytes(entry.open_secret), "message": MESSAGE}
+    creator = members[0].keygen(keygen)
+    open_secret = members[0].client.wallet.identity.open_secret(creator.state.create.salt)
+    known = {"S": bytes(creator.entry.group_secret), "open secret": bytes(open_secret), "message": MESSAGE}
     known |= {"label": LABEL.encode(), "memo": MEMO.encode()}
     for slot, member in enumerate(members):
         identity = member.client.wallet.identity
@@ -82,7 +82,7 @@ def secrets_of(home: House, members: tuple[Person, ...], keygen: Id) -> dict[str
         with identity.signing(keygen, slot, seat.join.policy) as signing:
             known |= {f"signing key {slot}": bytes(signing.buffer), f"public key {slot}": signing.point[1:]}
             known |= {f"identity {slot}": bytes(identity.buffer), f"name {slot}": member.name.encode()}
-        with slot_secret(entry.open_secret, slot) as secret:
+        with slot_secret(open_secret, slot) as secret:
             known[f"slot secret {slot}"] = bytes(secret.buffer)
     for number, enclave in enumerate(home.enclaves):
         known[f"enclave {number}"] = bytes.fromhex(enclave.key_file.read_text().strip())

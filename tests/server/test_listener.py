@@ -252,7 +252,7 @@ async def opened(peer: SocketPeer, app: Coordinator, name: str = "treasury", sea
 
 async def ask_for_much(peer: SocketPeer, app: Coordinator) -> Cast:
     """Ask for some megabytes, and do not read them; gives one of the keygens."""
-    casts = [await opened(peer, app, f"group {i}", bytes(600_000)) for i in range(16)]
+    casts = [await opened(peer, app, f"group {i}", bytes(250_000)) for i in range(40)]
     peer.socket.transport.pause_reading()
     for cast in casts:
         await peer.ask("subscribe", {"stream": cast.stream.hex()})

@@ -19,7 +19,7 @@ from .verbs import Verb
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def go_on(app: App, session: str, yes: bool) -> None:
-    """Go on with a SESSION or signing without what its coordinator has lost.
+    """Go on with a SESSION without what was lost.
 
     A coordinator that was restored from a backup lacks what was said after it. Every member's client says its own words
     again, and the session waits for those that are missing: for people who are away, or whose word the coordinator

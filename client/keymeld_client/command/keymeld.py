@@ -25,7 +25,7 @@ LIST: Final = {
     "confirm": ("keygens", "Verify the roster of a complete SESSION and say so."),
     "release": ("keygens", "Free a SLOT of a SESSION that you created."),
     "leave": ("keygens", "Take your key out of a SESSION, for good."),
-    "go-on": ("going_on", "Go on with a SESSION or signing without what its coordinator has lost."),
+    "go-on": ("going_on", "Go on with a SESSION without what was lost."),
     "request": ("requesting", "Ask the members of a SESSION for signatures."),
     "show": ("signings", "Show what a SIGNING would sign, and who has approved it."),
     "approve": ("signings", "Say yes to a SIGNING, after it was shown."),

@@ -41,7 +41,7 @@ def test_the_overview_says_of_a_command_what_its_own_help_begins_with(name: str)
 
 def test_the_overview_has_every_command_in_the_order_of_a_sessions_life() -> None:
     shown = CliRunner().invoke(main, ["--help"]).output
-    listed = re.findall(r"^  (\w+) +(.*)$", shown.partition("Commands:")[2], re.MULTILINE)
+    listed = re.findall(r"^  ([\w-]+) +(.*)$", shown.partition("Commands:")[2], re.MULTILINE)
     assert listed[: len(LIST)] == [(name, line) for name, (_, line) in LIST.items()]
 
 
