@@ -79,8 +79,8 @@ class Heads:
         return max(0, self._now() - min(found[0].at, found[1])) if found is not None else None
 
     def forget(self, stream: Id) -> None:
-        """The history of ``stream`` that the heads were of is another one now; what waits is of the new one."""
-        for heads in (self._kept, self._told, self._stored):
+        """The history of ``stream`` that the heads were of, also those that wait, is another one now."""
+        for heads in (self._kept, self._told, self._ahead, self._stored):
             heads.pop(stream, None)
 
     def _keep(self, stream: Id, head: Head) -> None:

@@ -129,3 +129,13 @@ def test_an_answer_has_to_carry_the_nonce_that_was_given(tale: Tale) -> None:
     for head in (None, signed(tale, NOON), signed(tale, NOON, nonce=Salt(bytes(32)))):
         assert not answers(told(head), NONCE)
     assert not answers(told(fresh, top=99), NONCE)
+
+
+def test_a_head_that_waits_is_forgotten_with_its_history(heads: Heads, reader: Reader, tale: Tale) -> None:
+    """It came with the answer to a statement whose record a restored coordinator has lost."""
+    heard = heard_of(reader)
+    ahead = replace(signed(tale, NOON), offset=heard.chain.offset + 1)
+    heads.take(heard, ahead)
+    heads.forget(tale.keygen)
+    heard.chain.hashes.append(Hash(bytes(32)))
+    assert heads.waiting(heard) is None
