@@ -127,7 +127,8 @@ class StreamFiles:
                 elif not line.startswith(_CHECKPOINT):
                     records.append(_records.decode(line))
             except (msgspec.DecodeError, ValueError):
-                raise WalletError(f"streams/{stream.hex()}.jsonl line {number} is damaged") from None
+                name = f"streams/{stream.hex()}.jsonl"
+                raise WalletError(f"{name} line {number} is damaged: move it away, and it is heard again") from None
         return records, head
 
     def _stream_file(self, stream: Id) -> AppendFile:

@@ -69,7 +69,8 @@ class Wallet(StreamFiles):
         """Open the wallet in the folder ``path``; with ``create``, make one with a fresh identity if there is none.
 
         Raises:
-            WalletError: in use by another process, damaged, readable by others, or (without ``create``) not there.
+            WalletError: in use by another process, damaged, readable by others, or (without ``create``) not there;
+                or its sessions are there and its identity is not: a fresh one would be somebody else.
         """
         folder = Path(path)
         if not create and not (folder / "identity").exists():
@@ -77,6 +78,8 @@ class Wallet(StreamFiles):
         private_folder(folder)
         lock = folder_lock(folder)
         try:
+            if not (folder / "identity").exists() and any((folder / "keygens").glob("[!.]*.json")):
+                raise WalletError(f"{folder} holds sessions and no identity: put your copy of the file `identity` back")
             for name in _FOLDERS:
                 private_folder(folder / name)
             return cls(folder, lock, _identity(folder / "identity"))

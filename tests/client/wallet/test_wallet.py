@@ -161,6 +161,15 @@ def test_a_damaged_keygen_is_named_and_not_quoted(wallet: Wallet) -> None:
     assert SECRET.hex() not in str(refused.value)
 
 
+def test_sessions_without_their_identity_get_no_other_one(wallet: Wallet) -> None:
+    wallet.remember(entry())
+    (wallet.folder / "identity").unlink()
+    wallet.close()
+    with pytest.raises(WalletError, match="holds sessions and no identity: put your copy"):
+        Wallet.open(wallet.folder)
+    assert not (wallet.folder / "identity").exists()
+
+
 # The outbox
 
 
