@@ -1,7 +1,8 @@
 """What a client says again by itself after its coordinator was restored from a backup, and lost what was said (§4.3).
 
     lost, and ours ─▶ the same bytes where their ``after`` survives, else the same statement with a new one
-    lost, others'  ─▶ the same bytes where their ``after`` survives; what else is missing is theirs to say
+    lost, others'  ─▶ the same bytes where their ``after`` survives; what else is missing is theirs to say, and so is
+                      what they may have taken back in what nobody else heard: joins, requests, yeses
 
 A no comes before anything else.  What the log does not take is not said; what the coordinator refuses is a problem.
 """
@@ -10,15 +11,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from keymeld_protocol.errors import Astray, KeymeldError, WireError
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.machines.rewound import REFUSALS
 from keymeld_protocol.machines.streams import step
-from keymeld_protocol.values import Id
+from keymeld_protocol.values import Epoch, Id
 from keymeld_protocol.wire.frames import statement_json
-from keymeld_protocol.wire.payloads import OPENERS, KeygenJoin, SigningRequest
+from keymeld_protocol.wire.payloads import OPENERS, KeygenJoin, SigningApprove, SigningRequest
 from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wire.statements import Statement
 
@@ -28,14 +29,17 @@ from .said.again import Speakers, said_anew, speakers_of
 if TYPE_CHECKING:
     from .client import Client
 
+_ITS_SPEAKER_S: Final = (KeygenJoin, SigningRequest, SigningApprove)
+"""What nobody submits again for another: he may have released, cancelled or refused it since."""
+
 
 class Again:
-    """Says again what one client's coordinator has lost; what was tried once is not tried again on this client."""
+    """Says again what one client's coordinator has lost; what was tried once is not tried again in the same epoch."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self._turn = asyncio.Lock()
-        self._tried: set[Id] = set()
+        self._tried: set[tuple[Epoch | None, Id]] = set()
 
     async def run(self) -> None:
         """Look whenever anything was heard, until there is no conversation any more."""
@@ -64,13 +68,18 @@ class Again:
         stream, missing = heard.stream, self.client.ledger.missing(heard.stream)
         speakers = speakers_of(self.client.wallet, heard, self.client.auth_keys(self._keygen(heard))) if missing else {}
         for record in _in_order(missing, speakers):
-            if record.statement.id in self._tried:
+            if (tried := (self.client.ledger.epoch, record.statement.id)) in self._tried:
                 continue
             earlier = any(each.offset < record.offset for each in missing)
-            statement = self._statement(heard, record, speakers, earlier=earlier)
+            try:
+                statement = self._statement(heard, record, speakers, earlier=earlier)
+            except KeymeldError as error:  # a join that this folder has not got whole: told once, the others go on
+                self._tried.add(tried)
+                self.client.courier.problems.append(error)
+                continue
             if statement is None:
                 continue
-            self._tried.add(record.statement.id)
+            self._tried.add(tried)
             try:
                 await self._say(stream, statement, ours=record.statement.payload.by in speakers)
             except NotConnected:
@@ -86,6 +95,8 @@ class Again:
         Who seals a key relies on who sits there: while something ``earlier`` is missing, no join is said anew.
         """
         said, gone = record.statement, heard.stream in self.client.ledger.gone
+        if isinstance(said.payload, _ITS_SPEAKER_S) and said.payload.by not in speakers:
+            return None
         whole = None not in said.blobs
         if not whole and (kept := self.client.wallet.join(said.id)) is not None:
             said, whole = kept, True

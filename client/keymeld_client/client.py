@@ -327,6 +327,8 @@ class Client:
         self.wallet.remember(entry)
         keygen = self.keygen(entry.id)
         try:
+            if known is None:
+                self.ledger.load()
             if not await hear_ticket(self, keygen, ticket.slot):
                 raise taken(ticket)
             self.group(entry.id)

@@ -5,6 +5,7 @@ A handle holds no state: all of it is in the client's verified log, and whatever
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, ClassVar
 
 from keymeld_protocol.machines.replay import Replay
@@ -12,6 +13,7 @@ from keymeld_protocol.values import Id
 from keymeld_protocol.wire.records import Record
 
 from .errors import WalletError
+from .line.lost import name_of
 
 if TYPE_CHECKING:
     from .client import Client
@@ -56,23 +58,35 @@ class Handle:
         """That its coordinator has lost statements which are not back yet, and who owes them; None: it has not."""
         return self.client.ledger.waiting(self.id)
 
-    def go_without_lost(self) -> tuple[Record, ...]:
-        """Go on without the statements that are waited for, also of a signing's keygen; gives them.
+    @property
+    def missing(self) -> dict[Id, str]:
+        """The statements that are waited for, also of a signing's keygen: which they are, and whose, by id."""
+        ledger, keygen = self.client.ledger, self.client.ledger.replay(self._streams()[-1])
+        state = keygen.as_keygen if keygen is not None else None
+        lost = (record for stream in self._streams() for record in ledger.missing(stream))
+        return {record.statement.id: name_of(record, state) for record in lost}
+
+    def go_without_lost(self, only: Collection[Id] | None = None) -> tuple[Record, ...]:
+        """Go on without the statements that are `missing`, or with ``only`` those of them; gives them.
 
         The wallet remembers it. What they said is not in the log: whoever said no in them may have to say so again.
+        Whoever asks a person names what was shown: meanwhile the coordinator may have lost more.
 
         Raises:
             WalletError: the disk failed.
         """
         ledger, gone = self.client.ledger, list[Record]()
-        state = self.heard.state
-        for stream in (self.id, state.parent if state is not None else None):
-            lost = ledger.missing(stream) if stream is not None else ()
-            if stream is not None:
-                ledger.wallet.lost.go_without(stream, [record.statement.id for record in lost])
-                ledger.ring(stream)
+        for stream in self._streams():
+            lost = [each for each in ledger.missing(stream) if only is None or each.statement.id in only]
+            ledger.wallet.lost.go_without(stream, [record.statement.id for record in lost])
+            ledger.ring(stream)
             gone += lost
         return tuple(gone)
+
+    def _streams(self) -> tuple[Id, ...]:
+        """Its own, and of a signing that of its keygen."""
+        state = self.heard.state
+        return (self.id,) if state is None or state.parent is None else (self.id, state.parent)
 
     @property
     def head_age_ms(self) -> int | None:

@@ -20,6 +20,7 @@ from keymeld_protocol.wording import slots_told
 
 from .errors import KeygenEnded, WalletError
 from .handle import Handle
+from .line.lost import told_leavings
 from .said.creating import tickets_of
 from .shown.seats import UNHEARD, Lost, Mine, has_joined, lost_joins, refilled_seats, safety_for, waiting_joins
 from .wallet.entries import KeygenEntry
@@ -151,7 +152,8 @@ class KeygenView(Handle):
         """
         judged = safety(self.state, self.client.now(), subset)
         joined, seated = has_joined(self.heard, self._own), bool(self.slots)
-        return safety_for(judged, self.read_only or self.waiting, joined, seated, self.lost, self.named)
+        trouble = self.read_only or self.waiting or told_leavings(self.client.ledger.lost_leavings(self.id))
+        return safety_for(judged, trouble, joined, seated, self.lost, self.named)
 
     @property
     def roster_digits(self) -> str:

@@ -28,15 +28,15 @@ GROUP_SECRET = secret_of("alice S 1")
 class Tale:
     """A keygen of alice (rule none) and bob (self), and a signing that alice asked for and bob approved."""
 
-    def __init__(self) -> None:
-        """Play it to its end."""
+    def __init__(self, *, refused: bool = False) -> None:
+        """Play it to its end; ``refused``: bob said no."""
         self.world = World()
         vault = self.world.enclave("vault")
         self.alice, self.bob = self.world.member("alice"), self.world.member("bob")
         self.keygen = self.world.gather([self.alice, self.bob], at=vault, rule=[NONE, SELF])
         self.signing = self.alice.request(self.keygen, MESSAGE, memo="rent")
         self.world.run()
-        self.bob.approve(self.signing)
+        (self.bob.reject if refused else self.bob.approve)(self.signing)
         self.world.run()
 
     @property

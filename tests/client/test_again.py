@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from keymeld_client import Client, Keygen, Signing
+from keymeld_client import Client, Keygen, Rule, Signing
 from keymeld_client.errors import WaitsForLost
 from keymeld_protocol.machines.signing import SigningPhase
+from keymeld_protocol.peer.resuming import SessionPage
+from keymeld_protocol.wire.connection import SessionInfo
 from tests.client.house import NONE, SELF, House, gather, heard, house
 
 pytestmark = pytest.mark.asyncio
@@ -23,8 +25,18 @@ async def home(tmp_path: Path) -> AsyncIterator[House]:
         yield home
 
 
+async def listing(client: Client) -> tuple[SessionInfo, ...]:
+    """How the coordinator has it, once all that could be said again was said."""
+    await client.ready()
+    return (await client.courier.ask("sessions", {}, SessionPage)).sessions
+
+
 async def until_nothing_is_missing(client: Client, handle: Keygen | Signing) -> None:
     await client.ledger.until(handle.id, lambda _: (handle.id not in client.ledger.gone and not handle.waiting) or None)
+
+
+async def nothing() -> None:
+    """Says nothing again."""
 
 
 async def test_a_request_and_its_yeses_come_back_by_themselves_and_are_signed(home: House) -> None:
@@ -46,7 +58,7 @@ async def test_a_request_and_its_yeses_come_back_by_themselves_and_are_signed(ho
         assert not alice.problems and not bob.problems and keygens[0].safety.safe
 
 
-async def test_a_signing_that_was_heard_to_its_end_stays_as_it_ended(home: House) -> None:
+async def test_a_no_that_had_ended_a_signing_is_said_again(home: House) -> None:
     async with home.person("alice") as alice, home.person("carol") as carol:
         async with home.person("bob") as bob:
             keygens = await gather(alice, bob, carol, rules=(SELF, SELF, SELF))
@@ -59,16 +71,78 @@ async def test_a_signing_that_was_heard_to_its_end_stays_as_it_ended(home: House
         await carol.ledger.until(signing.id, lambda _: carol.signing(signing.id).phase == SigningPhase.REJECTED or None)
         await home.put_back()
         async with home.person("bob") as bob:
-            assert bob.signing(signing.id).phase == SigningPhase.REJECTED, "heard to its end, which stays"
+            (listed,) = [each for each in await listing(bob) if each.stream == signing.id]
+            assert (listed.state, bob.signing(signing.id).phase) == ("rejected", SigningPhase.REJECTED)
 
 
-async def test_leaving_is_said_again_before_anything_else(home: House) -> None:
+async def test_a_cancelled_request_is_not_signed_after_a_restore(home: House) -> None:
+    delayed = Rule(approval="none", delay_ms=3_600_000)
+    async with home.person("alice") as alice:
+        (keygen,) = await gather(alice, rules=(delayed,))
+        signing = await keygen.request(messages=[MESSAGE])
+        await alice.ledger.until(signing.id, lambda heard: heard.chain.offset >= 2 or None)
+        await home.back_up()
+        await signing.cancel()
+        await home.put_back()
+    async with home.person("alice") as alice:
+        (listed,) = [each for each in await listing(alice) if each.stream == signing.id]
+        assert (listed.state, alice.signing(signing.id).phase) == ("cancelled", SigningPhase.CANCELLED)
+
+
+async def test_a_second_restore_is_answered_like_the_first(home: House) -> None:
+    async with home.person("alice") as alice:
+        (keygen,) = await gather(alice, rules=(SELF,))
+        await home.back_up()
+        await keygen.leave()
+        for _ in range(2):
+            await home.put_back()
+            await alice.ready()
+            await until_nothing_is_missing(alice, keygen)
+            assert set(keygen.state.left) == {0}
+
+
+async def test_a_yes_is_said_again_by_nobody_else_for_it_may_have_become_a_no(home: House) -> None:
+    both = Rule(approval="quorum", threshold=2, of=(1, 2))
+    async with home.person("bob") as bob:
+        async with home.person("alice") as alice, home.person("carol") as carol:
+            keygens = await gather(alice, bob, carol, rules=(both, NONE, NONE))
+            signing = await keygens[0].request(messages=[MESSAGE])
+            await heard(bob, signing)
+            await home.back_up()
+            await bob.signing(signing.id).approve()
+            await alice.ledger.until(signing.id, lambda _: len(signing.state.consent.approvals) == 2 or None)
+        await bob.signing(signing.id).reject()
+    await home.put_back()
+    async with home.person("alice") as alice:
+        theirs = alice.signing(signing.id)
+        assert theirs.waiting == "not broken, waiting for 1 statement that was lost: signing.approve of slot 1"
+        assert set(theirs.state.consent.approvals) == {0}
+        async with home.person("bob"):
+            await alice.ledger.until(signing.id, lambda _: theirs.phase == SigningPhase.REJECTED or None)
+
+
+async def test_a_join_that_this_folder_has_damaged_is_told_and_stops_nothing_else(home: House) -> None:
+    async with home.person("alice") as alice:
+        await home.back_up()
+        (keygen,) = await gather(alice, rules=(NONE,))
+        for path in (alice.wallet.folder / "joins").iterdir():
+            path.write_bytes(b"torn")
+        await home.put_back()
+        await alice.ready()
+        await alice.ledger.until(keygen.id, lambda _: keygen.id not in alice.ledger.gone or None)
+        await alice.again.look()
+        assert "damaged, so that join cannot be said again" in str(alice.problems[-1])
+        assert "keygen.join of slot 0" in (keygen.waiting or "") and keygen.read_only is None
+
+
+async def test_leaving_is_said_again_before_anything_else(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
     async with home.person("alice") as alice:
         async with home.person("bob") as bob:
             keygens = await gather(alice, bob, rules=(NONE, NONE))
             await home.back_up()
             await keygens[1].leave()
             await alice.ledger.until(keygens[0].id, lambda _: 1 in keygens[0].state.wiped or None)
+        monkeypatch.setattr(alice.again, "look", nothing)  # else she submits his leaving before this can be seen
         await home.put_back()
         await alice.ledger.until(keygens[0].id, lambda _: keygens[0].waiting)
         # where the record that Bob's leaving names survived, Alice's client may have handed it in again by now

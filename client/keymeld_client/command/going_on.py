@@ -6,6 +6,7 @@ import click
 from rich.text import Text
 
 from keymeld_protocol.printable import still_printable
+from keymeld_protocol.values import Id
 
 from ..keygens import Keygen
 from ..signings import Signing
@@ -24,13 +25,20 @@ def go_on(app: App, session: str, yes: bool) -> None:
     A coordinator that was restored from a backup lacks what was said after it. Every member's client says its own words
     again, and the session waits for those that are missing: for people who are away, or whose word the coordinator
     withholds. Whoever goes on without them does so for himself; a no among them has to be said again.
+
+    Every one of them is shown, and you go on without those alone: what is lost meanwhile is waited for.
     """
+    shown: dict[Id, str] = {}
 
     async def look(found: Keygen | Signing) -> list[Line]:
-        return [Text(f"{found.id.hex()[:SHORT]} is {still_printable(found.waiting)}", "bold")] if found.waiting else []
+        shown.update(found.missing)
+        if not shown or found.waiting is None:
+            return []
+        told = (f"  {still_printable(each)}" for each in shown.values())
+        return [Text(f"{found.id.hex()[:SHORT]} is {still_printable(found.waiting)}", "bold"), *told]
 
     async def act(found: Keygen | Signing) -> list[str]:
-        return [record.statement.payload.kind for record in found.go_without_lost()]
+        return [record.statement.payload.kind for record in found.go_without_lost(shown)]
 
     with app.wallet() as wallet:
         keygens = [entry for entry in wallet.keygens() if session and entry.id.hex().startswith(session.lower())]

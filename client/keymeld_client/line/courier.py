@@ -241,7 +241,9 @@ class Courier:
                 self.wallet.turn_away(pending.statement)
                 self.wallet.answered(pending)
                 raise
-            self.wallet.answered(pending)
+            stream = getattr(pending.statement.payload, "stream", pending.statement.id)
+            if self.ledger.has_heard(stream, pending.statement.id):
+                self.wallet.answered(pending)
             if placed.head is not None:
-                self.ledger.head(getattr(pending.statement.payload, "stream", pending.statement.id), placed.head)
+                self.ledger.head(stream, placed.head)
             return placed

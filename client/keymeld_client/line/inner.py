@@ -50,11 +50,15 @@ class WalletHalf(InnerHalf):
         return [e.id for e in self.wallet.keygens(self.ledger.url) if self.ledger.trouble(e.id) is None]
 
     def signings(self, listed: Sequence[SessionInfo]) -> Iterable[Id]:
-        """Those that were heard before, and those that are listed for a keygen of the wallet."""
+        """Those that were heard before, and those that are listed for a keygen of the wallet.
+
+        One that has ended has nothing more to say, unless a restored coordinator has lost how it ended (§4.3).
+        """
         known = [heard.stream for heard in self.ledger.streams() if heard.as_signing is not None]
         found = [info.stream for info in listed if info.keygen is not None and self.wallet.keygen(info.keygen)]
-        ledger = self.ledger
-        return [s for s in dict.fromkeys([*known, *found]) if not ledger.has_ended(s) and ledger.trouble(s) is None]
+        ledger, anew = self.ledger, {info.stream for info in listed if self.ledger.is_listed_otherwise(info)}
+        goes_on = (s for s in dict.fromkeys([*known, *found]) if s in anew or not ledger.has_ended(s))
+        return [s for s in goes_on if ledger.trouble(s) is None]
 
     def position(self, stream: Id) -> Position | None:
         """Where the verified part of ``stream`` ends; nobody has caught up with it before the answer."""

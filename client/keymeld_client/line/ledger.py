@@ -54,7 +54,8 @@ class Ledger(Rewound):
         super().__init__(wallet, now)
         self.url = url
         self.own, self.shut, self.deaf_to = OwnSeats(wallet), set[Id](), set[Id]()
-        self._load()
+        self.load()
+        self.heard.clear()
 
     # What is known ----------------------------------------------------------------------------------------------
 
@@ -111,16 +112,6 @@ class Ledger(Rewound):
             problem = self.refused.get(stream)
             raise problem or WalletError(f"nothing was heard of session {stream.hex()}")
         return heard
-
-    def caught_up(self) -> bool:
-        """Whether every stream was heard as far as it had come when it was subscribed."""
-        return all(r.caught_up or self.trouble(s) is not None for s, r in self.hearing.streams.items())
-
-    def has_ended(self, stream: Id) -> bool:
-        """Whether a signing was heard to its end: nothing follows."""
-        heard = self.replay(stream)
-        state = heard.as_signing if heard is not None else None
-        return state is not None and not state.open
 
     # What is heard ----------------------------------------------------------------------------------------------
 
@@ -207,7 +198,10 @@ class Ledger(Rewound):
                 self._break(heard, BrokenLog(where), wire)
             return
         if stream in self.returning:
-            self.returning.add(stream, record)
+            try:
+                self.returning.add(stream, record)
+            except BrokenLog as error:
+                self._give_up(heard, error, None)
             self._return()
             return
         if self._is_told_anew(heard, record):
@@ -259,19 +253,25 @@ class Ledger(Rewound):
         except BrokenLog as error:
             self._break(heard, error, None)
 
-    # Inside -----------------------------------------------------------------------------------------------------
+    def load(self) -> None:
+        """Hear what the wallet has stored and was not heard yet: keygens first, since signings build on them.
 
-    def _load(self) -> None:
-        """Hear what the wallet has stored: keygens first, since signings build on them."""
+        Once more where a session comes back to a folder that has lost its ticket: what was verified of it counts.
+
+        Raises:
+            WalletError: the wallet cannot be read.
+        """
         keygens = [entry.id for entry in self.wallet.keygens(self.url)]
         stored = self.wallet.streams()
         mine = set(keygens)
         for stream in [s for s in keygens if s in stored] + [s for s in stored if s not in mine]:
-            records, head = self.wallet.stream(stream)
-            self._stored[stream] = len(records)
-            if records and self._concerns(stream, records[0]):
-                self._load_stream(stream, records, head)
-        self.heard.clear()
+            if stream not in self.hearing.streams:
+                records, head = self.wallet.stream(stream)
+                self._stored[stream] = len(records)
+                if records and self._concerns(stream, records[0]):
+                    self._load_stream(stream, records, head)
+
+    # Inside -----------------------------------------------------------------------------------------------------
 
     def _load_stream(self, stream: Id, records: list[WireRecord], head: WireHead | None) -> None:
         covered = self.checkpoints.reach(stream, records)
@@ -331,6 +331,7 @@ class Ledger(Rewound):
         if record.offset > self._stored.get(stream, 0):
             self.wallet.append(stream, record)
             self._stored[stream] = record.offset
+            self.wallet.placed(record.statement.id)
             self.heard.append((stream, record))
             self.checkpoints.note(replay)
         if (head := self.heads.waiting(replay)) is not None:

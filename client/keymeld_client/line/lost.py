@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from keymeld_protocol.machines.keygen_state import KeygenState
 from keymeld_protocol.values import Id
@@ -11,17 +12,32 @@ from keymeld_protocol.wording import counted, slots_told
 
 NAMED = 5
 """Statements that are named one by one; of more, the number is told."""
+NOT_THERE: Final = "not broken, but its coordinator has not got it any more"
+"""What is told of a keygen that was lost altogether, also once its owner goes on without all that was said in it."""
 
 
 def told_lost(missing: Sequence[Record], keygen: KeygenState | None) -> str | None:
     """That a session waits for these, and for whom; None if it waits for nothing."""
     if not missing:
         return None
-    names = [f"{record.statement.payload.kind} of {_speaker(record, keygen)}" for record in missing]
+    names = [name_of(record, keygen) for record in missing]
     more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
     were = "was" if len(names) == 1 else "were"
     told = counted(len(names), "statement")
     return f"not broken, waiting for {told} that {were} lost: {', '.join([*names[:NAMED], *more])}"
+
+
+def name_of(record: Record, keygen: KeygenState | None) -> str:
+    """What was lost, and whose it is."""
+    return f"{record.statement.payload.kind} of {_speaker(record, keygen)}"
+
+
+def told_leavings(slots: Sequence[int]) -> str | None:
+    """That members have left although the log does not say so any more; None if nobody has."""
+    if not slots:
+        return None
+    have = "has" if len(slots) == 1 else "have"
+    return f"{slots_told(tuple(slots))} {have} left: the coordinator has lost that, and it will be said again"
 
 
 def cannot_return(signing: Id) -> str:

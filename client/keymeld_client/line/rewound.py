@@ -14,9 +14,11 @@ from keymeld_protocol.errors import Astray, BrokenLog, Fork
 from keymeld_protocol.machines.hearing import Hearing
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.machines.rewound import conflict, missing, shared
+from keymeld_protocol.machines.signing import SigningPhase
 from keymeld_protocol.values import Epoch, Id
+from keymeld_protocol.wire.connection import SessionInfo
 from keymeld_protocol.wire.frames import WireHead
-from keymeld_protocol.wire.payloads import SigningRequest
+from keymeld_protocol.wire.payloads import KeygenLeave, SigningRequest
 from keymeld_protocol.wire.records import Record
 
 from ..wallet.wallet import Wallet
@@ -24,7 +26,7 @@ from .checkpoints import Checkpoints
 from .evidence import Theirs
 from .heads import Heads
 from .listening import Listening
-from .lost import told_lost
+from .lost import NOT_THERE, told_lost
 from .returning import Returning
 
 
@@ -57,6 +59,21 @@ class Rewound(Listening):
     def _break(self, heard: Replay, error: BrokenLog, theirs: Theirs) -> None:
         """This session is read-only from now on."""
 
+    def caught_up(self) -> bool:
+        """Whether every stream was heard as far as it had come when it was subscribed."""
+        return all(r.caught_up or self.trouble(s) is not None for s, r in self.hearing.streams.items())
+
+    def has_heard(self, stream: Id, statement: Id) -> bool:
+        """Whether a statement needs not be said again: its record was verified, or nothing of its stream is heard."""
+        heard = self.replay(stream)
+        return heard is None or statement in heard.chain.ids
+
+    def has_ended(self, stream: Id) -> bool:
+        """Whether a signing was heard to its end: nothing follows."""
+        heard = self.replay(stream)
+        state = heard.as_signing if heard is not None else None
+        return state is not None and not state.open
+
     # What was lost ----------------------------------------------------------------------------------------------
 
     def missing(self, stream: Id) -> tuple[Record, ...]:
@@ -68,12 +85,22 @@ class Rewound(Listening):
             return missing((), [*heard.records, *lost], None, self.now(), without)
         return missing(heard.records, lost, heard, self.now(), without)
 
+    def lost_leavings(self, keygen: Id) -> tuple[int, ...]:
+        """The slots whose leaving was lost and is not back, also where this owner goes on without it."""
+        heard, lost = self.replay(keygen), self.wallet.lost.of(keygen)
+        if heard is None or not lost:
+            return ()
+        said = (record.statement.payload for record in missing(heard.records, lost, heard, self.now()))
+        return tuple(sorted({each.slot for each in said if isinstance(each, KeygenLeave)}))
+
     def waiting(self, stream: Id) -> str | None:
         """That nothing new is said in ``stream`` until what was lost is back, and who owes it; None: nothing is."""
         heard = self.replay(stream)
         parent = heard.state.parent if heard is not None and heard.state is not None else None
         keygen = self.replay(parent or stream)
         told = told_lost(self.missing(stream), keygen.as_keygen if keygen is not None else None)
+        if told is None and parent is None and stream in self.gone:
+            return NOT_THERE
         return told or (self.waiting(parent) if parent is not None else None)
 
     # What is told anew ------------------------------------------------------------------------------------------
@@ -82,36 +109,65 @@ class Rewound(Listening):
         """Whether all that was verified of a stream is of other epochs than the store's present one."""
         return self.epoch is not None and bool(heard.records) and self.epoch not in [e for _, e in heard.chain.epochs]
 
+    def is_over(self, heard: Replay) -> bool:
+        """Whether a signing has ended so that no restore reaches it: it was signed, or its time is over (§4.3).
+
+        One that a no has ended goes on where the no is lost, and then it has to be said again.
+        """
+        state = heard.as_signing
+        if state is None or state.open:
+            return False
+        return state.phase == SigningPhase.COMPLETED or state.request.expires_at <= self.now()
+
+    def is_listed_otherwise(self, listed: SessionInfo) -> bool:
+        """Whether a stream that has ended here stands otherwise in the list of a coordinator that was restored."""
+        heard = self.hearing.streams.get(listed.stream)
+        if heard is None or self.is_over(heard) or not self.is_of_earlier_epochs(heard):
+            return False
+        return (listed.top, listed.hash) != (heard.chain.offset, heard.chain.hash)
+
     def _is_told_anew(self, heard: Replay, record: Record) -> bool:
         """Whether a record is of another epoch than the one verified in its place: no fork, but to be asked for."""
         ours = heard.chain.epoch_at(record.offset)
         if ours in (None, record.epoch) or heard.chain.hashes[record.offset - 1] == record.hash:
             return False
-        is_open = heard.state is not None and heard.state.open
-        if is_open and heard.stream not in self._looking and self.look_again is not None:
+        goes_on = heard.state is not None and not self.is_over(heard)
+        if goes_on and heard.stream not in self._looking and self.look_again is not None:
             self._looking.add(heard.stream)
             self.look_again(heard.stream)
         return True
 
     def _return(self) -> None:
-        """Verify whatever was told anew, from the first record, and go on with it."""
-        while told := self.returning.told():
-            stream, heard = told[0], self.hearing.replay(told[0])
-            answer, records = self.returning.take(stream)
-            anew = Replay(stream, self._home(records[0]), self.hearing.coordinator, top=answer.top)
+        """Verify what is told anew as it comes, from the first record, and go on with it once all of it was told."""
+        while (stream := self.returning.next()) is not None:
+            heard, anew = self.hearing.replay(stream), self.returning.history(stream, self._begin)
             try:
-                for record in records:
+                for record in self.returning.take(stream):
                     anew.hear(record)
+                if not anew.caught_up:
+                    continue
                 self._require_other_epochs(heard, anew)
-            except BrokenLog as error:
-                self._break(heard, error, anew.evidence)
-            except Astray as error:
-                heard.broken = error
-            else:
-                self._become(heard, anew)
-                if answer.head is not None:
-                    self.head(stream, answer.head)
+            except (BrokenLog, Astray) as error:
+                self._give_up(heard, error, anew.evidence)
+                continue
+            answer = self.returning.drop(stream)
+            self._become(heard, anew)
+            if answer is not None and answer.head is not None:
+                self.head(stream, answer.head)
             self.ring(None)
+
+    def _begin(self, stream: Id, record: Record) -> Replay:
+        """Another history of a stream, which begins with ``record``."""
+        return Replay(stream, self._home(record), self.hearing.coordinator)
+
+    def _give_up(self, heard: Replay, error: BrokenLog | Astray, evidence: Record | None) -> None:
+        """What is told anew does not hold: no more of it is taken."""
+        self.returning.drop(heard.stream)
+        if isinstance(error, BrokenLog):
+            self._break(heard, error, evidence)
+        else:
+            heard.broken = error
+        self.ring(None)
 
     def _home(self, record: Record) -> Replay | None:
         """The keygen of a signing that begins with ``record``."""

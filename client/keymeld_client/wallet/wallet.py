@@ -14,8 +14,9 @@
       joins/STATEMENT.json        the joins that were said, whole: of an envelope no log gives its owner anything back
       evidence/STREAM.json        the record or head that broke a stream's log
 
-A statement is in the outbox before it is submitted and leaves it once it is answered, so that after a crash the same
-bytes are submitted again.  Small files are replaced atomically; a torn last line of a stream is dropped.
+A statement is in the outbox before it is submitted and leaves it once it is refused or its record was verified, so that
+after a crash, here or at the coordinator, the same bytes are submitted again.  Small files are replaced atomically; a
+torn last line of a stream is dropped.
 """
 
 from __future__ import annotations
@@ -221,14 +222,18 @@ class Wallet(StreamFiles):
         except FileNotFoundError:
             return None
         except (msgspec.DecodeError, BadInput):
-            raise WalletError(f"joins/{ident.hex()}.json is damaged") from None
+            raise WalletError(f"joins/{ident.hex()}.json is damaged, so that join cannot be said again") from None
 
     def _join_path(self, ident: Id) -> Path:
         return self.folder / "joins" / f"{ident.hex()}.json"
 
     def answered(self, pending: Pending) -> None:
-        """The coordinator has answered: it is not submitted again."""
+        """The coordinator has answered, and what it answered was heard: it is not submitted again."""
         self._journal.answered(pending.statement.id)
+
+    def placed(self, statement: Id) -> None:
+        """A verified record holds this statement: if it is one of the outbox, it is not submitted again."""
+        self._journal.answered(statement)
 
     # Evidence ---------------------------------------------------------------------------------------------------
 

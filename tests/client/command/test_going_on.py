@@ -30,9 +30,10 @@ async def test_who_goes_on_without_what_was_lost_says_so_once() -> None:
         assert told in await alice.types("request", session, "--yes", "--message", "00" * 32, code=1)
         (row, *_) = map(json.loads, (await alice.types("sessions", "--json")).splitlines())
         assert row["waiting"].startswith(told) and row["read_only"] is None
-        assert "You go on without 2 of them." in await alice.types("go-on", session, "--yes")
+        assert "  keygen.leave of slot 1\n" in (await alice.hears("go-on", session, "--yes"))[1]
         assert "It waits for nothing." in await alice.types("go-on", session)
-        assert (await alice.asks("address", session))["safe"] is True
+        assert (await alice.asks("address", session))["safe"] is False, "who has left says so again, and coins are lost"
+        assert "slot 1 has left: the coordinator has lost that" in await alice.types("address", session)
 
 
 async def _lose(house: House, *said: object) -> None:

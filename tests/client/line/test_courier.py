@@ -15,6 +15,8 @@ from keymeld_client.wallet.wallet import Wallet
 from keymeld_protocol.errors import Reason, Refused, Unavailable, WireError
 from keymeld_protocol.peer.waits import Backoff, Ended
 from keymeld_protocol.values import Epoch
+from keymeld_protocol.wire.frames import head_json
+from keymeld_protocol.wire.records import sign_head
 from keymeld_protocol.wire.statements import Statement
 from tests.client.paper import GROUP_SECRET, Tale
 from tests.client.scripted import Talk, scripted
@@ -329,6 +331,31 @@ async def test_what_an_earlier_process_said_is_submitted_by_the_next() -> None:
         async with courier(url, held.wallet) as (carrier, _, _):
             await heard.wait()
             await carrier.say(said)
+            assert held.wallet.outbox() == ()
+
+
+async def test_what_was_answered_and_is_not_heard_is_said_again_by_the_next_process() -> None:
+    """A coordinator that is restored before its record has come has lost it, and nobody else has heard it."""
+    tale = Tale()
+    *before, last = [r for r in tale.world.logs[tale.keygen].records if r.statement.payload.kind != "signing.opened"]
+
+    async def script(talk: Talk) -> None:
+        await talk.hello()
+        asked, sign = await talk.next("subscribe"), tale.world.coordinator.sign
+        head = head_json(sign_head(tale.keygen, before[-1], sign, NOON, asked.params.nonce))
+        await talk.answer(asked, {"top": len(before), "recovered": True, "head": head})
+        await talk.answer(await talk.next("submit"), {"stream": tale.keygen.hex(), "offset": last.offset})
+        await talk.until_closed()
+
+    async with Held() as held, scripted(script) as url:
+        slot_secrets = {1: bytearray(b"\1" * 32)}
+        held.wallet.remember(KeygenEntry(tale.keygen, url, bytearray(GROUP_SECRET), slot_secrets=slot_secrets))
+        for record in before:
+            held.wallet.append(tale.keygen, record)
+        async with courier(url, held.wallet) as (carrier, _, _):
+            await carrier.say(last.statement)
+            assert [each.statement.id for each in held.wallet.outbox()] == [last.statement.id]
+            carrier.ledger.hear(tale.keygen, tale.wires(tale.keygen)[last.offset - 1])
             assert held.wallet.outbox() == ()
 
 

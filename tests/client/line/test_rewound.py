@@ -3,13 +3,16 @@
 from collections.abc import Iterator, Sequence
 
 import pytest
+from msgspec import structs
 
 from keymeld_client.line.ledger import Ledger
 from keymeld_protocol.errors import Reason, Refused
 from keymeld_protocol.values import Epoch, Id
+from keymeld_protocol.wire.connection import SessionInfo
 from keymeld_protocol.wire.frames import WireRecord, wire_head
 from keymeld_protocol.wire.records import Chain, Record, sign_head
 from tests.client.paper import Reader, Tale
+from tests.promises.desk import at_desk
 
 LATER = Epoch(b"after a restore.")
 NOT_THERE = Refused(Reason.UNKNOWN_STREAM, "stream: no such stream here")
@@ -158,3 +161,71 @@ def test_whoever_follows_hears_what_differs(reader: Reader, tale: Tale) -> None:
     seen = len(reader.ledger.heard)
     tell(reader, tale.keygen, restored(tale, tale.keygen, 4))
     assert [record.offset for _, record in reader.ledger.heard[seen:]] == [5]
+
+
+def test_a_history_told_anew_that_does_not_hold_is_given_up_at_once_and_nothing_of_it_is_gathered(
+    reader: Reader, tale: Tale
+) -> None:
+    """Attack 21: a coordinator alone fills nobody's memory by calling an epoch."""
+    told = wires(restored(tale, tale.keygen, 3, more=0))
+    reader.subscribed(tale.keygen, top=2**40, reason="epoch")
+    reader.hear(tale.keygen, [told[0], told[2]])
+    assert "jump from 1 to 3" in (reader.ledger.trouble(tale.keygen) or "")
+    assert tale.keygen not in reader.ledger.returning
+
+
+def test_a_keygen_that_is_not_there_is_never_safe_also_for_whoever_goes_on_without_it(
+    reader: Reader, tale: Tale
+) -> None:
+    reader.ledger.refuse(tale.keygen, NOT_THERE)
+    keygen = at_desk(reader).keygen(tale.keygen)
+    assert keygen.go_without_lost() and keygen.missing == {}
+    assert keygen.waiting == "not broken, but its coordinator has not got it any more" and not keygen.safety.safe
+
+
+def test_who_goes_on_without_what_he_was_shown_waits_for_what_was_lost_meanwhile(reader: Reader, tale: Tale) -> None:
+    first, second = (r for r in tale.world.logs[tale.keygen].records if r.statement.payload.kind == "custody.accept")
+    tell(reader, tale.keygen, restored(tale, tale.keygen, second.offset - 1, more=0))
+    keygen = at_desk(reader).keygen(tale.keygen)
+    shown = keygen.missing
+    assert second.statement.id in shown and first.statement.id not in shown
+    reader.ledger.greet(tale.coordinator, Epoch(b"yet another one."))
+    tell(reader, tale.keygen, restored(tale, tale.keygen, first.offset - 1, more=0))
+    assert {record.statement.id for record in keygen.go_without_lost(shown)} == {*shown}
+    assert first.statement.id in keygen.missing and not {*keygen.missing} & {*shown} and keygen.waiting is not None
+
+
+def test_what_was_verified_counts_once_the_ticket_is_there_again(reader: Reader, tale: Tale) -> None:
+    """A folder that has lost its ticket: what a restored coordinator has lost since is waited for all the same."""
+    entry = reader.wallet.keygen(tale.keygen)
+    assert entry is not None
+    reader.wallet._passing = False
+    reader.wallet.forget(tale.keygen)
+    again = reader.again()
+    assert again.ledger.streams() == ()
+    again.wallet.remember(entry)
+    again.ledger.load()
+    again.ledger.greet(tale.coordinator, LATER)
+    assert len(again.ledger.streams()) == 2
+    tell(again, tale.keygen, restored(tale, tale.keygen, 4))
+    assert again.ledger.waiting(tale.keygen) is not None
+    reader.wallet = again.wallet
+
+
+def test_a_signing_that_was_refused_is_asked_for_where_it_is_listed_otherwise() -> None:
+    tale = Tale(refused=True)
+    with Reader(tale).closing() as reader:
+        for stream in (tale.keygen, tale.signing):
+            reader.subscribed(stream)
+            reader.hear(stream)
+        last, asked = tale.world.logs[tale.signing].records[-1], list[Id]()
+        reader.ledger.look_again = asked.append
+        same = SessionInfo(tale.signing, "signing", "rejected", last.offset, tale.keygen, last.hash)
+        other = structs.replace(same, top=1)
+        assert not reader.ledger.is_listed_otherwise(other), "within one epoch nothing can be lost"
+        reader.ledger.greet(tale.coordinator, LATER)
+        assert reader.ledger.is_listed_otherwise(other) and not reader.ledger.is_listed_otherwise(same)
+        reader.hear(tale.signing, wires(restored(tale, tale.signing, 1)[-1:]))
+        assert asked == [tale.signing]
+        reader.time = other.top + 2**42
+        assert not reader.ledger.is_listed_otherwise(other), "its time is over"
