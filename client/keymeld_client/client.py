@@ -280,7 +280,7 @@ class Client:
     async def join(
         self, ticket: Ticket | str, choice: Choice = USUAL, *, slot: int | None = None, **wish: Unpack[Wish]
     ) -> Keygen:
-        """Take part with a ticket; ``await keygen.joined()`` then waits for the enclave. The rest as `Keygen.join`.
+        """Take a ticket's slot; ``await keygen.joined()`` then waits for the enclave. The rest as `Keygen.join`.
 
         Raises:
             BadInput: the ticket is damaged, or is for another coordinator; or ``key`` is none.
@@ -293,7 +293,7 @@ class Client:
         keygen = await self.open_ticket(ticket)
         if ticket.is_open and slot is None:
             require_unseated(keygen.slots)
-        await keygen.join(slot, choice, **wish)
+        await keygen.join(ticket.slot if slot is None else slot, choice, **wish)
         return keygen
 
     async def restore(self, ticket: Ticket | str) -> Keygen:

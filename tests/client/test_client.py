@@ -88,6 +88,14 @@ async def test_one_person_may_hold_several_slots(home: House) -> None:
         assert keygen.slots == (0, 1, 2)
 
 
+async def test_a_ticket_takes_its_own_slot_whatever_other_tickets_are_held(home: House) -> None:
+    """Whoever restored with somebody else's ticket sits down in his own slot, and not in theirs."""
+    async with home.person("alice") as alice, home.person("bob") as bob:
+        opened = await alice.create_keygen(2, network="regtest")
+        await bob.open_ticket(opened.tickets[0])
+        assert (await bob.join(opened.tickets[1], rule=NONE)).slots == (1,)
+
+
 async def test_an_open_ticket_takes_any_free_slot(home: House) -> None:
     async with home.person("alice") as alice, home.person("bob") as bob:
         opened = await alice.create_keygen(2, network="regtest", open_tickets=True)
