@@ -29,17 +29,14 @@ from keymeld_protocol.member.contributing import Contributor
 from keymeld_protocol.member.plans import Plans
 from keymeld_protocol.member.speaker import Speaker
 from keymeld_protocol.values import Id
-from keymeld_protocol.wire.payloads import (
-    Note,
-    SigningRequest,
-)
+from keymeld_protocol.wire.payloads import Note, SigningRequest
 from keymeld_protocol.wire.records import Position, Record
 from keymeld_protocol.wire.shapes import CLOCKS_APART_MS
 from keymeld_protocol.wire.statements import Statement
 
 from .custody import Custody, Unacceptable
 from .door import OPEN, Door
-from .group import Group, needed_later
+from .group import Group, forget_superseded, needed_later
 from .keymanagement import EnclaveIdentity
 from .memory import Memory
 
@@ -192,6 +189,8 @@ class Agent:
         moved = {} if also is None or also.state is None else {also.stream: also}
         for replay, record in verified:
             moved[replay.stream] = replay
+            if (state := replay.as_keygen) is not None:
+                forget_superseded(replay, state)
             contributor = self._contributors.get(replay.stream)
             if contributor is not None:
                 with self._alone(replay):

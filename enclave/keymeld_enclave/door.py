@@ -6,9 +6,10 @@
     left, freed, superseded, expired, ended ─▶ hold, drop        all of it is given back
     no join was ever taken ─▶ guest          heard for a while: of all of them the latest
 
-Each key that is held brings a share of room that nobody else can take, however many strangers come; what a keygen needs
-beyond the shares of its keys it takes from what all have in common, up to a bound of its own.  So a member can use up
-his own group's room and no other's, and all together never need more than capacity × SHARE + COMMON + GUESTS.
+Each key that is held brings two shares of room that nobody else can take, however many strangers come: one for the
+keygen and one for its requests, so that a big group may ask, too.  What either needs beyond the shares of its keys it
+takes from what all have in common, up to a bound of the keygen's own.  So a member can use up his own group's room and
+no other's, and all together never need more than capacity × 2 × SHARE + COMMON + GUESTS.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from keymeld_protocol.values import Id
 CAPACITY: Final = 10_000
 """Keys, by default."""
 SHARE: Final = 64 * 1024
-"""Bytes for each key that is held, which no other keygen can take."""
+"""Bytes for each key that is held, which no other keygen can take; and as many for its requests."""
 COMMON: Final = 256 * 1024 * 1024
 """Bytes that keygens have in common, beyond the shares of their keys."""
 GUESTS: Final = 32 * 1024 * 1024
@@ -85,13 +86,20 @@ class Door:
         """
         before = self._weights.get(keygen, {}).get(stream, 0)
         over, total = self._over(keygen), self.weight(keygen) + weight - before
-        beyond = self._over(keygen, total)
-        if weight > before and (total > self._most or (beyond > over and self._beyond - over + beyond > self._common)):
+        self.count(keygen, stream, weight)
+        too_much = total > self._most or (self._over(keygen) > over and self._beyond > self._common)
+        if weight > before and too_much:
+            self.count(keygen, stream, before)
             return False
-        self._weights.setdefault(keygen, {})[stream] = weight
-        self._totals[keygen] = total
-        self._beyond += beyond - over
         return True
+
+    def count(self, keygen: Id, stream: Id, weight: int) -> None:
+        """A stream takes so many bytes, whatever there is: those of a key that is complete, which nobody pushes out."""
+        self._beyond -= self._over(keygen)
+        weights = self._weights.setdefault(keygen, {})
+        self._totals[keygen] = self.weight(keygen) + weight - weights.get(stream, 0)
+        weights[stream] = weight
+        self._beyond += self._over(keygen)
 
     def guest(self, keygen: Id, weight: int) -> list[Id]:
         """A keygen of which no join was ever taken weighs so much (0: it is none); gives those that have to go."""
@@ -114,10 +122,10 @@ class Door:
             self._weights.pop(keygen, None)
             self._totals.pop(keygen, None)
         elif stream in self._weights.get(keygen, {}):
-            self.weigh(keygen, stream, 0)
+            self.count(keygen, stream, 0)
             del self._weights[keygen][stream]
 
-    def _over(self, keygen: Id, total: int | None = None) -> int:
-        """What a keygen takes beyond the shares of its keys."""
-        total = self.weight(keygen) if total is None else total
-        return max(0, total - self._share * len(self._keys.get(keygen, ())))
+    def _over(self, keygen: Id) -> int:
+        """What a keygen, and what its requests take beyond the shares of its keys."""
+        share, own = self._share * len(self._keys.get(keygen, ())), self._weights.get(keygen, {}).get(keygen, 0)
+        return max(0, own - share) + max(0, self.weight(keygen) - own - share)

@@ -12,6 +12,7 @@ from typing import Final
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.machines.keygen import Seat
 from keymeld_protocol.machines.keygen_state import KeygenState
+from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.member.roster import read_roster
 from keymeld_protocol.member.signer import MemberSigner
 from keymeld_protocol.member.speaker import Speaker
@@ -48,6 +49,16 @@ def needed_later(record: Record) -> bool:
     return isinstance(record.statement.payload, _READ_AGAIN)
 
 
+def forget_superseded(heard: Replay, state: KeygenState) -> None:
+    """Keep nothing of joins that fill no slot, while a keygen is told and later."""
+    seats = {seat.id for seat in state.seats if seat is not None}
+    joins = heard.records[1:]
+    if len(joins) > len(seats):
+        for record in joins:
+            if record.statement.id not in seats:
+                heard.forget(record.statement.id)
+
+
 class Group:
     """One keygen as this enclave serves it; ``concern`` hears why a roster is not confirmed."""
 
@@ -70,8 +81,8 @@ class Group:
         """
         heard, ours = self.custody.heard, state.slots_at(self._speaker.key)
         self.custody.drop_superseded()
-        self._count()
-        if self.custody.held and not self._weigh():
+        self._hold()
+        if self.places and not self._weigh():
             raise Unacceptable("over_limit", NO_ROOM)
         for slot in state.unwiped():
             if slot in ours and self._first_time(("wiped", slot)):
@@ -114,9 +125,16 @@ class Group:
     # Keys and room
 
     @property
+    def places(self) -> frozenset[int]:
+        """The slots whose keys are held, or were accepted by an earlier process of ours, which the log tells."""
+        state, ours = self.custody.state, self.custody.slots
+        accepted = (slot for slot in ours if (seat := state.seats[slot]) is not None and seat.ready)
+        return frozenset(self.custody.held).union(slot for slot in accepted if slot not in state.left)
+
+    @property
     def is_guest(self) -> bool:
         """Whether no join of it was ever taken: then no history of it binds us, and it may have to go."""
-        return not self.custody.held and not self._memory.holds(self.custody.heard.stream)
+        return not self.places and not self._memory.holds(self.custody.heard.stream)
 
     def _take(self, slot: int, seat: Seat) -> None:
         """Take the key of a join that names us.
@@ -134,25 +152,33 @@ class Group:
                 self.custody.drop(slot)
                 raise Unacceptable("over_limit", NO_ROOM)
         except Unacceptable:
-            self._door.hold(keygen, self.custody.held)
+            self._hold()
             raise
-        self._memory.hold(keygen)
+        self._hold()
 
-    def _count(self) -> None:
-        """Give back the places of keys that are not held any more, and forget joins that fill no slot."""
-        self._door.hold(self.custody.heard.stream, self.custody.held)
-        heard, seats = self.custody.heard, {seat.id for seat in self.custody.state.seats if seat is not None}
-        joins = heard.records[1:]
-        if len(joins) > len(seats):
-            for record in joins:
-                if record.statement.id not in seats:
-                    heard.forget(record.statement.id)
+    def _hold(self) -> None:
+        """Take the places of our keys, and give back those of keys that are not held any more."""
+        keygen, places = self.custody.heard.stream, self.places
+        self._door.hold(keygen, places)
+        if places:
+            self._memory.hold(keygen)
 
     def _weigh(self) -> bool:
-        """Count the room that this keygen takes; False: it is more than it may have."""
-        own = 0 if self._signer is None else CHILD * self._signer.roster.own.computed
-        heard = self.custody.heard
-        return self._door.weigh(heard.stream, heard.stream, heard.size + self.custody.size + own)
+        """Count the room that this keygen takes; False: it is more than it may have.
+
+        A key that is complete, which may be paid to, is counted whatever there is: only its own scripts are let go, and
+        computed again when they are needed.
+        """
+        own = None if self._signer is None else self._signer.roster.own
+        heard, size = self.custody.heard, self.custody.heard.size + self.custody.size
+        if self._door.weigh(heard.stream, heard.stream, size + (0 if own is None else CHILD * own.computed)):
+            return True
+        if self.custody.state.roster is None:
+            return False
+        if own is not None:
+            own.forget()
+        self._door.count(heard.stream, heard.stream, size)
+        return True
 
     def signer(self) -> MemberSigner:
         """The signer of a completed keygen, its roster verified, once.
@@ -182,7 +208,7 @@ class Group:
     def _leave(self, slot: int) -> None:
         """Wipe the key of a slot that left, and the sums that hold it."""
         self.custody.leave(slot)
-        self._door.hold(self.custody.heard.stream, self.custody.held)
+        self._hold()
         if self._signer is not None:
             self._signer.wipe()
 

@@ -28,10 +28,28 @@ def test_keys_are_counted_up_to_the_capacity_and_given_back(door: Door) -> None:
 def test_attack_61_what_strangers_take_is_never_of_anothers_share(door: Door) -> None:
     """61: strangers fill what all have in common; a key that is held later still has its own share."""
     door.take(THEIRS, 0)
-    assert door.weigh(THEIRS, THEIRS, 150) and not door.weigh(THEIRS, ASKED, 1)
+    assert door.weigh(THEIRS, THEIRS, 120) and not door.weigh(THEIRS, ASKED, 131)
+    assert door.weigh(THEIRS, ASKED, 100) and door.weigh(THEIRS, THEIRS, 120)
     door.take(OURS, 0)
-    assert door.weigh(OURS, OURS, 60) and door.weigh(OURS, ASKED, 40) and not door.weigh(OURS, ASKED, 41)
-    assert door.weight(OURS) == 100
+    assert door.weigh(OURS, OURS, 60) and door.weigh(OURS, ASKED, 100) and not door.weigh(OURS, ASKED, 131)
+    assert door.weight(OURS) == 160
+
+
+def test_attack_61_a_group_that_is_bigger_than_its_share_may_ask_though_strangers_have_filled_the_rest(
+    door: Door,
+) -> None:
+    """61: what a keygen takes itself is not taken from the room for its requests."""
+    door.take(OURS, 0)
+    door.take(THEIRS, 0)
+    assert door.weigh(OURS, OURS, 120) and door.weigh(THEIRS, THEIRS, 130) and not door.weigh(THEIRS, THEIRS, 131)
+    assert door.weigh(OURS, ASKED, 100) and not door.weigh(OURS, ASKED, 101)
+
+
+def test_what_is_counted_is_taken_whatever_there_is(door: Door) -> None:
+    door.count(OURS, OURS, 1_000)
+    assert door.weight(OURS) == 1_000 and not door.weigh(OURS, OURS, 1_001) and door.weigh(OURS, OURS, 999)
+    door.take(THEIRS, 0)
+    assert not door.weigh(THEIRS, THEIRS, 101) and door.weigh(THEIRS, THEIRS, 100)
 
 
 def test_a_keygen_has_a_bound_of_its_own_whatever_is_left(door: Door) -> None:
@@ -50,14 +68,16 @@ def test_what_weighs_less_than_before_is_always_taken(door: Door) -> None:
 
 def test_what_is_over_gives_back_all_of_it(door: Door) -> None:
     door.take(THEIRS, 0)
-    assert door.weigh(THEIRS, THEIRS, 100) and door.weigh(THEIRS, ASKED, 50)
+    assert door.weigh(THEIRS, THEIRS, 100) and door.weigh(THEIRS, ASKED, 120)
     door.take(OURS, 0)
-    assert not door.weigh(OURS, OURS, 101)
+    assert not door.weigh(OURS, OURS, 131)
     door.drop(THEIRS, ASKED)
     assert door.weigh(OURS, OURS, 150)
     door.drop(OURS, OURS)
     door.drop(OURS, ASKED)
     assert door.weigh(THEIRS, THEIRS, 150)
+    door.drop(THEIRS, THEIRS)
+    assert (door._beyond, door.keys, door._weights, door._totals) == (0, 0, {}, {})
 
 
 def test_of_keygens_of_which_no_join_was_taken_the_latest_are_heard(door: Door) -> None:

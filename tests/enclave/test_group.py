@@ -7,11 +7,15 @@ from typing import Any
 import pytest
 
 from keymeld_enclave.door import OPEN, Door
+from keymeld_protocol.bitcoin.transaction import taproot_script
+from keymeld_protocol.bitcoin.tweaks import child_steps
 from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.plaintext import contents
+from keymeld_protocol.plaintext.body import SignInput
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.payloads import CustodyRefuse, KeygenCreate, KeygenJoin, KeygenLeave, KeygenRelease
 from keymeld_protocol.wire.shapes import CLOCKS_APART_MS
+from tests.support.payments import SHOP, payment
 from tests.support.world import HOUR, MESSAGE, NONE, SELF, Enclave, Invitation, Member, World
 
 
@@ -161,6 +165,62 @@ def test_attack_61_requests_beyond_a_keygens_room_are_refused_and_nobody_elses()
     later = crowd.mallory.request(foreign, bytes(32))
     crowd.world.run()
     assert crowd.world.state(later).code is None, "what has ended has left its room"
+
+
+def test_attack_61_a_key_that_is_complete_is_served_though_strangers_fill_all_that_is_common() -> None:
+    """61: neither its size nor the scripts that are worked out for it push out a group that may have been paid."""
+    crowd = Crowd(share=2 * OPEN, common=0)
+    limited = [{"max_fee": 1_000}] * 2
+    group = crowd.world.gather([crowd.alice, crowd.bob], at=crowd.vault, subsets=((0,), (1,)), allow=limited)
+    crowd.door._share = OPEN  # less than what follows takes
+    script = taproot_script(crowd.alice.roster(group).child((0, 7)).output)
+    for member in (crowd.alice, crowd.bob):
+        coin = payment([(100_000, script)], [(99_000, SHOP)])
+        asked = SignInput(transaction=0, input=0, tweaks=child_steps((0, 7)))
+        signing = crowd.alice.request(group, asked, transactions=(coin,))
+        crowd.world.run()
+        crowd.door._share = 1
+        member.confirm(group)
+        crowd.world.run()
+        crowd.door._share = 2 * OPEN
+        assert crowd.world.state(signing).phase is SigningPhase.COMPLETED
+    assert not crowd.vault.concerns
+
+
+def test_attack_61_what_was_accepted_keeps_its_place_when_the_enclave_begins_anew() -> None:
+    """61: strangers push out no group of an earlier process of ours, nor take more keys than there are places."""
+    crowd = Crowd(capacity=2)
+    group = crowd.group(NONE, NONE)
+    crowd.vault.crash()
+    crowd.vault.agent.door = Door(2, guests=20_000)
+    crowd.vault.come_back()
+    crowd.world.run()
+    assert crowd.door.keys == 2 and not crowd.vault.agent._groups[group].is_guest
+    for _ in range(20):
+        assert crowd.join(crowd.mallory, crowd.mallory.create(1)) == "over_limit"
+    crowd.bob.say(group, KeygenLeave, slot=1)
+    crowd.world.run()
+    assert crowd.world.state(group).unwiped() == (), "and it hears who leaves"
+    assert crowd.join(crowd.mallory, crowd.mallory.create(1)) == "accepted"
+
+
+def test_attack_61_joins_that_were_replaced_are_not_kept_while_a_keygen_is_told_anew() -> None:
+    """61: nobody makes what an enclave hears after a restart more than it can hold."""
+    crowd = Crowd()
+    invitation = crowd.alice.create(3)
+    crowd.join(crowd.bob, invitation, 1)
+    for _ in range(10):
+        draft = crowd.alice.draft(invitation, 0, crowd.vault.key, NONE)
+        draft.sealed_rule = SELF
+        crowd.world.submit(draft.statement())
+        crowd.world.run()
+    kept = []
+    crowd.vault.crash()
+    crowd.vault.come_back()
+    while crowd.vault.step():
+        heard = crowd.vault.agent.hearing.streams.get(invitation.keygen)
+        kept.append(0 if heard is None else len(heard.records))
+    assert max(kept) <= 3 and crowd.world.logs[invitation.keygen].chain.offset > 20
 
 
 def test_a_keygen_that_does_not_fit_is_refused_at_its_join() -> None:

@@ -89,6 +89,11 @@ class OwnScripts:
         """How many scripts have been computed so far."""
         return len(self._found)
 
+    def forget(self) -> None:
+        """Let go of them all: they are computed again when somebody asks."""
+        self._found.clear()
+        self._done.clear()
+
     # Key lists
 
     def number(self, slots: tuple[int, ...]) -> int:
