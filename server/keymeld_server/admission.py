@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Final
 
-from keymeld_protocol.errors import BadInput, Reason, Refused, bad_field
+from keymeld_protocol.errors import BadInput, Reason, Refused
 from keymeld_protocol.machines.streams import as_keygen
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire.payloads import (
@@ -133,8 +133,10 @@ class Admission:
         keygen.require_present(payload.slots)
         _at_most("items", payload.items, config.items_max)
         _at_most_ahead("expires_at", payload.expires_at - now, config.request_life_ms)
-        if not config.grace_min_ms <= payload.grace_ms <= config.grace_max_ms:
-            raise bad_field("grace_ms", f"must be {config.grace_min_ms}…{config.grace_max_ms} here")
+        _at_most("grace_ms", payload.grace_ms, config.grace_max_ms)
+        if payload.grace_ms < config.grace_min_ms:
+            message = f"grace_ms: at least {config.grace_min_ms} here"
+            raise Refused(Reason.OVER_LIMIT, message, field="grace_ms", limit=config.grace_min_ms)
 
 
 def _at_most(field: str, value: int, limit: int) -> None:

@@ -23,8 +23,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-import msgspec
-
 from keymeld_host.logs import tell
 from keymeld_protocol.errors import Reason, Refused, Unavailable, WireError
 from keymeld_protocol.values import Id, XOnlyKey
@@ -115,8 +113,7 @@ class Dispatch:
         if len(before | {proof.key for proof in params.proofs}) > self.proofs_max:
             message = f"proofs: at most {self.proofs_max} keys on one connection"
             raise Refused(Reason.OVER_LIMIT, message, field="proofs", limit=self.proofs_max)
-        fresh = tuple(proof for proof in params.proofs if proof.key not in before)  # nobody makes us verify for ever
-        peer.side.authenticate(msgspec.structs.replace(params, proofs=fresh))
+        peer.side.authenticate(params)
         new = peer.side.proven - before
         self.presence.come(new)
         if peer.outbox.follows:

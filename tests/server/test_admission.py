@@ -80,8 +80,9 @@ async def test_a_request_lives_for_a_limited_time() -> None:
 
 async def test_a_request_asks_for_a_grace_within_the_configured_range() -> None:
     line = Line(grace_min_ms=1_000, grace_max_ms=2_000)
-    request = line.request(await line.completed(), grace_ms=3_000)
-    assert await refusal(line, request) == (Reason.BAD_FIELD, "grace_ms", None)
+    cast = await line.completed()
+    assert await refusal(line, line.request(cast, grace_ms=2_001)) == (Reason.OVER_LIMIT, "grace_ms", 2_000)
+    assert await refusal(line, line.request(cast, grace_ms=999)) == (Reason.OVER_LIMIT, "grace_ms", 1_000)
 
 
 async def test_a_key_opens_a_limited_number_of_sessions_at_a_time() -> None:

@@ -30,7 +30,7 @@ from keymeld_protocol.wording import counted, slots_told
 
 from .blame import judge_signing
 from .endings import tell_judgement
-from .results import ItemResult, require_all, results_of
+from .results import ItemError, results_of
 from .telling import lines_of_request, moment, name_of
 
 T = TypeVar("T")
@@ -243,18 +243,19 @@ class Audit:
             self._signatures(heard, plan, roster, group)
 
     def _signatures(self, heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> None:
-        found = self._try("signatures", lambda: self._complete(results_of(heard, plan, roster, group)))
+        """What was made holds; an item that failed alone (§10.2) is told, and spoils nothing."""
+        found = self._try("signatures", lambda: results_of(heard, plan, roster, group))
         if found is None:
             return
+        for number, result in enumerate(found, 1):
+            if isinstance(result, ItemError):
+                why = f"{result.code}, {slots_told(result.slots)}: {still_printable(result.why)}"
+                self.report.add("says", f"Item {number} of {len(found)} was not signed: {why}")
         self.report.signatures = tuple(result for result in found if isinstance(result, Signature))
         made = [each for result in found if isinstance(result, tuple) for each in result]
         for count, word in ((len(self.report.signatures), "signature"), (len(made), "pre-signature")):
             if count:
                 self.report.add("holds", f"{counted(count, word)}, under the key and message computed here")
-
-    def _complete(self, results: tuple[ItemResult, ...]) -> tuple[ItemResult, ...]:
-        require_all(results)
-        return results
 
     def _try(self, what: str, check: Callable[[], T]) -> T | None:
         """A check of something sealed; what it raises is a failure."""

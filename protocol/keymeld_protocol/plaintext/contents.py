@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias, TypeVar, cast
 
 import msgspec
 from msgspec import Meta
@@ -22,7 +22,7 @@ from msgspec import Meta
 from ..errors import BadInput, Reason, bad_field
 from ..keys.aead import OVERHEAD
 from ..values import Hash, PlainKey, Signature, decode_sized, encode_sized
-from ..wire.shapes import VERSION, Shape, Version
+from ..wire.shapes import Shape, Version, members_of, require_version
 from ..wire.sizes import MAX_BLOB, MAX_CARD, MAX_DETAIL, MAX_TERMS
 
 MAX_LABEL: Final = 64
@@ -170,15 +170,27 @@ def parse(shape: type[_Content], raw: bytes) -> _Content:
     if len(raw) > shape.MOST:
         raise BadInput(Reason.TOO_BIG, f"at most {shape.MOST} bytes", field=name, limit=shape.MOST)
     try:
-        content = _decoder(shape).decode(raw)
-    except msgspec.ValidationError as error:
-        raise _explain(name, str(error)) from None
+        content = _decoded(shape, raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadInput(Reason.BAD_JSON, "is not JSON in UTF-8", field=name) from None
     if not isinstance(content, shape) or _encoder.encode(content) != raw:
         raise bad_field(name, "must be in its one spelling: fields in order, no spaces, no needless escapes")
     content.check()
     return content
+
+
+def _decoded(shape: type[_Content], raw: bytes) -> _Content:
+    """Decode a content that may be in another spelling.
+
+    Raises:
+        BadInput: another version before anything else (§12), or the field that is wrong.
+        msgspec.DecodeError: it is not JSON.
+    """
+    try:
+        return cast(_Content, _decoder(shape).decode(raw))
+    except msgspec.ValidationError as error:
+        require_version(members_of(raw))  # the whole of it: what is no JSON has no version
+        raise _explain(_name(shape), str(error)) from None
 
 
 @cache
@@ -216,9 +228,6 @@ def _explain(name: str, complaint: str) -> BadInput:
         return bad_field(inner, "is missing")
     if rule.startswith("Object contains unknown field"):
         return bad_field(inner, "is unknown" if named else "has a field that is unknown")
-    if path == "v":
-        message = f"v: needs a newer version of Keymeld; this one reads version {VERSION}"
-        return BadInput(Reason.UNKNOWN_VERSION, message, field="v")
     if rule.startswith("Invalid"):
         return bad_field(path or name, "is none of the words that belong here")
     return bad_field(path or name, rule)

@@ -161,6 +161,8 @@ class CoordinatorSide:
     def authenticate(self, params: Authenticate) -> tuple[XOnlyKey, ...]:
         """Verify every proof; all hold or none counts (§2.4).
 
+        That of a key which this connection has proven already is not looked at: nobody makes us verify for ever.
+
         Raises:
             BadInput: ``bad_signature``, naming the proof: a wrong key, a foreign challenge or a foreign origin.
             Refused: a device offers to sign, which this version does not do yet; or ``max_proven`` keys are proven.
@@ -168,6 +170,8 @@ class CoordinatorSide:
         for i, proof in enumerate(params.proofs):
             if proof.signs:
                 raise Refused(Reason.NOT_ALLOWED, "devices cannot sign yet", field=f"proofs[{i}].signs")
+            if proof.key in self.proven:
+                continue
             if not any(verify(proof.sig, proof_message(self.challenge, o, proof.key), proof.key) for o in self.origins):
                 message = f"does not prove {proof.key.hex()} for this connection and origin"
                 raise BadInput(Reason.BAD_SIGNATURE, message, field=f"proofs[{i}].sig")

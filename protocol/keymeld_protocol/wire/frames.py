@@ -20,7 +20,7 @@ from msgspec import Meta, Raw
 from ..errors import BadInput, Reason, WireError, bad_field
 from ..values import Epoch, Hash, Id, Salt, Signature, XOnlyKey, decode_sized
 from .records import Head, Position, Record
-from .shapes import Shape, split_complaint
+from .shapes import Shape, members_of, split_complaint
 from .statements import WireStatement, parse
 
 SUBPROTOCOL: Final = "keymeld.v1"
@@ -180,11 +180,26 @@ def params_of(method: str, params: Raw) -> Any:
     if decoder is None:
         raise BadInput(Reason.UNKNOWN_METHOD, "no such method", field="method")
     try:
+        _refuse_null(params)
         return decoder.decode(params or b"{}")
     except msgspec.ValidationError as error:
         raise bad_field(*_complaint(error, "params")) from None
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         raise BadInput(Reason.BAD_JSON, "params are not a JSON object", field="params") from None
+
+
+def _refuse_null(params: Raw) -> None:
+    """An optional parameter is absent, never null (§1.3).
+
+    Raises:
+        BadInput: naming the first one that is null.
+    """
+    if b"null" in bytes(params):
+        for name, value in members_of(params).items():
+            if bytes(value) == b"null":
+                raise bad_field(
+                    name if name.isidentifier() else "params", "is left out where it has nothing to say, never null"
+                )
 
 
 def _complaint(error: msgspec.ValidationError, whole: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ payload has exactly one spelling.  Ciphertexts are not in the payload: it names 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final, TypeAlias, get_args
 
@@ -25,7 +26,6 @@ from .shapes import (
     MAX_SLOTS,
     MAX_SUBSETS,
     MIN_GRACE_MS,
-    VERSION,
     AttemptNumber,
     Code,
     ContributionStep,
@@ -41,6 +41,8 @@ from .shapes import (
     Suite,
     Version,
     check_rising,
+    members_of,
+    require_version,
     split_complaint,
 )
 from .sizes import (
@@ -322,12 +324,15 @@ class WalletNote(Said, frozen=True, kw_only=True, tag="wallet.note"):
     note: Digest
 
 
+NOTE_KIND: Final = r"\Anote\.[a-z][a-z0-9_]{0,26}\Z"
+
+
 class Note(Shape, frozen=True, kw_only=True):
     """``note.*``: said by a member; verified, stored, streamed, and never moves state."""
 
     BLOBS: ClassVar[Mapping[str, int]] = {"body": MAX_NOTE}
 
-    kind: Annotated[str, Meta(pattern=r"\Anote\.[a-z][a-z0-9_]{0,26}\Z")]
+    kind: Annotated[str, Meta(pattern=NOTE_KIND)]
     v: Version
     by: XOnlyKey
     stream: Id
@@ -363,6 +368,8 @@ NOTICES: Final = (KeygenExpired, SigningOpened, AttemptOpened, SigningExpired)
 _encoder = msgspec.json.Encoder(enc_hook=encode_sized)
 _decoder = msgspec.json.Decoder(AnyPayload, dec_hook=decode_sized)
 _note_decoder = msgspec.json.Decoder(Note, dec_hook=decode_sized)
+_kind_decoder = msgspec.json.Decoder(str)
+_is_note = re.compile(NOTE_KIND).match
 
 
 def encode(payload: Payload | Note) -> str:
@@ -382,9 +389,7 @@ def parse(text: str) -> Payload | Note:
     if not (text.isascii() and text.isprintable()):
         raise bad_field("payload", "must be printable ASCII")
     try:
-        payload = _note_decoder.decode(text) if text.startswith('{"kind":"note.') else _decoder.decode(text)
-    except msgspec.ValidationError as error:
-        raise _explain(text, error) from None
+        payload = _decoded(text)
     except (msgspec.DecodeError, RecursionError):
         raise BadInput(Reason.BAD_JSON, "payload is not JSON", field="payload") from None
     if encode(payload) != text:
@@ -393,12 +398,36 @@ def parse(text: str) -> Payload | Note:
     return payload
 
 
-def _explain(text: str, error: msgspec.ValidationError) -> BadInput:
-    """Turn msgspec's complaint into our words: unknown kind, unknown version, or the field and its rule."""
-    field, rule = split_complaint(error)
-    if field == "kind":
-        return BadInput(Reason.UNKNOWN_KIND, "kind: none that this version of Keymeld knows", field="kind")
-    if field == "v" and '"v":' in text:
-        message = f"v: needs a newer version of Keymeld; this one reads version {VERSION}"
-        return BadInput(Reason.UNKNOWN_VERSION, message, field="v")
-    return bad_field(field, rule)
+def _decoded(text: str) -> Payload | Note:
+    """Decode a payload that may be in another spelling.
+
+    Raises:
+        BadInput: what is wrong first, in this order: its kind, its version, a field (§12).
+        msgspec.DecodeError: it is not JSON.
+    """
+    try:
+        return _note_decoder.decode(text) if text.startswith('{"kind":"note.') else _decoder.decode(text)
+    except msgspec.ValidationError as error:
+        members = members_of(text)  # the whole of it: what is no JSON has neither kind nor version
+        kind = _kind_of(members)
+        if kind is not None:
+            require_version(members)
+        complaint = error
+    if kind is not None and kind not in KINDS:
+        try:
+            return _note_decoder.decode(text)
+        except msgspec.ValidationError as error:
+            complaint = error
+    field, rule = split_complaint(complaint)
+    if kind is None and field == "kind":
+        raise BadInput(Reason.UNKNOWN_KIND, "kind: none that this version of Keymeld knows", field="kind")
+    raise bad_field(field, rule)
+
+
+def _kind_of(members: Mapping[str, msgspec.Raw]) -> str | None:
+    """The kind that a payload names, wherever it stands; None: none that is known here."""
+    try:
+        kind = _kind_decoder.decode(members.get("kind", b"null"))
+    except msgspec.ValidationError:
+        return None
+    return kind if kind in KINDS or _is_note(kind) else None

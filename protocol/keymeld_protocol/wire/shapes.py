@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from ..errors import bad_field
+from ..errors import BadInput, Reason, bad_field
 from ..values import Digest, Hash, Id, XOnlyKey
 
 VERSION: Final = 1
@@ -154,6 +154,33 @@ def check_rising(field: str, slots: tuple[int, ...]) -> None:
     """
     if any(a >= b for a, b in pairwise(slots)):
         raise bad_field(field, "slots must be strictly rising")
+
+
+def members_of(text: str | bytes) -> dict[str, msgspec.Raw]:
+    """The members of a JSON object, unread: the last of each name; none where it is something else.
+
+    Raises:
+        msgspec.DecodeError: it is not JSON.
+    """
+    try:
+        return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        return {}
+
+
+def require_version(members: Mapping[str, msgspec.Raw]) -> None:
+    """Meet a later version before anything else of an object (§12); where ``v`` is missing, nothing is said here.
+
+    Raises:
+        BadInput: ``unknown_version``; or ``bad_field``, where the number is ours in another spelling.
+    """
+    told = bytes(members.get("v", b"1"))
+    if told == b"%d" % VERSION:
+        return
+    if msgspec.json.decode(told) == VERSION and told != b"true":
+        raise bad_field("v", "must be in its one spelling")
+    message = f"v: needs a newer version of Keymeld; this one reads version {VERSION}"
+    raise BadInput(Reason.UNKNOWN_VERSION, message, field="v")
 
 
 _PATH: Final = re.compile(r" - at `(\$[A-Za-z0-9_.\[\]]{0,100})`\Z")

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from keymeld_client.shown.audit import Audit, Report
-from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.plaintext.body import Scalar, SignMessage
+from keymeld_protocol.values import Hash, Id, Message, XOnlyKey
 from keymeld_protocol.wire.frames import WireHead, WireRecord, wire_head
 from tests.client.paper import GROUP_SECRET, Tale
 from tests.support.coordinator import NOON, key_of, secret_of
+from tests.support.world import MESSAGE
 
 STRANGER = XOnlyKey(key_of("stranger").key)
 
@@ -72,6 +74,20 @@ def test_a_keygen_and_its_signing_hold_with_address_and_signatures(reading: Read
     assert report.ok and list(report.lines())[-1] == "This log holds, as far as it was checked."
     assert report.address == tale.alice.roster(tale.keygen).address()
     assert report.signatures == tale.alice.signatures(tale.signing)
+
+
+def test_an_item_that_failed_alone_is_told_and_the_log_holds() -> None:
+    tale = Tale()
+    opaque = SignMessage(message=Message(MESSAGE), tweaks=(Scalar(scalar=Hash(bytes(31) + b"\1")),))
+    tale.signing = tale.alice.request(tale.keygen, MESSAGE, opaque)
+    tale.world.run()
+    tale.bob.approve(tale.signing)
+    tale.world.run()
+    report = Reading(tale).keygen().signing().report
+    assert report.ok and len(report.signatures) == 1
+    told = [finding.text for finding in report.findings if finding.verdict == "says"]
+    (failed,) = [text for text in told if "not signed" in text]
+    assert failed.startswith("Item 2 of 2 was not signed: opaque_tweak, slots 0 and 1: ")
 
 
 def test_what_no_log_can_prove_is_said_each_time(reading: Reading, tale: Tale) -> None:

@@ -239,10 +239,15 @@ def test_an_unknown_field_deep_inside_refuses_everything() -> None:
     assert refusal(Body, changed(BODY, "items.0.sighash", 3)).field == "items[0].sighash"
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", 1.0, None, True])
+@pytest.mark.parametrize("version", [0, 2, "1", 1.5, None, True])
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: type(example).__name__)
 def test_an_unknown_version_is_refused_as_such(example: Content, version: object) -> None:
     assert refusal(type(example), changed(example, "v", version)).reason == Reason.UNKNOWN_VERSION
+
+
+def test_our_version_in_another_spelling_is_no_other_version() -> None:
+    error = refusal(Terms, changed(TERMS, "v", 1.0))
+    assert (error.reason, error.field) == (Reason.BAD_FIELD, "v")
 
 
 def test_a_missing_version_is_a_missing_field() -> None:

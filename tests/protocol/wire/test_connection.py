@@ -242,6 +242,22 @@ def test_devices_cannot_offer_to_sign_yet() -> None:
     assert isinstance(error, Refused) and error.field == "proofs[0].signs"
 
 
+def test_devices_cannot_offer_to_sign_for_a_key_that_is_proven_already_either() -> None:
+    conversation = side()
+    conversation.authenticate(Authenticate(proofs=(proof(ALICE),)))
+    with pytest.raises(Refused) as caught:
+        conversation.authenticate(Authenticate(proofs=(proof(ALICE, signs=True),)))
+    assert caught.value.field == "proofs[0].signs"
+
+
+def test_a_bad_proof_behind_a_proven_key_is_named_by_its_place_and_nothing_counts() -> None:
+    conversation = side()
+    conversation.authenticate(Authenticate(proofs=(proof(ALICE),)))
+    with pytest.raises(BadInput) as caught:
+        conversation.authenticate(Authenticate(proofs=(proof(ALICE), proof(BOB, challenge=b"d" * 32))))
+    assert caught.value.field == "proofs[1].sig" and conversation.proven == {xonly(ALICE)}
+
+
 def test_attack_21_one_connection_speaks_for_so_many_keys_only() -> None:
     conversation = side(max_proven=2)
     heard_by_others = conversation.proven

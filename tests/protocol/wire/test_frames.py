@@ -56,6 +56,21 @@ def test_every_fault_of_every_parameter_is_refused_by_its_name(method: str, spoi
     assert error.field is not None and error.field.startswith(spoilt.field)
 
 
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [("subscribe", "since"), ("subscribe", "nonce"), ("sessions", "after"), ("authenticate", "token"),
+     ("announce", "document")],
+)  # fmt: skip
+def test_an_optional_parameter_is_left_out_and_never_null(method: str, name: str) -> None:
+    error = refusal(method, text(full(METHODS[method]) | {name: None}))
+    assert (error.reason, error.field) == (Reason.BAD_FIELD, name)
+
+
+def test_a_blob_that_is_not_there_is_null_all_the_same() -> None:
+    given = {"statement": {"payload": "{}", "signatures": [], "blobs": [None]}}
+    assert frames.params_of("submit", Raw(text(given).encode())).statement.blobs == (None,)
+
+
 @EVERY_METHOD
 def test_parameters_that_are_no_object_are_refused(method: str) -> None:
     for params in ("[]", "null", "1", '"x"', "true"):
