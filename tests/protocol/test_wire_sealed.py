@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from keymeld_protocol.bitcoin.children import CHAIN_CODE, child_tweaks
 from keymeld_protocol.bitcoin.transaction import Spend, taproot_address
 from keymeld_protocol.curve import adaptor
-from keymeld_protocol.curve.keyagg import aggregate, bip86_tweak, key_agg, key_sort, paired
+from keymeld_protocol.curve.keyagg import aggregate, bip86_tweak, key_agg, key_sort, paired, taproot_tweak
 from keymeld_protocol.curve.musig import SessionContext, nonce_agg, verify_collapsed_psig
 from keymeld_protocol.curve.schnorr import Keypair, tagged_hash, verify
 from keymeld_protocol.curve.secp256k1 import Secret
@@ -324,6 +325,16 @@ def test_a_key_list_comes_to_its_address(one: Any) -> None:
     assert (keyagg.aggregate.hex(), keyagg.output.hex()) == (one["aggregate"], one["output"])
     for network, address in one["addresses"].items():
         assert taproot_address(keyagg.output, network) == address
+
+
+@each("roster", "children")
+def test_a_child_of_a_key_list_of_one_too_is_a_bip_328_child(one: Any) -> None:
+    keys = [HEX(wire("roster")["cards"][slot]["pubkey"]) for slot in one["slots"]]
+    whole = aggregate(keys, ())
+    path = tuple(one["path"])
+    child = aggregate(keys, child_tweaks(whole.point, path))
+    final = aggregate(keys, (*child_tweaks(whole.point, path), taproot_tweak(child.point[1:])))
+    assert (HEX(one["chain_code"]), final.output.hex()) == (CHAIN_CODE, one["output"])
 
 
 @each("roster", "plans")

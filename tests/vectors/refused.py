@@ -18,7 +18,7 @@ def _spellings(every: Mapping[str, Statement]) -> list[Case]:
     """One text is allowed for one meaning; here are the others."""
     good = every["signing.retry"].text
     by = every["signing.retry"].payload.by.hex()
-    end = good[:-1]
+    end, note = good[:-1], every["note.thanks"].text
     return [
         ("no text", "", "bad_json", "payload"),
         ("not JSON", good[:-1], "bad_json", "payload"),
@@ -42,6 +42,13 @@ def _spellings(every: Mapping[str, Statement]) -> list[Case]:
         ("1e0 for 1", good.replace('"attempt":1', '"attempt":1e0'), "bad_field", "attempt"),
         ("-0 for 0", every["signing.dispute"].text.replace('"point":0', '"point":-0'), "bad_field", "payload"),
         ("a leading zero", good.replace('"attempt":1', '"attempt":01'), "bad_json", "payload"),
+        ("a note with a space before it", " " + note, "bad_field", "payload"),
+        (
+            "a note whose kind is not the first field",
+            '{"v":1,' + note[1:].replace(',"v":1', "", 1),
+            "bad_field",
+            "payload",
+        ),
         ("a byte-order mark", "\ufeff" + good, "bad_field", "payload"),
     ]
 
@@ -85,6 +92,20 @@ def _values(every: Mapping[str, Statement]) -> list[Case]:
             "unknown_version",
             "v",
         ),
+        (
+            "version 2 behind a field of another type",
+            good.replace('"v":1', '"v":2').replace(f'"v":2,"by":"{by}"', '"by":7,"v":2'),
+            "unknown_version",
+            "v",
+        ),
+        (
+            "version 2 of a note with a field that is new",
+            every["note.thanks"].text.replace('"v":1', '"v":2')[:-1] + ',"path":[0]}',
+            "unknown_version",
+            "v",
+        ),
+        ("version 2 of what is no JSON", good.replace('"v":1', '"v":2').replace(f'"{by}"', "]"), "bad_json", "payload"),
+        ("the version as 1.0: another spelling", good.replace('"v":1', '"v":1.0'), "bad_field", "v"),
         ("version 0", good.replace('"v":1', '"v":0'), "unknown_version", "v"),
         ("the version as text", good.replace('"v":1', '"v":"1"'), "unknown_version", "v"),
     ]

@@ -153,7 +153,7 @@ def _signing(state: SigningState) -> dict[str, Any]:
     consent = state.consent
     return {
         "state": str(state.phase), "attempt": state.attempt,
-        "yes": {str(slot): consent.approvals[slot] for slot in sorted(consent.approvals)},
+        "yes": {str(slot): consent.approvals[slot] for slot in sorted(consent.approvals.keys() - consent.rejected)},
         "no": sorted(consent.rejected),
         "delays": {str(slot): consent.heard[slot] for slot in sorted(consent.heard)},
         "owed": {key.hex(): owed for key, owed in sorted(expected(state).items())},

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from hashlib import scrypt
+from types import EllipsisType
 from typing import Any
 
+from keymeld_protocol.bitcoin.children import CHAIN_CODE, path_told
 from keymeld_protocol.bitcoin.summary import Summary
 from keymeld_protocol.bitcoin.transaction import taproot_address
+from keymeld_protocol.bitcoin.tweaks import tweaked
 from keymeld_protocol.curve.keyagg import bip86_tweak
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.keygen import KeygenState
@@ -31,6 +34,7 @@ from keymeld_protocol.plaintext.contents import Card, Content, Detail, Leaf, Scr
 from keymeld_protocol.plaintext.policy import AllowedOutput, AllowedScript, Policy, policy_commitment
 from keymeld_protocol.values import Hash, Message, PlainKey, Salt, Signature
 from keymeld_protocol.wire.shapes import Rule
+from keymeld_protocol.wording import slots_told
 
 from . import cast
 from .cast import commented
@@ -178,12 +182,14 @@ def _bad() -> list[tuple[str, str, str, str, str]]:
     locked = contents.encode(Body(v=1, transactions=(), memo="", items=(
         SignMessage(message=HELLO, adaptor=Adaptor(mode="and", points=POINTS[:2])),))).decode()  # fmt: skip
     note = contents.encode(session_note("some keygen")).decode()
+    forget = contents.encode(forget_note("some keygen")).decode()
     idle = body.replace('{"sign":"input","transaction":0,"input":0},', "")
     return [
         ("an origin with its port", "SessionNote", note.replace(".example", ".example:443"), "bad_field", "url"),
         ("an origin with a path", "SessionNote", note.replace(".example", ".example/"), "bad_field", "url"),
         ("an origin of the web", "SessionNote", note.replace("wss:", "https:"), "bad_field", "url"),
-        ("a note of another kind", "ForgetNote", note, "bad_field", "note"),
+        ("a note of a kind that nobody knows", "ForgetNote", forget.replace('"forget"', '"forgive"'), "bad_field",
+         "note"),
         ("a space", "Terms", terms.replace(":1", ": 1", 1), "bad_field", "terms"),
         ("another order", "Terms", terms.replace('"v":1,"label":"x"', '"label":"x","v":1'), "bad_field", "terms"),
         ("a key twice", "Terms", terms[:-1] + ',"tweak":"bip86"}', "bad_field", "terms"),
@@ -238,7 +244,12 @@ def _bad() -> list[tuple[str, str, str, str, str]]:
         ("version 2 with a field that is new", "Terms", terms.replace('"v":1', '"v":2,"leaves":[]'), "unknown_version",
          "v"),
         ("version 2 with a field of another type", "Body", body.replace('"v":1', '"v":2').replace(
-            '"memo":"', '"memo":["').replace('"}', '"]}'), "unknown_version", "v"),
+            '"memo":"', '"memo":["')[:-1] + "]}", "unknown_version", "v"),
+        ("version 2 behind a field of another type", "Terms", terms.replace('"v":1,"label":"x"', '"label":7,"v":2'),
+         "unknown_version", "v"),
+        ("version 2 of what is no JSON", "Terms", terms.replace('"v":1', '"v":2').replace('"x"', "]"), "bad_json",
+         "terms"),
+        ("the version as 1.0: another spelling", "Terms", terms.replace('"v":1', '"v":1.0'), "bad_field", "v"),
         ("not JSON", "Terms", "terms", "bad_json", "terms"),
         ("an x-only key where a plain key is due", "Card", card.replace('"pubkey":"02', '"pubkey":"', 1).replace(
             '"pubkey":"03', '"pubkey":"', 1), "bad_field", "pubkey"),
@@ -274,6 +285,7 @@ def roster_json() -> Any:
         cards=[json.loads(contents.encode(read_card(story.keygen, group, slot))) for slot in range(3)],
         auth_keys=[seat.join.by for seat in seats], digits=_digits(story.roster.hash),
         key_lists=[_key_list("all slots", None), _key_list("subset 0", 0)],
+        children=[_child(subset, path) for subset in (None, 0, ...) for path in ((0, 7), (1, 19))],
         plans=[_planned(number) for number in range(2)], quorum_rules=_rules(),
     )  # fmt: skip
 
@@ -297,6 +309,19 @@ def _key_list(comment: str, subset: int | None) -> dict[str, Any]:
         comment, slots=roster.slots_of(subset), sorted_keys=keyagg.keys, aggregate=keyagg.aggregate,
         tweak=bip86_tweak(keyagg.keys).value, output=keyagg.output, script=roster.script(subset),
         addresses={network: taproot_address(keyagg.output, network) for network in networks},  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def _child(subset: int | EllipsisType | None, path: tuple[int, ...]) -> dict[str, Any]:
+    """A child of a key list with the terms' tweak after it; ``...`` is the key list of slot 0 alone."""
+    roster = tell().roster
+    slots = (0,) if isinstance(subset, EllipsisType) else roster.slots_of(subset)
+    keys = tuple(roster.cards[slot].pubkey for slot in slots)
+    made = tweaked(keys, roster.terms, (Child(path=path), TermsStep()))
+    alone = ": that key itself, under the same chain code" if len(slots) == 1 else ""
+    return commented(
+        f"child {path_told(path)} of the key list of {slots_told(slots)}{alone}; then the tweak of the terms",
+        slots=slots, path=path, chain_code=CHAIN_CODE, output=made.output,
     )  # fmt: skip
 
 
@@ -359,6 +384,8 @@ def _rules() -> list[dict[str, Any]]:
         ("a delay that has not begun", late, {}, [], "waiting"),
         ("a delay that is not over", late, {"2": 3}, [], "waiting"),
         ("a delay that is over", late, {"2": 2}, [], "met"),
+        ("a delay that has not begun, in a window that ends", late | {"not_after": 6}, {}, [], "waiting"),
+        ("a delay that has not begun, after its window", late | {"not_after": 4}, {}, [], "hopeless"),
         ("another slot's delay", late, {"1": 2}, [], "waiting"),
         ("none with a delay: the slot's own no", late, {"2": 2}, [2], "hopeless"),
         ("none with a delay: another slot's no", late, {"2": 2}, [1], "met"),

@@ -26,7 +26,9 @@ def peer_json() -> Any:
         "comes out. hello, answers (result, or reason and retry_after_ms) and caught_up (the last record that a keygen "
         "lacked) are what the peer hears; ask is a request without params that it makes; a move without any lets time "
         "pass. After the last move time passes until 'until'. Of proofs only the number is told. An answer of 'page' "
-        "sessions is a full page; 'behind' names keygens that have not caught up when they are answered.",
+        "sessions is a full page; 'behind' names keygens that have not caught up when they are answered. 'ready_at' is "
+        "when the conversation is resumed: of a participant once every subscription is answered and every keygen has "
+        "caught up, of an enclave once its announce is answered. 'sessions' are asked for with the limit 1000.",
         waits=[_waited(*case) for case in (*_WAITS, *_codes())],
         pacing=[_talk(*case) for case in _pacing()],
         heartbeat=[_talk(*case) for case in _heartbeat()],

@@ -215,7 +215,7 @@ def records_json() -> Any:
         "the coordinator over message = TH('keymeld/head/v1', stream || epoch || u64 offset || hash || u64 at || "
         "nonce), the nonce 32 zero bytes where there is none; the last head answers one, a minute after its record. "
         "A checkpoint is 'owner's word over message = TH('keymeld/checkpoint/v1', stream || u64 offset || hash); "
-        "'covers': it covers these records.",
+        "'covers': it covers these records. 'verdict' is fork or broken (§4.1).",
         stream=keygen.stream, epoch=cast.EPOCH, coordinator=cast.COORDINATOR.key, hash_0=first_hash(keygen.stream),
         ids=[record.statement.id for record in keygen.records], records=records,
         heads=[head_json(head) | {"message": _message(keygen.stream, head)} for head in heads],
