@@ -64,8 +64,8 @@ def test_the_command_says_what_to_install(tmp_path: Path, missing: str, words: t
 
 
 def test_another_library_that_is_missing_is_not_taken_for_the_terminals(tmp_path: Path) -> None:
-    run = subprocess.run([installed(), "sessions"], env=without(tmp_path, "websockets"), capture_output=True, text=True)
-    assert run.returncode == 1 and "No module named 'websockets'" in run.stderr and "extra" not in run.stderr
+    run = subprocess.run([installed(), "sessions"], env=without(tmp_path, "coincurve"), capture_output=True, text=True)
+    assert run.returncode == 1 and "No module named 'coincurve'" in run.stderr and "extra" not in run.stderr
 
 
 @pytest.mark.asyncio

@@ -196,7 +196,8 @@ class Watched(World):
             offset, hash_ = self.stood.get(place, (0, b""))
             assert heard.chain.offset >= offset, f"{peer} has lost a record"
             assert offset == 0 or heard.chain.hashes[offset - 1] == hash_, f"{peer} has changed its history"
-            if heard.chain.offset > offset:
+            let_go = heard.broken is not None and not heard.records  # an enclave keeps nothing of what broke
+            if heard.chain.offset > offset and not let_go:
                 self._require_own_history(peer, heard, offset)
                 require_replayed(heard)
             stood[place] = (heard.chain.offset, bytes(heard.chain.hash))
