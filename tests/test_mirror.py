@@ -5,14 +5,13 @@ from pathlib import Path
 from tests.support.vectors import ROOT
 
 UNTESTED = """
-    client/command/app.py              client/command/inviting.py         client/command/joining.py
-    client/command/keeping.py          client/command/keygens.py          client/command/requesting.py
-    client/command/results.py          client/command/signings.py         client/command/typed/arguments.py
-    protocol/curve/libmusig.py         protocol/curve/libsecp256k1.py     server/store/sqlite/rows.py
-    server/websocket.py
+    client/command/inviting.py         client/command/joining.py          client/command/keeping.py
+    client/command/keygens.py          client/command/requesting.py       client/command/results.py
+    client/command/signings.py         client/command/typed/arguments.py  protocol/curve/libmusig.py
+    protocol/curve/libsecp256k1.py     server/store/sqlite/rows.py        server/websocket.py
 """
 """Modules without a test file of their own; a story or a neighbour's test walks through each.  No list to add to."""
-LACKING = 13
+LACKING = 12
 """How many they are; the number only falls."""
 
 

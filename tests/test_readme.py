@@ -27,7 +27,7 @@ async def test_the_python_program_prints_a_verified_signature() -> None:
     async with quick_start() as (play, coordinator, enclave):
         program = block(README, "python").replace("ws://127.0.0.1:8765", coordinator.url)
         told = await run(play, sys.executable, "-c", program, said=f"{enclave.identity}\n")
-        assert "safe to fund" in told and "signing.confirm" in told
+        assert "safe to fund" in told and "signing.contribute" in told
 
 
 @pytest.mark.asyncio

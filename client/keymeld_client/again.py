@@ -23,7 +23,7 @@ from keymeld_protocol.wire.payloads import OPENERS, KeygenJoin, SigningApprove, 
 from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wire.statements import Statement
 
-from .errors import NotConnected
+from .errors import NotConnected, WalletError
 from .said.again import Speakers, said_anew, speakers_of
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 _ITS_SPEAKER_S: Final = (KeygenJoin, SigningRequest, SigningApprove)
 """What nobody submits again for another: he may have released, cancelled or refused it since."""
+
+FROM_ANOTHER_FOLDER: Final = (
+    "a join of yours that the coordinator has lost was said from another folder, and only that folder can say it again"
+)
+"""Of a wallet that was restored from its identity: nobody gives it the envelope back, so it tells what it lacks."""
 
 
 class Again:
@@ -104,6 +109,8 @@ class Again:
             return said if whole and isinstance(said.payload, OPENERS) and self._may_open(said.payload) else None
         if whole and heard.chain.knows(getattr(said.payload, "after", b"")) and _is_taken(heard, said):
             return said
+        if not whole and isinstance(said.payload, KeygenJoin):
+            raise WalletError(f"{FROM_ANOTHER_FOLDER} (joins/{said.id.hex()}.json)")
         if not whole or (earlier and isinstance(said.payload, KeygenJoin)):
             return None
         anew = said_anew(self.client.wallet, heard, record, said, speakers)

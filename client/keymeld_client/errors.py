@@ -2,6 +2,7 @@
 
     KeymeldError
     ├── WalletError      we: the wallet's folder is in use, damaged, or lacks what is asked of it
+    │   └── Damaged      one file of it cannot be read: which one, and what to do; one session's harms no other
     ├── NotConnected     we: the coordinator closed for good, or cannot be reached with this wallet
     ├── NotTrusted       the client refuses to seal a key to an enclave that nobody told it to believe
     ├── ReadOnly         the session's log does not hold; nothing is said in it any more
@@ -31,6 +32,10 @@ NEEDS_NEWER: Final = "this needs a newer version of Keymeld"
 
 class WalletError(KeymeldError):
     """The wallet's folder is in use, damaged, or lacks what is asked of it; never quotes a secret."""
+
+
+class Damaged(WalletError):
+    """What a file of the wallet holds is no longer what was written; names the file, and never quotes it."""
 
 
 class NotConnected(KeymeldError):
@@ -80,9 +85,9 @@ class KeygenEnded(KeymeldError):
 
 
 class SigningEnded(KeymeldError):
-    """The signing ended without signatures, or cannot be completed.
+    """The signing ended without signatures.
 
-    ``phase`` is how it ended (``confirming``: it can only fail or expire), ``code`` the stable word, ``slots`` who
+    ``phase`` is how it ended, ``code`` the stable word, ``slots`` who
     refused, or whom it waited for.  ``at_fault`` is whom the log proves to be at fault, recomputed here and told by
     ``judged``; nobody's accusation is believed, and ``detail`` is one.  ``may_be_signed`` warns that somebody may hold
     a signature.
@@ -126,4 +131,4 @@ class NeedsSecret(KeymeldError):
 
 
 _ENDED = {"failed": "failed", "rejected": "was rejected", "cancelled": "was cancelled by who asked for it",
-          "expired": "has expired", "confirming": "cannot be completed"}  # fmt: skip
+          "expired": "has expired"}  # fmt: skip

@@ -16,13 +16,12 @@ from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import KeymeldError, Reason, Refused
 from keymeld_protocol.keys.ticket import Ticket
-from keymeld_protocol.peer.resuming import PAGE, SessionPage
+from keymeld_protocol.peer.resuming import PAGE, SessionList, SessionPage
 from keymeld_protocol.values import Id
-from keymeld_protocol.wire.connection import SessionInfo
 from keymeld_protocol.wording import slots_told
 
 from .errors import NotConnected, WalletError
-from .line.inner import keys_of
+from .line.inner import MOST_SESSIONS, keys_of
 
 if TYPE_CHECKING:
     from .client import Client
@@ -95,15 +94,16 @@ def _candidates(client: Client, keygen: Keygen) -> list[Candidate]:
 
 async def _signings(client: Client, keygen: Id) -> list[Id]:
     """The signings of ``keygen`` that the coordinator lists and that were not heard to their end."""
-    listed: list[SessionInfo] = []
-    while True:
-        after = {"after": listed[-1].stream.hex()} if listed else {}
-        page = (await client.courier.ask("sessions", {"limit": PAGE, **after}, SessionPage)).sessions
-        listed += page
-        if len(page) < PAGE:
-            return [
-                each.stream for each in listed if each.keygen == keygen and not client.ledger.has_ended(each.stream)
-            ]
+    listed, goes_on = SessionList(MOST_SESSIONS), True
+    while goes_on:
+        page = await client.courier.ask("sessions", {"limit": PAGE, **listed.after}, SessionPage)
+        try:
+            goes_on = listed.take(page, PAGE)
+        except Refused as problem:
+            goes_on = False
+            client.courier.problems.append(problem)
+    ours = (each.stream for each in listed.sessions() if each.keygen == keygen)
+    return [stream for stream in ours if not client.ledger.has_ended(stream)]
 
 
 async def restore_all(client: Client) -> None:

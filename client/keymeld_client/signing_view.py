@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from keymeld_protocol.curve.secp256k1 import Bytes
 from keymeld_protocol.errors import Blamed
-from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing import ENDS, SigningPhase, SigningState
+from keymeld_protocol.machines.signing import SigningPhase, SigningState
 from keymeld_protocol.member.plan import Plan, plan_of
 from keymeld_protocol.plaintext.body import SignInput
 from keymeld_protocol.two_threads import BIG_BATCH
@@ -151,22 +149,17 @@ class SigningView(Handle):
         Of an item with adaptor points it is a tuple of `Presigned`: one, or of an ``or`` one for each point.
 
         Raises:
-            SigningEnded: it ended without signatures, or cannot be completed; names code, who refused and who is at
-                fault, and warns if it may be signed.
+            SigningEnded: it ended without signatures; names code, who refused and who is at fault, and warns if it may
+                be signed.
             Blamed: it is completed and what the signers sent does not verify; names who is at fault.
             ReadOnly: the log broke.
         """
-        offset = 0
-        while True:
-            offset = await self.client.ledger.until(self.id, partial(self._moved, past=offset))
-            ending = await asyncio.to_thread(lambda: self.ending)  # judging a big batch takes its time
-            if ending is not None:
-                raise ending
-            done = self.phase == SigningPhase.COMPLETED
-            try:
-                return await self._verified()
-            except Blamed as error:
-                await asyncio.to_thread(self._require_hope, error, done)
+        if await self.ended() is not SigningPhase.COMPLETED:
+            raise await asyncio.to_thread(self._ended)  # judging a big batch takes its time
+        try:
+            return await self._verified()
+        except Blamed as error:
+            raise await asyncio.to_thread(self._at_fault, error) from None
 
     async def signatures(self, secrets: Sequence[Bytes] = ()) -> tuple[Signature, ...]:
         """One signature for each item, in order; verified here, not believed.
@@ -181,11 +174,6 @@ class SigningView(Handle):
             ReadOnly: the log broke.
         """
         return all_signed(await self.results(), secrets)
-
-    def _moved(self, heard: Replay, past: int) -> int | None:
-        """The offset at which the set is complete or it has ended, if that is beyond ``past``."""
-        ready = self.state.phase in (SigningPhase.CONFIRMING, *ENDS)
-        return heard.chain.offset if ready and heard.chain.offset > past else None
 
     async def _verified(self) -> tuple[ItemResult, ...]:
         """The results as the log stands; a big batch on a worker thread, so that the event loop stays free.
@@ -228,18 +216,10 @@ class SigningView(Handle):
     def _name(self, slot: int) -> str:
         return name_of(self.client.roster(self.state.request.keygen), slot)
 
-    def _require_hope(self, error: Blamed, done: bool) -> None:
-        """Unless it was ``done``, ``error`` may be that something is not here yet; or somebody's fault is proven.
-
-        Raises:
-            Blamed: it is completed, and does not verify; names who is at fault.
-            SigningEnded: nobody can complete it any more.
-        """
+    def _at_fault(self, error: Blamed) -> Blamed:
+        """Why what completed it does not verify, and whose fault that is."""
         judged = self.judged()
-        if done:
-            raise Blamed(error.code, judged.at_fault or error.slots, "; ".join(self.judgement()) or error.message)
-        if any(fault.attempt == self.state.attempt for fault in judged.faults):
-            raise self._ended()
+        return Blamed(error.code, judged.at_fault or error.slots, "; ".join(self.judgement()) or error.message)
 
     async def transactions(self, secrets: Sequence[Bytes] = ()) -> tuple[bytes, ...]:
         """The finished transactions with their witnesses, in the order of the request, ready for the network.

@@ -55,10 +55,10 @@ class Signing(SigningView):
         await self._say(self._speakers(()), lambda by, after: SigningReject(v=1, by=by, stream=self.id, after=after))
 
     async def cancel(self) -> None:
-        """Take the request back, before the first attempt; only who asked can.
+        """Take the request back, as long as nobody has sent a psig; only who asked can.
 
         Raises:
-            Refused: another wallet asked, or an attempt has begun.
+            Refused: another wallet asked, or somebody may hold a signature.
             ReadOnly: the log broke.
         """
         own = [slot for slot in self.keygen.slots if slot == self.state.consent.requester]

@@ -4,7 +4,7 @@
               COMPLETED ▶ read and verify the roster ▶ keygen.confirm
               a slot left ▶ wipe its key ▶ custody.wiped, and signing.refuse wherever it is needed
     signing:  request ▶ make the plan ▶ signing.refuse when it is impossible, or a sealed policy forbids it
-              attempt opened, we owe a step ▶ sealed rules met for every item and slot? ▶ contribute (and confirm)
+              attempt opened, we owe a step ▶ sealed rules met for every item and slot? ▶ contribute
               attempt opened before this process began, or our nonces are gone ▶ signing.retry
 
 What is owed to a signing the protocol's contributor knows (``keymeld_protocol.member``), the same for whoever holds
@@ -24,7 +24,7 @@ from keymeld_protocol.errors import Astray, BrokenLog, KeymeldError
 from keymeld_protocol.machines.hearing import Hearing
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing_state import SigningPhase, SigningState
+from keymeld_protocol.machines.signing_state import SigningState
 from keymeld_protocol.member.contributing import Contributor
 from keymeld_protocol.member.plans import Plans
 from keymeld_protocol.member.speaker import Speaker
@@ -156,7 +156,7 @@ class Agent:
         return finished
 
     def tick(self) -> list[Statement]:
-        """Look again at what waits for time alone: a confirmation that somebody owes, a rule with a time."""
+        """Look again at what waits for time alone: a rule with a time."""
         self.expire()
         return [said for stream in self.due() for said in self.look(stream)]
 
@@ -201,6 +201,7 @@ class Agent:
         """What is owed in a stream; while it catches up, or is not believed, nothing."""
         believed = replay.broken is None and (replay.keygen is None or replay.keygen.broken is None)
         if not believed or not replay.caught_up:
+            self._going_on.discard(replay.stream)  # who cannot go on has no turns: it is asked again when it can
             return []
         with self._alone(replay):
             if (state := replay.as_keygen) is not None:
@@ -267,7 +268,7 @@ class Agent:
         return owed
 
     def _begin(self, replay: Replay, state: SigningState) -> list[Statement]:
-        """Take up a signing; one whose keygen does not hold is refused, unless it is complete and needs no key."""
+        """Take up a signing; one whose keygen does not hold is refused."""
         if replay.keygen is None or not state.keygen.slots_at(self.identity.key):
             return []
         group = self._group(replay.keygen)
@@ -275,7 +276,7 @@ class Agent:
             signer = group.signer()
             self._admit(replay, replay.keygen)
         except Unacceptable as error:
-            if state.phase is SigningPhase.CONFIRMING or not self._first_time(replay.stream, state.attempt):
+            if not self._first_time(replay.stream, state.attempt):
                 return []
             self._concern(f"signing {replay.stream.hex()} is refused: {error}")
             return self._speaker.refuse(replay, group.custody, error.code, error.message)

@@ -94,7 +94,7 @@ class Conversation(InnerHalf):
     def work(self, now: int) -> bool:
         """Do what is next: a record is heard, or one piece of what a request needs is worked out; False: nothing is."""
         self._time = now
-        turn = self._turns.take()
+        turn = self._turns.take() if self.waiting else None
         if turn is None:
             return False
         keygen, job = turn
@@ -110,8 +110,8 @@ class Conversation(InnerHalf):
 
     @property
     def waiting(self) -> int:
-        """How many records and pieces of work wait for their turn."""
-        return len(self._turns)
+        """How many records and pieces of work wait for their turn; none has one while too much waits to be answered."""
+        return 0 if self._outbox.is_full(len(self.outer.calls)) else len(self._turns)
 
     @property
     def is_heavy(self) -> bool:
@@ -135,11 +135,6 @@ class Conversation(InnerHalf):
     def take(self, now: int) -> list[bytes]:
         """The frames that may be sent now, at the pace that hello allows."""
         return self.outer.take(now)
-
-    @property
-    def sends(self) -> bool:
-        """Whether anything waits to be sent."""
-        return self.outer.due is not None
 
     @property
     def due(self) -> int | None:

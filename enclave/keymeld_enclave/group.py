@@ -17,7 +17,6 @@ from keymeld_protocol.member.roster import read_roster
 from keymeld_protocol.member.signer import MemberSigner
 from keymeld_protocol.member.speaker import Speaker
 from keymeld_protocol.wire.payloads import (
-    AttemptOpened,
     CustodyAccept,
     CustodyRefuse,
     CustodyWiped,
@@ -41,7 +40,7 @@ FULL: Final = "this enclave holds as many keys as it can"
 NO_ROOM: Final = "this keygen takes more room than this enclave has for it"
 
 
-_READ_AGAIN: Final = (KeygenCreate, KeygenJoin, SigningRequest, SigningContribute, SigningHeard, AttemptOpened)
+_READ_AGAIN: Final = (KeygenCreate, KeygenJoin, SigningRequest, SigningContribute, SigningHeard)
 
 
 def needed_later(record: Record) -> bool:

@@ -140,7 +140,7 @@ class EnclaveLink:
                     reading = asyncio.create_task(socket.recv(decode=False))
                     async with turn:
                         talk.receive(frame, now_ms())
-                if talk.sends:
+                if talk.due is not None:
                     said.set()
                     await asyncio.sleep(0)  # the writer's turn: what follows leaves before the next work is done
                 if talk.ready and not ready:

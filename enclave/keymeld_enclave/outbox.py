@@ -1,5 +1,9 @@
 """What has been said and not yet been answered: the same bytes are submitted again until they are.
 
+    record ─▶ work ─▶ said ─▶ add ─▶ written ─▶ answered
+                ▲               └─▶ is_full ─▶ records wait for their turn, frames are read, and answers make room
+                └───────────────────────────┘
+
 In memory only: whatever a crash loses follows anew from the log.  Our own statements come back as records; their
 signatures are ours and need not be verified again.
 """
@@ -11,20 +15,24 @@ from collections.abc import Iterable
 from typing import Final
 
 from keymeld_protocol.values import Id
-from keymeld_protocol.wire import statements
-from keymeld_protocol.wire.frames import WireRecord
+from keymeld_protocol.wire.frames import WireRecord, record_of
 from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wire.statements import Statement
 
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""Bytes that may wait for a coordinator which is slow to read, or to answer; whoever has said more works no further."""
+REQUEST: Final = 512
+"""Bytes that a request takes while it waits, beside the statement in it."""
 REMEMBERED: Final = 2048
 """Our latest statements that are recognised when they come back."""
 
 
 class Unanswered:
-    """Statements by id, in the order in which they were said."""
+    """Statements by id, in the order in which they were said; ``size`` counts the bytes of those that wait."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
+        self.size = 0
         self._unanswered: dict[Id, Statement] = {}
         self._own: OrderedDict[str, Statement] = OrderedDict()
 
@@ -32,6 +40,7 @@ class Unanswered:
         """Keep what was said until it is answered."""
         fresh = list(said)
         for statement in fresh:
+            self.size += 0 if statement.id in self._unanswered else statement.size
             self._unanswered[statement.id] = statement
             self._own[statement.text] = statement
         while len(self._own) > REMEMBERED:
@@ -40,7 +49,12 @@ class Unanswered:
 
     def answered(self, ident: Id) -> None:
         """The coordinator has given this statement a place, or will never do so."""
-        self._unanswered.pop(ident, None)
+        if (statement := self._unanswered.pop(ident, None)) is not None:
+            self.size -= statement.size
+
+    def is_full(self, requests: int) -> bool:
+        """Whether nothing more is to be said: too much waits to be written or answered, ``requests`` among it."""
+        return self.size + REQUEST * requests > MOST_BYTES
 
     def unanswered(self) -> list[Statement]:
         """What a new connection submits first."""
@@ -52,7 +66,4 @@ class Unanswered:
         Raises:
             BadInput: the statement breaks a rule.
         """
-        own = self._own.get(wire.statement.payload)
-        known = own is not None and own.wire == wire.statement
-        statement = own if known and own is not None else statements.parse(wire.statement)
-        return Record(wire.epoch, wire.offset, wire.at, wire.hash, statement)
+        return record_of(wire, self._own.get(wire.statement.payload))

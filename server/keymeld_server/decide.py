@@ -2,7 +2,7 @@
 
     what is due now ─▶ the statement ─▶ what is due then               all of it one decision, one commit
       keygen.expired     its record        attempt.opened
-      signing.expired    (+ signing.opened on the keygen's stream)
+      signing.expired
 
 Nothing here waits: statements of a stream are decided one after another.  The machines in ``keymeld_protocol`` say what
 is allowed; this file says when the coordinator speaks, and signs what it says.
@@ -10,14 +10,13 @@ is allowed; this file says when the coordinator speaks, and signs what it says.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import WireError
 from keymeld_protocol.machines.streams import as_keygen, machine_of
 from keymeld_protocol.values import XOnlyKey
 from keymeld_protocol.wire import statements
-from keymeld_protocol.wire.payloads import SigningOpened
 from keymeld_protocol.wire.shapes import Payload
 from keymeld_protocol.wire.statements import Statement
 
@@ -26,9 +25,9 @@ from .session import Part, Session
 
 @dataclass
 class Decision:
-    """What one decision adds to the log, stream by stream; ``problem`` is why its statement was refused."""
+    """What one decision adds to its stream, if anything; ``problem`` is why its statement was refused."""
 
-    parts: list[Part] = field(default_factory=list)
+    part: Part | None = None
     offset: int = 0
     problem: WireError | None = None
 
@@ -63,13 +62,14 @@ class Decider:
         else:
             decision.offset = session.chain.offset
             self._say_due(session, at, here)
-        return self._collect(decision, at, session, parent)
+        decision.part = self._part(session, at)
+        return decision
 
     def look(self, session: Session, now: int, here: frozenset[XOnlyKey]) -> Decision:
         """Say what is due at ``now`` (ms), if anything (§7.3)."""
         at = max(now, session.chain.at)
         self._say_due(session, at, here)
-        return self._collect(Decision(), at, session)
+        return Decision(self._part(session, at))
 
     def deadline(self, session: Session, now: int) -> int | None:
         """When the clock has to look at ``session`` again (ms), later than ``now``."""
@@ -84,13 +84,8 @@ class Decider:
         return self._notice(session, max(now, session.chain.at), here) is not None
 
     def _say(self, session: Session, said: Statement, at: int, parent: Session | None) -> None:
-        """The statement's record; a request is announced on its keygen's stream, in the same commit."""
-        if parent is None:
-            session.say(said, at)
-            return
-        session.say(said, at, as_keygen(parent.state))
-        pointer = SigningOpened(v=1, by=self.key, stream=parent.stream, after=parent.chain.hash, signing=session.stream)
-        parent.say(self._sign(pointer), at)
+        """The statement's record."""
+        session.say(said, at, as_keygen(parent.state) if parent is not None else None)
 
     def _say_due(self, session: Session, at: int, here: frozenset[XOnlyKey]) -> None:
         while (notice := self._notice(session, at, here)) is not None:
@@ -105,9 +100,6 @@ class Decider:
     def _sign(self, notice: Payload) -> Statement:
         return statements.make(notice, self._keypair.sign)
 
-    def _collect(self, decision: Decision, at: int, *sessions: Session | None) -> Decision:
-        """Take from each session what was said."""
-        for session in sessions:
-            if session is not None and session.has_said:
-                decision.parts.append(session.part(self.deadline(session, at)))
-        return decision
+    def _part(self, session: Session, at: int) -> Part | None:
+        """What was said, if anything was."""
+        return session.part(self.deadline(session, at)) if session.has_said else None

@@ -30,7 +30,7 @@ from keymeld_protocol.wire.records import Head
 from keymeld_protocol.wire.statements import Statement
 
 from .admission import Admission
-from .decide import Decider, Decision
+from .decide import Decider
 from .session import Part, Session, Told
 from .store.port import Conflict, Store
 
@@ -147,12 +147,13 @@ class Sessions:
     def _decided(self, session: Session, said: Statement, parent: Session | None = None) -> asyncio.Future[Standing]:
         """DECIDE, and begin the commit."""
         decision = self._decider.decide(session, said, self._now(), self._here(), parent)
-        if decision.problem is None:
+        if decision.problem is None and decision.part is not None:
             self._live.setdefault(session.stream, session)
             self._evict()
-            return self._append(decision, said, session)
-        if decision.parts:
-            self._append(decision, None, session)
+            return self._append(decision.part, said, decision.offset)
+        if decision.part is not None:
+            self._append(decision.part, None, decision.offset)
+        assert decision.problem is not None, "a statement is said or refused"
         raise decision.problem
 
     async def look(self, stream: Id) -> list[str]:
@@ -165,43 +166,41 @@ class Sessions:
         if session is None:
             return []
         decision = self._decider.look(session, self._now(), self._here())
-        if not decision.parts:
+        if decision.part is None:
             self.watch(session)
             return []
-        await asyncio.shield(self._append(decision, None, session))
-        return [record.statement.payload.kind for part in decision.parts for record in part.records]
+        await asyncio.shield(self._append(decision.part, None, decision.offset))
+        return [record.statement.payload.kind for record in decision.part.records]
 
     # Append, apply, publish -------------------------------------------------------------------------------------
 
-    def _append(self, decision: Decision, said: Statement | None, session: Session) -> asyncio.Task[Standing]:
+    def _append(self, part: Part, said: Statement | None, offset: int) -> asyncio.Task[Standing]:
         """Begin the commit of a decision; it ends whether or not anybody still waits for the answer."""
-        task = asyncio.create_task(self._commit(decision, said, session))
+        task = asyncio.create_task(self._commit(part, said, offset))
         self._commits.add(task)
         task.add_done_callback(self._committed)
-        for part in decision.parts:
-            part.session.commit = task
-            part.session.under_way += 1
+        part.session.commit = task
+        part.session.under_way += 1
         return task
 
-    async def _commit(self, decision: Decision, said: Statement | None, session: Session) -> Standing:
+    async def _commit(self, part: Part, said: Statement | None, offset: int) -> Standing:
+        session = part.session
         try:
-            await self._store.append(*[part.append() for part in decision.parts])  # APPEND
-            for part in decision.parts:
-                part.session.settle(part)  # APPLY
-                self._grown += part.size
-                self.publish(part)  # PUBLISH
-                self.watch(part.session)
-                if part.session.under_way == 1:
-                    part.session.commit = None  # its result is a Place in this session: a cycle
+            await self._store.append(part.append())  # APPEND
+            session.settle(part)  # APPLY
+            self._grown += part.size
+            self.publish(part)  # PUBLISH
+            self.watch(session)
+            if session.under_way == 1:
+                session.commit = None  # its result is a Place in this session: a cycle
         except BaseException as problem:
-            self._drop(decision)
+            self._drop(session)
             if said is not None and isinstance(problem, Conflict) and (place := await self._stored(said)) is not None:
                 return place
             raise
         finally:
-            for part in decision.parts:
-                part.session.under_way -= 1
-        return Standing(session, decision.offset)
+            session.under_way -= 1
+        return Standing(session, offset)
 
     def _committed(self, task: asyncio.Task[Standing]) -> None:
         """Forget a commit that has ended; one that failed is the operator's business too."""
@@ -209,11 +208,10 @@ class Sessions:
         if not task.cancelled() and (problem := task.exception()) is not None:
             tell(logging.ERROR, "commit failed", problem)
 
-    def _drop(self, decision: Decision) -> None:
-        """The tentative states are worth nothing any more."""
-        for part in decision.parts:
-            if self._live.get(part.session.stream) is part.session:
-                del self._live[part.session.stream]
+    def _drop(self, session: Session) -> None:
+        """Its tentative state is worth nothing any more."""
+        if self._live.get(session.stream) is session:
+            del self._live[session.stream]
 
     async def _stored(self, said: Statement) -> Standing | None:
         """Where the store has an opening statement whose append found that its stream exists."""

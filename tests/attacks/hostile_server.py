@@ -2,8 +2,8 @@
 
     KEYMELD_HOSTILE=skip-approvals python -m tests.attacks.hostile_server …        then as keymeld-server
 
-    skip-approvals   opens every attempt at once, as if every rule were met
-    invent           writes an approval of its own making behind every request, and opens the attempt
+    skip-approvals   opens an attempt behind every request, as if every rule were met
+    invent           writes an approval of its own making behind every request
     alter            sends every approval with another time than it was stored with
     reorder          sends a signing's second record as its third, and the third as its second
     fork             shows enclaves a history of each signing that is a millisecond younger, chained and signed anew
@@ -19,8 +19,6 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
-from msgspec import structs
-
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.machines import consent
 from keymeld_protocol.machines.consent import Verdict
@@ -28,6 +26,7 @@ from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire import frames, statements
 from keymeld_protocol.wire.payloads import AttemptOpened, SigningApprove, SigningRequest
 from keymeld_protocol.wire.records import Chain, Head, Record
+from keymeld_protocol.wire.statements import Statement
 from keymeld_server import __main__ as server
 from keymeld_server.admission import Admission
 from keymeld_server.decide import Decider
@@ -40,21 +39,39 @@ SIGNINGS: set[Id] = set()
 
 
 def skip_approvals() -> None:
-    """The one check that a coordinator makes, removed."""
-    consent.evaluate = lambda *_: Verdict.MET
+    """Behind each request stands an attempt that the coordinator has opened."""
+
+    def open_it(decider: Decider, session: Session) -> Statement:
+        state: Any = session.state
+        opened = AttemptOpened(
+            v=1, by=decider.key, stream=session.stream, after=session.chain.hash, attempt=1,
+            signers=state.signers, last=state.last,
+        )  # fmt: skip
+        return statements.make(opened, decider._keypair.sign)
+
+    _write_behind_requests(open_it)
 
 
 def invent() -> None:
     """Behind each request stands an approval by a key that the coordinator has drawn."""
-    skip_approvals()
+
+    def approve(decider: Decider, session: Session) -> Statement:
+        nobody = Keypair.generate()
+        yes = SigningApprove(v=1, by=XOnlyKey(nobody.key), stream=session.stream, after=session.chain.hash)
+        return statements.make(yes, nobody.sign)
+
+    _write_behind_requests(approve)
+
+
+def _write_behind_requests(make: Callable[[Decider, Session], Statement]) -> None:
+    """Take every rule for met, and write this behind each request, whatever the machine says of it."""
+    consent.evaluate = lambda *_: Verdict.MET
     say = Decider._say
 
     def lying(self: Decider, session: Session, said: Any, at: int, parent: Any) -> None:
         say(self, session, said, at, parent)
         if isinstance(said.payload, SigningRequest):
-            nobody = Keypair.generate()
-            yes = SigningApprove(v=1, by=XOnlyKey(nobody.key), stream=session.stream, after=session.chain.hash)
-            record = session.chain.next(session.epoch, at, statements.make(yes, nobody.sign))
+            record = session.chain.next(session.epoch, at, make(self, session))
             session.chain.append(record)
             session._said.append(record)
 
@@ -85,14 +102,9 @@ def reorder() -> None:
 def fork() -> None:
     """Enclaves are shown signings that begin a millisecond later; whatever they say is taken into the other branch."""
     enclaves: set[XOnlyKey] = set()
-    voices: list[Keypair] = []
     chains: dict[Id, Chain] = {}
     shown: dict[tuple[Id, int], Record] = {}
-    come, begin = Enclaves.come, Decider.__init__
-
-    def speak(self: Decider, voice: Keypair, *others: Any) -> None:
-        voices.append(voice)
-        begin(self, voice, *others)
+    come = Enclaves.come
 
     def remember(self: Enclaves, key: XOnlyKey) -> list[Id]:
         enclaves.add(key)
@@ -103,14 +115,11 @@ def fork() -> None:
         if not _is_signing(told) or enclaves.isdisjoint(proven):
             return record
         if place not in shown:
-            chain, said = chains.setdefault(told._stream, Chain(told._stream)), record.statement
-            if isinstance(said.payload, AttemptOpened):
-                said = statements.make(structs.replace(said.payload, after=chain.hash), voices[0].sign)
-            shown[place] = chain.next(record.epoch, record.at + 1, said)
+            chain = chains.setdefault(told._stream, Chain(told._stream))
+            shown[place] = chain.next(record.epoch, record.at + 1, record.statement)
             chain.append(shown[place])
         return shown[place]
 
-    Decider.__init__ = speak  # type: ignore[method-assign,assignment]
     Enclaves.come = remember  # type: ignore[method-assign]
     Admission.check = lambda *_: None  # type: ignore[method-assign]
     _send(lie)

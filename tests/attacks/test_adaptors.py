@@ -270,7 +270,8 @@ class Duel:
         for said in state.contributions:
             statement = self.alice.heard(self.signing).records[said.offset - 1].statement
             values = key.open_in(statement.payload, "values", statement.blob("values") or b"")
-            attempt.hear(said.by, contributions.decode(values, len(attempt.places)))
+            entries = contributions.decode(values, len(attempt.places))
+            attempt.hear(said.by, entries, finished=said.step == "signatures")
         return attempt
 
     @property

@@ -21,7 +21,7 @@ from keymeld_protocol.values import Id, XOnlyKey, digest
 from keymeld_protocol.wire import statements
 from keymeld_protocol.wire.connection import PeerSide
 from keymeld_protocol.wire.frames import WireRecord
-from keymeld_protocol.wire.payloads import KeygenCreate, Note
+from keymeld_protocol.wire.payloads import KeygenCreate, Note, SigningApprove
 from keymeld_protocol.wire.shapes import REQUEST_LIFE_MS
 from tests.support.line import Line
 from tests.support.machines import key_of, xonly
@@ -42,23 +42,19 @@ def pair() -> tuple[World, Enclave, Member, Member, Id]:
 
 @pytest.mark.parametrize("no", ["reject", "cancel"])
 def test_an_enclave_that_has_heard_a_no_does_not_sign_from_a_history_without_it(no: str) -> None:
-    """The session ended and was forgotten; the coordinator tells it anew, and leaves the last word out."""
+    """The session ended and was forgotten; the coordinator tells it anew, with the yes that it had held back."""
     world, vault, alice, bob, group = pair()
     signing = alice.request(group, MESSAGE)
     world.run()
-    world.attempt = lambda *_, **__: None  # type: ignore[method-assign,assignment]
-    vault.signs = False  # nobody opens an attempt yet
-    bob.approve(signing)
-    branch = world.logs[signing].branch()
-    world.run()
+    branch, auth = world.logs[signing].branch(), bob.auth(group)
+    yes = SigningApprove(v=1, by=XOnlyKey(auth.key), stream=signing, after=branch.chain.hash)
     bob.reject(signing) if no == "reject" else alice.cancel(signing)
     world.run()
-    assert world.state(signing).phase in ("rejected", "cancelled") and not signed(vault)
-    vault.signs = True
+    assert world.state(signing).phase in ("rejected", "cancelled")
     world.logs[signing] = branch
     vault.sent.pop(signing)
-    world.clock(branch)
     world.publish(branch, only=vault)
+    world.submit(statements.make(yes, auth.sign))
     world.run()
     assert branch.state.attempt == 1 and not signed(vault)  # type: ignore[union-attr]
     vault.skew = 2 * HOUR

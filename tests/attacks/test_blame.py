@@ -1,4 +1,4 @@
-"""Attacks on blame: a bad value that nobody answers for, an accusation without cause, a confirm that lies.
+"""Attacks on blame: a bad value that nobody answers for, an accusation without cause, a last word that lies.
 
 liar ── one bad value ──▶ the others refuse          every member finds the liar in the log, whatever is said of whom
 liar ── "bad_psig!" ────▶ nobody believes it         everything that was sent verifies: the liar is at fault
@@ -22,20 +22,18 @@ from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.machines.signing_state import SigningPhase, nonces_hash
 from keymeld_protocol.member.faults import ACCUSES
 from keymeld_protocol.member.plan import plan_of
-from keymeld_protocol.plaintext import contributions
 from keymeld_protocol.plaintext.body import Adaptor, SignMessage
 from keymeld_protocol.plaintext.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Prefinished, Psig
-from keymeld_protocol.values import Id, Message, PlainKey, digest
-from keymeld_protocol.wire.payloads import SigningConfirm
+from keymeld_protocol.values import Id, Message, PlainKey
 from tests.support.liar import Liar, Spoil
 from tests.support.world import HOUR, MESSAGE, World, secret_of
 
-from .mischief import contribution, say_as, seal_values
+from .mischief import contribution, seal_values
 
 GARBAGE = b"\x02" + b"\xff" * 32
 OTHER = Secret(secret_of("another nonce")).point
 POINT = PlainKey(Secret(secret_of("lock")).point)
-SILENT = frozenset({"signing.confirm", "signing.refuse"})
+SILENT = frozenset({"signing.refuse"})
 PLAIN, LOCKED, OWN = range(3)
 """The places of ``ITEMS``: a signature and a pre-signature of everybody, and a signature of slot 2 alone."""
 
@@ -61,7 +59,7 @@ class Table:
         self.signing = Id(bytes(32))
 
     def ask(self) -> None:
-        """Carol asks, everybody answers; who is late gives up, and whoever can confirms."""
+        """Carol asks, and everybody answers; that of slot 2 finishes."""
         self.signing = self.carol.request(self.group, *ITEMS)
         self.world.run()
         self.world.wait(2_000)
@@ -160,19 +158,17 @@ LIES: list[tuple[str, int, Spoil]] = [
     ("missing_nonce", 0, spoilt("both", LOCKED, lambda e: Nothing())),
     ("bad_values", 1, rubbish("nonces")),
     ("bad_values", 0, rubbish("both")),
-    ("bad_values", 2, rubbish("psigs")),
+    ("bad_values", 1, rubbish("psigs")),
     ("bad_values", 2, spoilt("nonces", LOCKED, lambda e: Nonce(own(e)))),
     ("bad_values", 1, spoilt("psigs", PLAIN, lambda e: Prefinished(bytes(65)))),
     ("said_twice", 1, spoilt("psigs", PLAIN, lambda e: Both(OTHER * 2, bytes(32)))),
-    ("failed_late", 2, spoilt("psigs", LOCKED, lambda e: Failed("no"))),
+    ("failed_late", 1, spoilt("psigs", LOCKED, lambda e: Failed("no"))),
     ("bad_psig", 1, spoilt("psigs", PLAIN, psig)),
-    ("bad_psig", 2, spoilt("psigs", LOCKED, psig)),
+    ("bad_psig", 1, spoilt("psigs", LOCKED, psig)),
     ("bad_psig", 0, spoilt("both", PLAIN, psig)),
     ("bad_psig", 0, spoilt("both", LOCKED, lambda e: psig(e, b"\xff" * 32))),
     ("missing_psig", 1, spoilt("psigs", PLAIN, lambda e: Nothing())),
     ("missing_psig", 0, spoilt("both", LOCKED, only_nonce)),
-    ("bad_signature", 2, spoilt("psigs", OWN, lambda e: Finished(bytes(64)))),
-    ("bad_signature", 2, spoilt("psigs", OWN, lambda e: Nothing())),
 ]
 """The code, the slot whose enclave lies, and how."""
 
@@ -184,8 +180,8 @@ def test_attack_24_everybody_finds_who_is_to_blame_in_the_log(table: Table, code
     table.enclaves[liar].keeps = SILENT
     table.ask()
     state, judged = table.world.state(table.signing), table.judged()
-    assert table.phases(SigningPhase.FAILED) and state.code in ACCUSES
     assert table.faults() == [(code, (liar,))] and judged.at_fault == (liar,)
+    assert table.phases(SigningPhase.FAILED) and state.code in ACCUSES
     assert judged.refusal is not None and judged.has_cause and judged.refusal.slots != (liar,)
 
 
@@ -229,7 +225,7 @@ def test_attack_44_the_fault_of_an_earlier_attempt_is_no_cause(table: Table) -> 
 
 
 @pytest.mark.parametrize("code", sorted(ACCUSES))
-@pytest.mark.parametrize(("liar", "step"), [(1, "nonces"), (0, "both"), (2, "psigs")])
+@pytest.mark.parametrize(("liar", "step"), [(1, "nonces"), (0, "both"), (1, "psigs"), (2, "signatures")])
 def test_attack_44_who_accuses_without_cause_is_at_fault(table: Table, code: str, liar: int, step: str) -> None:
     """44: a dispute without cause."""
     table.enclaves[liar].accuses, table.enclaves[liar].at = code, step
@@ -283,42 +279,64 @@ def test_what_was_sent_after_something_that_is_not_here_is_not_judged(table: Tab
     assert table.judged(heard) == Judgement(unread=first), "that the item failed stands in what is not here"
 
 
-# A confirm that lies -------------------------------------------------------------------------------------------------
+# A last word that lies -----------------------------------------------------------------------------------------------
 
 
-def confirms(*entries: Entry) -> Spoil:
-    return lambda step, honest: entries if step == "confirm" else honest
+def finishes(*entries: Entry | None) -> Spoil:
+    """Other signatures than those that were added up; None leaves one as it is."""
+    return lambda step, honest: tuple(map(_either, entries, honest)) if step == "signatures" else honest
 
 
-@pytest.mark.parametrize(
-    "lie",
-    [(Finished(bytes(64)), Failed("no"), Failed("no")), (Failed("no"),) * 3, (Nothing(),) * 3],
-    ids=["another signature", "all has failed", "nothing"],
-)
-def test_a_confirm_that_lies_convicts_who_said_it_and_changes_no_result(table: Table, lie: tuple[Entry, ...]) -> None:
-    for enclave in table.enclaves:
-        enclave.spoil = confirms(*lie)
+def _either(lie: Entry | None, honest: Entry) -> Entry:
+    return honest if lie is None else lie
+
+
+LAST_WORDS: list[tuple[str, Spoil]] = [
+    ("bad_signature", finishes(Finished(bytes(64)), None, None)),
+    ("bad_signature", finishes(None, Prefinished(bytes(65)), None)),
+    ("bad_signature", finishes(None, None, Finished(bytes(64)))),
+    ("bad_signature", finishes(Nothing(), Nothing(), Nothing())),
+    ("failed_late", finishes(Failed("no"), Failed("no"), Failed("no"))),
+    ("failed_late", finishes(None, Failed("no"), None)),
+    ("bad_values", finishes(Prefinished(bytes(65)), None, None)),
+    ("bad_values", rubbish("signatures")),
+]
+
+
+@pytest.mark.parametrize(("code", "lie"), LAST_WORDS)
+def test_a_last_word_that_lies_convicts_who_said_it(table: Table, code: str, lie: Spoil) -> None:
+    table.enclaves[2].spoil = lie
     table.ask()
-    confirm = table.heard.records[-1].statement.payload
-    assert table.phases(SigningPhase.COMPLETED) and isinstance(confirm, SigningConfirm)
-    slot = [enclave.key for enclave in table.enclaves].index(confirm.by)
-    assert table.faults() == [("bad_confirm", (slot,))]
-    assert len(table.results()) == 3
+    assert table.phases(SigningPhase.COMPLETED) and table.faults() == [(code, (2,))]
+    with pytest.raises(Blamed, match=code) as blamed:
+        table.results()
+    assert blamed.value.slots == (2,)
 
 
-def test_a_set_that_does_not_add_up_and_is_confirmed_all_the_same_names_both_liars(table: Table) -> None:
+def test_who_finishes_says_the_signatures_of_all_and_finds_whose_psig_is_bad(table: Table) -> None:
+    table.ask()
+    assert table.world.state(table.signing).contributions[-1].step == "signatures"
+    assert table.phases(SigningPhase.COMPLETED) and table.judged() == Judgement() and len(table.results()) == 3
+    table.enclaves[1].spoil = spoilt("psigs", PLAIN, psig)
+    table.ask()
+    assert table.phases(SigningPhase.FAILED) and table.world.state(table.signing).blamed == (2,)
+    assert table.faults() == [("bad_psig", (1,))] and table.judged().has_cause
+
+
+def test_a_set_that_does_not_add_up_and_is_finished_all_the_same_names_both_liars(table: Table) -> None:
     table.enclaves[0].spoil = spoilt("both", PLAIN, psig)
-    for enclave in table.enclaves:
-        enclave.keeps = SILENT
+    table.enclaves[2].keeps = SILENT
     table.ask()
-    keep, group = table.enclaves[1], table.alice.groups[table.group]
-    made = contributions.encode([Finished(bytes(64)), Failed("no"), Failed("no")])
-    sealed = group.seal("signing.confirm", "signatures", table.signing, keep.key, made)
-    fields = {"attempt": 1, "signatures": digest(sealed)}
-    table.world.submit(say_as(table.world, keep, table.signing, SigningConfirm, sealed, **fields))
+    assert table.phases(SigningPhase.PSIGS), "it does not add up, and who found out keeps it to himself"
+    late, over = table.enclaves[2], nonces_hash(table.world.state(table.signing))
+    made = seal_values(
+        table.alice, table.signing, late, Finished(bytes(64)), Prefinished(bytes(65)), Finished(bytes(64))
+    )
+    said = contribution(table.world, late, table.signing, made, slots=(2,), step="signatures", over=over)
+    table.world.submit(said)
     table.world.run()
-    assert table.phases(SigningPhase.COMPLETED) and table.faults() == [("bad_psig", (0,)), ("bad_confirm", (1,))]
-    with pytest.raises(Blamed, match="bad_confirm, slot 1: item 0"):
+    assert table.phases(SigningPhase.COMPLETED) and table.faults() == [("bad_psig", (0,)), ("bad_signature", (2,))]
+    with pytest.raises(Blamed, match="bad_signature, slot 2: item 0"):
         table.results()
 
 
@@ -336,11 +354,11 @@ def test_an_item_that_fails_midway_convicts_nobody(table: Table) -> None:
     assert table.phases(SigningPhase.COMPLETED) and table.judged() == Judgement()
 
 
-def test_a_signing_that_expires_unconfirmed_names_who_spoilt_it(table: Table) -> None:
+def test_a_signing_that_nobody_completes_names_who_spoilt_it(table: Table) -> None:
     table.enclaves[1].spoil = spoilt("psigs", PLAIN, psig)
     for enclave in table.enclaves:
         enclave.keeps = SILENT
     table.ask()
-    assert table.phases(SigningPhase.CONFIRMING) and table.faults() == [("bad_psig", (1,))]
+    assert table.phases(SigningPhase.PSIGS) and table.faults() == [("bad_psig", (1,))]
     table.world.wait(2 * HOUR)
-    assert table.phases(SigningPhase.EXPIRED) and table.faults() == [("bad_psig", (1,))]
+    assert not table.world.state(table.signing).open and table.faults()[0] == ("bad_psig", (1,))

@@ -10,10 +10,10 @@ import pytest
 from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire import frames, statements
 from keymeld_protocol.wire.payloads import AttemptOpened
-from keymeld_protocol.wire.shapes import Signer
+from keymeld_protocol.wire.shapes import Rule, Signer
 from keymeld_protocol.wire.statements import Statement
 from tests.support.desk import Desk
-from tests.support.world import MESSAGE, NONE, SELF, Enclave, Log, Member, World, key_of
+from tests.support.world import MESSAGE, NONE, NOON, SECOND, SELF, Enclave, Log, Member, World, key_of
 
 from .mischief import ask, group_of_two, signed, write
 
@@ -53,17 +53,18 @@ def test_attack_17_no_frame_is_a_command(command: str) -> None:
 
 
 def show(world: World, vault: Enclave, keygen: Id, *said: Statement) -> None:
-    """Whoever reaches the enclave shows it a stream of his own making."""
+    """Whoever reaches the enclave shows it a stream of his own making, a word each second."""
     log = Log(said[0].id, world.epoch, keygen=world.logs[keygen])
     for statement in said:
         vault.inbox.append((said[0].id, world.wire(write(world, log, statement), vault)))
+        world.now += SECOND
     world.run()
 
 
 @pytest.mark.parametrize("name", ["stranger", "alice", "vault", "coordinator"])
 def test_attack_17_only_the_coordinator_that_the_session_names_opens_an_attempt(name: str) -> None:
     """17: reaches an enclave, and commands it."""
-    world, vault, alice, _, group = group_of_two(NONE)
+    world, vault, alice, _, group = group_of_two(Rule(approval="none", not_before=NOON + SECOND))
     vault.leave()
     signing = alice.request(group, MESSAGE)
     vault.here = True

@@ -16,7 +16,7 @@ from keymeld_protocol.machines.signing_state import nonces_hash
 from keymeld_protocol.member.signer import Nonces, NoncesGone
 from keymeld_protocol.plaintext import contributions
 from keymeld_protocol.plaintext.contents import Detail, parse
-from keymeld_protocol.plaintext.contributions import Both, Nonce, Psig
+from keymeld_protocol.plaintext.contributions import Both, Finished, Nonce
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.payloads import SigningContribute, SigningRefuse
 from tests.support.ceremony import draw, sign_together
@@ -66,7 +66,7 @@ def test_attack_24_a_bad_nonce_is_blamed_on_its_signer(nonce: bytes) -> None:
     assert ["slot 2" in detail for detail in details(alice, signing)] == [True]
 
 
-def test_attack_24_a_missing_nonce_and_a_bad_psig_are_blamed_too() -> None:
+def test_attack_24_a_missing_nonce_and_a_bad_signature_are_blamed_too() -> None:
     """24: a bad nonce that nobody is blamed for."""
     world, _, tower, alice, group = two_enclaves()
     signing = requested(world, tower, alice, group)
@@ -81,12 +81,12 @@ def test_attack_24_a_missing_nonce_and_a_bad_psig_are_blamed_too() -> None:
     world.submit(contribution(world, tower, signing, sealed, slots=(2,)))
     world.run()
     over = nonces_hash(world.state(signing))
-    sealed = seal_values(alice, signing, tower, Psig(bytes(31) + b"\x01"))
-    world.submit(contribution(world, tower, signing, sealed, slots=(2,), step="psigs", over=over))
+    sealed = seal_values(alice, signing, tower, Finished(bytes(64)))
+    world.submit(contribution(world, tower, signing, sealed, slots=(2,), step="signatures", over=over))
     world.run()
     with pytest.raises(Blamed) as caught:
         alice.signatures(signing)
-    assert (caught.value.code, caught.value.slots) == ("bad_psig", (2,)), "every hearer finds the culprit himself"
+    assert (caught.value.code, caught.value.slots) == ("bad_signature", (2,)), "every hearer finds the culprit himself"
 
 
 # 28: a secnonce used twice after a crash, a retry, a duplicate message -----------------------------------------------

@@ -173,7 +173,7 @@ def test_attack_23_a_ciphertext_opens_in_its_own_place_only() -> None:
     sealed = key.seal("signing.contribute", "values", group, by, b"text")
     assert key.open("signing.contribute", "values", group, by, sealed) == b"text"
     for place in (
-        ("signing.confirm", "values", group, by), ("signing.contribute", "signatures", group, by),
+        ("signing.refuse", "values", group, by), ("signing.contribute", "detail", group, by),
         ("signing.contribute", "values", Id(bytes(32)), by),
         ("signing.contribute", "values", group, xonly(key_of("bob"))),
     ):  # fmt: skip

@@ -19,9 +19,9 @@ from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.member import plan
 from keymeld_protocol.member.roster import Roster
-from keymeld_protocol.plaintext.contributions import Failed, Nonce, encode
-from keymeld_protocol.values import Id, digest
-from keymeld_protocol.wire.payloads import SigningConfirm, SigningContribute, SigningRetry
+from keymeld_protocol.plaintext.contributions import Failed, Nonce
+from keymeld_protocol.values import Id
+from keymeld_protocol.wire.payloads import SigningContribute, SigningRetry
 from tests.attacks.mischief import say_as
 from tests.attacks.test_adaptors import Duel, Group, locked, message
 from tests.support.world import MINUTE, Enclave
@@ -87,17 +87,13 @@ def test_what_the_log_holds_is_remembered_by_the_next_life_of_an_enclave() -> No
 
 @pytest.mark.parametrize("locked_item", [True, False], ids=["pre-signature", "signature"])
 def test_who_fails_an_item_after_its_nonce_is_blamed_and_not_believed(locked_item: bool) -> None:
-    """It has the vault's psig by then: the item may be signed, whatever it says, and confirms."""
+    """It has the vault's psig by then: the item may be signed, whatever it says."""
     duel = Duel(last=False, items=(message(locked("single") if locked_item else None),))
     secnonce = duel.draw()
     duel.says(Nonce(secnonce.pubnonce, duel.proven(secnonce) if locked_item else None))
     duel.vault.leave()
-    duel.says(Failed("sorry"), step="psigs")
+    duel.says(Failed("sorry"), step="signatures")
     key = duel.alice.groups[duel.group]
-    sealed = key.seal("signing.confirm", "signatures", duel.signing, duel.tower.key, encode([Failed("sorry")]))
-    confirm = {"attempt": 1, "signatures": digest(sealed)}
-    duel.world.submit(say_as(duel.world, duel.tower, duel.signing, SigningConfirm, sealed, **confirm))
-    duel.world.run()
     heard, made, roster = read(duel, duel.signing)
     with pytest.raises(Blamed) as blamed:
         results_of(heard, made, roster, key)

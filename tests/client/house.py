@@ -25,6 +25,8 @@ from keymeld_enclave.link import EnclaveLink
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.peer.waits import Backoff
 from keymeld_protocol.values import XOnlyKey
+from keymeld_protocol.wire.payloads import Note
+from keymeld_protocol.wire.statements import make
 from keymeld_server.app import Coordinator, running
 from keymeld_server.config import ServerConfig
 from keymeld_server.store.sqlite.schema import begin_epoch
@@ -174,6 +176,16 @@ async def gather(*people: Client, rules: tuple[Rule, ...] = (NONE, SELF, NONE)) 
     for keygen in keygens:
         await keygen.safe()
     return keygens
+
+
+async def note(keygen: Keygen) -> None:
+    """Say something in its stream that nobody waits for when it was lost."""
+    client, heard = keygen.client, keygen.heard
+    with client.wallet.identity.auth(keygen.id, keygen.slots[0]) as auth:
+        said = Note(kind="note.hello", v=1, by=XOnlyKey(auth.key), stream=keygen.id, after=heard.chain.hash)
+        statement = make(said, auth.sign)
+    await client.say(statement)
+    await client.ledger.until(keygen.id, lambda log: statement.id in log.chain.ids or None)
 
 
 async def heard(client: Client, signing: Signing) -> Signing:

@@ -133,27 +133,26 @@ def results(tale: Locked, heard: Replay) -> tuple[object, ...]:
 
 
 def without_values(tale: Locked) -> Replay:
-    """The same log after the blobs of its contributions were deleted."""
+    """The same log after the blobs of all but its last contribution were deleted."""
     heard = copy(tale.alice.heard(tale.signing))
-    heard.records = [record.without_blobs(("values",)) for record in heard.records]
+    heard.records = [*(record.without_blobs(("values",)) for record in heard.records[:-1]), heard.records[-1]]
     return heard
 
 
-def test_pre_signatures_come_from_the_confirm_when_the_contributions_are_gone(tale: Locked) -> None:
+def test_pre_signatures_come_from_the_last_word_when_the_other_contributions_are_gone(tale: Locked) -> None:
     whole = results(tale, tale.alice.heard(tale.signing))
     assert results(tale, without_values(tale)) == whole
     assert [len(each) for each in whole if isinstance(each, tuple)] == [3, 3]
 
 
-def test_confirmed_pre_signatures_of_another_place_are_not_shown(tale: Locked) -> None:
+def test_pre_signatures_of_another_place_are_not_shown(tale: Locked) -> None:
     heard, group = without_values(tale), tale.alice.groups[tale.keygen]
-    confirm = heard.records[-1].statement
+    last = heard.records[-1].statement
     entries = tale.alice.told(tale.signing)
     swapped = contributions.encode((entries[1], entries[0], *entries[2:]))
-    by = confirm.payload.by
-    sealed = group.seal("signing.confirm", "signatures", tale.signing, by, swapped)
-    heard.records[-1] = replace(heard.records[-1], statement=replace(confirm, blobs=(sealed,)))
-    with pytest.raises(Blamed, match="bad_confirm, slots 0 and 1: item 0, point 0"):
+    sealed = group.seal("signing.contribute", "values", tale.signing, last.payload.by, swapped)
+    heard.records[-1] = replace(heard.records[-1], statement=replace(last, blobs=(sealed,)))
+    with pytest.raises(Blamed, match="bad_signature, slots 0 and 1: item 0, point 0"):
         results(tale, heard)
 
 

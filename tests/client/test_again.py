@@ -11,7 +11,7 @@ from keymeld_client.errors import WaitsForLost
 from keymeld_protocol.machines.signing import SigningPhase
 from keymeld_protocol.peer.resuming import SessionPage
 from keymeld_protocol.wire.connection import SessionInfo
-from tests.client.house import NONE, SELF, House, gather, heard, house
+from tests.client.house import NONE, SELF, House, gather, heard, house, note
 
 pytestmark = pytest.mark.asyncio
 MESSAGE = bytes(32)
@@ -135,6 +135,48 @@ async def test_a_join_that_this_folder_has_damaged_is_told_and_stops_nothing_els
         assert "keygen.join of slot 0" in (keygen.waiting or "") and keygen.read_only is None
 
 
+async def test_a_join_of_a_wallet_that_was_restored_is_told_to_be_its_old_folders(home: House) -> None:
+    """What helps is that folder's file; else to go on without the join, and to join anew, with another key."""
+    async with home.person("alice") as alice, home.person("bob") as bob:
+        opened = await alice.create_keygen(2, network="regtest")
+        await alice.ready()
+        await home.back_up()
+        theirs = await bob.join(opened.tickets[1], rule=NONE)
+        await theirs.joined()
+        kept = [(path, path.read_bytes()) for path in (bob.wallet.folder / "joins").iterdir()]
+        for path, _ in kept:
+            path.unlink()  # as in a folder that was made of the identity alone
+        await home.put_back()
+        await bob.ready()
+        await bob.ledger.until(opened.id, lambda _: theirs.waiting)
+        await bob.again.look()
+        assert any("was said from another folder" in str(each) for each in bob.problems)
+        assert "keygen.join of slot 1" in (theirs.waiting or "")
+        theirs.go_without_lost()
+        await theirs.join(1, rule=NONE)
+        await theirs.joined()
+        assert theirs.waiting is None and theirs.slots == (1,)
+
+
+async def test_the_old_folders_file_is_enough_to_say_a_join_again(home: House) -> None:
+    async with home.person("alice") as alice:
+        opened = await alice.create_keygen(2, network="regtest")
+        await home.back_up()
+        await opened.join(0, rule=NONE)
+        await opened.joined()
+        (path,) = (alice.wallet.folder / "joins").iterdir()
+        file = path.rename(alice.wallet.folder / "elsewhere")
+        await home.put_back()
+        await alice.ready()
+        await alice.ledger.until(opened.id, lambda _: opened.waiting)
+        await alice.again.look()
+        file.rename(path)
+    async with home.person("alice") as alice:
+        await alice.ready()
+        await until_nothing_is_missing(alice, alice.keygen(opened.id))
+        assert alice.keygen(opened.id).slots == (0,) and not alice.problems
+
+
 async def test_leaving_is_said_again_before_anything_else(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
     async with home.person("alice") as alice:
         async with home.person("bob") as bob:
@@ -176,7 +218,9 @@ async def test_a_request_after_a_lost_record_cannot_return_and_is_told_so(home: 
         await home.back_up()
         for vault in home.vaults:
             vault.task.cancel()  # nothing is signed before all of it is lost
-        first, second = [await keygen.request(messages=[bytes([number]) * 32]) for number in (1, 2)]
+        first = await keygen.request(messages=[bytes([1]) * 32])
+        await note(keygen)
+        second = await keygen.request(messages=[bytes([2]) * 32])
         assert first.state.open and second.state.open
         await home.put_back()
         assert len(await first.signatures()) == 1

@@ -354,8 +354,8 @@ async def _spend(alice: Person, bob: Person, session: str, chain: Regtest, scrip
         alice.types("result", signing, "--wait", "-q"),
         Person("carol", bob.house).types("watch", signing),
     )
-    assert "signing.confirm" in await bob.types("export", signing, "-"), "the log as far as it has come"
-    assert 'slot 1 "\\u{1b}[2J[red]Bob" approves until' in watched and "confirms the signatures" in watched
+    assert "signing.contribute" in await bob.types("export", signing, "-"), "the log as far as it has come"
+    assert 'slot 1 "\\u{1b}[2J[red]Bob" approves until' in watched and "signs for slot" in watched
     assert "nothing can be said" in await bob.types("reject", signing, "--yes", code=1)
     return bytes.fromhex(raw.strip())
 

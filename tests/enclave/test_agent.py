@@ -84,10 +84,11 @@ def test_a_keygen_whose_members_share_a_key_is_confirmed_by_no_enclave() -> None
 # Signing with one enclave
 
 
-def test_one_enclave_signs_in_one_message_and_confirms_in_the_same_breath(one: Party) -> None:
+def test_one_enclave_signs_in_one_statement_and_the_log_holds_two_records(one: Party) -> None:
     signing = one.alice.request(one.group, MESSAGE)
     one.world.run()
-    assert one.vaults[0].kinds() == ["signing.contribute", "signing.confirm"]
+    assert one.vaults[0].kinds() == ["signing.contribute"]
+    assert one.world.logs[signing].chain.offset == 2
     assert one.signed(signing)
     assert one.undisturbed()
 
@@ -113,20 +114,20 @@ def test_a_request_that_came_while_the_enclave_was_away_is_signed_when_it_is_bac
     one.vaults[0].leave()
     signing = one.alice.request(one.group, MESSAGE)
     one.world.run()
-    assert one.phase(signing) is SigningPhase.APPROVING
+    assert one.phase(signing) is SigningPhase.NONCES
     one.vaults[0].come_back()
     one.world.run()
     assert one.signed(signing)
-    assert one.vaults[0].kinds() == ["signing.contribute", "signing.confirm"]
+    assert one.vaults[0].kinds() == ["signing.retry", "signing.contribute"]
 
 
-def test_a_request_that_came_during_a_restart_is_signed_without_a_retry(one: Party) -> None:
+def test_a_request_that_came_during_a_restart_is_signed_in_its_second_attempt(one: Party) -> None:
     one.vaults[0].crash()
     signing = one.alice.request(one.group, MESSAGE)
     one.vaults[0].come_back()
     one.world.run()
     assert one.signed(signing)
-    assert "signing.retry" not in one.vaults[0].kinds()
+    assert one.vaults[0].kinds() == ["signing.retry", "signing.contribute"]
 
 
 def test_an_enclave_that_crashed_before_its_word_left_asks_for_a_new_attempt(one: Party) -> None:
@@ -135,18 +136,17 @@ def test_an_enclave_that_crashed_before_its_word_left_asks_for_a_new_attempt(one
         one.vaults[0].step()
     one.vaults[0].restart()
     one.world.run()
-    assert one.vaults[0].kinds() == ["signing.retry", "signing.contribute", "signing.confirm"]
+    assert one.vaults[0].kinds() == ["signing.retry", "signing.contribute"]
     assert one.signed(signing)
 
 
-def test_an_enclave_that_crashed_between_contribution_and_confirmation_confirms_later(one: Party) -> None:
+def test_an_enclave_that_crashes_after_its_word_has_said_all(one: Party) -> None:
     signing = one.alice.request(one.group, MESSAGE)
     while one.vaults[0].kinds() != ["signing.contribute"]:
         one.vaults[0].step()
     one.vaults[0].restart()
     one.world.run()
-    assert one.phase(signing) is SigningPhase.CONFIRMING
-    one.world.wait(SECOND)
+    assert one.vaults[0].kinds() == ["signing.contribute"]
     assert one.signed(signing)
 
 
@@ -162,22 +162,24 @@ def test_what_was_submitted_twice_is_one_record(one: Party) -> None:
 # Signing with two enclaves
 
 
-def test_two_enclaves_sign_in_two_rounds_and_the_last_keeps_nothing(two: Party) -> None:
+def test_two_enclaves_sign_in_four_records_and_the_last_keeps_nothing(two: Party) -> None:
     signing = two.alice.request(two.group, MESSAGE)
     two.world.run()
     steps = [getattr(s.payload, "step", "") for vault in reversed(two.vaults) for s in vault.said]
-    assert steps == ["nonces", "psigs", "", "both"]
+    assert steps == ["nonces", "signatures", "both"]
+    assert two.world.logs[signing].chain.offset == 4
     assert two.signed(signing)
     assert two.undisturbed()
 
 
-def test_three_enclaves_sign_and_whoever_completed_the_set_confirms_at_once() -> None:
+def test_of_three_enclaves_one_finishes_when_it_has_verified_the_psigs_of_the_others() -> None:
     party = Party("vault", "keep", "safe")
     party.gather(at=(0, 1, 2))
     signing = party.alice.request(party.group, MESSAGE)
     party.world.run()
     assert party.signed(signing)
-    assert sum(vault.kinds().count("signing.confirm") for vault in party.vaults) == 1
+    steps = [[getattr(said.payload, "step", "") for said in vault.said] for vault in party.vaults]
+    assert [each[2:] for each in steps] == [["both"], ["nonces", "psigs"], ["nonces", "signatures"]]
     assert party.undisturbed()
 
 
@@ -245,17 +247,13 @@ def test_a_signer_that_stays_away_is_waited_for_and_a_new_attempt_follows(two: P
     assert two.signed(signing)
 
 
-def test_after_a_second_another_signer_confirms_for_who_completed_the_set(two: Party) -> None:
+def test_who_finishes_and_crashes_before_it_says_the_signatures_makes_another_attempt_necessary(two: Party) -> None:
     signing = two.alice.request(two.group, MESSAGE)
     vault, keep = two.vaults
-    while sum(getattr(s.payload, "step", "") == "psigs" for s in keep.said) == 0:
+    while two.phase(signing) is not SigningPhase.PSIGS:
         vault.step()
         keep.step()
-    keep.crash()
+    keep.restart()
     two.world.run()
-    assert two.phase(signing) is SigningPhase.CONFIRMING
-    two.world.wait(SECOND - 1)
-    assert two.phase(signing) is SigningPhase.CONFIRMING
-    two.world.wait(1)
-    assert vault.kinds()[-1] == "signing.confirm"
+    assert two.world.state(signing).attempt == 2 and keep.kinds().count("signing.retry") == 1
     assert two.signed(signing)

@@ -87,7 +87,7 @@ async def gather(house: Remote, *vaults: Vault) -> tuple[Id, list[Member]]:
 async def sign(house: Remote, group: Id, members: list[Member]) -> None:
     signing = members[0].request(group, MESSAGE)
     await house.flush()
-    await house.until(signing, "signing.confirm")
+    await house.until(signing, "signing.contribute", "signatures")
     assert all(member.signatures(signing) for member in members)
 
 
@@ -147,7 +147,7 @@ async def test_a_new_process_with_the_same_identity_serves_the_same_keys(tmp_pat
         await house.flush()
         async with linked(unix(tmp_path)) as vault:
             await vault.ready()
-            await house.until(signing, "signing.confirm")
+            await house.until(signing, "signing.contribute", "signatures")
         assert members[1].signatures(signing)
 
 

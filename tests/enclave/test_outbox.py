@@ -33,6 +33,19 @@ def test_what_is_said_waits_in_its_order_until_it_is_answered(records: list[Reco
     assert mine.unanswered() == [said[0], *said[2:]]
 
 
+def test_what_waits_is_counted_once_and_no_longer_than_it_waits(
+    records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, mine = [record.statement for record in records], Unanswered()
+    mine.add([*said, said[0]])
+    assert mine.size == sum(statement.size for statement in said)
+    monkeypatch.setattr(outbox, "MOST_BYTES", mine.size + 3 * outbox.REQUEST)
+    assert not mine.is_full(3) and mine.is_full(4)
+    for statement in said:
+        mine.answered(statement.id)
+    assert mine.size == 0
+
+
 def test_our_own_words_are_known_when_they_come_back(records: list[Record]) -> None:
     mine = Unanswered()
     mine.add([records[0].statement])

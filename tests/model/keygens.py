@@ -30,7 +30,6 @@ from keymeld_protocol.wire.payloads import (
     KeygenLeave,
     KeygenRelease,
     Note,
-    SigningOpened,
 )
 from keymeld_protocol.wire.shapes import MAX_JOINS, MAX_NOTES
 from keymeld_protocol.wire.statements import Statement
@@ -42,7 +41,6 @@ from tests.support.machines import (
     VAULT,
     Keygen,
     key_of,
-    secret_of,
     xonly,
 )
 
@@ -107,7 +105,6 @@ def words(state: KeygenState, keygen: Keygen) -> Iterator[Statement]:
         for roster in {state.roster or NOWHERE, NOWHERE}:
             yield says(who, KeygenConfirm, state.stream, roster=Hash(roster))
         yield says(who, KeygenExpired, state.stream)
-        yield says(who, SigningOpened, state.stream, signing=Id(secret_of("signing")))
         yield unsigned(Note, xonly(who), state.stream, ("kind", "note.word"))
 
 

@@ -139,9 +139,9 @@ def played(schedule: Schedule) -> Stage:
 def counted(stage: Stage, sign: Callable[..., bytes]) -> Callable[..., bytes]:
     """``sign``, which notes the nonce that it spends."""
 
-    def noted(session: Any, key: Any, secnonce: Any) -> bytes:
+    def noted(session: Any, key: Any, secnonce: Any, **how: Any) -> bytes:
         stage.spent.append(bytes(secnonce.pubnonce))
-        return sign(session, key, secnonce)
+        return sign(session, key, secnonce, **how)
 
     return noted
 

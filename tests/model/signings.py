@@ -15,13 +15,12 @@ from typing import Any, Final
 
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.machines.signing_state import ENDS, SigningPhase, SigningState, nonces_hash, signers_of
-from keymeld_protocol.values import digest
+from keymeld_protocol.values import XOnlyKey, digest
 from keymeld_protocol.wire.payloads import (
     AttemptOpened,
     Note,
     SigningApprove,
     SigningCancel,
-    SigningConfirm,
     SigningContribute,
     SigningExpired,
     SigningHeard,
@@ -116,7 +115,8 @@ def large(name: str) -> Bounds:
 def bounds(mix: Mix) -> Bounds:
     """What is looked at of a mix."""
     keygen = mix.keygen()
-    root = replace(Signing(keygen).state, attempt=mix.begin)
+    root = Signing(keygen).state
+    root = replace(root, attempt=mix.begin or root.attempt)
     everybody, vault = key_list(*mix.enclaves), key_list(VAULT)
     return Bounds(
         roots=(root,), moments=mix.moments, same=same, require=require, here=(frozenset(), vault, everybody),
@@ -164,10 +164,8 @@ def votes(state: SigningState, who: Keypair, mix: Mix) -> Iterator[Statement]:
 def enclaves_words(state: SigningState, who: Keypair, enclave: bool) -> Iterator[Statement]:
     """A signer's word about this attempt; an enclave says it about another one, too."""
     stream, attempt = state.stream, max(1, state.attempt)
-    sealed = digest(b"signatures")
     for about in (attempt, attempt % MAX_ATTEMPTS + 1) if enclave else (attempt,):
         yield from contributions(state, who, about, enclave and about == attempt)
-        yield says(who, SigningConfirm, stream, attempt=about, signatures=sealed)
         yield says(who, SigningRetry, stream, attempt=about)
         yield says(who, SigningRefuse, stream, attempt=about % MAX_ATTEMPTS, slots=(0,), code="rule_not_met")
     for slots in ((0,), (2,)):
@@ -182,6 +180,7 @@ def contributions(state: SigningState, who: Keypair, attempt: int, all_steps: bo
     choices: list[tuple[str, Any, bytes]] = [
         ("nonces", None, b"one"), ("nonces", None, b"other"), ("both", answered, b"one"), ("both", foreign, b"one"),
         ("psigs", answered, b"one"), ("psigs", foreign, b"one"), ("signatures", None, b"one"),
+        ("signatures", answered, b"one"), ("signatures", foreign, b"one"),
     ]  # fmt: skip
     for step, answers, values in choices if all_steps else choices[:1]:
         over = {} if answers is None else {"over": answers}
@@ -218,10 +217,14 @@ def require(step: Step) -> None:
     assert after.psig_sent or not before.psig_sent, "a psig is forgotten"
     assert before.consent.rejected <= after.consent.rejected, "a no is forgotten"
     assert before.consent.heard.items() <= after.consent.heard.items(), "a delay begins twice"
-    assert after.phase != SigningPhase.COMPLETED or before.phase == SigningPhase.CONFIRMING, "completed out of nothing"
+    done = after.phase == SigningPhase.COMPLETED
+    assert done == any(c.step == "signatures" for c in after.contributions), "completed out of nothing"
+    assert after.phase != SigningPhase.CANCELLED or not after.psig_sent, "cancelled, and somebody may hold a signature"
     if after.attempt > before.attempt:
-        assert kind == "attempt.opened" and after.contributions == (), "an attempt begins with what was said before"
-        assert agreed(before, step.at), "an attempt is opened, and somebody has not agreed"
+        first = kind == "signing.approve" and before.attempt == 0
+        assert first or kind == "attempt.opened", "an attempt begins by chance"
+        assert after.contributions == () and after.psig_sent == before.psig_sent, "it begins with what was said before"
+        assert agreed(after if first else before, step.at), "an attempt is opened, and somebody has not agreed"
         late = step.at >= before.step_since + before.request.grace_ms
         assert before.phase == SigningPhase.APPROVING or before.retry or late, "an attempt is opened beside another"
     else:
@@ -240,11 +243,18 @@ def require_contributions(state: SigningState) -> None:
     signers = {signer.key for signer in state.signers}
     for key in signers:
         steps = [step for by, step in said if by == key]
-        whole = ["signatures"] if len(signers) == 1 else ["both"] if key == state.last else ["nonces", "psigs"]
-        assert steps == whole[: len(steps)], "a signer takes a step that is not his"
-    if state.phase in (SigningPhase.PSIGS, SigningPhase.CONFIRMING) and len(signers) > 1:
+        assert steps == whole(state, key)[: len(steps)], "a signer takes a step that is not his"
+    if state.phase in (SigningPhase.PSIGS, SigningPhase.COMPLETED) and len(signers) > 1:
         nonces = {c.by for c in state.contributions if c.step in ("nonces", "both")}
         assert nonces == signers, "psigs answer nonces that may still change"
+
+
+def whole(state: SigningState, key: XOnlyKey) -> list[str]:
+    """All that a signer says in an attempt: one goes last, one finishes, each of the others speaks twice."""
+    if len(state.signers) == 1:
+        return ["signatures"]
+    *_, finisher = [signer.key for signer in state.signers if signer.key != state.last]
+    return ["both"] if key == state.last else ["nonces", "signatures" if key == finisher else "psigs"]
 
 
 def agreed(state: SigningState, at: int) -> bool:

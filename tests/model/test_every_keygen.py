@@ -25,7 +25,6 @@ ANSWERS = {
     "keygen.leave": {"bad_field", "not_allowed", "already_said"},
     "custody.wiped": {"bad_field", "not_allowed", "already_said"},
     "keygen.expired": {"not_allowed"},
-    "signing.opened": {"not_allowed"},
     "note.word": {"not_allowed", "over_limit"},
 }
 """The words that §6.2 has for each kind; beside them `wrong_state` and, from the deadline on, `expired`."""

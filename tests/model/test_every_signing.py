@@ -21,7 +21,6 @@ ANSWERS = {
     "attempt.opened": {"not_allowed", "stale_attempt"},
     "signing.approve": {"not_allowed", "already_said", "expired", "over_limit"},
     "signing.cancel": {"not_allowed"},
-    "signing.confirm": {"stale_attempt", "not_allowed"},
     "signing.contribute": {"stale_attempt", "not_allowed", "already_contributed", "wrong_state", "fork"},
     "signing.expired": {"not_allowed"},
     "signing.heard": {"not_allowed", "already_said"},
@@ -44,7 +43,7 @@ every_mix = pytest.mark.parametrize("name", MIXES)
 
 @every_mix
 def test_on_every_step_that_anybody_takes_holds_what_must_hold(name: str) -> None:
-    assert found(name).steps > len(found(name).places) > 100
+    assert found(name).steps > len(found(name).places) > 50
 
 
 @every_mix
@@ -120,7 +119,7 @@ FAULTS: list[tuple[SigningPhase, type, Any]] = [
     (SigningPhase.NONCES, SigningRetry, goes_back),
     (SigningPhase.NONCES, AttemptOpened, keeps_what_was_said),
     (SigningPhase.PSIGS, SigningContribute, hears_twice),
-    (SigningPhase.PSIGS, SigningContribute, completes_at_once),
+    (SigningPhase.NONCES, SigningContribute, completes_at_once),
 ]
 
 

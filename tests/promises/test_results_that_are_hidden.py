@@ -1,13 +1,10 @@
 """A signer that could sign says it could not: where somebody may hold a signature, nobody is told that there is none.
 
-keep (slot 1) ─▶ nonces │ vault (0, 2) ─▶ nonces and psigs │ keep has all it needs, and says "failed", or a bad psig;
-                        │                                  │ then it confirms whatever it likes
+keep (slot 1) ─▶ nonces │ vault (0, 2) ─▶ nonces and psigs │ keep finishes: it has the signature, and says "failed", or
+                        │                                  │ another signature
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -19,38 +16,34 @@ from keymeld_protocol.member.plan import plan_of
 from keymeld_protocol.member.signer import Nonces
 from keymeld_protocol.plaintext.body import RawTransaction, Scalar, SignInput, SignMessage, Spent, Transaction
 from keymeld_protocol.plaintext.contents import Script
-from keymeld_protocol.plaintext.contributions import Entry, Failed, Psig
+from keymeld_protocol.plaintext.contributions import Entry, Failed, Finished
 from keymeld_protocol.values import Hash, Id, Message
 from keymeld_protocol.wire.payloads import SigningContribute
 from keymeld_protocol.wire.records import Record
 from tests.client.coins import payment
 from tests.support.party import Party
-from tests.support.world import MESSAGE, SECOND
+from tests.support.world import MESSAGE
 
 YES = {"accept_opaque_tweak": True}
 LIE = Failed("opaque_tweak")
-BAD = Psig(bytes(31) + b"\1")
+BAD = Finished(bytes(64))
 
 
 class Liar:
-    """The keep, whose nonces are honest; what its psig would finish it keeps, says ``instead``, and confirms a lie."""
+    """The keep, whose nonces are honest; the signature that it finishes it keeps, and says ``instead``."""
 
-    def __init__(self, p: Party, instead: Entry | None) -> None:
-        self.key, self.instead = p.vaults[1].key, instead
-        self.stolen = b""
+    def __init__(self, p: Party, instead: Entry) -> None:
+        self.instead, self.stolen = instead, b""
         signer = p.vaults[1].agent._groups[p.group].signer()
-        self.honest = signer.psigs
-        signer.psigs = self.psigs  # type: ignore[method-assign]
+        self.honest = signer.signatures
+        signer.signatures = self.signatures  # type: ignore[method-assign]
 
-    def psigs(self, attempt: Attempt, kept: Nonces) -> tuple[Entry, ...]:
-        """The psig that is owed stays here."""
-        entries = self.honest(attempt, kept)
-        own: Any = replace(attempt, psigs={key: list(values) for key, values in attempt.psigs.items()})
-        own.hear(self.key, entries)
-        (self.stolen,) = own.results()
-        lying: Any = attempt
-        lying.hear, lying.results, lying.made = lambda *_: None, lambda: (LIE,), lambda: (LIE,)
-        return (self.instead or entries[0],)
+    def signatures(self, attempt: Attempt, kept: Nonces) -> tuple[Entry, ...]:
+        """The signature that is owed stays here."""
+        (made,) = self.honest(attempt, kept)
+        assert isinstance(made, Finished)
+        self.stolen = made.signature
+        return (self.instead,)
 
 
 def party() -> Party:
@@ -59,18 +52,18 @@ def party() -> Party:
     return p
 
 
-def lied_to(p: Party, instead: Entry | None) -> Id:
-    """A signing that the keep has lied about; it was the first to confirm, and holds the signature itself."""
+def lied_to(p: Party, instead: Entry) -> Id:
+    """A signing that the keep has lied about; it holds the signature itself."""
     liar = Liar(p, instead)
     signing = p.alice.request(p.group, MESSAGE)
     p.world.run()
     assert verify(liar.stolen, MESSAGE, p.alice.roster(p.group).output)
-    assert p.phase(signing) == "completed" and p.alice.told(signing) == (LIE,)
+    assert p.phase(signing) == "completed" and p.alice.told(signing) == (instead,)
     return signing
 
 
 def shown(p: Party, signing: Id, *, deleted: bool = False) -> ItemResult:
-    """The one result as a client computes it; ``deleted``: when the contributions' values are gone."""
+    """The one result as a client computes it; ``deleted``: when only the last contribution is there."""
     (result,) = every(p, signing, deleted=deleted)
     return result
 
@@ -80,7 +73,7 @@ def every(p: Party, signing: Id, *, deleted: bool = False) -> tuple[ItemResult, 
     heard, roster, key = p.alice.heard(signing), p.alice.roster(p.group), p.alice.groups[p.group]
     plan = plan_of(p.alice.signing(signing), heard.records[0].statement, roster, key)
     if deleted:
-        heard.records[:] = [_emptied(record) for record in heard.records]
+        heard.records[:-1] = [_emptied(record) for record in heard.records[:-1]]
     return results_of(heard, plan, roster, key)
 
 
@@ -88,11 +81,11 @@ def _emptied(record: Record) -> Record:
     return record.without_blobs(("values",)) if isinstance(record.statement.payload, SigningContribute) else record
 
 
-@pytest.mark.parametrize(("instead", "code"), [(LIE, "failed_late"), (BAD, "bad_psig")])
+@pytest.mark.parametrize(("instead", "code"), [(LIE, "failed_late"), (BAD, "bad_signature")])
 def test_an_item_has_not_failed_by_the_word_of_a_signer_that_may_have_signed_it(instead: Entry, code: str) -> None:
     p = party()
     signing = lied_to(p, instead)
-    with pytest.raises(Blamed, match=f"{code}, slot 1: .* somebody may hold a signature"):
+    with pytest.raises(Blamed, match=f"{code}, slot 1: "):
         shown(p, signing)
 
 
@@ -118,33 +111,32 @@ def test_where_two_signers_refuse_an_item_for_different_reasons_everybody_tells_
     signing = p.alice.request(p.group, opaque, SignInput(transaction=0, input=0), transactions=(transaction,))
     p.world.run()
     error, signed = every(p, signing)
-    assert isinstance(error, ItemError) and error.code == "opaque_tweak", "the keep speaks first, the loft confirms"
+    assert isinstance(error, ItemError) and error.code == "opaque_tweak", "the keep speaks first, the loft finishes"
     assert isinstance(signed, bytes)
     assert p.alice.told(signing)[0] == Failed("opaque_tweak")
 
 
-def test_a_confirm_that_calls_an_item_failed_does_not_hide_its_signature() -> None:
+def test_where_the_other_contributions_are_gone_a_failed_item_may_be_signed_all_the_same() -> None:
     p = party()
-    result = shown(p, lied_to(p, None))
+    error = shown(p, lied_to(p, LIE), deleted=True)
+    assert isinstance(error, ItemError) and error.code == LIE.code
+    assert error.why.startswith("so says who finished it") and "may be signed all the same" in error.why
+
+
+def test_signatures_are_there_when_the_other_contributions_are_gone() -> None:
+    p = party()
+    signing = p.alice.request(p.group, MESSAGE)
+    p.world.run()
+    result = shown(p, signing, deleted=True)
     assert isinstance(result, bytes) and verify(result, MESSAGE, p.alice.roster(p.group).output)
 
 
-@pytest.mark.parametrize("instead", [LIE, BAD, None])
-def test_where_the_contributions_are_gone_a_failed_item_may_be_signed_all_the_same(instead: Entry | None) -> None:
-    p = party()
-    error = shown(p, lied_to(p, instead), deleted=True)
-    assert isinstance(error, ItemError) and error.code == LIE.code and "may be signed all the same" in error.why
-
-
 def test_a_signer_that_fails_an_item_late_is_blamed_and_the_session_says_that_it_may_be_signed() -> None:
-    p = party()
-    vault, keep = p.vaults
-    Liar(p, LIE)
+    p = Party("vault", "keep", "loft")
+    p.gather(at=(0, 1, 2))
+    signer = p.vaults[1].agent._groups[p.group].signer()
+    signer.psigs = lambda attempt, kept, **_: (LIE,)  # type: ignore[method-assign]
     signing = p.alice.request(p.group, MESSAGE)
-    while keep.kinds().count("signing.contribute") < 2:
-        assert vault.step() + keep.step()
-    keep.leave()
     p.world.run()
-    p.world.wait(SECOND)
     assert (p.phase(signing), p.code(signing)) == ("failed", "failed_late")
     assert p.world.state(signing).may_be_signed

@@ -18,7 +18,7 @@ from keymeld_protocol.wire.frames import statement_json
 from keymeld_protocol.wire.records import head_is_signed
 from keymeld_server.app import running
 from keymeld_server.listener import Listener
-from tests.support.build import HOUR, Cast, complete, contribute, xonly
+from tests.support.build import HOUR, Cast, contribute, xonly
 from tests.support.coordinator import NOON, key_of
 from tests.support.line import Time
 from tests.support.peer import dial, dial_unix, enclave_at
@@ -46,12 +46,9 @@ async def test_a_keygen_and_a_signing_over_real_sockets(tmp_path: Path) -> None:
         completed = (await vault.until(cast.stream, "custody.accept")).hash
         request = cast.request(completed, roster, app.now())
         await alice.say(request)
-        opened = (await vault.until(request.id, "attempt.opened")).hash
-        signatures = contribute(VAULT, request.id, opened, slots=(0, 1))
-        await vault.ask("submit", {"statement": statement_json(signatures.wire)})
-        await vault.say(complete(VAULT, request.id, opened))
-        assert (await alice.until(request.id, "signing.confirm")).offset == 4
-        assert (await alice.until(cast.stream, "signing.opened")).offset == 6
+        asked = (await vault.until(request.id, "signing.request")).hash
+        await vault.say(contribute(VAULT, request.id, asked, slots=(0, 1)))
+        assert (await alice.until(request.id, "signing.contribute")).offset == 2
 
 
 async def test_the_next_coordinator_goes_on_where_this_one_stopped(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from keymeld_protocol.errors import Reason
 from keymeld_protocol.machines.keygen import KeygenState
+from keymeld_protocol.machines.signing_state import SigningState
 from keymeld_protocol.values import Hash, XOnlyKey
-from keymeld_protocol.wire.payloads import SigningApprove
+from keymeld_protocol.wire.payloads import SigningApprove, SigningRetry
 from keymeld_protocol.wire.shapes import Rule
 from keymeld_server.decide import Decider, Decision
 from keymeld_server.session import Session
@@ -45,29 +46,43 @@ class Bench:
         return signing, self.decider.decide(signing, said, now, here, self.keygen)
 
 
-def kinds(decision: Decision) -> list[list[str]]:
-    """What each part adds."""
-    return [[record.statement.payload.kind for record in part.records] for part in decision.parts]
+def kinds(decision: Decision) -> list[str]:
+    """What it adds."""
+    return [] if decision.part is None else [record.statement.payload.kind for record in decision.part.records]
 
 
-def test_a_request_is_announced_on_its_keygens_stream_in_the_same_decision() -> None:
-    _, decision = Bench(SELF).request()
-    assert kinds(decision) == [["signing.request"], ["signing.opened"]]
-    assert (decision.offset, decision.problem) == (1, None)
+def signing_grace(signing: Session) -> int:
+    """How long (ms) an attempt of it may wait."""
+    assert isinstance(signing.state, SigningState)
+    return signing.state.request.grace_ms
 
 
-def test_what_becomes_due_by_a_statement_is_said_with_it() -> None:
-    assert kinds(Bench().request()[1])[0] == ["signing.request", "attempt.opened"]
+def test_a_request_is_one_record_of_its_own_stream_and_none_of_its_keygens() -> None:
+    bench = Bench(SELF)
+    top = bench.keygen.chain.offset
+    _, decision = bench.request()
+    assert kinds(decision) == ["signing.request"]
+    assert (decision.offset, decision.problem, bench.keygen.chain.offset) == (1, None, top)
 
 
-def test_an_attempt_waits_for_its_enclave_and_says_for_which() -> None:
+def test_what_is_due_is_said_with_the_statement_that_makes_it_due() -> None:
+    bench = Bench(SELF)
+    signing, _ = bench.request()
+    yes = say(bench.cast.auth(1), SigningApprove, signing.stream, signing.chain.hash)
+    bench.decider.decide(signing, yes, NOON, HERE)
+    retry = say(VAULT, SigningRetry, signing.stream, signing.chain.hash, attempt=1)
+    assert kinds(bench.decider.decide(signing, retry, NOON, HERE)) == ["signing.retry", "attempt.opened"]
+
+
+def test_another_attempt_waits_for_its_enclave_and_says_for_which() -> None:
     bench = Bench()
-    signing, decision = bench.request(here=frozenset())
-    assert kinds(decision)[0] == ["signing.request"]
-    assert bench.decider.waits_for(signing, NOON, frozenset()) == HERE
-    assert not bench.decider.is_due(signing, NOON, frozenset()) and bench.decider.is_due(signing, NOON, HERE)
-    assert kinds(bench.decider.look(signing, NOON, HERE)) == [["attempt.opened"]]
-    assert bench.decider.look(signing, NOON, HERE).parts == []
+    signing, _ = bench.request(here=frozenset())
+    assert not bench.decider.waits_for(signing, NOON, frozenset()), "the first one is under way, whoever is away"
+    late = NOON + signing_grace(signing)
+    assert bench.decider.waits_for(signing, late, frozenset()) == HERE
+    assert not bench.decider.is_due(signing, late, frozenset()) and bench.decider.is_due(signing, late, HERE)
+    assert kinds(bench.decider.look(signing, late, HERE)) == ["attempt.opened"]
+    assert kinds(bench.decider.look(signing, late, HERE)) == []
 
 
 def test_a_refused_statement_leaves_what_time_called_for() -> None:
@@ -75,7 +90,7 @@ def test_a_refused_statement_leaves_what_time_called_for() -> None:
     signing, _ = bench.request()
     late = say(bench.cast.auth(1), SigningApprove, signing.stream, signing.chain.hash)
     decision = bench.decider.decide(signing, late, NOON + HOUR, HERE)
-    assert kinds(decision) == [["signing.expired"]]
+    assert kinds(decision) == ["signing.expired"]
     assert decision.problem is not None and decision.problem.reason in (Reason.WRONG_STATE, Reason.EXPIRED)
     assert decision.offset == 0
 
@@ -85,7 +100,7 @@ def test_a_refused_request_adds_nothing_to_its_keygen() -> None:
     top = bench.keygen.chain.offset
     said = bench.cast.request(bench.keygen.chain.hash, Hash(bytes(32)), NOON)
     decision = bench.decider.decide(Session(said.id, Scribe.EPOCH), said, NOON, HERE, bench.keygen)
-    assert decision.problem is not None and decision.parts == []
+    assert decision.problem is not None and decision.part is None
     assert bench.keygen.chain.offset == top
 
 
@@ -93,15 +108,15 @@ def test_a_clock_that_is_set_back_orders_nothing_anew() -> None:
     bench = Bench(SELF)
     signing, _ = bench.request(now=NOON + 5)
     yes = say(bench.cast.auth(1), SigningApprove, signing.stream, signing.chain.hash)
-    (part,) = bench.decider.decide(signing, yes, NOON, HERE).parts
-    assert {record.at for record in part.records} == {NOON + 5}
+    part = bench.decider.decide(signing, yes, NOON, HERE).part
+    assert part is not None and {record.at for record in part.records} == {NOON + 5}
 
 
 def test_notices_are_signed_by_the_coordinator() -> None:
     bench = Bench()
-    _, decision = bench.request()
-    opened = decision.parts[0].records[1].statement.payload
-    assert opened.by == bench.decider.key
+    signing, _ = bench.request()
+    part = bench.decider.look(signing, NOON + signing_grace(signing), HERE).part
+    assert part is not None and part.records[0].statement.payload.by == bench.decider.key
 
 
 @pytest.mark.parametrize("phase", ["keygen", "signing"])

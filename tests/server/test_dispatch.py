@@ -144,10 +144,10 @@ async def test_sessions_are_listed_for_the_proven_keys() -> None:
     listed = (await peer.ask("sessions", {"open": True}))["sessions"]
     assert [row["stream"] for row in listed] == [cast.stream.hex(), request.id.hex()]
     assert listed[1] == {
-        "stream": request.id.hex(), "kind": "signing", "state": "approving", "top": 1, "keygen": cast.stream.hex(),
+        "stream": request.id.hex(), "kind": "signing", "state": "nonces", "top": 1, "keygen": cast.stream.hex(),
         "hash": line.hash(request.id).hex(),
     }  # fmt: skip
-    assert (listed[0]["top"], listed[0]["hash"]) == (6, line.hash(cast.stream).hex())
+    assert (listed[0]["top"], listed[0]["hash"]) == (5, line.hash(cast.stream).hex())
 
 
 async def test_sessions_are_paged() -> None:
@@ -207,6 +207,7 @@ async def test_an_enclave_proves_its_identity_before_it_announces_it() -> None:
 async def test_signings_that_waited_are_looked_at_when_their_enclave_announces_itself() -> None:
     line = Line()
     request = await line.requested(await line.completed())
+    line.time.wait(3_000)
     await vault_peer(line).ask("announce", {"capacity": 7})
     assert line.app.clock.due() == [request.id]
 

@@ -30,14 +30,17 @@ class Bench:
         self.cast = Cast("treasury", self.decider.key, 1)
         create = self.cast.create(NOON)
         self.session = Session(create.id, Scribe.EPOCH)
-        self.parts = self.decider.decide(self.session, create, NOON, HERE).parts
+        self.parts = list[Part]()
+        self.decide(create)
         self.join = self.cast.join(0, self.session.chain.hash, xonly(VAULT))
         self.decide(self.join)
 
     def decide(self, said: Statement) -> Part:
         """One more statement."""
-        self.parts += self.decider.decide(self.session, said, NOON, HERE).parts
-        return self.parts[-1]
+        part = self.decider.decide(self.session, said, NOON, HERE).part
+        assert part is not None
+        self.parts.append(part)
+        return part
 
     def settle(self) -> Session:
         """All of it is on disk."""

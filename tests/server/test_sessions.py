@@ -18,7 +18,7 @@ from keymeld_protocol.wire.payloads import (
 )
 from keymeld_protocol.wire.records import Chain
 from keymeld_protocol.wire.statements import Statement, make
-from tests.support.build import HOUR, SELF, Cast, complete, contribute, say, xonly
+from tests.support.build import HOUR, SELF, Cast, contribute, say, xonly
 from tests.support.coordinator import key_of
 from tests.support.line import Line
 
@@ -257,55 +257,48 @@ async def test_a_refused_statement_leaves_nothing() -> None:
 # Notices
 
 
-async def test_a_request_and_its_pointer_on_the_keygen_are_one_commit() -> None:
-    line = Line()
-    cast = await line.completed()
-    request = await line.requested(cast)
-    streams = {append.stream for append in line.store.commits[-1]}
-    assert streams == {cast.stream, request.id}
-    assert line.store.kinds(cast.stream)[-1] == "signing.opened"
-
-
-async def test_an_attempt_is_opened_in_the_commit_of_the_request_that_met_the_rules() -> None:
+async def test_a_request_is_one_record_and_the_log_of_its_keygen_does_not_grow() -> None:
     line = Line()
     line.arrive()
     cast = await line.completed()
+    before = line.store.kinds(cast.stream)
     request = await line.requested(cast)
-    assert line.store.kinds(request.id) == ["signing.request", "attempt.opened"]
+    assert [append.stream for append in line.store.commits[-1]] == [request.id]
+    assert (line.store.kinds(request.id), line.store.kinds(cast.stream)) == (["signing.request"], before)
+    assert line.store.rows[request.id].state == "nonces"
 
 
-async def test_no_attempt_is_opened_while_its_enclave_is_away() -> None:
+async def test_a_signing_whose_enclave_stays_away_beyond_the_grace_goes_on_when_it_arrives() -> None:
     line = Line()
-    cast = await line.completed()
-    request = await line.requested(cast)
-    assert line.store.kinds(request.id) == ["signing.request"]
-
-
-async def test_a_signing_that_waits_for_its_enclave_goes_on_when_it_arrives() -> None:
+    request = await line.requested(await line.completed())
+    assert request.id not in line.arrive(), "its first attempt has only begun"
     line = Line()
-    cast = await line.completed()
-    request = await line.requested(cast)
+    request = await line.requested(await line.completed())
+    line.time.wait(3_000)
+    assert await line.look(request.id) == []
     assert request.id in line.arrive()
     assert await line.look(request.id) == ["attempt.opened"]
 
 
 async def test_a_signing_that_waited_before_a_restart_goes_on_when_its_enclave_arrives() -> None:
     line = Line()
-    cast = await line.completed()
-    request = await line.requested(cast)
+    request = await line.requested(await line.completed())
     line = line.restart()
+    line.time.wait(3_000)
     await line.app.enclaves.load(stream for stream, _ in await line.store.deadlines())
     assert request.id in line.arrive()
     assert await line.look(request.id) == ["attempt.opened"]
 
 
-async def test_an_attempt_waits_for_the_last_approval() -> None:
+async def test_the_last_approval_begins_the_first_attempt() -> None:
     line = Line()
     line.arrive()
     cast = await line.completed(rule=SELF)
     request = await line.requested(cast)
+    assert line.store.rows[request.id].state == "approving"
     await line.say(say(cast.auth(1), SigningApprove, request.id, line.hash(request.id)))
-    assert line.store.kinds(request.id) == ["signing.request", "signing.approve", "attempt.opened"]
+    assert line.store.kinds(request.id) == ["signing.request", "signing.approve"]
+    assert line.store.rows[request.id].state == "nonces"
 
 
 async def test_a_rejected_request_ends() -> None:
@@ -321,9 +314,8 @@ async def test_one_enclave_signs_in_one_breath() -> None:
     line.arrive()
     cast = await line.completed()
     request = await line.requested(cast)
-    heard = line.hash(request.id)
-    await line.sessions.submit(contribute(line.vault, request.id, heard, slots=(0, 1)))
-    await line.say(complete(line.vault, request.id, heard))
+    await line.say(contribute(line.vault, request.id, line.hash(request.id), slots=(0, 1)))
+    assert line.store.kinds(request.id) == ["signing.request", "signing.contribute"]
     assert line.store.rows[request.id].state == "completed"
 
 

@@ -1,6 +1,6 @@
 """The stage on which the demo's story is played while processes are killed.
 
-    async with stage(Blow(Heard("attempt.opened"), ("enclave 1",))) as scene:
+    async with stage(Blow(Heard("signing.request"), ("enclave 1",))) as scene:
         await scene.play()                     every step of the story, with the blow where it falls
         await scene.require_nothing_lost()
 

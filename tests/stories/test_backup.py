@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from keymeld_client.errors import WaitsForLost
+from keymeld_protocol.machines.signing import SigningPhase
+from tests.client.house import note
 from tests.stories.phones import Phone
 from tests.stories.stage import Scene, stage
 
@@ -69,7 +71,8 @@ async def test_a_backup_that_lacks_nothing_goes_on_in_a_new_epoch() -> None:
         await scene.play(since="bob_approves")
         assert told(scene, bob) == [(True, None)]
         await bob.wake()
-        assert len({record.epoch for record in bob.keygen(scene.story.keygen).heard.records}) == 2
+        keygen, signing = bob.keygen(scene.story.keygen), bob.client.signing(scene.story.signing)
+        assert len({record.epoch for record in (*keygen.heard.records, *signing.heard.records)}) == 2
 
 
 async def test_what_a_backup_lacks_is_said_again_and_everything_is_signed() -> None:
@@ -77,10 +80,11 @@ async def test_what_a_backup_lacks_is_said_again_and_everything_is_signed() -> N
     async with a_backed_up_keygen() as (scene, backup):
         await scene.play(since="alice_requests", until="bob_approves")
         alice, bob = scene.phones[:2]
+        await note(alice.keygen(scene.story.keygen))
         await scene.house.enclaves[1].stop()  # so that Bob's yes is heard, and nothing signed, before all is lost
         await scene.play(since="bob_approves", until="the_enclaves_finish")
         signing = (await alice.wake()).signing(scene.story.signing)
-        await alice.client.ledger.until(signing.id, lambda _: (not signing.holdouts()) or None)
+        await alice.client.ledger.until(signing.id, lambda _: (signing.phase == SigningPhase.NONCES) or None)
         await scene.sleep()
         await put_back(scene, backup)
 
@@ -106,7 +110,7 @@ async def test_whoever_goes_on_without_what_was_lost_says_so() -> None:
         await scene.house.enclaves[1].stop()
         await scene.play(since="bob_approves", until="the_enclaves_finish")
         signing = (await alice.wake()).signing(scene.story.signing)
-        await alice.client.ledger.until(signing.id, lambda _: (not signing.holdouts()) or None)
+        await alice.client.ledger.until(signing.id, lambda _: (signing.phase == SigningPhase.NONCES) or None)
         await scene.sleep()
         await put_back(scene, backup)
         for _ in range(2):  # a wallet remembers it
@@ -123,11 +127,12 @@ async def test_others_records_in_the_place_of_what_was_lost_are_no_fork() -> Non
     async with a_backed_up_keygen() as (scene, backup):
         await scene.play(since="alice_requests", until="bob_approves")
         alice, bob = scene.phones[:2]
+        await note(alice.keygen(scene.story.keygen))
         await scene.sleep()
         await put_back(scene, backup)
         await bob.wake()
         for _ in range(2):
-            await bob.keygen(scene.story.keygen).request(messages=[bytes(32)])
+            await note(bob.keygen(scene.story.keygen))
         await alice.wake()
         assert told(scene, alice) == [(False, "epoch")]
         await alice.keygen(scene.story.keygen).request(messages=[bytes(32)])
@@ -137,6 +142,7 @@ async def test_others_records_in_the_place_of_what_was_lost_are_no_fork() -> Non
 async def test_a_running_enclave_hears_no_other_history_until_it_is_started_anew() -> None:
     async with a_backed_up_keygen() as (scene, backup):
         await scene.play(since="alice_requests", until="bob_approves")
+        await note(scene.phones[0].keygen(scene.story.keygen))
         await scene.sleep()
         notes = [enclave.prints("history differs") for enclave in scene.house.enclaves]
         await put_back(scene, backup, enclaves=False)
@@ -152,6 +158,7 @@ async def test_a_backup_put_back_in_silence_is_a_fork() -> None:
     async with a_backed_up_keygen() as (scene, backup):
         await scene.play(since="alice_requests", until="bob_approves")
         alice = scene.phones[0]
+        await note(alice.keygen(scene.story.keygen))
         await scene.sleep()
         await put_back(scene, backup, new_epoch=False)
         await alice.wake()

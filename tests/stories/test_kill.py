@@ -16,8 +16,8 @@ VICTIMS = ((COORDINATOR,), (FIRST,), (SECOND,), EVERYTHING)
 AS_IT_IS_SAID = ("keygen.create", "keygen.join", "keygen.confirm", "signing.request", "signing.approve")
 AS_IT_IS_HEARD = (
     Heard("keygen.join"), Heard("custody.accept"), Heard("keygen.confirm"), Heard("signing.request"),
-    Heard("signing.approve"), Heard("attempt.opened"), Heard("signing.contribute", "nonces"),
-    Heard("signing.contribute", "both"), Heard("signing.contribute", "psigs"), Heard("signing.confirm"),
+    Heard("signing.approve"), Heard("signing.contribute", "nonces"), Heard("signing.contribute", "both"),
+    Heard("signing.contribute", "signatures"),
 )  # fmt: skip
 
 

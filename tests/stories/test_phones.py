@@ -93,7 +93,12 @@ def waiting(scene: Scene) -> tuple[Statement, ...]:
 
 @pytest.mark.parametrize(
     "moment",
-    [Before("bob_approves"), Saying("signing.approve"), Heard("attempt.opened"), Heard("signing.contribute", "nonces")],
+    [
+        Before("bob_approves"),
+        Saying("signing.approve"),
+        Heard("signing.approve"),
+        Heard("signing.contribute", "nonces"),
+    ],
     ids=str,
 )
 async def test_a_drain_sends_everybody_away_and_they_come_back_at_once(moment: Moment) -> None:

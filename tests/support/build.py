@@ -22,7 +22,6 @@ from keymeld_protocol.wire.payloads import (
     KeygenConfirm,
     KeygenCreate,
     KeygenJoin,
-    SigningConfirm,
     SigningContribute,
     SigningRequest,
 )
@@ -122,9 +121,3 @@ def contribute(
     values = b"sealed values"
     said = {"attempt": attempt, "slots": slots, "step": "signatures", "values": digest(values)} | fields
     return say(enclave, SigningContribute, stream, after, values, **said)
-
-
-def complete(enclave: Keypair, stream: Id, after: bytes, attempt: int = 1) -> Statement:
-    """A signer says the signatures."""
-    sealed = b"sealed signatures"
-    return say(enclave, SigningConfirm, stream, after, sealed, attempt=attempt, signatures=digest(sealed))

@@ -187,8 +187,9 @@ class Coordinator:
         return Log(statement.id, self.epoch, keygen=keygen)
 
     def _take(self, decision: Decision) -> None:
-        """Keep and tell what was decided, each log's part as one."""
-        for part in decision.parts:
+        """Keep and tell what was decided, as one."""
+        part = decision.part
+        if part is not None:
             assert isinstance(part.session, Log)
             self._keep(part.session, *part.records, left=part.left)
 

@@ -20,18 +20,18 @@ from keymeld_protocol.plaintext.contents import Detail
 from keymeld_protocol.plaintext.contributions import Entry
 from keymeld_protocol.values import Id, digest
 from keymeld_protocol.wire import statements
-from keymeld_protocol.wire.payloads import SigningConfirm, SigningContribute, SigningRefuse
+from keymeld_protocol.wire.payloads import SigningContribute, SigningRefuse
 from keymeld_protocol.wire.statements import Statement
 
 from .coordinator import key_of
 from .world import Enclave, Member
 
 Spoil = Callable[[str, tuple[Entry, ...]], tuple[Entry, ...] | bytes]
-"""Alters the entries of a step: ``nonces``, ``both``, ``psigs``, ``signatures``, or ``confirm``."""
+"""Alters the entries of a step: ``nonces``, ``both``, ``psigs``, or ``signatures``."""
 
 
 class Liar(Enclave):
-    """A real enclave whose contributions and confirms are altered before they are said, or become refusals."""
+    """A real enclave whose contributions are altered before they are said, or become refusals."""
 
     reader: Member
     spoil: Spoil | None = None
@@ -52,25 +52,23 @@ class Liar(Enclave):
         said = statement.payload
         if isinstance(said, SigningContribute):
             accuses = self.accuses is not None and said.step == self.at
-            return self._refusal(said) if accuses else self._spoilt(statement, "values", said.step)
-        if isinstance(said, SigningConfirm):
-            return self._spoilt(statement, "signatures", "confirm")
+            return self._refusal(said) if accuses else self._spoilt(statement, said.step)
         return statement
 
     def _group(self, signing: Id) -> GroupKey:
         return self.reader.groups[self.reader.signing(signing).request.keygen]
 
-    def _spoilt(self, statement: Statement, field: str, step: str) -> Statement:
+    def _spoilt(self, statement: Statement, step: str) -> Statement:
         if self.spoil is None:
             return statement
         said: Any = statement.payload
         group = self._group(said.stream)
         body = read_body(self.reader.heard(said.stream).records[0].statement, group)
-        plain = group.open_in(said, field, statement.blob(field) or b"")
+        plain = group.open_in(said, "values", statement.blob("values") or b"")
         spoilt = self.spoil(step, contributions.decode(plain, sum(map(places_of, body.items))))
         encoded = spoilt if isinstance(spoilt, bytes) else contributions.encode(spoilt)
-        sealed = group.seal(said.kind, field, said.stream, said.by, encoded)
-        said = msgspec.structs.replace(said, **{field: digest(sealed)})
+        sealed = group.seal(said.kind, "values", said.stream, said.by, encoded)
+        said = msgspec.structs.replace(said, values=digest(sealed))
         return statements.make(said, key_of(self.name).sign, blobs=[sealed])
 
     def _refusal(self, said: SigningContribute) -> Statement:

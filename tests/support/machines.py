@@ -4,7 +4,7 @@
     keygen.hear(keygen.join(0))                   appended to its chain, and the state moves
     refused(keygen, keygen.join(0), Reason.SLOT_TAKEN, "slot")      and nothing has changed
     signing = Signing(completed(3))               a request by the participant of slot 0
-    signing.hear(signing.approve(1)); signing.open()
+    signing.hear(signing.approve(1)); signing.steps((TOWER, "nonces"), (VAULT, "both"))
 
 Methods named like kinds make a statement that the right speaker would say now; ``hear`` says it.  Blobs are opaque
 here: the machines never open them.
@@ -37,11 +37,9 @@ from keymeld_protocol.wire.payloads import (
     Note,
     SigningApprove,
     SigningCancel,
-    SigningConfirm,
     SigningContribute,
     SigningExpired,
     SigningHeard,
-    SigningOpened,
     SigningRefuse,
     SigningReject,
     SigningRetry,
@@ -159,10 +157,6 @@ class Keygen(Stream):
         """The notice of the deadline."""
         return self.said(by, KeygenExpired)
 
-    def signing_opened(self, by: Keypair = COORDINATOR) -> Statement:
-        """The pointer to a signing."""
-        return self.said(by, SigningOpened, signing=Id(secret_of("signing")))
-
     def auth(self, slot: int) -> Keypair:
         """Who speaks for a slot."""
         return self.cast.auth(slot)
@@ -225,14 +219,16 @@ class Signing(Stream):
         return self.said(by, AttemptOpened, **said)
 
     def open(self) -> Signing:
-        """Open the next attempt."""
-        self.hear(self.opening())
+        """Open the next attempt, if the log allows one; the first is open from the record that met the last rule."""
+        if signing.may_open(self.state, self.now):
+            self.hear(self.opening())
         return self
 
     def contribute(self, who: Keypair, step: str, **fields: Any) -> Statement:
         """A signer takes a step over the nonces that the log holds."""
         values = b"values of " + who.key
-        over = signing.nonces_hash(self.state) if step in ("psigs", "both") else None
+        answers = step in ("psigs", "both") or (step == "signatures" and len(self.state.signers) > 1)
+        over = signing.nonces_hash(self.state) if answers else None
         slots = next((s.slots for s in self.state.signers if s.key == who.key), (0,))
         said = {"attempt": max(1, self.state.attempt), "slots": slots, "step": step, "over": over} | fields
         return self.said(who, SigningContribute, values, values=digest(values), **said)
@@ -246,12 +242,6 @@ class Signing(Stream):
     def retry(self, who: Keypair, attempt: int | None = None) -> Statement:
         """A signer's nonces are gone."""
         return self.said(who, SigningRetry, attempt=attempt or max(1, self.state.attempt))
-
-    def confirm(self, who: Keypair, attempt: int | None = None) -> Statement:
-        """A signer says the signatures."""
-        sealed = b"signatures"
-        fields = {"attempt": attempt or max(1, self.state.attempt), "signatures": digest(sealed)}
-        return self.said(who, SigningConfirm, sealed, **fields)
 
     def refuse(self, who: Keypair, *slots: int, attempt: int | None = None) -> Statement:
         """An enclave will not sign."""

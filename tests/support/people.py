@@ -40,7 +40,6 @@ from keymeld_protocol.wire.payloads import (
     KeygenJoin,
     SigningApprove,
     SigningCancel,
-    SigningConfirm,
     SigningContribute,
     SigningReject,
     SigningRequest,
@@ -300,16 +299,17 @@ class Member(Peer):
         for record in heard.records:
             said = record.statement.payload
             if isinstance(said, SigningContribute) and said.attempt == state.attempt:
-                attempt.hear(said.by, self._opened(record.statement, "values", len(attempt.places), group))
+                entries = self._opened(record.statement, "values", len(attempt.places), group)
+                attempt.hear(said.by, entries, finished=said.step == "signatures")
         return attempt.results()
 
     def told(self, signing: Id) -> tuple[Entry, ...]:
-        """What ``signing.confirm`` says, believed by nobody."""
+        """What the contribution that completed it says, believed by nobody."""
         state = self.signing(signing)
-        record = next(r for r in self.heard(signing).records if isinstance(r.statement.payload, SigningConfirm))
+        record = self.heard(signing).records[state.contributions[-1].offset - 1]
         group = self.groups[state.request.keygen]
         body = plan.read_body(self.heard(signing).records[0].statement, group)
-        return self._opened(record.statement, "signatures", sum(map(places_of, body.items)), group)
+        return self._opened(record.statement, "values", sum(map(places_of, body.items)), group)
 
     def _opened(self, statement: Statement, field: str, places: int, group: GroupKey) -> tuple[Entry, ...]:
         sealed = statement.blob(field)

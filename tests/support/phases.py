@@ -1,8 +1,9 @@
 """Signings in every phase: two enclaves, the vault (slots 0 and 1, goes last) and the tower (slot 2).
 
-asked(SELF)      a request by slot 0; the rules by slot, else none
+asked(SELF)      a request by slot 0; the rules by slot, else none: then its first attempt is open by itself
+waiting()        it waits for the yes of slot 1
 nonces()         its first attempt is open              psigs()       the vault has said nonces and psigs
-confirming()     every psig is there                    IN[phase]()   a session in that phase
+signed()         the tower has finished it              IN[phase]()   a session in that phase
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from keymeld_protocol.wire.statements import Statement
 from tests.support.machines import (
     GRACE,
     HOUR,
+    NONE,
     NOON,
     TOWER,
     VAULT,
@@ -40,9 +42,21 @@ def asked(*rules: Rule, slots: int = 3, **fields: Any) -> Signing:
     return Signing(completed(slots, *rules), **fields)
 
 
+def waiting() -> Signing:
+    """A request that waits for the yes of slot 1."""
+    return asked(NONE, SELF)
+
+
 def nonces() -> Signing:
     """The first attempt is open."""
-    return asked().open()
+    return asked()
+
+
+def given_up(**fields: Any) -> Signing:
+    """The grace of its first attempt has just passed."""
+    stream = asked(**fields)
+    stream.now += GRACE
+    return stream
 
 
 def psigs() -> Signing:
@@ -50,9 +64,9 @@ def psigs() -> Signing:
     return nonces().steps((TOWER, "nonces"), (VAULT, "both"))
 
 
-def confirming() -> Signing:
-    """Every psig is there."""
-    return psigs().steps((TOWER, "psigs"))
+def signed() -> Signing:
+    """The tower has added up the signatures."""
+    return psigs().steps((TOWER, "signatures"))
 
 
 def ended(make: Callable[[Signing], Statement], begin: Callable[[], Signing] = asked) -> Callable[[], Signing]:
@@ -68,11 +82,10 @@ def ended(make: Callable[[Signing], Statement], begin: Callable[[], Signing] = a
 
 
 IN: dict[SigningPhase, Callable[[], Signing]] = {
-    SigningPhase.APPROVING: asked,
+    SigningPhase.APPROVING: waiting,
     SigningPhase.NONCES: nonces,
     SigningPhase.PSIGS: psigs,
-    SigningPhase.CONFIRMING: confirming,
-    SigningPhase.COMPLETED: ended(lambda s: s.confirm(TOWER), confirming),
+    SigningPhase.COMPLETED: signed,
     SigningPhase.REJECTED: ended(lambda s: s.reject(0)),
     SigningPhase.FAILED: ended(lambda s: s.refuse(VAULT)),
     SigningPhase.CANCELLED: ended(lambda s: s.cancel()),

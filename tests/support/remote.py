@@ -64,8 +64,8 @@ class Remote(Coordinator):
         await self._socket.prove(*keys)
         await self._socket.call("sessions", {})
 
-    async def until(self, stream: Id, kind: str) -> None:
-        """Let every member hear a stream until a record of ``kind``."""
+    async def until(self, stream: Id, kind: str, step: str | None = None) -> None:
+        """Let every member hear a stream until a record of ``kind``, and of this ``step`` if it has one."""
         while True:
             record = await self._socket.next_record(stream)
             log = self.logs.setdefault(stream, Log(stream, self.epoch))
@@ -74,7 +74,8 @@ class Remote(Coordinator):
                 log.chain.append(record)
             for peer in self.peers.values():
                 peer.hear(stream, self.wire(record, peer))
-            if record.statement.payload.kind == kind:
+            said = record.statement.payload
+            if said.kind == kind and step in (None, getattr(said, "step", None)):
                 return
 
 

@@ -33,7 +33,7 @@ from keymeld_protocol.plaintext.contributions import Both, Finished, Nonce
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire import statements
 from keymeld_protocol.wire.frames import WireRecord
-from keymeld_protocol.wire.payloads import CustodyAccept, SigningConfirm, SigningContribute, SigningHeard
+from keymeld_protocol.wire.payloads import CustodyAccept, SigningContribute, SigningHeard
 from keymeld_protocol.wire.records import Record, first_hash, sign_head
 from keymeld_protocol.wire.shapes import Rule
 from keymeld_protocol.wire.statements import Statement
@@ -111,17 +111,17 @@ class Watched(World):
     def _watch_secnonces(self) -> None:
         sign = musig_secret.partial_sign
 
-        def watched(session: Any, key: Any, secnonce: Secnonce) -> bytes:
+        def watched(session: Any, key: Any, secnonce: Secnonce, **how: Any) -> bytes:
             assert secnonce.pubnonce not in self._spent, "a secnonce signs twice"
             self._spent.add(secnonce.pubnonce)
-            return sign(session, key, secnonce)
+            return sign(session, key, secnonce, **how)
 
         self._patch.setattr(signer, "partial_sign", watched)
 
     # What an enclave says
 
     def judge(self, enclave: Enclave, statement: Statement) -> None:
-        """What is accepted was sealed well, delays begin now, and what is contributed or confirmed is allowed."""
+        """What is accepted was sealed well, delays begin now, and what is contributed is allowed."""
         said: Any = statement.payload
         heard = enclave.agent.hearing.streams[said.stream]
         if isinstance(said, CustodyAccept):
@@ -130,10 +130,8 @@ class Watched(World):
             assert said.at == self.now + enclave.skew, f"{enclave.name} dates its word by another clock"
         elif isinstance(said, SigningContribute):
             self._judge_contribution(enclave, heard, statement)
-        elif isinstance(said, SigningConfirm):
-            self._judge_signatures(heard, statement, self.body(heard))
 
-    def _judge_contribution(self, enclave: Enclave, heard: Replay, statement: Statement) -> None:
+    def _judge_contribution(self, enclave: Enclave, heard: Replay, statement: Any) -> None:
         """The raw log allows it, and its nonces are new."""
         assert heard.keygen is not None
         items, now = self.body(heard).items, self.now + enclave.skew
@@ -141,6 +139,8 @@ class Watched(World):
         why = naive.why_not(enclave.key.hex(), heard.keygen.records, heard.records, self.rules, key_lists, now)
         assert why is None, f"{enclave.name} contributes, but {why}"
         self._judge_nonces(heard, statement, len(items))
+        if getattr(statement.payload, "step", None) == "signatures":
+            self._judge_signatures(heard, statement, self.body(heard))
         self.judged += 1
 
     def _judge_nonces(self, heard: Replay, statement: Statement, items: int) -> None:
@@ -153,7 +153,7 @@ class Watched(World):
     def _judge_signatures(self, heard: Replay, statement: Statement, body: Body) -> None:
         assert heard.keygen is not None
         roster = read_roster(self.whole(heard.keygen), self.groups[heard.keygen.stream])
-        entries = self._opened(heard, statement, "signatures", len(body.items))
+        entries = self._opened(heard, statement, "values", len(body.items))
         for item, entry in zip(body.items, entries, strict=True):
             assert isinstance(entry, Finished)
             assert isinstance(item, SignMessage)

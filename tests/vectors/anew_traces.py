@@ -15,7 +15,7 @@ from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.values import Epoch, Hash, digest
 from keymeld_protocol.wire.payloads import CustodyRefuse, SigningRefuse
 from keymeld_protocol.wire.statements import Statement
-from tests.support.machines import EPOCH, HOUR, NOON, TOWER, VAULT, Keygen, Signing, Stream, completed
+from tests.support.machines import EPOCH, GRACE, HOUR, NOON, TOWER, VAULT, Keygen, Signing, Stream, completed
 from tests.support.phases import DELAYED, SELF, asked
 from tests.support.restored import CAST, restored
 
@@ -118,7 +118,7 @@ def _forks() -> Vectors:
 def _keygens() -> Vectors:
     kinds, after, join, other = (both(lambda: Keygen(2).fill(0)) for _ in range(4))
     said(kinds[0], kinds[0].note(ALICE)).fill(1)
-    kinds[0].hear(kinds[0].confirm(ALICE), kinds[0].confirm(VAULT), kinds[0].signing_opened(), kinds[0].leave(1))
+    kinds[0].hear(kinds[0].confirm(ALICE), kinds[0].confirm(VAULT), kinds[0].leave(1))
     kinds[0].hear(kinds[0].wiped(1))
     for stream in after:
         said(stream, stream.join(1))
@@ -219,10 +219,10 @@ def _gone() -> Vectors:
 
 def _attempts() -> Vectors:
     nonces, signed, heard = both(asked), both(asked), both(lambda: asked(DELAYED, DELAYED, DELAYED))
-    nonces[0].open().steps((TOWER, "nonces"))
+    nonces[0].steps((TOWER, "nonces"))
     nonces[0].hear(nonces[0].retry(VAULT))
-    signed[0].open().steps((TOWER, "nonces"), (VAULT, "both"), (TOWER, "psigs"))
-    signed[0].hear(signed[0].confirm(TOWER))
+    nonces[0].open()
+    signed[0].steps((TOWER, "nonces"), (VAULT, "both"), (TOWER, "signatures"))
     for _, stream in (nonces, signed):
         stream.hear(stream.cancel())
     heard[0].hear(heard[0].hears(VAULT), heard[0].hears(TOWER))
@@ -256,6 +256,7 @@ def _consent() -> Vectors:
 
 def _refusals() -> Vectors:
     later, ended = both(asked), both(lambda: asked(SELF, SELF, SELF))
+    later[1].now += GRACE
     later[1].open()
     for stream, detail in zip(later, (b"sealed", b"sealed otherwise"), strict=True):
         fields = {"attempt": stream.state.attempt, "slots": (0, 1), "code": "rule_not_met", "detail": digest(detail)}

@@ -134,8 +134,6 @@ def _confirms() -> Trace:
     trace.takes("her enclave, for the other slot that it holds", keygen.confirm(VAULT))
     trace.refuses("it has nothing new to say", keygen.confirm(VAULT))
     trace.takes("Bob's own word replaces his enclave's", keygen.confirm(keygen.auth(1)))
-    trace.refuses("a pointer to a signing, by a stranger", keygen.signing_opened(STRANGER))
-    trace.takes("by the coordinator", keygen.signing_opened())
     trace.refuses("the keygen expires no more", keygen.expired(), at=NOON + HOUR)
     trace.refuses("and nobody releases a slot", keygen.release(0), at=NOON + HOUR)
     return trace

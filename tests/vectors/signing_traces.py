@@ -23,7 +23,7 @@ from tests.support.machines import (
     key_of,
     xonly,
 )
-from tests.support.phases import DELAY, DELAYED, SELF, asked, confirming, psigs, quorum, sixteenth, three
+from tests.support.phases import DELAY, DELAYED, SELF, asked, nonces, psigs, quorum, sixteenth, three, waiting
 
 from .traces import Trace, log_of
 
@@ -33,8 +33,8 @@ END = NOON + HOUR
 def signing_traces() -> list[dict[str, Any]]:
     """All of them, each with its keygen's log."""
     made: list[Callable[[], Trace]] = [
-        _consent, _until, _quorum, _delay, _attempt, _contributions, _three, _alone, _confirms, _gives_up,
-        _last_attempt, _refuses, _cancelled, _expires, _many_words,
+        _consent, _taken_back, _until, _quorum, _delay, _window, _attempt, _contributions, _three, _alone,
+        _gives_up, _last_attempt, _refuses, _cancelled, _cancelled_late, _expires, _many_words,
     ]  # fmt: skip
     return [_told(trace) for trace in [*(make() for make in made), *_ends()]]
 
@@ -50,28 +50,40 @@ def _consent() -> Trace:
     trace.refuses("a stranger approves", stream.said(STRANGER, SigningApprove))
     trace.refuses("an enclave rejects", stream.said(VAULT, SigningReject))
     trace.refuses("no attempt is opened before Bob's yes", stream.opening())
-    trace.takes("Bob approves", stream.approve(1))
-    trace.refuses("twice", stream.approve(1))
     trace.takes("Carol rejects, whom no rule asks", stream.reject(2))
     trace.refuses("twice", stream.reject(2))
     trace.refuses("and approves after all", stream.approve(2))
     trace.refuses("Bob cancels what Alice has asked for", stream.cancel(1))
     trace.refuses("an enclave without a delay has nothing to hear", stream.hears(VAULT))
+    trace.takes("Bob approves: that is the last rule, and the first attempt is open", stream.approve(1))
+    trace.refuses("twice", stream.approve(1))
+    trace.refuses("the coordinator has nothing to open", stream.opening())
     trace.takes("Bob takes his yes back: his rule is hopeless", stream.reject(1))
     trace.refuses("an end is an end", stream.approve(0))
     return trace
 
 
+def _taken_back() -> Trace:
+    stream = asked(NONE, SELF, SELF)
+    trace = Trace("a yes that is taken back before everybody has said his", stream)
+    trace.takes("Bob approves", stream.approve(1))
+    trace.takes("and rejects", stream.reject(1))
+    trace.refuses("an end is an end", stream.approve(2))
+    return trace
+
+
 def _until() -> Trace:
-    stream = asked(NONE, SELF)
+    stream = asked(NONE, SELF, SELF)
     trace = Trace("a yes that ends", stream)
     trace.refuses("it has ended already", stream.approve(1, until=NOON))
     trace.takes("for a second", stream.approve(1, until=NOON + 1000))
     trace.refuses("the same once more", stream.approve(1, until=NOON + 1000))
-    trace.refuses("when it ends it counts no longer", stream.opening(), at=NOON + 1000)
+    trace.takes("when it ends it counts no longer: Carol's opens nothing", stream.approve(2), at=NOON + 1000)
+    trace.refuses("nor may the coordinator", stream.opening(), at=NOON + 1000)
     trace.takes("a longer one; never beyond the request's own end", stream.approve(1, until=END + 1), at=NOON + 1000)
-    trace.takes("an attempt is opened", stream.opening(), at=NOON + 1000)
-    trace.takes("in which Bob still says until when", stream.approve(1, until=NOON + 2000), at=NOON + 1000)
+    trace.takes(
+        "an attempt is open, in which Bob still says until when", stream.approve(1, until=NOON + 2000), at=NOON + 1000
+    )
     trace.takes("the requester's no ends it", stream.reject(0), at=NOON + 1500)
     return trace
 
@@ -81,8 +93,7 @@ def _quorum() -> Trace:
     trace = Trace("two of three: the request is a yes", stream)
     trace.refuses("one yes is not enough", stream.opening())
     trace.takes("Bob's no leaves two", stream.reject(1))
-    trace.takes("Carol's yes is the second", stream.approve(2))
-    trace.takes("an attempt is opened", stream.opening())
+    trace.takes("Carol's yes is the second: an attempt is open", stream.approve(2))
     return trace
 
 
@@ -99,29 +110,38 @@ def _delay() -> Trace:
     return trace
 
 
+def _window() -> Trace:
+    stream = asked(NONE, SELF, Rule(approval="none", not_before=NOON + DELAY))
+    trace = Trace("a rule that is ripe in a minute", stream)
+    trace.takes("Bob approves too early: no attempt is open", stream.approve(1))
+    trace.refuses("nor may one be", stream.opening(), at=NOON + DELAY - 1)
+    trace.takes("time has passed; a no that no rule asks for opens nothing", stream.reject(2), at=NOON + DELAY)
+    trace.takes("the coordinator does", stream.opening(), at=NOON + DELAY)
+    return trace
+
+
 def _attempt() -> Trace:
     stream = asked()
-    trace = Trace("opening attempts", stream)
+    trace = Trace("opening attempts: the first is open by itself, and the vault goes last", stream)
+    stream.now += GRACE
     signers = stream.opening().payload.signers  # type: ignore[union-attr]
+    trace.refuses("the next one, before the grace has passed", stream.opening(), at=NOON + GRACE - 1)
     trace.refuses("by somebody else", stream.opening(STRANGER))
-    trace.refuses("the second before the first", stream.opening(attempt=2))
+    trace.refuses("the one after it", stream.opening(attempt=3))
     trace.refuses("without one of the signers", stream.opening(signers=signers[:1], last=None))
     trace.refuses(
         "with another order of slots", stream.opening(signers=(Signer(key=xonly(VAULT), slots=(0,)), signers[1]))
     )
     trace.refuses("nobody goes last", stream.opening(last=None))
-    trace.takes("the first, in which the vault goes last", stream.opening())
-    trace.refuses("the same once more", stream.opening(attempt=1))
-    trace.refuses("the next one, before the grace has passed", stream.opening(), at=NOON + GRACE - 1)
-    trace.takes("the grace has passed", stream.opening(), at=NOON + GRACE)
+    trace.takes("the grace has passed; the tower may go last, too", stream.opening(last=xonly(TOWER)))
+    trace.refuses("the same once more", stream.opening(attempt=2))
+    trace.refuses("its own grace has not passed", stream.opening(), at=stream.now + GRACE - 1)
     return trace
 
 
 def _contributions() -> Trace:
     stream = asked()
-    trace = Trace("nonces, both, psigs: the vault goes last", stream)
-    trace.refuses("no attempt is open", stream.contribute(TOWER, "nonces"))
-    trace.takes("an attempt is opened", stream.opening())
+    trace = Trace("nonces, both, signatures: the vault goes last", stream)
     trace.refuses("about another attempt", stream.contribute(TOWER, "nonces", attempt=2))
     trace.refuses("by no signer", stream.contribute(STRANGER, "nonces"))
     trace.refuses("the last one before the others", stream.contribute(VAULT, "both"))
@@ -131,11 +151,13 @@ def _contributions() -> Trace:
     trace.refuses("once more", stream.contribute(TOWER, "nonces"))
     trace.refuses("over other nonces", stream.contribute(VAULT, "both", over=Hash(bytes(32))))
     trace.takes("the vault's nonces and psigs", stream.contribute(VAULT, "both"))
-    trace.refuses("psigs over other nonces", stream.contribute(TOWER, "psigs", over=Hash(bytes(32))))
-    trace.takes("the tower's psigs", stream.contribute(TOWER, "psigs"))
+    trace.refuses("signatures over other nonces", stream.contribute(TOWER, "signatures", over=Hash(bytes(32))))
+    trace.refuses("over none", stream.contribute(TOWER, "signatures", over=None))
+    trace.refuses("psigs of its own: it finishes", stream.contribute(TOWER, "psigs"))
+    trace.takes("the tower has added up", stream.contribute(TOWER, "signatures"))
     trace.refuses("nobody rejects what is complete", stream.reject(1))
-    trace.takes("the tower confirms", stream.confirm(TOWER))
-    trace.refuses("the vault does, too", stream.confirm(VAULT))
+    trace.refuses("nor asks for another attempt", stream.retry(TOWER))
+    trace.refuses("nor refuses", stream.refuse(VAULT, 0))
     return trace
 
 
@@ -147,7 +169,10 @@ def _three() -> Trace:
     trace.refuses("the last one does not go before the second", stream.contribute(VAULT, "both"))
     trace.takes("the other nonces", stream.contribute(castle, "nonces"))
     trace.takes("the last one's", stream.contribute(VAULT, "both"))
-    trace.takes("one of the psigs", stream.contribute(castle, "psigs"))
+    trace.refuses("the tower finishes, and not yet", stream.contribute(TOWER, "signatures"))
+    trace.refuses("the castle does not", stream.contribute(castle, "signatures"))
+    trace.takes("the castle's psigs", stream.contribute(castle, "psigs"))
+    trace.refuses("once more", stream.contribute(castle, "psigs"))
     trace.takes("a signer may still ask for another attempt", stream.retry(TOWER))
     return trace
 
@@ -155,21 +180,10 @@ def _three() -> Trace:
 def _alone() -> Trace:
     stream = asked(slots=2)
     trace = Trace("one enclave for all slots", stream)
-    trace.refuses("nobody is last of one", stream.opening(last=xonly(VAULT)))
-    trace.takes("an attempt is opened", stream.opening())
+    trace.refuses("nobody is last of one", stream.opening(last=xonly(VAULT)), at=NOON + GRACE)
     trace.refuses("it owes no nonces", stream.contribute(VAULT, "nonces"))
+    trace.refuses("it answers none", stream.contribute(VAULT, "signatures", over=Hash(bytes(32))))
     trace.takes("it signs", stream.contribute(VAULT, "signatures"))
-    trace.takes("and confirms", stream.confirm(VAULT))
-    return trace
-
-
-def _confirms() -> Trace:
-    stream = confirming()
-    trace = Trace("who confirms what is complete", stream)
-    trace.refuses("about another attempt", stream.confirm(TOWER, attempt=2))
-    trace.refuses("a member", stream.confirm(stream.keygen.auth(0)))
-    trace.refuses("nobody asks for another attempt", stream.retry(TOWER))
-    trace.takes("an enclave refuses: somebody may hold a signature", stream.refuse(TOWER, 2))
     return trace
 
 
@@ -188,9 +202,10 @@ def _gives_up() -> Trace:
 def _last_attempt() -> Trace:
     stream = asked()
     trace = Trace("sixteen attempts", stream)
-    for _ in range(MAX_ATTEMPTS):
-        trace.takes("each after the grace of the one before", stream.opening())
+    for _ in range(MAX_ATTEMPTS - 1):
         stream.now += GRACE
+        trace.takes("each after the grace of the one before", stream.opening())
+    stream.now += GRACE
     trace.refuses("before the last grace has passed", stream.expired(), at=stream.now - 1)
     trace.takes("the last grace has passed", stream.expired(), at=stream.now)
     return trace
@@ -199,7 +214,7 @@ def _last_attempt() -> Trace:
 def _refuses() -> Trace:
     stream = asked()
     trace = Trace("enclaves refuse", stream)
-    trace.refuses("about an attempt that is not open", stream.refuse(VAULT, 0, attempt=1))
+    trace.refuses("about an attempt that is not open", stream.refuse(VAULT, 0, attempt=2))
     trace.refuses("for a slot that it does not hold", stream.refuse(VAULT, 2))
     trace.refuses("a member", stream.refuse(stream.keygen.auth(0), 0))
     trace.takes("for one of its slots", stream.refuse(VAULT, 1))
@@ -211,7 +226,18 @@ def _refuses() -> Trace:
 def _cancelled() -> Trace:
     stream = asked()
     trace = Trace("the requester takes it back", stream)
-    trace.takes("Alice cancels", stream.cancel())
+    trace.refuses("Bob does not", stream.cancel(1))
+    trace.takes("Alice cancels; only nonces were sent", stream.steps((TOWER, "nonces")).cancel())
+    return trace
+
+
+def _cancelled_late() -> Trace:
+    stream = psigs()
+    trace = Trace("the requester takes it back when somebody may hold a signature", stream)
+    trace.refuses("there are psigs", stream.cancel())
+    trace.takes("the tower asks for another attempt", stream.retry(TOWER))
+    trace.takes("which is opened", stream.opening())
+    trace.refuses("there were psigs", stream.cancel())
     return trace
 
 
@@ -229,18 +255,22 @@ def _expires() -> Trace:
 
 def _ends() -> Iterator[Trace]:
     """What ends a signing in each of its phases, and what of the same kinds does not."""
-    for stream, where in ((asked().open(), "while nonces are awaited"), (psigs(), "while psigs are awaited")):
+    yield _one("while a yes is awaited the requester takes it back", (early := waiting()), early.cancel())
+    yield _one("while a yes is awaited an enclave refuses", (early := waiting()), early.refuse(VAULT, 0))
+    for stream, where in ((nonces(), "while nonces are awaited"), (psigs(), "while psigs are awaited")):
         yield _one(f"{where} a member's yes and no that no rule asks for", stream, stream.approve(1), stream.reject(1))
-    yield _one(
-        "while nonces are awaited a signer asks for another attempt", (nonces := asked().open()), nonces.retry(VAULT)
-    )
-    for stream in (asked().open(), psigs()):
+    yield _one("while nonces are awaited a signer asks for another attempt", (early := nonces()), early.retry(VAULT))
+    for stream in (nonces(), psigs()):
         yield _one(f"in {stream.state.phase} an enclave refuses", stream, stream.refuse(VAULT, 0))
     yield _one("in psigs the requester says no", (late := psigs()), late.reject(0))
-    for stream in (asked().open(), psigs(), confirming()):
+    for stream in (waiting(), nonces(), psigs()):
         trace = Trace(f"in {stream.state.phase} the request ends", stream)
         trace.takes("the coordinator's notice", stream.expired(), at=END)
         yield trace
+    late = asked(NONE, SELF, Rule(approval="none", not_after=NOON + 1))
+    trace = Trace("a yes that comes when another's key may no longer be used", late)
+    trace.takes("Bob approves", late.approve(1), at=NOON + 2)
+    yield trace
     hopeless = asked(NONE, NONE, Rule(approval="none", delay_ms=DELAY, not_after=NOON + 1))
     yield _one("a delay that ends when its key may no longer be used", hopeless, hopeless.hears(TOWER))
     for steps in ([], [(TOWER, "nonces"), (VAULT, "both")]):

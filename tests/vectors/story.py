@@ -35,7 +35,6 @@ from keymeld_protocol.wire.payloads import (
     KeygenCreate,
     KeygenJoin,
     SigningApprove,
-    SigningOpened,
     SigningRequest,
 )
 from keymeld_protocol.wire.records import Record
@@ -80,8 +79,6 @@ class Teller:
         self.now += 1000
         for agent in self.agents:
             self._queue.extend(agent.hear(replay.stream, seen_by(agent.identity.key, record)))
-        if isinstance(said.payload, SigningRequest):
-            self._take(self._notice(self.streams[said.payload.keygen], SigningOpened, signing=said.id))
         self._say_due(replay)
 
     def _replay(self, said: Statement) -> Replay:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import structs
+
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.machines.keygen_state import KeygenState
 from keymeld_protocol.machines.machine import Due
 from keymeld_protocol.machines.streams import machine_of
-from keymeld_protocol.wire.shapes import MAX_ATTEMPTS
+from keymeld_protocol.wire.shapes import MAX_ATTEMPTS, Rule
 from tests.support.machines import (
     COORDINATOR,
     EPOCH,
@@ -22,7 +24,7 @@ from tests.support.machines import (
     Stream,
     key_list,
 )
-from tests.support.phases import DELAY, DELAYED, SELF, asked, confirming, psigs, sixteenth
+from tests.support.phases import DELAY, DELAYED, SELF, asked, psigs, signed, sixteenth
 
 from . import traces
 from .cast import commented, plain
@@ -82,21 +84,29 @@ def _streams() -> list[Any]:
     assert isinstance(collecting.heard, KeygenState)
     waiting, approved = asked(SELF, SELF), asked(SELF, SELF)
     approved.hear(approved.approve(1, until=NOON + 1000))
+    later = Rule(approval="none", not_before=NOON + DELAY)
+    timed, one = asked(later), asked(later, slots=2)
+    shut = asked(structs.replace(DELAYED, not_after=NOON + GRACE))
     delayed = asked(DELAYED)
     delayed.hear(delayed.hears(VAULT))
-    open_, gone = asked().open(), asked().open()
+    open_, gone = asked(), asked()
     gone.hear(gone.retry(TOWER))
     last, ended = sixteenth(), asked()
     ended.hear(ended.cancel())
     return [
         ("a keygen that collects joins", collecting, ("before its end", END - 1, (), 0), ("at its end", END, BOTH, 0)),
         ("a keygen that is complete has no end", complete, ("ever", END, BOTH, 0)),
-        ("a request that needs nobody else", asked(), ("both enclaves are here", NOON, BOTH, 0),
-         ("one is not", NOON, (VAULT,), 0), ("nobody is", NOON, (), 0), ("it expires", END, BOTH, 0)),
-        ("a request of two slots of one enclave: nobody goes last", asked(slots=2), ("it is here", NOON, (VAULT,), 0)),
+        ("a request that needs nobody else: its attempt is open", asked(), ("both enclaves are here", NOON, BOTH, 0),
+         ("nobody is", NOON, (), 0), ("it expires", END, BOTH, 0)),
+        ("a rule that time alone meets", timed, ("too early", NOON + DELAY - 1, BOTH, 0),
+         ("now", NOON + DELAY, BOTH, 0), ("one enclave is away", NOON + DELAY, (VAULT,), 0)),
+        ("the same for two slots of one enclave: nobody goes last", one, ("it is here", NOON + DELAY, (VAULT,), 0)),
         ("a request that waits for a yes", waiting, ("without it", NOON, BOTH, 0), ("it expires", END, (), 0)),
         ("with a yes that ends", approved, ("while it counts", NOON + 999, BOTH, 0),
          ("no longer", NOON + 1000, BOTH, 0)),
+        ("a delay that has not begun, with a not_after", shut, ("it waits, and time brings nothing", NOON, BOTH, 0),
+         ("at not_after", NOON + GRACE, BOTH, 0), ("after it no attempt can open, and nobody says so", NOON + GRACE + 1,
+         BOTH, 0), ("it expires", END, BOTH, 0)),
         ("a delay that has begun", delayed, ("while it lasts", NOON + DELAY - 1, BOTH, 0),
          ("it is over", NOON + DELAY, BOTH, 0)),
         ("an attempt under way", open_, ("before the grace has passed", NOON + GRACE - 1, BOTH, 0),
@@ -105,8 +115,7 @@ def _streams() -> list[Any]:
         ("a signer's nonces are gone", gone, ("at once", NOON, BOTH, 0), ("but not without it", NOON, (VAULT,), 0)),
         ("psigs are awaited", psigs(), ("before the grace has passed", NOON + 1, BOTH, 0),
          ("it has passed", NOON + GRACE, BOTH, 0)),
-        ("a confirm is awaited, and has no grace", confirming(), ("whenever", NOON + GRACE, BOTH, 0),
-         ("it expires", END, (), 0)),
+        ("it is completed", signed(), ("whenever", END, BOTH, 0)),
         (f"attempt {MAX_ATTEMPTS}", last, ("its grace has not passed", last.now - 1, BOTH, 0),
          ("it has passed", last.now, BOTH, 0)),
         ("an end", ended, ("whenever", END, BOTH, 0)),

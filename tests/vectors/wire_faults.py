@@ -21,7 +21,7 @@ from tests.attacks.test_blame import (
     PLAIN,
     SILENT,
     Table,
-    confirms,
+    finishes,
     nonce,
     only_nonce,
     own,
@@ -38,15 +38,15 @@ from .chance import Chance
 LIES: list[tuple[str, int, Spoil]] = [
     ("values that are no entries", 1, rubbish("nonces")),
     ("a second nonce with the psigs", 1, spoilt("psigs", PLAIN, lambda e: Both(OTHER * 2, bytes(32)))),
-    ("an item is failed after its nonce was given", 2, spoilt("psigs", LOCKED, lambda e: Failed("no"))),
-    ("no signature of who is alone on a place", 2, spoilt("psigs", OWN, lambda e: Finished(bytes(64)))),
+    ("an item is failed after its nonce was given", 1, spoilt("psigs", LOCKED, lambda e: Failed("no"))),
+    ("no signature of who is alone on a place", 2, spoilt("signatures", OWN, lambda e: Finished(bytes(64)))),
     ("no nonce", 2, spoilt("nonces", PLAIN, lambda e: Nothing())),
     ("a nonce that is no point", 1, spoilt("nonces", PLAIN, lambda e: nonce(e, GARBAGE * 2))),
     ("a nonce that does not prove itself", 1, spoilt("nonces", LOCKED, lambda e: nonce(e, own(e), bytes(64)))),
     ("another nonce than was proven", 1, spoilt("nonces", LOCKED, lambda e: nonce(e, OTHER + own(e)[33:]))),
     ("no psig of the last signer", 0, spoilt("both", LOCKED, only_nonce)),
     ("no psig", 1, spoilt("psigs", PLAIN, lambda e: Nothing())),
-    ("a psig that does not verify", 2, spoilt("psigs", LOCKED, psig)),
+    ("a psig that does not verify", 1, spoilt("psigs", LOCKED, psig)),
     ("a psig of the last signer that does not verify", 0, spoilt("both", PLAIN, psig)),
 ]  # fmt: skip
 """What is wrong, of which slot's enclave."""
@@ -56,7 +56,7 @@ def faults_json() -> Any:
     """One keygen of three enclaves, and many signings of it."""
     with Chance("faults"):
         table = Table()
-        cases = [case for make in (_lies, _accusations, _confirms, _requests, _hidden) for case in make(table)]
+        cases = [case for make in (_lies, _accusations, _last_words, _requests, _hidden) for case in make(table)]
         home = table.world.logs[table.group]
         return commented(
             "Signings of one keygen, of which each slot is at an enclave of its own; S opens every sealed field. Item "
@@ -122,14 +122,14 @@ def _accusations(table: Table) -> list[dict[str, Any]]:
     return [*cases, _case("the fault of an earlier attempt is no cause", table)]
 
 
-def _confirms(table: Table) -> list[dict[str, Any]]:
+def _last_words(table: Table) -> list[dict[str, Any]]:
     cases = []
     for comment, made in (
-        ("a confirm whose signature does not verify", (Finished(bytes(64)), Failed("no"), Failed("no"))),
-        ("a confirm that calls failed what has not", (Failed("no"),) * 3),
+        ("a last word whose signature does not verify", (Finished(bytes(64)), None, None)),
+        ("a last word that calls failed what has not", (Failed("no"),) * 3),
+        ("a last word that leaves out what it added up", (None, Nothing(), None)),
     ):
-        for enclave in table.enclaves:
-            enclave.spoil = confirms(*made)
+        table.enclaves[2].spoil = finishes(*made)
         table.ask()
         cases.append(_case(comment, table))
     table.ask()

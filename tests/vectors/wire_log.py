@@ -14,7 +14,7 @@ from keymeld_protocol.plaintext import contributions
 from keymeld_protocol.plaintext.contributions import Finished
 from keymeld_protocol.values import Hash
 from keymeld_protocol.wire.frames import head_json, record_json
-from keymeld_protocol.wire.payloads import SigningConfirm
+from keymeld_protocol.wire.payloads import SigningContribute
 from keymeld_protocol.wire.records import Chain, Record, sign_head
 from keymeld_protocol.wire.statements import Statement
 
@@ -176,10 +176,10 @@ def _stream(comment: str, log: Replay) -> dict[str, Any]:
 def _signed(story: Story, log: Replay) -> dict[str, Any]:
     """What the last record's sealed signatures are, and the transactions that they complete."""
     said, group = log.records[-1].statement, GroupKey(cast.GROUP_SECRET, cast.SALT)
-    sealed, state = said.blob("signatures"), log.state
-    assert isinstance(state, SigningState) and isinstance(said.payload, SigningConfirm) and sealed is not None
+    sealed, state = said.blob("values"), log.state
+    assert isinstance(state, SigningState) and isinstance(said.payload, SigningContribute) and sealed is not None
     made = plan_of(state, log.records[0].statement, story.roster, group)
-    entries = contributions.decode(group.open_in(said.payload, "signatures", sealed), len(made.items))
+    entries = contributions.decode(group.open_in(said.payload, "values", sealed), len(made.items))
     found = [entry.signature for entry in entries if isinstance(entry, Finished)]
     signed = [spend.finalize({0: found[0]}) for spend in made.spends]
     return commented(

@@ -98,7 +98,6 @@ def sealing_json() -> Any:
             ("custody.refuse", "detail", KEYGEN, enclave, "session is the keygen_id"),
             ("signing.request", "body", KEYGEN, alice, "session is the keygen_id here too"),
             ("signing.contribute", "values", SIGNING, enclave, "session is the signing_id"),
-            ("signing.confirm", "signatures", SIGNING, enclave, "session is the signing_id"),
             ("signing.refuse", "detail", SIGNING, enclave, "session is the signing_id"),
             ("note.thanks", "body", SIGNING, alice, "session is the stream in which the note is said"),
         ]

@@ -19,6 +19,7 @@ from keymeld_protocol.wire import payloads, statements
 from keymeld_protocol.wire.checkpoints import Checkpoint, checkpoint_json, checkpoint_message, sign_checkpoint
 from keymeld_protocol.wire.frames import head_json, record_json, statement_json
 from keymeld_protocol.wire.payloads import (
+    AttemptOpened,
     CustodyRefuse,
     CustodyReseal,
     CustodyWiped,
@@ -81,7 +82,7 @@ def _vector(said: Statement) -> dict[str, Any]:
 def _who(kind: str) -> str:
     if issubclass(payloads.KINDS.get(kind, Note), payloads.NOTICES):
         return "the coordinator (a notice)"
-    enclave = ("custody.accept", "custody.refuse", "custody.wiped", "signing.contribute", "signing.confirm")
+    enclave = ("custody.accept", "custody.refuse", "custody.wiped", "signing.contribute")
     if kind in (*enclave, "signing.retry", "signing.refuse", "signing.heard"):
         return "an enclave"
     return "a person"
@@ -89,7 +90,7 @@ def _who(kind: str) -> str:
 
 def _heard(story: Story) -> list[Statement]:
     """What the story tells; of a kind that it tells more than once, the example with the most in it comes first."""
-    chosen = (story.keygen.records[9], story.together.records[4])  # a person's confirm, and step "both"
+    chosen = (story.keygen.records[9], story.together.records[3])  # a person's confirm, and step "both"
     heard = (*chosen, *story.keygen.records, *story.together.records)
     return [record.statement for record in heard]
 
@@ -98,7 +99,8 @@ def _others(story: Story) -> list[Statement]:
     """The kinds that the story does not tell."""
     keygen, signing, group = story.keygen, story.together, GroupKey(cast.GROUP_SECRET, cast.SALT)
     alice, enclave = cast.auth_of(0, keygen.stream), cast.key_of("enclave one")
-    join = keygen.records[1].statement.id
+    join, state = keygen.records[1].statement.id, signing.as_signing
+    assert state is not None
     detail = contents.encode(Detail(v=1, message="the envelope does not open"))
     by = XOnlyKey(enclave.key)
     refused = group.seal("custody.refuse", "detail", keygen.stream, by, detail)
@@ -114,6 +116,7 @@ def _others(story: Story) -> list[Statement]:
         _say(cast.auth_of(1, keygen.stream), signing, SigningReject),
         _say(alice, signing, SigningCancel),
         _say(enclave, signing, SigningRetry, attempt=1),
+        _say(cast.COORDINATOR, signing, AttemptOpened, attempt=2, signers=state.signers, last=state.last),
         _say(enclave, signing, SigningRefuse, attempt=1, slots=(0, 1), code="rule_not_met", blobs={"detail": declined}),
         _say(enclave, signing, SigningHeard, at=cast.NOON),
         _say(alice, signing, SigningDispute, attempt=1, offset=5, item=0, point=0),

@@ -155,7 +155,7 @@ def contributions_json() -> Any:
         ("a code that is cut off", "ff09" + b"bad".hex(), 1, "bad_field", "values[0]"),
     ]
     return commented(
-        "The plaintext of signing.contribute's values and signing.confirm's signatures: one entry per place. The "
+        "The plaintext of signing.contribute's values: one entry per place. The "
         "values here have the right lengths and mean nothing.",
         entries=[commented(why, items=len(told), bytes=raw, entries=told) for why, raw, told in [*good, every]],
         refused=[commented(why, items=n, bytes=raw, reason=r, field=f) for why, raw, n, r, f in bad],

@@ -17,9 +17,9 @@ from keymeld_enclave.keymanagement import EnclaveIdentity
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import KeymeldError
 from keymeld_protocol.machines.signing_state import SigningState, signers_of
-from keymeld_protocol.values import Hash, Id
+from keymeld_protocol.values import Hash
 from keymeld_protocol.wire import statements
-from keymeld_protocol.wire.payloads import KeygenExpired, SigningApprove, SigningExpired, SigningOpened
+from keymeld_protocol.wire.payloads import KeygenExpired, SigningApprove, SigningExpired
 from keymeld_protocol.wire.records import sign_head
 from keymeld_protocol.wire.statements import Statement
 from tests.support.coordinator import Log, Peer, secret_of
@@ -107,13 +107,12 @@ class HostileCoordinator(Sessions):
             "more": {"last": signers[0].key if len(signers) > 1 else None},
         }[change]  # fmt: skip
 
-    @rule(where=which, kind=st.sampled_from([KeygenExpired, SigningExpired, SigningOpened]))
+    @rule(where=which, kind=st.sampled_from([KeygenExpired, SigningExpired]))
     def say_a_notice(self, where: int, kind: type[Any]) -> None:
         """A notice that nothing calls for."""
         log = self.log(where)
         if log is not None:
-            fields = {"signing": Id(secret_of("no signing"))} if kind is SigningOpened else {}
-            self.move(lambda: self.world.notice(log, kind, **fields).statement)
+            self.move(lambda: self.world.notice(log, kind).statement)
 
     @rule(where=which, old=which)
     def replay_an_old_statement(self, where: int, old: int) -> None:

@@ -47,11 +47,13 @@ class Hostile:
     def __init__(self, draw: Random, signer: MemberSigner) -> None:
         self.draw = draw
         self.seen: list[Entry] = []
-        for step in ("alone", "nonces", "both", "psigs"):
+        for step in ("alone", "nonces", "both", "psigs", "signatures"):
             setattr(signer, step, self._spoiling(getattr(signer, step)))
 
     def _spoiling(self, honest: Callable[..., tuple[Entry, ...]]) -> Callable[..., tuple[Entry, ...]]:
-        def spoilt(attempt: Attempt, *more: Any) -> tuple[Entry, ...]:
+        def spoilt(attempt: Attempt, *more: Any, **inner: Any) -> tuple[Entry, ...]:
+            if inner:  # psigs that it adds up itself
+                return honest(attempt, *more, **inner)
             entries = list(honest(attempt, *more))
             self.seen += entries
             rate = self.draw.choice([0.05, 0.3, 1.0])

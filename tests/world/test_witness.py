@@ -39,14 +39,21 @@ def hostile() -> Iterator[HostileCoordinator]:
     made.world.close()
 
 
-def asked(sessions: Sessions, approval: Rule, subsets: list[int | None] | None = None) -> None:
-    """Three people, a request of the first, and a first enclave that is away."""
-    sessions.gather(shape=PAIRS, approval=approval, joined=3, asked=[subsets or [None]], away=True)
+def asked(
+    sessions: Sessions, approval: Rule, subsets: list[int | None] | None = None, away: tuple[int, ...] = (NORTH, SOUTH)
+) -> None:
+    """Three people, a request of the first, and enclaves that are ``away``."""
+    sessions.gather(shape=PAIRS, approval=approval, joined=3, asked=[], away=False)
+    for vault in away:
+        sessions.peers[vault].leave()
+    sessions.request(0, 0, subsets or [None], HOUR)
+    sessions.world.run()
 
 
 def caught(sessions: Sessions, why: str) -> None:
-    """The enclave comes back, and is seen at its deed."""
+    """The enclaves come back, and one is seen at its deed."""
     sessions.come_back(NORTH)
+    sessions.come_back(SOUTH)
     with pytest.raises(AssertionError, match=why):
         sessions.deliver_all()
 
@@ -141,7 +148,7 @@ def test_a_hearer_that_takes_any_hash_is_seen(hostile: HostileCoordinator, monke
         return None
 
     monkeypatch.setattr(Chain, "check", anything)
-    asked(hostile, SELF)
+    asked(hostile, SELF, away=(NORTH,))
     hostile.agree(0, None)
     hostile.meddle(SOUTH, "hash", 0)
     hostile.world.run()

@@ -130,6 +130,7 @@ class App:
                 raise NotConnected(f"{why} (tried for {self.patience_ms / 1000:g} s)") from None
             finally:
                 told.cancel()
+            self._tell_problems(client)
             yield client
 
     @asynccontextmanager
@@ -142,9 +143,16 @@ class App:
             yield client
 
     def _tell_doubts(self, client: Client) -> None:
-        """Say which of our own checkpoints were not believed (§4.6)."""
-        for why in client.ledger.checkpoints.doubts.values():
+        """Say which files are damaged, and which of our own checkpoints were not believed (§4.6)."""
+        for why in [*client.wallet.damaged.values(), *client.ledger.checkpoints.doubts.values()]:
             self.screen.note(why, style="yellow")
+
+    def _tell_problems(self, client: Client) -> None:
+        """Say what went wrong beside what this command is about: words of before that were refused, an endless list."""
+        from .failures import text_of
+
+        for problem in client.problems:
+            self.screen.note(still_printable(text_of(problem)), style="yellow")
 
     async def _tell_trouble(self, client: Client) -> None:
         """Say, once, why there is no connection yet."""

@@ -1,6 +1,6 @@
 """Sessions as they happen, in the terminal: every record a sentence, whoever is missing named, each reconnect seen.
 
-    keygen ──▶ its records, from the first ──▶ signing.opened ──▶ that signing's records, until it has ended
+    keygen ──▶ its records, from the first, and those of each of its signings, until that has ended
                                    └── on a terminal a status line stays below: who is still missing
 
 A session whose log does not hold is said so loudly, and the others go on.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.live import Live
@@ -19,10 +19,10 @@ from rich.text import Text
 from keymeld_protocol.machines.keygen import KeygenPhase, KeygenState
 from keymeld_protocol.machines.signing import SigningPhase, SigningState
 from keymeld_protocol.values import Id, XOnlyKey
-from keymeld_protocol.wire.payloads import SigningOpened
+from keymeld_protocol.wire.payloads import SigningRequest
 from keymeld_protocol.wire.records import Record
 
-from ..errors import ReadOnly, WalletError
+from ..errors import ReadOnly
 from ..keygens import Keygen
 from ..shown.telling import moment
 from ..signings import Signing
@@ -54,9 +54,14 @@ class Watch:
         self._bell = Bell()
 
     def follow(self, handle: Watched, since: int = 0) -> asyncio.Task[None]:
-        """Tell a session beside everything else, from the record after offset ``since``; a second time is once."""
+        """Tell a session beside everything else, from the record after offset ``since``; a second time is once.
+
+        With a keygen its signings are told, those that open later too.
+        """
         if handle.id not in self._tasks:
             self._tasks[handle.id] = asyncio.create_task(self._follow(handle, since))
+            for signing in handle.signings() if isinstance(handle, Keygen) else ():
+                self.follow(signing)
         return self._tasks[handle.id]
 
     async def until_ended(self) -> None:
@@ -71,25 +76,25 @@ class Watch:
             await self._bell.wait()
 
     async def _follow(self, handle: Watched, since: int) -> None:
-        """Tell the records of one session; a keygen's signings are followed as they open."""
+        """Tell the records of one session."""
         try:
             async for record in handle:
                 if record.offset > since:
                     await self._tell(handle, record)
                 self._told[handle.id] = record.offset
                 self._bell.ring()
-                if isinstance(record.statement.payload, SigningOpened):
-                    await self._opened(record.statement.payload.signing)
         except ReadOnly as error:
             self.broken.append(error)
             self.screen.complain(f"{handle.id.hex()[:SHORT]}: {error}", code=4)
             self._told[handle.id] = handle.heard.chain.offset
             self._bell.ring()
 
-    async def _opened(self, signing: Id) -> None:
-        """Follow a signing once its first record is here."""
-        with suppress(WalletError):
-            self.follow(self.client.signing(signing))
+    async def _follow_signings(self) -> None:
+        """Follow the signings of a keygen that is told, as they open."""
+        async for stream, record in self.client.watch():
+            said = record.statement.payload
+            if isinstance(said, SigningRequest) and said.keygen in self._tasks:
+                self.follow(self.client.signing(stream))
 
     def names(self, keygen: Id) -> Names:
         """The people of one keygen."""
@@ -115,7 +120,7 @@ class Watch:
         if isinstance(handle, Keygen):
             return self._seats(handle)
         if handle.phase not in (
-            SigningPhase.CONFIRMING,
+            SigningPhase.COMPLETED,
             SigningPhase.FAILED,
             SigningPhase.EXPIRED,
         ):
@@ -157,7 +162,7 @@ class Watch:
     @asynccontextmanager
     async def shown(self) -> AsyncIterator[None]:
         """While this lasts, reconnects are told, and on a terminal a status line says who is missing."""
-        reconnects = asyncio.create_task(self._tell_reconnects())
+        beside = [asyncio.create_task(self._tell_reconnects()), asyncio.create_task(self._follow_signings())]
         live = self.screen.out.is_terminal and not self.screen.as_json and not self.screen.quiet
         try:
             if live:
@@ -168,10 +173,9 @@ class Watch:
                 yield
         finally:
             self.screen.live = False
-            reconnects.cancel()
-            for task in self._tasks.values():
+            for task in (tasks := [*beside, *self._tasks.values()]):
                 task.cancel()
-            await asyncio.gather(reconnects, *self._tasks.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _tell_reconnects(self) -> None:
         """Say when the connection is lost, once, and when it is back."""

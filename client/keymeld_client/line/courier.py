@@ -70,7 +70,7 @@ class Courier:
         self.status = Status("connecting")
         self.changed = Bell()
         self.problems: list[KeymeldError] = []
-        self._inner = WalletHalf(wallet, ledger, token, self._put_off)
+        self._inner = WalletHalf(wallet, ledger, token, self._put_off, self.problems.append)
         self.presence = self._inner.online
         self._backoff, self._sleep, self._now = backoff or Backoff(_CHANCE.random), sleep, now
         self._link: Link | None = None
@@ -245,5 +245,5 @@ class Courier:
             if self.ledger.has_heard(stream, pending.statement.id):
                 self.wallet.answered(pending)
             if placed.head is not None:
-                self.ledger.head(stream, placed.head)
+                self.ledger.head(stream, placed.head, pushed=True)
             return placed

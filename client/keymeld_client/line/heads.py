@@ -1,7 +1,7 @@
 """The coordinator's signed words on where streams stand: which are believed, and how old the latest is (§4.2).
 
-    asked for, or of a record not heard yet ──▶ verified at once ──┐
-    pushed with a record, and agrees ──▶ verified when it matters ─┴─▶ kept, unless it is older than the one kept
+    answers a nonce, or of a record not heard yet ──▶ verified at once ──┐
+    pushed with a record or an answer, and agrees ──▶ verified when it matters ─┴─▶ kept, unless older than the one kept
     names another hash than was verified ──▶ verified at once: signed, it convicts; unsigned, it breaks the stream
 
 A head matters when its age is shown, when it becomes evidence, and when the client stops: then it is stored too.
@@ -34,7 +34,7 @@ class Heads:
         self._stored: dict[Id, Head] = {}
 
     def take(self, heard: Replay, head: Head, *, pushed: bool = False, stored: bool = False) -> None:
-        """Take a head of ``heard``; ``pushed``: it came with the record that it names, and need not be verified yet.
+        """Take a head of ``heard``; ``pushed``: it answers no nonce, and need not be verified yet.
 
         Raises:
             Fork: it convicts the coordinator.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from os import urandom
+from typing import Final
 
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.curve.secp256k1 import Secret
@@ -27,16 +28,25 @@ from ..wallet.entries import KeygenEntry
 from ..wallet.wallet import Wallet
 from .ledger import Ledger
 
+MOST_SESSIONS: Final = 100_000
+"""Sessions of one wallet that are looked at, whatever its coordinator lists."""
+
 
 class WalletHalf(InnerHalf):
-    """The inner half of a participant; ``online`` is by key, ``on_put_off`` hears when resuming has to wait."""
+    """The inner half of a participant; ``online`` is by key.
+
+    ``on_put_off`` hears when resuming has to wait, ``on_refused`` of what nobody else hears of.
+    """
+
+    most_listed: int = MOST_SESSIONS
 
     def __init__(
-        self, wallet: Wallet, ledger: Ledger, token: str | None, on_put_off: Callable[[WireError], None]
-    ) -> None:
+        self, wallet: Wallet, ledger: Ledger, token: str | None, on_put_off: Callable[[WireError], None],
+        on_refused: Callable[[WireError], None],
+    ) -> None:  # fmt: skip
         self.wallet, self.ledger, self.token = wallet, ledger, token
         self.online: dict[XOnlyKey, bool] = {}
-        self._on_put_off = on_put_off
+        self._on_put_off, self._on_refused = on_put_off, on_refused
 
     def keys(self, hello: Hello) -> Sequence[Keypair]:
         """Every key that lets this wallet hear something."""
@@ -54,11 +64,16 @@ class WalletHalf(InnerHalf):
 
         One that has ended has nothing more to say, unless a restored coordinator has lost how it ended (§4.3).
         """
+        self.ledger.note_listed(listed)
         known = [heard.stream for heard in self.ledger.streams() if heard.as_signing is not None]
-        found = [info.stream for info in listed if info.keygen is not None and self.wallet.keygen(info.keygen)]
+        found = [info.stream for info in listed if info.keygen is not None and self._is_heard(info.keygen)]
         ledger, anew = self.ledger, {info.stream for info in listed if self.ledger.is_listed_otherwise(info)}
         goes_on = (s for s in dict.fromkeys([*known, *found]) if s in anew or not ledger.has_ended(s))
         return [s for s in goes_on if ledger.trouble(s) is None]
+
+    def _is_heard(self, keygen: Id) -> bool:
+        """Whether a keygen is the wallet's, and its files can be read."""
+        return self.wallet.keygen(keygen) is not None and keygen not in self.wallet.damaged
 
     def position(self, stream: Id) -> Position | None:
         """Where the verified part of ``stream`` ends; nobody has caught up with it before the answer."""
@@ -81,6 +96,10 @@ class WalletHalf(InnerHalf):
     def not_resumed(self, problem: WireError) -> None:
         """This conversation is over; another one may fare better."""
         raise Ended(f"the coordinator refused to resume: {problem}", None, problem.retry_after_ms or 0)
+
+    def refused(self, method: str, problem: WireError) -> None:
+        """Whoever looks at the client's problems is told."""
+        self._on_refused(problem)
 
     def put_off(self, problem: WireError) -> None:
         """Whoever watches is told why it takes so long."""

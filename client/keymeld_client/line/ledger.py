@@ -22,7 +22,7 @@ from keymeld_protocol.values import Epoch, Id, Salt, XOnlyKey
 from keymeld_protocol.wire.connection import Subscribed
 from keymeld_protocol.wire.frames import WireHead, WireRecord, head_of, record_of, wire_head
 from keymeld_protocol.wire.payloads import SigningRequest
-from keymeld_protocol.wire.records import Position, Record
+from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wire.statements import statement_id
 
 from ..errors import NEEDS_NEWER, ReadOnly, WaitsForLost, WalletError
@@ -49,11 +49,12 @@ class Ledger(Rewound):
         """Verify what the wallet has stored for the coordinator ``url``; ``now`` is the clock (ms).
 
         Raises:
-            WalletError: the wallet cannot be read.
+            WalletError: a file of it cannot be read.
         """
         super().__init__(wallet, now)
         self.url = url
         self.own, self.shut, self.deaf_to = OwnSeats(wallet), set[Id](), set[Id]()
+        self._loading = False
         self.load()
         self.heard.clear()
 
@@ -64,20 +65,11 @@ class Ledger(Rewound):
         heard = self.hearing.streams.get(stream)
         return heard if heard is not None and heard.state is not None else None
 
-    def position(self, stream: Id) -> Position | None:
-        """From where ``stream`` is resumed; None: from its first record."""
-        heard = self.hearing.streams.get(stream)
-        return heard.chain.position if heard is not None else None
-
-    def streams(self) -> tuple[Replay, ...]:
-        """All the streams of which something was verified."""
-        return tuple(heard for heard in self.hearing.streams.values() if heard.state is not None)
-
     def trouble(self, stream: Id) -> str | None:
         """Why nothing is said in ``stream`` any more, or None."""
         heard = self.hearing.streams.get(stream)
-        if heard is None:
-            return None
+        if heard is None or stream in self.wallet.damaged:
+            return self.wallet.damaged.get(stream)
         key = coordinator_of(heard.state)
         if heard.broken is not None:
             return str(heard.broken)
@@ -188,7 +180,7 @@ class Ledger(Rewound):
         if heard.broken is not None:
             return
         try:
-            record = record_of(wire, verified=known)
+            record = record_of(wire, self.wallet.own(wire.statement.payload), verified=known)
         except WireError as error:
             where = f"offset {wire.offset} of {stream.hex()}: {error}"
             if error.reason.is_newer:  # ours to update: told, and nobody is accused (§12)
@@ -257,23 +249,29 @@ class Ledger(Rewound):
         """Hear what the wallet has stored and was not heard yet: keygens first, since signings build on them.
 
         Once more where a session comes back to a folder that has lost its ticket: what was verified of it counts.
+        Of a session whose own file is damaged nothing is heard, and the others go on.
 
         Raises:
-            WalletError: the wallet cannot be read.
+            WalletError: a file cannot be read.
         """
         keygens = [entry.id for entry in self.wallet.keygens(self.url)]
         stored = self.wallet.streams()
         mine = set(keygens)
         for stream in [s for s in keygens if s in stored] + [s for s in stored if s not in mine]:
-            if stream not in self.hearing.streams:
-                records, head = self.wallet.stream(stream)
+            if stream not in self.hearing.streams and (stored_of := self.wallet.undamaged(stream)) is not None:
+                records, head = stored_of
                 self._stored[stream] = len(records)
+                self._loading = True
                 if records and self._concerns(stream, records[0]):
                     self._load_stream(stream, records, head)
+                self._loading = False
 
     # Inside -----------------------------------------------------------------------------------------------------
 
     def _load_stream(self, stream: Id, records: list[WireRecord], head: WireHead | None) -> None:
+        if (lost := self.told_before(stream, records)) is not None:
+            self.hearing.streams[stream] = lost
+            return
         covered = self.checkpoints.reach(stream, records)
         for wire in records:
             self.hear(stream, wire, known=wire.offset <= covered)
@@ -290,8 +288,8 @@ class Ledger(Rewound):
 
     def _concerns(self, stream: Id, wire: WireRecord) -> bool:
         """Whether a stream is one of the wallet's keygens or a signing of one: nobody fills our memory with others."""
-        if stream in self.hearing.streams or self._is_ours(stream):
-            return True
+        if stream in self.wallet.damaged or stream in self.hearing.streams or self._is_ours(stream):
+            return stream not in self.wallet.damaged
         with suppress(WireError):
             if wire.offset == 1 and statement_id(wire.statement.payload) == stream:
                 said = record_of(wire, verified=True).statement.payload  # only read: whether it holds is judged later
@@ -301,7 +299,7 @@ class Ledger(Rewound):
     def _is_ours(self, keygen: Id) -> bool:
         """Whether the wallet takes part in a keygen at this coordinator."""
         entry = self.wallet.keygen(keygen)
-        return entry is not None and entry.url == self.url
+        return entry is not None and entry.url == self.url and keygen not in self.wallet.damaged
 
     def _hear(self, heard: Replay, hear: Callable[[], list[tuple[Replay, Record]]]) -> None:
         """Let the hearing verify; store and tell what it verified, and what broke."""
@@ -342,6 +340,9 @@ class Ledger(Rewound):
         """This session is read-only from now on; what broke it is kept, a fork rather than anything less (§11.1)."""
         if not isinstance(heard.broken, BrokenLog) or (isinstance(error, Fork) and not isinstance(heard.broken, Fork)):
             heard.broken = error
+        if self._loading:  # it held when it was written: nobody but this folder is to blame
+            self.wallet.does_not_hold(heard.stream, str(error))
+            return
         with suppress(BrokenLog):
             self.heads.prove(heard)
         evidence = describe(heard, heard.broken, self.heads.kept(heard.stream), theirs)

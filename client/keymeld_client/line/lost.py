@@ -13,7 +13,7 @@ from keymeld_protocol.wording import counted, slots_told
 NAMED = 5
 """Statements that are named one by one; of more, the number is told."""
 NOT_THERE: Final = "not broken, but its coordinator has not got it any more"
-"""What is told of a keygen that was lost altogether, also once its owner goes on without all that was said in it."""
+"""What is told of a session that was lost altogether, also once its owner goes on without all that was said in it."""
 
 
 def told_lost(missing: Sequence[Record], keygen: KeygenState | None) -> str | None:

@@ -8,7 +8,7 @@ answer ``epoch``, records from the first ─▶ verified anew ─▶ another epo
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from keymeld_protocol.errors import Astray, BrokenLog, Fork
 from keymeld_protocol.machines.hearing import Hearing
@@ -17,11 +17,12 @@ from keymeld_protocol.machines.rewound import conflict, missing, shared
 from keymeld_protocol.machines.signing import SigningPhase
 from keymeld_protocol.values import Epoch, Id
 from keymeld_protocol.wire.connection import SessionInfo
-from keymeld_protocol.wire.frames import WireHead
+from keymeld_protocol.wire.frames import WireHead, WireRecord, record_of
 from keymeld_protocol.wire.payloads import KeygenLeave, SigningRequest
-from keymeld_protocol.wire.records import Record
+from keymeld_protocol.wire.records import Position, Record
 
 from ..wallet.wallet import Wallet
+from .bygone import bygone
 from .checkpoints import Checkpoints
 from .evidence import Theirs
 from .heads import Heads
@@ -33,8 +34,8 @@ from .returning import Returning
 class Rewound(Listening):
     """Verified histories, and what was lost of them.
 
-    ``epoch`` is the store's present one, ``gone`` the streams that it has lost altogether; ``look_again`` asks for a
-    stream anew.
+    ``epoch`` is the store's present one, ``gone`` the streams that it has lost altogether, ``unlisted`` the signings of
+    earlier ones that it does not list; ``look_again`` asks for a stream anew.
     """
 
     def __init__(self, wallet: Wallet, now: Callable[[], int]) -> None:
@@ -47,6 +48,7 @@ class Rewound(Listening):
         self.epoch: Epoch | None = None
         self.returning = Returning()
         self.gone: set[Id] = set()
+        self.unlisted: set[Id] = set()
         self.look_again: Callable[[Id], None] | None = None
         self._looking: set[Id] = set()
         self._stored: dict[Id, int] = {}
@@ -58,6 +60,15 @@ class Rewound(Listening):
     @abstractmethod
     def _break(self, heard: Replay, error: BrokenLog, theirs: Theirs) -> None:
         """This session is read-only from now on."""
+
+    def position(self, stream: Id) -> Position | None:
+        """From where ``stream`` is resumed; None: from its first record."""
+        heard = self.hearing.streams.get(stream)
+        return heard.chain.position if heard is not None else None
+
+    def streams(self) -> tuple[Replay, ...]:
+        """All the streams of which something was verified."""
+        return tuple(heard for heard in self.hearing.streams.values() if heard.state is not None)
 
     def caught_up(self) -> bool:
         """Whether every stream was heard as far as it had come when it was subscribed."""
@@ -99,7 +110,7 @@ class Rewound(Listening):
         parent = heard.state.parent if heard is not None and heard.state is not None else None
         keygen = self.replay(parent or stream)
         told = told_lost(self.missing(stream), keygen.as_keygen if keygen is not None else None)
-        if told is None and parent is None and stream in self.gone:
+        if told is None and stream in self.gone | self.unlisted and self.trouble(stream) is None:
             return NOT_THERE
         return told or (self.waiting(parent) if parent is not None else None)
 
@@ -118,6 +129,21 @@ class Rewound(Listening):
         if state is None or state.open:
             return False
         return state.phase == SigningPhase.COMPLETED or state.request.expires_at <= self.now()
+
+    def note_listed(self, listed: Sequence[SessionInfo]) -> None:
+        """Note the signings of earlier epochs that are not in the list, though their keygen is: they were lost."""
+        there = {each.stream for each in listed}
+        signings = ((heard, heard.state.parent) for heard in self.streams() if heard.state is not None)
+        lost = (heard for heard, parent in signings if heard.stream not in there and parent in there)
+        self.unlisted = {heard.stream for heard in lost if self.is_of_earlier_epochs(heard)}
+
+    def told_before(self, stream: Id, records: Sequence[WireRecord]) -> Replay | None:
+        """What is stored of a signing that was asked for after what the keygen's coordinator has lost."""
+        said = record_of(records[0], verified=True).statement.payload
+        keygen = self.replay(said.keygen) if isinstance(said, SigningRequest) else None
+        if keygen is None or not isinstance(said, SigningRequest) or keygen.chain.knows(said.after):
+            return None
+        return bygone(records, keygen, self.wallet.lost.of(keygen.stream))
 
     def is_listed_otherwise(self, listed: SessionInfo) -> bool:
         """Whether a stream that has ended here stands otherwise in the list of a coordinator that was restored."""
@@ -192,6 +218,7 @@ class Rewound(Listening):
         self.heads.forget(stream)
         self.checkpoints.forget(stream)
         self.gone.discard(stream)
+        self.unlisted.discard(stream)
         heard.become(anew)
         heard.top = anew.top
         self.wallet.tell_anew(stream, anew.records, lost)

@@ -20,7 +20,7 @@ from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.keygen import KeygenState
 from keymeld_protocol.machines.replay import Replay, coordinator_of
 from keymeld_protocol.machines.signing import SigningPhase, SigningState
-from keymeld_protocol.member.plan import Plan, plan_of
+from keymeld_protocol.member.plan import Plan, read_plan, require_possible
 from keymeld_protocol.member.roster import Roster, read_roster, read_terms, safety
 from keymeld_protocol.printable import still_printable
 from keymeld_protocol.values import Id, Signature, XOnlyKey
@@ -30,7 +30,7 @@ from keymeld_protocol.wording import counted, slots_told
 
 from .blame import judge_signing
 from .endings import tell_judgement
-from .results import ItemError, results_of
+from .results import ItemError, ItemResult, results_of
 from .telling import lines_of_request, moment, name_of
 
 T = TypeVar("T")
@@ -234,17 +234,22 @@ class Audit:
             return
         for line in tell_judgement(judge_signing(heard, roster, group), partial(name_of, roster)):
             self.report.add("proves", line)
-        plan = self._try("request", lambda: plan_of(state, heard.records[0].statement, roster, group))
+        plan = self._try("request", lambda: read_plan(state, heard.records[0].statement, roster, group))
         if plan is None:
             return
         for line in lines_of_request(state, plan, roster):
             self.report.add("says", line)
-        if state.phase in (SigningPhase.CONFIRMING, SigningPhase.COMPLETED):
+        if state.phase is SigningPhase.COMPLETED:
             self._signatures(heard, plan, roster, group)
 
     def _signatures(self, heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> None:
         """What was made holds; an item that failed alone (§10.2) is told, and spoils nothing."""
-        found = self._try("signatures", lambda: results_of(heard, plan, roster, group))
+
+        def check() -> tuple[ItemResult, ...]:
+            require_possible(plan)
+            return results_of(heard, plan, roster, group)
+
+        found = self._try("signatures", check)
         if found is None:
             return
         for number, result in enumerate(found, 1):

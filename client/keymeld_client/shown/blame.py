@@ -1,8 +1,7 @@
 """Who is at fault that nothing was signed: recomputed from a verified log, since no accusation is believed (§11.5).
 
-    attempt.opened ──▶ each contribution, as it stood when it was said ──▶ sound, or its signer's fault
-    signing.confirm ─▶ every signature and pre-signature ────────────────▶ they hold, or the confirmer's fault
-    signing.refuse ──▶ it accuses, and nobody else is at fault ──────────▶ the refuser's own fault
+    signing.contribute ─▶ as it stood when it was said ──────────────▶ sound, or its signer's fault
+    signing.refuse ─────▶ it accuses, and nobody else is at fault ────▶ the refuser's own fault
 
 A refusal names who refuses; whom it accuses stands in its sealed detail, which is a word like any other.  Contributions
 are signed: what they prove, they prove to every member.
@@ -15,16 +14,16 @@ from dataclasses import dataclass
 from keymeld_protocol.errors import NEWER, Blamed
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing_state import SigningState
+from keymeld_protocol.machines.signing_state import SigningState, last_of, signers_of
 from keymeld_protocol.member.attempt import Attempt
 from keymeld_protocol.member.faults import ACCUSES, require_sound
 from keymeld_protocol.member.plan import Planned, plan_of
 from keymeld_protocol.member.roster import Roster
-from keymeld_protocol.plaintext.contributions import Failed
-from keymeld_protocol.wire.payloads import AttemptOpened, SigningConfirm, SigningContribute, SigningRefuse
+from keymeld_protocol.values import XOnlyKey
+from keymeld_protocol.wire.payloads import AttemptOpened, SigningContribute, SigningRefuse
 from keymeld_protocol.wire.records import Record
 
-from .results import confirmed, open_values
+from .results import open_values
 
 
 @dataclass(frozen=True)
@@ -112,11 +111,9 @@ class _Court:
         try:
             match said:
                 case AttemptOpened():
-                    self._opened(said)
+                    self._open(said.attempt, said.last)
                 case SigningContribute():
                     self._contributed(record, said)
-                case SigningConfirm():
-                    self._confirmed(record, said)
                 case SigningRefuse():
                     self._refused(said)
         except Blamed as error:
@@ -135,24 +132,25 @@ class _Court:
         if not any((fault.slots, fault.attempt) == (error.slots, attempt) for fault in self.faults):
             self.faults.append(Fault(error.code, error.slots, attempt, error.message))
 
-    def _opened(self, said: AttemptOpened) -> None:
-        self._attempt = Attempt(self._state.stream, said.attempt, self._items, said.signers, said.last, self._roster)
+    def _open(self, number: int, last: XOnlyKey | None) -> None:
+        signers = signers_of(self._state)
+        self._attempt = Attempt(self._state.stream, number, self._items, signers, last, self._roster)
+
+    def _require(self, number: int) -> None:
+        """The first attempt is opened by no word of its own, if the record that met the last rule did (§7.3)."""
+        if number > self._attempt.number:
+            self._open(number, last_of(signers_of(self._state)))
 
     def _contributed(self, record: Record, said: SigningContribute) -> None:
+        self._require(said.attempt)
         if self.unread is None:
             entries = open_values(record, "values", len(self._attempt.places), self._group, said.slots)
-            self._attempt.hear(said.by, entries)
+            self._attempt.hear(said.by, entries, finished=said.step == "signatures")
             require_sound(self._attempt, said.by, said.step)
-
-    def _confirmed(self, record: Record, said: SigningConfirm) -> None:
-        """Everything that was confirmed holds, and nothing is said to have failed that has not."""
-        made = confirmed(record, self._attempt.places, self._group, self._attempt.signer(said.by).slots)
-        for index, each in enumerate(made):
-            if isinstance(each, Failed) and index not in self._attempt.failed and self.unread is None:
-                raise Blamed("bad_confirm", self._attempt.signer(said.by).slots, str(self._attempt.places[index]))
 
     def _refused(self, said: SigningRefuse) -> None:
         """An accusation without cause is the refuser's own fault (§11.5)."""
+        self._require(said.attempt)
         needed = set(self._state.request.slots)
         slots = tuple(slot for slot in self._state.keygen.slots_at(said.by) if slot in needed)
         self.refusal = Refusal(said.code, slots, self._attempt.number)

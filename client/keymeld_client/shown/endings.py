@@ -29,16 +29,17 @@ _WILL: Final = frozenset({SigningPhase.REJECTED, SigningPhase.CANCELLED})
 
 
 def ended(heard: Replay, judged: Judgement, group: GroupKey, name: Namer) -> SigningEnded:
-    """How a signing ended that is not completed, or why it will never be."""
+    """How a signing ended that is not completed."""
     state = heard.as_signing
     assert state is not None, "a signing"
     if state.phase in _WILL:
         judged = Judgement()
-    code = state.code or (judged.faults[-1].code if state.open else state.phase.value)
+    code = state.code or state.phase.value
     slots = state.blamed or (tuple(sorted(state.consent.rejected)) if state.phase == SigningPhase.REJECTED else ())
-    may_be_signed = state.may_be_signed or (state.open and state.psig_sent)
     told = tuple(tell_judgement(judged, name))
-    return SigningEnded(state.phase.value, code, slots, _detail(heard, group), may_be_signed, judged.at_fault, told)
+    return SigningEnded(
+        state.phase.value, code, slots, _detail(heard, group), state.may_be_signed, judged.at_fault, told
+    )
 
 
 def _detail(heard: Replay, group: GroupKey) -> str:
@@ -88,6 +89,5 @@ _DID: Final = {
     "missing_psig": "sent no partial signature",
     "bad_psig": "sent a bad partial signature",
     "bad_signature": "sent no signature that verifies",
-    "bad_confirm": "confirmed what does not verify",
 }
 """What somebody did, by the code of his fault."""

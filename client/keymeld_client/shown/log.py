@@ -24,11 +24,13 @@ from keymeld_protocol.keys.ticket import Ticket
 from keymeld_protocol.values import Id, XOnlyKey, decode_sized, encode_sized
 from keymeld_protocol.wire.frames import WireHead, WireRecord, head_json, head_of, record_json, record_of
 from keymeld_protocol.wire.payloads import KeygenCreate, SigningRequest
+from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wire.shapes import split_complaint
 from keymeld_protocol.wire.statements import parse
 
 from ..clock import now_ms
 from ..errors import WalletError
+from ..line.bygone import history_with
 from ..wallet.wallet import Wallet
 from .audit import Audit, Report
 
@@ -83,7 +85,7 @@ def export_log(wallet: Wallet, stream: Id) -> list[str]:
     if isinstance(said, SigningRequest):
         create = _opening(wallet, said.keygen)
         if isinstance(create, KeygenCreate):
-            keygen = _lines(wallet, Header("log/1", said.keygen, "keygen", create.coordinator))
+            keygen = _keygen_of(wallet, said, Header("log/1", said.keygen, "keygen", create.coordinator))
             return [*keygen, *_lines(wallet, Header("log/1", stream, "signing", create.coordinator))]
     elif isinstance(said, KeygenCreate):
         return list(_lines(wallet, Header("log/1", stream, "keygen", said.coordinator)))
@@ -96,12 +98,26 @@ def _opening(wallet: Wallet, stream: Id) -> object:
     return parse(records[0].statement, verified=True).payload if records else None
 
 
+def _keygen_of(wallet: Wallet, said: SigningRequest, header: Header) -> Iterator[str]:
+    """The keygen's section of a signing: where a restored coordinator has lost what the request names, as it was."""
+    wires, _ = wallet.stream(said.keygen)
+    if any(wire.hash == said.after for wire in wires):
+        return _lines(wallet, header)
+    kept = [record_of(wire, verified=True) for wire in wires]
+    return _told(header, history_with(said.after, kept, wallet.lost.of(said.keygen)) or kept)
+
+
+def _told(header: Header, records: Iterable[Record]) -> Iterator[str]:
+    """A section without its head."""
+    yield msgspec.json.encode(header, enc_hook=encode_sized).decode()
+    for record in records:
+        yield record_json(record).decode()
+
+
 def _lines(wallet: Wallet, header: Header) -> Iterator[str]:
     """One section."""
     records, head = wallet.stream(header.stream)
-    yield msgspec.json.encode(header, enc_hook=encode_sized).decode()
-    for wire in records:
-        yield record_json(record_of(wire)).decode()
+    yield from _told(header, map(record_of, records))
     if head is not None:
         yield msgspec.json.encode({"head": head_json(head_of(head))}).decode()
 

@@ -1,7 +1,7 @@
-"""Signatures, computed from a verified log: from the contributions if they are there, else from the confirm (§11.1).
+"""Signatures, computed from a verified log (§11.1).
 
-    contributions of the latest attempt ──▶ opened ──▶ added up, each item verified ──▶ signatures, pre-signatures
-    signing.confirm (when a contribution's blob was deleted) ──▶ opened ──▶ each verified ─┘
+    the last contribution: signatures ─▶ opened ─▶ each verified ─▶ signatures, pre-signatures
+    an item is said to fail ──▶ every contribution opened ──▶ who failed it, and whether he could still
 
 Nobody's word for a result is needed: every signature and pre-signature is checked against the plan's own message, key
 and points.  That there is none is believed where the contributions show it, so that nobody hides one that he holds.
@@ -18,15 +18,15 @@ from keymeld_protocol.curve.secp256k1 import Bytes
 from keymeld_protocol.errors import BadInput, Blamed, InvalidCrypto, bad_field
 from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.machines.signing import SigningState
+from keymeld_protocol.machines.signing import Contribution, SigningPhase, SigningState
 from keymeld_protocol.member.attempt import Attempt
 from keymeld_protocol.member.item_policy import WHY
-from keymeld_protocol.member.places import Made, Place, Result, by_item, places
-from keymeld_protocol.member.plan import Impossible, Item, Plan
+from keymeld_protocol.member.places import Result
+from keymeld_protocol.member.plan import Impossible, Plan
 from keymeld_protocol.member.roster import Roster
 from keymeld_protocol.plaintext import contributions
 from keymeld_protocol.plaintext.body import SignInput
-from keymeld_protocol.plaintext.contributions import Entry, Failed, Finished, Prefinished
+from keymeld_protocol.plaintext.contributions import Entry, Failed
 from keymeld_protocol.values import Signature
 from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wording import slots_told
@@ -60,13 +60,10 @@ def results_of(heard: Replay, plan: Plan, roster: Roster, group: GroupKey) -> tu
     state = heard.as_signing
     if state is None:
         raise Blamed("no_signing", (), "not a signing that was heard")
-    try:
-        found = _from_contributions(heard, state, plan, roster, group)
-    except Blamed as error:
-        if state.confirmed is None:
-            raise
-        return _from_confirm(heard.records[state.confirmed - 1], state, plan, group, error)
-    return tuple(_told(result, plan, index) for index, result in enumerate(found))
+    if state.phase is not SigningPhase.COMPLETED:
+        raise Blamed("not_completed", (), f"the signing is {state.phase}")
+    found, by_word = _Reading(heard, state, plan, roster, group).results()
+    return tuple(_told(result, plan, index, by_word=by_word) for index, result in enumerate(found))
 
 
 def all_signed(results: Sequence[ItemResult], secrets: Sequence[Bytes] = ()) -> tuple[Signature, ...]:
@@ -116,74 +113,62 @@ def require_all(results: Sequence[ItemResult]) -> None:
             raise NotSigned(result.code, result.slots, f"item {index} was not signed: {result.why}")
 
 
-def _from_contributions(
-    heard: Replay, state: SigningState, plan: Plan, roster: Roster, group: GroupKey
-) -> tuple[Result, ...]:
-    """Add up what the signers of the latest attempt have said."""
-    attempt = Attempt.of(state, plan.items, roster)
-    for said in state.contributions:
-        entries = open_values(heard.records[said.offset - 1], "values", len(attempt.places), group, said.slots)
-        attempt.hear(said.by, entries)
-    return attempt.results()
+class _Reading:
+    """The latest attempt of a signing that is complete, as far as its contributions are needed."""
+
+    def __init__(self, heard: Replay, state: SigningState, plan: Plan, roster: Roster, group: GroupKey) -> None:
+        self._heard, self._group = heard, group
+        self._state, self._items, self._roster = state, plan.items, roster
+        *self._before, self._last = state.contributions
+
+    def results(self) -> tuple[tuple[Result, ...], bool]:
+        """What came of it, and whether that an item failed is the word of one who may have signed it.
+
+        Raises:
+            Blamed: something is missing or does not verify; names the slots.
+        """
+        attempt, by_word = self._fresh(), False
+        entries = self._entries(attempt, self._last)
+        if any(isinstance(entry, Failed) and i not in attempt.failed for i, entry in enumerate(entries)):
+            try:
+                for said in self._before:
+                    attempt.hear(said.by, self._entries(attempt, said))
+            except Blamed as error:
+                if error.code != "missing_blob":
+                    raise
+                attempt, by_word = self._fresh(), True
+        attempt.hear(self._last.by, entries, finished=True)
+        return attempt.results(), by_word
+
+    def _fresh(self) -> Attempt:
+        return Attempt.of(self._state, self._items, self._roster)
+
+    def _entries(self, attempt: Attempt, said: Contribution) -> tuple[Entry, ...]:
+        record = self._heard.records[said.offset - 1]
+        return open_values(record, "values", len(attempt.places), self._group, said.slots)
 
 
-def _from_confirm(
-    record: Record, state: SigningState, plan: Plan, group: GroupKey, why: Blamed
-) -> tuple[ItemResult, ...]:
-    """Take what a signer has confirmed; ``why`` the contributions do not give it.
-
-    Raises:
-        Blamed: one does not verify; or an item is called failed, although the contributions are here and do not say so.
-    """
-    slots = next(signer.slots for signer in state.signers if signer.key == record.statement.payload.by)
-    found = by_item(plan.items, confirmed(record, places(plan.items), group, slots))
-    return tuple(_told(result, plan, index, by_confirm=why) for index, result in enumerate(found))
-
-
-def confirmed(record: Record, every: Sequence[Place], group: GroupKey, slots: tuple[int, ...]) -> tuple[Made, ...]:
-    """What a signer has confirmed, place by place, each verified; an item may be said to have failed.
-
-    Raises:
-        Blamed: ``missing_blob``, ``bad_values``, or ``bad_confirm``: one does not verify; names ``slots``.
-    """
-    made: list[Made] = []
-    for place, entry in zip(every, open_values(record, "signatures", len(every), group, slots), strict=True):
-        can = isinstance(place.planned, Item)
-        if isinstance(entry, Failed) or (isinstance(entry, Finished | Prefinished) and can and place.holds(entry)):
-            made.append(entry)
-        else:
-            raise Blamed("bad_confirm", slots, str(place))
-    return tuple(made)
-
-
-def _told(result: Result, plan: Plan, index: int, by_confirm: Blamed | None = None) -> ItemResult:
+def _told(result: Result, plan: Plan, index: int, by_word: bool) -> ItemResult:
     """What came of an item, for its reader: of a failure why, in words where this wallet has found it too."""
     item = plan.items[index]
     if isinstance(result, Failed):
-        why = item.why if isinstance(item, Impossible) else _words(result, by_confirm)
+        why = item.why if isinstance(item, Impossible) else _words(result, by_word)
         return ItemError(result.code, item.slots, why)
     if isinstance(result, Signature):
         return result
     return presigned(result, plan.body.items[index].adaptor, plan.item(index))
 
 
-def _words(failed: Failed, by_confirm: Blamed | None) -> str:
-    """Who failed an item, by the contributions; or that it is the word of whoever confirmed: he may hold its signature.
-
-    Raises:
-        Blamed: more is known than his word.
-    """
-    if by_confirm is None:
-        unknown = "a policy forbids it, or it could not be signed"
-        return f"{WHY.get(failed.code, unknown)} (says who signs for {slots_told(failed.by or ())})"
-    if by_confirm.code != "missing_blob":
-        more = f"{by_confirm.message}; somebody may hold a signature all the same"
-        raise Blamed(by_confirm.code, by_confirm.slots, more)
-    return "so says whoever confirmed; what the signers said is not here, and it may be signed all the same"
+def _words(failed: Failed, by_word: bool) -> str:
+    """Who failed an item, by the contributions; or that it is the word of who finished, who may hold more."""
+    if by_word:
+        return "so says who finished it; what the others said is not here, and it may be signed all the same"
+    unknown = "a policy forbids it, or it could not be signed"
+    return f"{WHY.get(failed.code, unknown)} (says who signs for {slots_told(failed.by or ())})"
 
 
 def open_values(record: Record, field: str, places: int, group: GroupKey, slots: tuple[int, ...]) -> tuple[Entry, ...]:
-    """Open the sealed values of a contribution or a confirm.
+    """Open the sealed values of a contribution.
 
     Raises:
         Blamed: they are not here, do not open or do not parse; names ``slots``.

@@ -17,7 +17,7 @@ import msgspec
 
 from keymeld_protocol.values import Id, decode_sized, encode_sized
 
-from ..errors import WalletError
+from ..errors import Damaged
 
 Joins: TypeAlias = dict[int, list[Id]]
 """Ids of joins by slot."""
@@ -85,7 +85,7 @@ def load_entry(raw: bytes | bytearray, name: str) -> KeygenEntry:
     """Read the file form.
 
     Raises:
-        WalletError: damaged; names the file and never what is in it.
+        Damaged: it is no entry; names the file and never what is in it.
     """
     try:
         stored = msgspec.json.decode(raw, type=_Stored, dec_hook=decode_sized)
@@ -100,7 +100,8 @@ def load_entry(raw: bytes | bytearray, name: str) -> KeygenEntry:
             given_up=_read(stored.given_up),
         )
     except (msgspec.DecodeError, ValueError):
-        raise WalletError(f"{name} is damaged") from None
+        told = "move it away, and restore the session with a ticket of it"
+        raise Damaged(f"{name} is damaged: {told}") from None
 
 
 def _written(joins: Joins) -> dict[str, list[Id]]:

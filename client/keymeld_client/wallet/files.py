@@ -2,6 +2,7 @@
 
     read, replace, own_key   small secrets, each in a file of its own
     AppendFile, read_lines   lines at the end; one torn by a crash is dropped when the file is next read
+    named_by_id              the files of sessions in a folder
     folder_lock              one process at a time
 
 Whatever others may read or enter is refused, with the command that mends it.
@@ -10,6 +11,7 @@ Whatever others may read or enter is refused, with the command that mends it.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,11 +19,15 @@ from typing import Final
 
 from keymeld_host import files, keyfiles
 from keymeld_host.files import BadFile, FileLock, InUse, NoFile, refused_as
+from keymeld_protocol.values import Id
 
 from ..errors import WalletError
 
 SMALL_BYTES: Final = 64 * 1024 * 1024
 """The longest file that is no list of lines: evidence holds whole frames, everything else is far shorter."""
+
+
+_ID: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 @contextmanager
@@ -50,6 +56,11 @@ def private_folder(path: Path) -> Path:
     finally:
         os.close(handle)
     return path
+
+
+def named_by_id(folder: Path, ending: str) -> list[tuple[Id, Path]]:
+    """The files in ``folder`` that are called after a session; what else somebody has put there is not ours."""
+    return [(Id.from_hex(p.stem), p) for p in sorted(folder.glob(f"*.{ending}")) if _ID.fullmatch(p.stem)]
 
 
 @_refused()

@@ -16,9 +16,9 @@ import msgspec
 
 from keymeld_protocol.errors import BadInput
 from keymeld_protocol.values import Id
-from keymeld_protocol.wire.statements import Statement, WireStatement, parse
+from keymeld_protocol.wire.statements import Statement, WireStatement, parse, statement_id
 
-from ..errors import WalletError
+from ..errors import Damaged
 from .files import AppendFile, read_lines
 
 EMPTIED_ABOVE: Final = 64 * 1024
@@ -48,19 +48,26 @@ class Journal:
         """Read what an earlier process left.
 
         Raises:
-            WalletError: the file cannot be read, or a line before the last is damaged.
+            Damaged: a line before the last is not what was written.
+            WalletError: the file cannot be read.
         """
         self._waiting: dict[Id, Pending] = {}
         for number, raw in enumerate(read_lines(path), 1):
             try:
                 self._take(msgspec.json.decode(raw, type=_Line))
             except (msgspec.DecodeError, ValueError, BadInput):
-                raise WalletError(f"{path.name} line {number} is damaged") from None
+                told = "move it away; what was said last may not have left, and has to be said again"
+                raise Damaged(f"{path.name} line {number} is damaged: {told}") from None
         self._file = AppendFile(path)
 
     def waiting(self) -> tuple[Pending, ...]:
         """What is not answered yet, in the order in which it was said."""
         return tuple(self._waiting.values())
+
+    def own(self, payload: str) -> Statement | None:
+        """What is not answered yet and has this payload."""
+        pending = self._waiting.get(statement_id(payload)) if self._waiting else None
+        return pending.statement if pending is not None else None
 
     def post(self, url: str, statement: Statement) -> Pending:
         """Put a statement on disk; the same one twice is one.

@@ -19,8 +19,8 @@ from keymeld_protocol.values import Id, decode_sized
 from keymeld_protocol.wire.frames import WireRecord, record_json, record_of
 from keymeld_protocol.wire.records import Record
 
-from ..errors import WalletError
-from .files import AppendFile, read_lines
+from ..errors import Damaged
+from .files import AppendFile, named_by_id, read_lines
 
 _WITHOUT: Final = b'{"without":'
 
@@ -37,16 +37,20 @@ class LostTails:
     """The lost tails of one wallet, by stream."""
 
     def __init__(self, folder: Path) -> None:
-        """In ``folder``, which is there.
+        """In ``folder``, which is there; ``damaged`` says which of its files are, by stream.
 
         Raises:
-            WalletError: a file cannot be read, or a line before the last is damaged.
+            WalletError: a file cannot be read.
         """
         self._folder = folder
         self._lost: dict[Id, dict[Id, Record]] = {}
         self._without: dict[Id, set[Id]] = {}
-        for path in sorted(folder.glob("[!.]*.jsonl")):
-            self._load(Id.from_hex(path.stem), path)
+        self.damaged: dict[Id, str] = {}
+        for stream, path in named_by_id(folder, "jsonl"):
+            try:
+                self._load(stream, path)
+            except Damaged as error:
+                self.damaged[stream] = str(error)
 
     def streams(self) -> tuple[Id, ...]:
         """The streams of which something was lost."""
@@ -102,4 +106,5 @@ class LostTails:
                     record = record_of(_records.decode(line))
                     lost[record.statement.id] = record
             except (msgspec.DecodeError, ValueError, BadInput):
-                raise WalletError(f"lost/{path.name} line {number} is damaged") from None
+                told = "move it away to go on without what was lost, once you have seen to it"
+                raise Damaged(f"lost/{path.name} line {number} is damaged: {told}") from None

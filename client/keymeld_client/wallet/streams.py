@@ -21,8 +21,8 @@ from keymeld_protocol.wire.checkpoints import Checkpoint, WireCheckpoint, checkp
 from keymeld_protocol.wire.frames import WireHead, WireRecord, head_json, record_json
 from keymeld_protocol.wire.records import Head, Record
 
-from ..errors import WalletError
-from .files import AppendFile, read_lines, replace_file
+from ..errors import Damaged
+from .files import AppendFile, named_by_id, read_lines, replace_file
 from .lost import LostTails
 
 FILES_OPEN: Final = 64
@@ -49,11 +49,15 @@ _checkpoints = msgspec.json.Decoder(_CheckpointLine, dec_hook=decode_sized)
 
 
 class StreamFiles:
-    """Every stream of one wallet; ``lost`` are the records that were verified and are in no log any more."""
+    """Every stream of one wallet; ``lost`` are the records that were verified and are in no log any more.
+
+    ``damaged`` says of a session whose own file cannot be read which one it is, and what to do; the others go on.
+    """
 
     def __init__(self, folder: Path, lost: LostTails) -> None:
         """In ``folder``, which is there."""
         self._streams, self.lost = folder, lost
+        self.damaged = dict(lost.damaged)
         self._files: dict[Id, AppendFile] = {}
 
     def close_files(self) -> None:
@@ -63,7 +67,19 @@ class StreamFiles:
 
     def streams(self) -> tuple[Id, ...]:
         """The streams of which records are stored."""
-        return tuple(Id.from_hex(path.stem) for path in sorted((self._streams).glob("[!.]*.jsonl")))
+        return tuple(stream for stream, _ in named_by_id(self._streams, "jsonl"))
+
+    def undamaged(self, stream: Id) -> tuple[list[WireRecord], WireHead | None] | None:
+        """As `stream`; None where a file of this session is ``damaged``, this one or another.
+
+        Raises:
+            WalletError: the file cannot be read.
+        """
+        try:
+            records = self.stream(stream)
+        except Damaged as error:
+            self.damaged[stream] = str(error)
+        return None if stream in self.damaged else records
 
     def append(self, stream: Id, record: Record) -> None:
         """Store a record that was verified; it becomes the position from which ``stream`` is resumed.
@@ -116,7 +132,8 @@ class StreamFiles:
         """The stored records of ``stream`` and its latest head; they are verified again by whoever reads them.
 
         Raises:
-            WalletError: a line before the last is damaged.
+            Damaged: a line before the last is not what was written.
+            WalletError: the file cannot be read.
         """
         records: list[WireRecord] = []
         head: WireHead | None = None
@@ -128,8 +145,12 @@ class StreamFiles:
                     records.append(_records.decode(line))
             except (msgspec.DecodeError, ValueError):
                 name = f"streams/{stream.hex()}.jsonl"
-                raise WalletError(f"{name} line {number} is damaged: move it away, and it is heard again") from None
+                raise Damaged(f"{name} line {number} is damaged: move it away, and it is heard again") from None
         return records, head
+
+    def does_not_hold(self, stream: Id, why: str) -> None:
+        """What is stored of a stream can be read and does not hold, though it did when it was stored."""
+        self.damaged[stream] = f"streams/{stream.hex()}.jsonl is damaged ({why}): move it away, and it is heard again"
 
     def _stream_file(self, stream: Id) -> AppendFile:
         """The open file of a stream; what a power cut takes from it, the coordinator sends again."""

@@ -40,10 +40,10 @@ from keymeld_protocol.values import Id
 from keymeld_protocol.wire.payloads import KeygenJoin
 from keymeld_protocol.wire.statements import Statement, WireStatement, parse
 
-from ..errors import WalletError
+from ..errors import Damaged, WalletError
 from .brought import BroughtKeys
 from .entries import KeygenEntry, dump_entry, load_entry
-from .files import folder_lock, own_key, private_folder, read_private, replace_file
+from .files import folder_lock, named_by_id, own_key, private_folder, read_private, replace_file
 from .journal import Journal, Pending
 from .lost import LostTails
 from .streams import StreamFiles
@@ -60,10 +60,10 @@ class Wallet(StreamFiles):
         self.identity = identity
         self._lock = lock
         self._passing = passing
-        self._keygens = {entry.id: entry for entry in self._load_keygens()}
         self._journal = Journal(folder / "outbox.jsonl")
         self._brought = BroughtKeys(folder / "brought-keys")
         super().__init__(folder / "streams", LostTails(folder / "lost"))
+        self._keygens = {entry.id: entry for entry in self._load_keygens()}
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, create: bool = True) -> Self:
@@ -128,8 +128,10 @@ class Wallet(StreamFiles):
         """Put ``entry`` on disk as it is now.
 
         Raises:
-            WalletError: the disk is full, or the folder cannot be written.
+            WalletError: a file of this session is damaged, the disk is full, or the folder cannot be written.
         """
+        if entry.id in self.damaged:
+            raise WalletError(self.damaged[entry.id])
         replace_file(self._keygen_path(entry.id), dump_entry(entry))
         self._keygens[entry.id] = entry
 
@@ -189,16 +191,23 @@ class Wallet(StreamFiles):
         return self.folder / "keygens" / f"{ident.hex()}.json"
 
     def _load_keygens(self) -> Iterator[KeygenEntry]:
-        for path in sorted((self.folder / "keygens").glob("[!.]*.json")):
-            raw = read_private(path)
-            yield load_entry(raw, path.name)
-            wipe(raw)
+        for ident, path in named_by_id(self.folder / "keygens", "json"):
+            try:
+                raw = read_private(path)
+                yield load_entry(raw, f"keygens/{path.name}")
+                wipe(raw)
+            except Damaged as error:
+                self.damaged[ident] = str(error)
 
     # The outbox -------------------------------------------------------------------------------------------------
 
     def outbox(self, url: str | None = None) -> tuple[Pending, ...]:
         """The statements that are not answered yet, in the order in which they were said."""
         return tuple(pending for pending in self._journal.waiting() if url is None or pending.url == url)
+
+    def own(self, payload: str) -> Statement | None:
+        """What was said from here and is not answered yet, with this payload."""
+        return self._journal.own(payload)
 
     def post(self, url: str, statement: Statement) -> Pending:
         """Put a statement on disk, to be submitted until it is answered; the same one twice is one.
@@ -250,10 +259,13 @@ class Wallet(StreamFiles):
             replace_file(path, msgspec.json.format(msgspec.json.encode(evidence)))
 
     def evidence(self, stream: Id) -> dict[str, object] | None:
-        """What broke this stream's log, if anything did."""
-        with suppress(FileNotFoundError, msgspec.DecodeError):
+        """What broke this stream's log, if anything did; what cannot be read any more counts as a fork."""
+        with suppress(FileNotFoundError):
             raw = read_private(self.folder / "evidence" / f"{stream.hex()}.json")
-            return msgspec.json.decode(raw, type=dict[str, object])
+            try:
+                return msgspec.json.decode(raw, type=dict[str, object])
+            except msgspec.DecodeError:
+                return {"fork": True, "why": "what was kept as evidence is damaged"}
         return None
 
 

@@ -163,14 +163,17 @@ def nonce_gen(
     return Secnonce(struct, bytes(ffi.buffer(pubnonce)))
 
 
-def partial_sign(session: SessionContext, signer: CollapsedSigner, secnonce: Secnonce) -> bytes:
+def partial_sign(
+    session: SessionContext, signer: CollapsedSigner, secnonce: Secnonce, *, verified: bool = True
+) -> bytes:
     """Spend a nonce on a session; returns a psig (32 bytes) for all of the signer's slots, verified.
 
-    A failure spends the nonce as well.
+    It is not ``verified`` here for who adds it up himself and lets nothing leave but signatures that hold.  A failure
+    spends the nonce as well.
 
     Raises:
         InvalidCrypto: the nonce was spent before or belongs to another key; the session is of another key list; the
-            signer was wiped; or the psig does not verify, so that a fault never leaves this function.
+            signer was wiped; or the psig does not verify, so that a fault never leaves.
     """
     struct = secnonce.spend()
     try:
@@ -179,7 +182,7 @@ def partial_sign(session: SessionContext, signer: CollapsedSigner, secnonce: Sec
         psig = signer.sign(session, struct)
     finally:
         _wipe_struct(struct)
-    if not verify_collapsed_psig(session, psig, secnonce.pubnonce, signer.keys):
+    if verified and not verify_collapsed_psig(session, psig, secnonce.pubnonce, signer.keys):
         raise InvalidCrypto("psig: our own does not verify")
     return psig
 

@@ -7,7 +7,7 @@ Drawn from ``TRANSITIONS`` by ``make diagrams``; ``↺`` is what happens without
     COLLECTING  ↺ keygen.join, custody.accept · custody.refuse, keygen.release with the slot free
                 ├▶ COMPLETED   keygen.join, custody.accept if every slot is ready now
                 └▶ EXPIRED     keygen.expired
-    COMPLETED   ↺ keygen.confirm, signing.opened, keygen.leave, custody.wiped
+    COMPLETED   ↺ keygen.confirm, keygen.leave, custody.wiped
                 └▶ CLOSED      keygen.leave if every slot has left now
     CLOSED      ↺ custody.wiped
     ends        EXPIRED
@@ -40,7 +40,6 @@ from ..wire.payloads import (
     KeygenLeave,
     KeygenRelease,
     Note,
-    SigningOpened,
 )
 from ..wire.records import Record
 from ..wire.shapes import MAX_JOINS, MAX_NOTES, Payload
@@ -269,11 +268,6 @@ def _expired(state: KeygenState, said: KeygenExpired, record: Record) -> KeygenS
     return replace(state, phase=KeygenPhase.EXPIRED)
 
 
-def _signing_opened(state: KeygenState, said: SigningOpened, record: Record) -> KeygenState:
-    _only_coordinator(state, said)
-    return state
-
-
 def _only_coordinator(state: KeygenState, said: Payload) -> None:
     if said.by != state.create.coordinator:
         raise Refused(Reason.NOT_ALLOWED, "by: only the coordinator says notices", field="by")
@@ -297,7 +291,6 @@ TRANSITIONS: Mapping[tuple[KeygenPhase, type], Move[KeygenState]] = {
     (COLLECTING, KeygenRelease): Move(_release, _FREED),
     (COLLECTING, KeygenExpired): Move(_expired, {EXPIRED: ""}),
     (COMPLETED, KeygenConfirm): Move(_confirm, {COMPLETED: ""}),
-    (COMPLETED, SigningOpened): Move(_signing_opened, {COMPLETED: ""}),
     (COMPLETED, KeygenLeave): Move(_leave, {COMPLETED: "", CLOSED: "if every slot has left now"}),
     (COMPLETED, CustodyWiped): Move(_wiped, {COMPLETED: ""}),
     (CLOSED, CustodyWiped): Move(_wiped, {CLOSED: ""}),

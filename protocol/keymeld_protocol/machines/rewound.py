@@ -25,7 +25,6 @@ from ..wire.payloads import (
     Note,
     SigningApprove,
     SigningCancel,
-    SigningConfirm,
     SigningContribute,
     SigningRefuse,
     SigningReject,
@@ -40,7 +39,7 @@ Meaning: TypeAlias = tuple[object, ...]
 
 REFUSALS: Final = (SigningReject, SigningCancel, KeygenLeave)
 """What a participant takes back: where it was lost, it is said again before anything else."""
-_NOT_WAITED_FOR: Final = (*NOTICES, Note, WalletNote, SigningContribute, SigningConfirm, SigningRetry)
+_NOT_WAITED_FOR: Final = (*NOTICES, Note, WalletNote, SigningContribute, SigningRetry)
 _ENDED_ALL_THE_SAME: Final = (SigningReject, SigningCancel, SigningRefuse, KeygenLeave)
 _LEFT_OUT: Final[Mapping[str, frozenset[str]]] = {
     "signing.heard": frozenset({"after", "at"}),

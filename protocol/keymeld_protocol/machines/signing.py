@@ -2,38 +2,38 @@
 
 Drawn from ``TRANSITIONS`` by ``make diagrams``; ``↺`` is what happens without leaving a phase:
 
-    signing.request ─▶ APPROVING, REJECTED if a rule is hopeless from the start
+    signing.request ─▶ APPROVING, NONCES if every rule is met by it, REJECTED if a rule is hopeless from the start
 
-    APPROVING   ↺ signing.approve, signing.reject, signing.heard
-                ├▶ NONCES      attempt.opened
-                ├▶ REJECTED    signing.reject, signing.heard if a rule is hopeless now
-                ├▶ FAILED      signing.refuse
-                ├▶ CANCELLED   signing.cancel
-                └▶ EXPIRED     signing.expired
-    NONCES      ↺ signing.contribute, signing.approve, signing.reject, signing.retry, attempt.opened
-                ├▶ PSIGS       signing.contribute once all nonces are there
-                ├▶ CONFIRMING  signing.contribute after `signatures`
-                ├▶ REJECTED    signing.reject if a rule is hopeless now
-                ├▶ FAILED      signing.refuse · signing.retry in the 16th attempt
-                │              signing.expired after the 16th attempt
-                └▶ EXPIRED     signing.expired
-    PSIGS       ↺ signing.contribute, signing.approve, signing.reject, signing.retry
-                ├▶ NONCES      attempt.opened
-                ├▶ CONFIRMING  signing.contribute once all psigs are there
-                ├▶ REJECTED    signing.reject if a rule is hopeless now
-                ├▶ FAILED      signing.refuse · signing.retry in the 16th attempt
-                │              signing.expired after the 16th attempt
-                └▶ EXPIRED     signing.expired
-    CONFIRMING  ├▶ COMPLETED   signing.confirm
-                ├▶ FAILED      signing.refuse
-                └▶ EXPIRED     signing.expired
-    ends        COMPLETED · REJECTED · FAILED · CANCELLED · EXPIRED
+    APPROVING  ↺ signing.approve, signing.reject, signing.heard
+               ├▶ NONCES     attempt.opened · signing.approve if every rule is met now
+               ├▶ REJECTED   signing.approve, signing.reject, signing.heard if a rule is hopeless now
+               ├▶ FAILED     signing.refuse
+               ├▶ CANCELLED  signing.cancel
+               └▶ EXPIRED    signing.expired
+    NONCES     ↺ signing.contribute, signing.approve, signing.reject, signing.retry, attempt.opened
+               ├▶ PSIGS      signing.contribute once all nonces are there
+               ├▶ COMPLETED  signing.contribute after `signatures`
+               ├▶ REJECTED   signing.reject if a rule is hopeless now
+               ├▶ FAILED     signing.refuse · signing.retry in the 16th attempt
+               │             signing.expired after the 16th attempt
+               ├▶ CANCELLED  signing.cancel
+               └▶ EXPIRED    signing.expired
+    PSIGS      ↺ signing.contribute, signing.approve, signing.reject, signing.retry
+               ├▶ NONCES     attempt.opened
+               ├▶ COMPLETED  signing.contribute after `signatures`
+               ├▶ REJECTED   signing.reject if a rule is hopeless now
+               ├▶ FAILED     signing.refuse · signing.retry in the 16th attempt
+               │             signing.expired after the 16th attempt
+               └▶ EXPIRED    signing.expired
+    ends       COMPLETED · REJECTED · FAILED · CANCELLED · EXPIRED
 
-An attempt is opened once every rule is met, and again, what was said before forgotten, when a signer asks or its grace
-has passed.  A rule with a delay waits in APPROVING, from when its enclave says ``signing.heard``.
+The record that meets the last rule opens the first attempt.  The coordinator opens it where time meets the rule, and
+another, what was said before forgotten, when a signer asks or its grace has passed.  A rule with a delay waits in
+APPROVING, from when its enclave says ``signing.heard``.
 
 The steps of an attempt (§10.3): all signers but the last send ``nonces``; the last hears them and sends ``both``,
-keeping nothing; the others answer with ``psigs``.  Who signs alone sends ``signatures``.
+keeping nothing; the others answer with ``psigs``, but the one that finishes waits for them, adds up, and sends
+``signatures``.  Who signs alone sends them at once.
 
 Like the keygen: states are values, ``TRANSITIONS`` is the table, each handler checks and moves in one go.  The state
 itself, and what it waits for, are in ``signing_state``.
@@ -46,12 +46,12 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import BadInput, Reason, Refused, bad_field
+from ..values import XOnlyKey
 from ..wire.payloads import (
     AttemptOpened,
     Note,
     SigningApprove,
     SigningCancel,
-    SigningConfirm,
     SigningContribute,
     SigningExpired,
     SigningHeard,
@@ -73,6 +73,7 @@ from .signing_state import (
     due,
     exhausted,
     expected,
+    last_of,
     may_open,
     nonces_hash,
     signers_of,
@@ -81,7 +82,7 @@ from .signing_state import (
 
 __all__ = [
     "ENDS", "MACHINE", "TRANSITIONS", "Contribution", "SigningPhase", "SigningState", "apply", "due", "exhausted",
-    "expected", "may_open", "nonces_hash", "opened", "signers_of", "verdict",
+    "expected", "last_of", "may_open", "nonces_hash", "opened", "signers_of", "verdict",
 ]  # fmt: skip
 
 
@@ -111,7 +112,7 @@ def opened(record: Record, keygen: KeygenState | None) -> SigningState:
         raise Refused(Reason.OVER_LIMIT, "expires_at: at most 7 days ahead", field="expires_at", limit=REQUEST_LIFE_MS)
     consent = Consent(slot, {slot: request.expires_at}, frozenset())
     state = SigningState(record.statement.id, request, keygen, SigningPhase.APPROVING, consent, step_since=record.at)
-    return _rejected_if_hopeless(state, record.at)
+    return _attempted_if_met(state, record)
 
 
 def _check_slots(request: SigningRequest, keygen: KeygenState) -> None:
@@ -183,6 +184,22 @@ def _rejected_if_hopeless(state: SigningState, at: int) -> SigningState:
     return replace(state, phase=SigningPhase.REJECTED) if verdict(state, at) is Verdict.HOPELESS else state
 
 
+def _attempted_if_met(state: SigningState, record: Record) -> SigningState:
+    """The record that meets the last rule opens the first attempt: there is nothing to choose (§7.3)."""
+    if verdict(state, record.at) is not Verdict.MET:
+        return _rejected_if_hopeless(state, record.at)
+    signers = signers_of(state)
+    return _attempted(state, signers, last_of(signers), record)
+
+
+def _attempted(state: SigningState, signers: tuple[Signer, ...], last: XOnlyKey | None, record: Record) -> SigningState:
+    """The next attempt, which ``record`` opened; what was said in the one before is forgotten (§7.3)."""
+    return replace(
+        state, phase=SigningPhase.NONCES, attempt=state.attempt + 1, signers=signers, last=last,
+        opened=record.offset, step_since=record.at, contributions=(), retry=False,
+    )  # fmt: skip
+
+
 def _approve(state: SigningState, said: SigningApprove, record: Record) -> SigningState:
     slot = _member(state, said)
     until = state.request.expires_at if said.until is None else min(said.until, state.request.expires_at)
@@ -193,7 +210,8 @@ def _approve(state: SigningState, said: SigningApprove, record: Record) -> Signi
     if state.consent.approvals.get(slot) == until:
         raise Refused(Reason.ALREADY_SAID, f"slot {slot} has approved this request", field="by")
     consent = replace(state.consent, approvals={**state.consent.approvals, slot: until})
-    return replace(_counted(state, slot), consent=consent)
+    approved = replace(_counted(state, slot), consent=consent)
+    return _attempted_if_met(approved, record) if state.phase == SigningPhase.APPROVING else approved
 
 
 def _reject(state: SigningState, said: SigningReject, record: Record) -> SigningState:
@@ -207,6 +225,8 @@ def _reject(state: SigningState, said: SigningReject, record: Record) -> Signing
 def _cancel(state: SigningState, said: SigningCancel, record: Record) -> SigningState:
     if said.by != state.request.by:
         raise Refused(Reason.NOT_ALLOWED, "by: only the requester cancels", field="by")
+    if state.psig_sent:
+        raise Refused(Reason.WRONG_STATE, "psigs were sent: somebody may hold a signature", field="kind")
     return replace(state, phase=SigningPhase.CANCELLED)
 
 
@@ -239,10 +259,7 @@ def _open_attempt(state: SigningState, said: AttemptOpened, record: Record) -> S
         raise Refused(
             Reason.NOT_ALLOWED, "attempt.opened before the rules were met or the grace had passed", field="kind"
         )
-    return replace(
-        state, phase=SigningPhase.NONCES, attempt=said.attempt, signers=said.signers, last=said.last,
-        step_since=record.at, contributions=(), retry=False,
-    )  # fmt: skip
+    return _attempted(state, said.signers, said.last, record)
 
 
 def _contribute(state: SigningState, said: SigningContribute, record: Record) -> SigningState:
@@ -256,7 +273,7 @@ def _contribute(state: SigningState, said: SigningContribute, record: Record) ->
         raise Refused(Reason.WRONG_STATE, f"step: {rule}", field="step")
     if said.slots != signer.slots:
         raise Refused(Reason.NOT_ALLOWED, f"slots: this signer speaks for {list(signer.slots)}", field="slots")
-    if said.over is not None and said.over != nonces_hash(state):
+    if said.over != (None if said.step == "nonces" or len(state.signers) == 1 else nonces_hash(state)):
         raise Refused(Reason.FORK, "over: answers other nonces than this log holds", field="over")
     taken = Contribution(record.statement.id, said.by, said.slots, said.step, record.offset)
     sent = state.psig_sent or said.step != "nonces"
@@ -265,18 +282,12 @@ def _contribute(state: SigningState, said: SigningContribute, record: Record) ->
 
 def _stepped(state: SigningState, at: int) -> SigningState:
     """The next phase once nobody owes a step; its grace begins with the record that opened it (§7.3)."""
-    if state.phase == SigningPhase.NONCES and state.contributions[-1].step == "signatures":
-        return replace(state, phase=SigningPhase.CONFIRMING, step_since=at)
-    owed = expected(state)
-    if owed:
-        return replace(state, step_since=at) if "both" in owed.values() else state
-    following = SigningPhase.PSIGS if state.phase == SigningPhase.NONCES else SigningPhase.CONFIRMING
-    return replace(state, phase=following, step_since=at)
-
-
-def _confirm(state: SigningState, said: SigningConfirm, record: Record) -> SigningState:
-    _signer(state, said)
-    return replace(state, phase=SigningPhase.COMPLETED, confirmed=record.offset)
+    if state.contributions[-1].step == "signatures":
+        return replace(state, phase=SigningPhase.COMPLETED, step_since=at)
+    owed = set(expected(state).values())
+    if not owed:
+        return replace(state, phase=SigningPhase.PSIGS, step_since=at)
+    return state if owed & {"nonces", "psigs"} else replace(state, step_since=at)
 
 
 def _retry(state: SigningState, said: SigningRetry, record: Record) -> SigningState:
@@ -315,13 +326,14 @@ def _expired(state: SigningState, said: SigningExpired, record: Record) -> Signi
     return _spent(state)
 
 
-APPROVING, NONCES, PSIGS, CONFIRMING, COMPLETED, REJECTED, FAILED, CANCELLED, EXPIRED = SigningPhase
+APPROVING, NONCES, PSIGS, COMPLETED, REJECTED, FAILED, CANCELLED, EXPIRED = SigningPhase
 _HOPELESS, _LAST = {REJECTED: "if a rule is hopeless now"}, {FAILED: "in the 16th attempt"}
 _GIVEN_UP = {EXPIRED: "", FAILED: "after the 16th attempt"}
-_FIRST = {NONCES: "", PSIGS: "once all nonces are there", CONFIRMING: "after `signatures`"}
-_SECOND = {PSIGS: "", CONFIRMING: "once all psigs are there"}
+_MET = {NONCES: "if every rule is met now"}
+_FIRST = {NONCES: "", PSIGS: "once all nonces are there", COMPLETED: "after `signatures`"}
+_SECOND = {PSIGS: "", COMPLETED: "after `signatures`"}
 TRANSITIONS: Mapping[tuple[SigningPhase, type], Move[SigningState]] = {
-    (APPROVING, SigningApprove): Move(_approve, {APPROVING: ""}),
+    (APPROVING, SigningApprove): Move(_approve, {APPROVING: "", **_MET, **_HOPELESS}),
     (APPROVING, SigningReject): Move(_reject, {APPROVING: "", **_HOPELESS}),
     (APPROVING, SigningCancel): Move(_cancel, {CANCELLED: ""}),
     (APPROVING, SigningHeard): Move(_heard, {APPROVING: "", **_HOPELESS}),
@@ -331,6 +343,7 @@ TRANSITIONS: Mapping[tuple[SigningPhase, type], Move[SigningState]] = {
     (NONCES, SigningContribute): Move(_contribute, _FIRST),
     (NONCES, SigningApprove): Move(_approve, {NONCES: ""}),
     (NONCES, SigningReject): Move(_reject, {NONCES: "", **_HOPELESS}),
+    (NONCES, SigningCancel): Move(_cancel, {CANCELLED: ""}),
     (NONCES, SigningRetry): Move(_retry, {NONCES: "", **_LAST}),
     (NONCES, SigningRefuse): Move(_refuse, {FAILED: ""}),
     (NONCES, AttemptOpened): Move(_open_attempt, {NONCES: ""}),
@@ -342,10 +355,7 @@ TRANSITIONS: Mapping[tuple[SigningPhase, type], Move[SigningState]] = {
     (PSIGS, SigningRefuse): Move(_refuse, {FAILED: ""}),
     (PSIGS, AttemptOpened): Move(_open_attempt, {NONCES: ""}),
     (PSIGS, SigningExpired): Move(_expired, _GIVEN_UP),
-    (CONFIRMING, SigningConfirm): Move(_confirm, {COMPLETED: ""}),
-    (CONFIRMING, SigningRefuse): Move(_refuse, {FAILED: ""}),
-    (CONFIRMING, SigningExpired): Move(_expired, {EXPIRED: ""}),
 }
 """What may happen when, and where it may lead; ``note.*`` is possible in every phase and moves nothing."""
-_BEGINS = {APPROVING: "", REJECTED: "if a rule is hopeless from the start"}
+_BEGINS = {APPROVING: "", NONCES: "if every rule is met by it", REJECTED: "if a rule is hopeless from the start"}
 MACHINE = Machine(SigningState, SigningRequest, _BEGINS, TRANSITIONS, opened, apply, due)

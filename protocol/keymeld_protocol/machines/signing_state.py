@@ -31,7 +31,6 @@ class SigningPhase(StrEnum):
     APPROVING = "approving"
     NONCES = "nonces"
     PSIGS = "psigs"
-    CONFIRMING = "confirming"
     COMPLETED = "completed"
     REJECTED = "rejected"
     FAILED = "failed"
@@ -69,13 +68,13 @@ class SigningState(StreamState):
     attempt: int = 0
     signers: tuple[Signer, ...] = ()
     last: XOnlyKey | None = None
+    opened: int = 0
     step_since: int = 0
     contributions: tuple[Contribution, ...] = ()
     retry: bool = False
     code: str | None = None
     blamed: tuple[int, ...] = ()
     psig_sent: bool = False
-    confirmed: int | None = None
     words: Mapping[int, int] = field(default_factory=dict)
 
     @property
@@ -158,7 +157,8 @@ def expected(state: SigningState) -> dict[XOnlyKey, str]:
         first = {s.key: "nonces" for s in state.signers if s.key != state.last and (s.key, "nonces") not in said}
         return first or ({state.last: "both"} if state.last is not None and (state.last, "both") not in said else {})
     if state.phase == SigningPhase.PSIGS:
-        return {s.key: "psigs" for s in state.signers if s.key != state.last and (s.key, "psigs") not in said}
+        *others, finisher = (s.key for s in state.signers if s.key != state.last)
+        return {key: "psigs" for key in others if (key, "psigs") not in said} or {finisher: "signatures"}
     return {}
 
 
@@ -177,6 +177,11 @@ def signers_of(state: SigningState) -> tuple[Signer, ...]:
         if enclave is not None:
             slots.setdefault(enclave, []).append(slot)
     return tuple(Signer(key=key, slots=tuple(held)) for key, held in slots.items())
+
+
+def last_of(signers: tuple[Signer, ...]) -> XOnlyKey | None:
+    """Who goes last where nobody chooses: the one with the most slots, of several the first; alone nobody (§7.3)."""
+    return max(signers, key=lambda s: len(s.slots)).key if len(signers) > 1 else None
 
 
 def may_open(state: SigningState, at: int, up_since: int = 0) -> bool:
@@ -209,8 +214,7 @@ def due(state: SigningState, at: int, here: frozenset[XOnlyKey], up_since: int =
     signers = signers_of(state)
     if not all(signer.key in here for signer in signers):
         return None
-    last = max(signers, key=lambda s: len(s.slots)).key if len(signers) > 1 else None
-    return Due(AttemptOpened, {"attempt": state.attempt + 1, "signers": signers, "last": last})
+    return Due(AttemptOpened, {"attempt": state.attempt + 1, "signers": signers, "last": last_of(signers)})
 
 
 def nonces_hash(state: SigningState) -> Hash:

@@ -3,6 +3,7 @@
     signing.contribute (nonces) ──┐
     signing.contribute (both)  ───┼──▶ for each place: aggnonce ▶ session context ▶ final (pre-)signature, verified
     signing.contribute (psigs) ──┘                               └ when that fails: each psig, and whom to blame
+    signing.contribute (signatures) ─▶ what the signer who finishes has added up; each verified
 
 Final signatures are tried first, single psigs only when that fails.  Whoever hears an attempt computes the result
 itself; nobody's word for it is needed.
@@ -37,7 +38,8 @@ ValuesBySigner = dict[XOnlyKey, list[bytes | None]]
 class Attempt:
     """The contributions of one attempt; ``last`` is who sends nonces and psigs in one step, if anybody does.
 
-    ``known`` are the places that are not signed whatever is said: nobody can (`plan.Impossible`), or we will not.
+    ``finisher`` has said ``signatures``, for every place.  ``known`` are the places that are not signed whatever is
+    said: nobody can (`plan.Impossible`), or we will not.
     """
 
     signing: Id
@@ -50,6 +52,7 @@ class Attempt:
     proofs: ValuesBySigner = field(default_factory=dict)
     psigs: ValuesBySigner = field(default_factory=dict)
     finished: dict[int, Finished | Prefinished] = field(default_factory=dict)
+    finisher: Signer | None = None
     failed: dict[int, Failed] = field(default_factory=dict)
     known: dict[int, Failed] = field(default_factory=dict)
 
@@ -113,8 +116,10 @@ class Attempt:
 
     # Hearing ------------------------------------------------------------------------------------------------------
 
-    def hear(self, by: XOnlyKey, entries: tuple[Entry, ...]) -> None:
+    def hear(self, by: XOnlyKey, entries: tuple[Entry, ...], *, finished: bool = False) -> None:
         """Take the opened values of a contribution, one entry for each place; the same value twice is fine (§10.4).
+
+        With ``finished`` they are ``signatures``, of places too in which he has no part: he has added up the psigs.
 
         Raises:
             Blamed: ``foreign_signer``; ``bad_values``: an entry of a sort that its place does not take;
@@ -122,15 +127,17 @@ class Attempt:
                 of which the signer has given a nonce before, so that others may have signed.
         """
         signer = self.signer(by)
+        if finished:
+            self.finisher, self.finished = signer, {}
         # where he has no part nobody waits for him, and he spoils nobody's item
-        own = [(index, entry) for index, entry in enumerate(entries) if signer in self.signers_of(index)]
+        own = [(index, entry) for index, entry in enumerate(entries) if finished or signer in self.signers_of(index)]
         for index, entry in own:
             if not self.places[index].takes(entry):
                 raise Blamed("bad_values", signer.slots, f"{self.places[index]}: of a sort that it does not take")
-            if isinstance(entry, Failed):
+            if isinstance(entry, Failed) and signer in self.signers_of(index):
                 self._fail(signer, index, entry)
         for index, entry in own:
-            if isinstance(entry, (Finished, Prefinished)) and self.signers_of(index) == (signer,):
+            if isinstance(entry, (Finished, Prefinished)) and (finished or self.signers_of(index) == (signer,)):
                 self.finished[index] = entry
             if isinstance(entry, (Nonce, Both)):
                 self._once(self.pubnonces, signer, index, entry.pubnonce)
@@ -141,6 +148,8 @@ class Attempt:
     def _fail(self, signer: Signer, index: int, reason: Failed) -> None:
         """An item fails as a whole, and before its signer gives a nonce: later he may hold all psigs (§10.4)."""
         every = self._places_of[self.places[index].index]
+        if all(place in self.failed for place in every):
+            return
         if any(self.value(self.pubnonces, signer, place) is not None for place in every):
             raise Blamed("failed_late", signer.slots, f"{self.places[index]}: its nonce may have been answered")
         for place in every:
@@ -267,7 +276,7 @@ class Attempt:
         return by_item(self.items, self.made())
 
     def made(self) -> tuple[Made, ...]:
-        """The same place by place: what ``signing.confirm`` says.
+        """The same place by place: what ``signatures`` say.
 
         Raises:
             Blamed: as `results`.
@@ -275,8 +284,8 @@ class Attempt:
         return each(lambda i: self.failed.get(i) or self._made(i), len(self.places))
 
     def _made(self, index: int) -> Made:
-        if len(self.signers_of(index)) == 1:
-            return self._alone(index)
+        if self.finisher is not None or len(self.signers_of(index)) == 1:
+            return self._finished(index)
         session = self.session(index)
         psigs = self._said(self.psigs, index, code="missing_psig")
         try:
@@ -287,11 +296,11 @@ class Attempt:
             raise self._bad_psig(index, session)
         return made
 
-    def _alone(self, index: int) -> Made:
-        """What an enclave alone on this place has sent."""
-        made, (only,) = self.finished.get(index), self.signers_of(index)
+    def _finished(self, index: int) -> Made:
+        """What an enclave alone on this place, or missing last, has sent."""
+        made, signer = self.finished.get(index), self.finisher or self.signers_of(index)[0]
         if made is None or not self.places[index].holds(made):
-            raise Blamed("bad_signature", only.slots, str(self.places[index]))
+            raise Blamed("bad_signature", signer.slots, str(self.places[index]))
         return made
 
     def _bad_psig(self, index: int, session: SessionContext) -> Blamed:

@@ -7,9 +7,8 @@ A request that cannot be signed is refused with a code and a sealed detail.
 
     owed ─▶ plan impossible ─────────────────────────▶ signing.refuse
          ─▶ a needed slot of ours has a delay ───────▶ signing.heard, once, by our own clock
-         ─▶ a step is ours, live, the rules are met ─▶ signing.contribute, and signing.confirm if that completes the set
+         ─▶ a step is ours, live, the rules are met ─▶ signing.contribute; what completes the set is verified before
          ─▶ a step is ours, from another life ───────▶ signing.retry
-         ─▶ the set is complete, nobody confirms ────▶ signing.confirm, after a second
 """
 
 from __future__ import annotations
@@ -17,14 +16,13 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable
 from contextlib import suppress
 
-from ..errors import BadInput, Blamed, InvalidCrypto
+from ..errors import Blamed, InvalidCrypto
 from ..machines import consent
 from ..machines.replay import Replay
 from ..machines.signing_state import SigningPhase, SigningState, expected, nonces_hash
 from ..plaintext import contributions
 from ..plaintext.contributions import Entry
-from ..two_threads import BIG_BATCH
-from ..wire.payloads import AttemptOpened, SigningConfirm, SigningContribute, SigningHeard, SigningRetry
+from ..wire.payloads import SigningContribute, SigningHeard, SigningRetry
 from ..wire.records import Record
 from ..wire.statements import Statement
 from ..wording import slots_told
@@ -37,8 +35,7 @@ from .plans import Plans
 from .presigning import Presigning
 from .signer import MemberSigner, Nonces, NoncesGone
 from .speaker import Speaker
-
-CONFIRM_AFTER_MS = 1000
+from .unread import Unread
 
 
 class Contributor:
@@ -56,17 +53,16 @@ class Contributor:
         self._holder = signer.holder
         self._began = began
         self._judging = Judging(heard, signer.holder, signer.roster, Plans() if plans is None else plans)
-        self._unread: list[Record] = []
+        self._unread = Unread(heard, self._judging, signer.holder)
         self._attempt: Attempt | None = None
         self._nonces: Nonces | None = None
-        self._live = False
+        self._number = 0
         self._rules = OwnRules(signer.holder)
         self._said: set[Hashable] = set()
         self._presigning = Presigning()
-        self._set_complete_at: int | None = None
         self._blamed: Blamed | None = None
         self.waits_for_time = False
-        """Whether to ask what is ``owed`` again though nothing is heard: for a rule's time, or who should confirm."""
+        """Whether to ask what is ``owed`` again though nothing is heard: for a rule's time."""
         self.wants_body = False
         """Whether the request has to be heard again, with its body."""
         self.goes_on = False
@@ -94,24 +90,35 @@ class Contributor:
     def note(self, record: Record) -> None:
         """Take what a verified record brings: when our delays began, a new attempt, or a contribution to read."""
         said = record.statement.payload
-        if isinstance(said, AttemptOpened):
-            self.wipe()
-            self._live = record.offset > self._began
-            self._attempt = None
-            self._unread.clear()
-            self._blamed = None
-        elif isinstance(said, SigningHeard):
+        if self._number != self.state.attempt:
+            self._begin_attempt()
+        if isinstance(said, SigningHeard):
             self._rules.note(said)
         elif isinstance(said, SigningContribute):
             self._presigning.note(said.attempt, said.step)
-            self._unread.append(record)
-            with suppress(Unplanned, NotYet):  # it is read together with the plan, if anything is owed to this attempt
-                self._read_all()
+            self._unread.note(record)
+            if said.attempt != self._number:
+                self._unread.pass_over()
+            elif self._judging.is_judged:  # else it waits until `owed` has judged the request, a piece at a time
+                self._catch_up()
+
+    def _begin_attempt(self) -> None:
+        """Forget what was said in the attempt before (§7.3)."""
+        self.wipe()
+        self._number = self.state.attempt
+        self._attempt = self._blamed = None
+        self._unread.pass_over()
 
     def told_again(self) -> None:
         """The request was heard again, with its body if the coordinator has it still."""
         self.wants_body = False
         self._judging.told_again()
+
+    def _catch_up(self) -> None:
+        """Read what has come, as far as the plan is here; else together with it, if anything is owed to the attempt."""
+        if self._unread:
+            with suppress(Unplanned, NotYet):
+                self._read_all()
 
     def _read_all(self) -> None:
         """Open what was not read yet; of a request that does not hold nothing is read.
@@ -123,32 +130,14 @@ class Contributor:
             reading = self._reading()
         except Blamed as error:
             self._blamed = self._blamed or error
+            self._unread.pass_over()
             return
-        while self._unread:
-            self._read(reading, self._unread.pop(0))
-
-    def _read(self, reading: Attempt, record: Record) -> None:
-        """Open a contribution; one that does not hold blames its signer, and nobody owes anything to its attempt."""
-        said = record.statement.payload
-        assert isinstance(said, SigningContribute)
-        try:
-            reading.hear(said.by, self._open(said, self.heard.record_of(record.statement.id).statement, reading))
-        except Blamed as error:
-            self._blamed = self._blamed or error
-        self._holder.let_go(self.heard, record, "values")
-
-    def _open(self, said: SigningContribute, statement: Statement, reading: Attempt) -> tuple[Entry, ...]:
-        sealed = statement.blob("values")
-        if sealed is None:
-            raise Blamed("missing_blob", said.slots, "the sealed values were not delivered")
-        try:
-            return contributions.decode(self._judging.group.open_in(said, "values", sealed), len(reading.places))
-        except (InvalidCrypto, BadInput) as error:
-            raise Blamed("bad_values", said.slots, str(error)) from None
+        found = self._unread.read(reading)
+        self._blamed = self._blamed or found
 
     @property
     def _verdict(self) -> Ruling:
-        return self._judging.verdict(self._left, self._gone)
+        return self._judging.verdict(self._left)
 
     def _reading(self) -> Attempt:
         """The attempt as it was read so far.
@@ -172,6 +161,7 @@ class Contributor:
             check_life(self.state, now)
             self._require_present()
             self._verdict  # noqa: B018 - a request that may not be signed is refused at once
+            self._catch_up()
             return list(self._owed(self.state, now))
         except (Unplanned, NotYet) as pause:
             self.wants_body, self.goes_on = isinstance(pause, Unplanned), isinstance(pause, NotYet)
@@ -191,21 +181,14 @@ class Contributor:
         Raises:
             Blamed: ``left``, with the slots.
         """
-        if gone := tuple(slot for slot in self.state.request.slots if slot in self._gone):
+        if gone := tuple(slot for slot in self.state.request.slots if slot in self._left):
             raise Blamed("left", gone, "a participant whose key is needed has left")
 
-    @property
-    def _gone(self) -> Collection[int]:
-        """The slots that have left; where all psigs are said already, it makes no difference any more."""
-        return () if self.state.phase == SigningPhase.CONFIRMING else self._left
-
     def _owed(self, state: SigningState, now: int) -> Iterable[Statement]:
-        """The step that is ours now, or the word with which a delay begins, or the confirmation that somebody owes."""
+        """The step that is ours now, or the word with which a delay begins."""
         step = expected(state).get(self._speaker.key)
         if state.phase == SigningPhase.APPROVING:
             yield from self._hearing(state, now)
-        elif state.phase == SigningPhase.CONFIRMING:
-            yield from self._confirmation(state, now)
         elif step is None or state.retry or (state.attempt, step) in self._said:
             return
         elif not self._may_answer(step):
@@ -230,7 +213,8 @@ class Contributor:
 
     def _may_answer(self, step: str) -> bool:
         """Only attempts heard opened live, and psigs only with the nonces that this process said (§10.3)."""
-        return self._live and (step != "psigs" or self._nonces is not None)
+        live = self.state.opened > self._began
+        return live and (self.state.phase != SigningPhase.PSIGS or self._nonces is not None)
 
     def _retry(self, state: SigningState) -> Iterable[Statement]:
         if self._once(state.attempt, "retry"):
@@ -248,9 +232,9 @@ class Contributor:
         return met
 
     def _contribute(self, step: str) -> Iterable[Statement]:
-        """Compute this step; when it completes the set, confirm as well, or as soon as it is heard."""
+        """Compute this step; what completes the set is verified before it leaves."""
         state, attempt = self.state, self._reading()
-        over = nonces_hash(state) if step in ("psigs", "both") else None
+        over = None if step == "nonces" or len(state.signers) == 1 else nonces_hash(state)
         try:
             entries = self._entries(step, attempt)
         except NoncesGone:
@@ -261,21 +245,9 @@ class Contributor:
             self.heard, SigningContribute, attempt=state.attempt, slots=attempt.signer(self._speaker.key).slots,
             step=step, over=over, **self._sealed("signing.contribute", "values", entries),
         )  # fmt: skip
-        if self._confirms_now(step):
-            attempt.hear(self._speaker.key, entries)
-            yield self._confirm(attempt)
-
-    def _confirms_now(self, step: str) -> bool:
-        """Whether a step that completes the set takes the confirmation along.
-
-        Signatures are verified before they leave. The psigs of a big batch, each verified, need not wait for it: it
-        follows when they are heard (`_confirmation`), while the others add them up as well.
-        """
-        big = self.size > BIG_BATCH
-        return len(expected(self.state)) == 1 and (step == "signatures" or (step == "psigs" and not big))
 
     def _entries(self, step: str, attempt: Attempt) -> tuple[Entry, ...]:
-        if step == "signatures":
+        if len(attempt.signers) == 1:
             return self._signer.alone(attempt)
         if step == "both":
             return self._signer.both(attempt)
@@ -287,40 +259,9 @@ class Contributor:
             raise NoncesGone(f"attempt {attempt.number}")
         nonces, self._nonces = self._nonces, None
         try:
-            return self._signer.psigs(attempt, nonces)
+            return (self._signer.psigs if step == "psigs" else self._signer.signatures)(attempt, nonces)
         finally:
             nonces.wipe()
-
-    def _confirm(self, attempt: Attempt) -> Statement:
-        """The verified signatures and pre-signatures, sealed to the group.
-
-        Raises:
-            Blamed: they do not verify; names whose psig is at fault.
-        """
-        made = attempt.made()
-        self._said.add((attempt.number, "confirm"))
-        sealed = self._sealed("signing.confirm", "signatures", made)
-        return self._speaker.say(self.heard, SigningConfirm, attempt=attempt.number, **sealed)
-
-    def _confirmation(self, state: SigningState, now: int) -> Iterable[Statement]:
-        """Confirm at once if our words completed the set, else one second later for whoever did and does not (§7.2).
-
-        Where all our slots have left since, the group key is gone: then it is for others.
-        """
-        if self._holder.group is None:
-            return
-        if self._set_complete_at is None:
-            self._set_complete_at = now
-        ours = self._live and state.contributions[-1].by == self._speaker.key
-        late = now >= self._set_complete_at + CONFIRM_AFTER_MS
-        if (state.attempt, "confirm") in self._said:
-            return
-        if not (ours or late):
-            self.waits_for_time = True
-            return
-        if self._blamed is not None:
-            raise self._blamed
-        yield self._confirm(self._reading())
 
     def _sealed(self, kind: str, field: str, entries: tuple[Entry, ...]) -> dict[str, object]:
         """A field of entries, sealed to the group."""

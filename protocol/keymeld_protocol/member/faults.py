@@ -36,7 +36,7 @@ def require_sound(attempt: Attempt, by: XOnlyKey, step: str) -> None:
     signer = attempt.signer(by)
     for index in range(len(attempt.places)):
         signers = attempt.signers_of(index)
-        if signers == (signer,):
+        if step == "signatures" or signers == (signer,):
             _require_finished(attempt, index, signer, step)
         elif signer in signers:
             _require_nonce(attempt, index, signer, step)
@@ -44,7 +44,7 @@ def require_sound(attempt: Attempt, by: XOnlyKey, step: str) -> None:
 
 
 def _require_finished(attempt: Attempt, index: int, signer: Signer, step: str) -> None:
-    """Who is alone on a place sends what it is for, with its psigs."""
+    """Who is alone on a place, or finishes, sends what it is for."""
     due = step != "nonces" and index not in attempt.failed
     if due and not attempt.places[index].holds(attempt.finished.get(index)):
         raise Blamed("bad_signature", signer.slots, str(attempt.places[index]))

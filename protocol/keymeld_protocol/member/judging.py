@@ -61,16 +61,20 @@ class Judging:
         return self._holder.group
 
     @property
+    def is_judged(self) -> bool:
+        """Whether `verdict` has its answer."""
+        return self._found is not None
+
+    @property
     def places(self) -> int:
         """How many signatures and pre-signatures it takes, once it was judged."""
         return self._found.places if isinstance(self._found, Ruling) else 0
 
-    def verdict(self, left: Collection[int], gone: Collection[int]) -> Ruling:
+    def verdict(self, left: Collection[int]) -> Ruling:
         """What our policies say of the request; found out once, however often it is asked.
 
-        Of a slot that has ``left`` no policy is asked: nothing that needs it is signed any more, only confirmed.  Who
-        leaves later changes no judgement: he could as well leave once it is signed.  ``gone`` are those for which
-        nobody signs, as `judged` takes them.
+        Of a slot that has ``left`` no policy is asked, and nobody signs for it.  Who leaves later changes no judgement:
+        he could as well leave once it is signed.
 
         Raises:
             Blamed: the body does not hold, or a policy forbids all of it.
@@ -81,7 +85,7 @@ class Judging:
                 made = self._plan()
                 present = [slot for slot in needed(self._holder, self._state.request) if slot not in left]
                 policies = {slot: self._holder.policy(slot) for slot in present}
-                found = judged(made, self._state.consent.requester, policies, self._roster, gone)
+                found = judged(made, self._state.consent.requester, policies, self._roster, left)
                 self._found = Ruling(sum(len(item.adaptors) for item in made.items), found.forbidden)
             except Blamed as error:
                 self._found = error

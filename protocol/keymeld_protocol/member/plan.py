@@ -166,6 +166,17 @@ def plan(body: Body, roster: Roster) -> Plan:
 
 
 def plan_of(state: SigningState, request: Statement, roster: Roster, group: GroupKey) -> Plan:
+    """The plan of a heard request of which something can be signed.
+
+    Raises:
+        Blamed: as `read_plan` and `require_possible`.
+    """
+    made = read_plan(state, request, roster, group)
+    require_possible(made)
+    return made
+
+
+def read_plan(state: SigningState, request: Statement, roster: Roster, group: GroupKey) -> Plan:
     """The plan of a heard request, whose public numbers must be those of its sealed body (§11.2).
 
     Raises:
@@ -180,7 +191,6 @@ def plan_of(state: SigningState, request: Statement, roster: Roster, group: Grou
         raise Blamed("bad_body", (), f"the request says {state.request.items} items, its body {len(made.items)}")
     if needed_slots(made) != state.request.slots:
         raise Blamed("bad_body", (), "the request's slots are not those that its items need")
-    require_possible(made)
     return made
 
 

@@ -2,6 +2,7 @@
 
     alone on a place:    key sum ─────────────────────────────▶ signature, or pre-signature for an adaptor point
     not the last:        nonces ▶ (kept, unspent) ▶ everybody's nonces ▶ psigs, nonces spent
+    who finishes:        the same, then everybody else's psigs ▶ signatures, added up and verified
     the last:            everybody else's nonces ▶ nonces and psigs in one step, nothing kept
 
 For an adaptor point every nonce proves itself, and no psig leaves before everybody else's proof was verified, and with
@@ -94,8 +95,14 @@ class MemberSigner:
         self._summing = Lock()  # the places of a big batch are signed on two threads
 
     def alone(self, attempt: Attempt) -> tuple[Entry, ...]:
-        """Finished signatures and pre-signatures: every needed slot is held here."""
-        return each(lambda i: attempt.known.get(i) or self._finished(attempt, i), len(attempt.places))
+        """Finished signatures and pre-signatures, each verified: every needed slot is held here.
+
+        Raises:
+            Blamed: what was made does not verify: names us.
+        """
+        made = each(lambda i: attempt.known.get(i) or self._finished(attempt, i), len(attempt.places))
+        attempt.hear(self._key, made, finished=True)
+        return attempt.made()
 
     def nonces(self, attempt: Attempt, kept: Nonces) -> tuple[Entry, ...]:
         """A fresh nonce for every place that we sign with others; the secret halves go to ``kept``."""
@@ -109,15 +116,25 @@ class MemberSigner:
         """
         return each(lambda i: self._last(attempt, i), len(attempt.places))
 
-    def psigs(self, attempt: Attempt, kept: Nonces) -> tuple[Entry, ...]:
-        """Spend the kept nonces on everybody's.
+    def psigs(self, attempt: Attempt, kept: Nonces, *, verified: bool = True) -> tuple[Entry, ...]:
+        """Spend the kept nonces on everybody's; each is ``verified``, unless it never leaves (`signatures`).
 
         Raises:
             NoncesGone: some nonce is not here any more; nothing is said.
             Blamed: somebody else's nonce is missing or invalid, or does not prove itself; or for an adaptor point the
                 last one's psig does not hold.
         """
-        return each(lambda i: self._answer(attempt, i, kept), len(attempt.places))
+        return each(lambda i: self._answer(attempt, i, kept, verified), len(attempt.places))
+
+    def signatures(self, attempt: Attempt, kept: Nonces) -> tuple[Entry, ...]:
+        """The same for who finishes: what everybody's psigs come to, each verified.
+
+        Raises:
+            NoncesGone: as `psigs`.
+            Blamed: as `psigs`; or what it comes to does not verify: names whose psig it is.
+        """
+        attempt.hear(self._key, self.psigs(attempt, kept, verified=False))
+        return attempt.made()
 
     def wipe(self) -> None:
         """Wipe the sums of keys."""
@@ -184,9 +201,9 @@ class MemberSigner:
         secnonce = self._draw(attempt, index, attempt.aggnonce_of_others(index, self._key))
         proof = self._proof(attempt, index, secnonce)
         session = attempt.session(index, also=secnonce.pubnonce, by=self._key)
-        return Both(secnonce.pubnonce, self._spend(attempt, index, session, secnonce), proof)
+        return Both(secnonce.pubnonce, partial_sign(session, self._signer(attempt, index), secnonce), proof)
 
-    def _answer(self, attempt: Attempt, index: int, kept: Nonces) -> Entry:
+    def _answer(self, attempt: Attempt, index: int, kept: Nonces, verified: bool) -> Entry:
         if not self._takes_part(attempt, index) or attempt.unsigned(index):
             return Nothing()
         if self._is_alone(attempt, index):
@@ -197,15 +214,12 @@ class MemberSigner:
             raise NoncesGone(f"place {index} of attempt {attempt.number}: the log has another nonce of ours")
         session = attempt.session(index)
         attempt.require_proofs(index, self._key, session)
-        return Psig(self._spend(attempt, index, session, secnonce))
+        return Psig(partial_sign(session, self._signer(attempt, index), secnonce, verified=verified))
 
     def _said(self, attempt: Attempt, index: int) -> bytes | None:
         """Our nonce in the log; where two processes have one identity, the other one's may stand there."""
         ours = attempt.pubnonces.get(self._key)
         return None if ours is None else ours[index]
-
-    def _spend(self, attempt: Attempt, index: int, session: musig.SessionContext, secnonce: Secnonce) -> bytes:
-        return partial_sign(session, self._signer(attempt, index), secnonce)
 
     def _draw(self, attempt: Attempt, index: int, others: bytes) -> Secnonce:
         """NonceGen with fresh randomness and everything that is known (§10.6)."""

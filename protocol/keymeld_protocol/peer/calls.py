@@ -63,6 +63,10 @@ class Calls:
         self._per_second = PER_SECOND
         self._bucket, self._filled_at = 0, 0
 
+    def __len__(self) -> int:
+        """How many requests are not answered yet, or wait to be sent."""
+        return len(self._queue) + len(self._later) + len(self._open)
+
     def begin(self, per_second: int, now: int) -> None:
         """From now on at most ``per_second`` requests a second may leave; one of them in any case."""
         self._per_second, self._filled_at = max(1, per_second), now

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from ..curve.schnorr import Keypair
-from ..errors import Reason, WireError
+from ..errors import Reason, Refused, WireError
 from ..values import Id, Salt
 from ..wire.connection import Heard, Hello, PeerSide, Presence, SessionInfo, Subscribed
 from ..wire.frames import MAX_PROOFS, since_json
@@ -25,6 +25,8 @@ from .calls import Calls
 
 PAGE: Final = 1000
 """Sessions that are asked for together: as many as a page may have."""
+MOST_LISTED: Final = 1_000_000
+"""Sessions that are asked for in all, where an inner half has no other bound."""
 
 
 class SessionPage(msgspec.Struct, frozen=True):
@@ -33,11 +35,47 @@ class SessionPage(msgspec.Struct, frozen=True):
     sessions: tuple[SessionInfo, ...]
 
 
+class SessionList:
+    """The sessions that a coordinator has listed so far, each once; of a list without an end the first ``most``."""
+
+    def __init__(self, most: int = MOST_LISTED) -> None:
+        self._most = most
+        self._found: dict[Id, SessionInfo] = {}
+        self._last: Id | None = None
+
+    def take(self, page: SessionPage, asked: int) -> bool:
+        """Take a page of which ``asked`` sessions were asked for; whether there is another one.
+
+        Raises:
+            Refused: ``over_limit``: it tells what was told already, or more than there is room for.
+        """
+        known = len(self._found)
+        self._found.update((info.stream, info) for info in page.sessions)
+        self._last = page.sessions[-1].stream if page.sessions else self._last
+        if len(page.sessions) != asked:
+            return False
+        if len(self._found) == known or len(self._found) > self._most:
+            told = f"it lists sessions without an end: the first {len(self._found):,} are looked at, and no others"
+            raise Refused(Reason.OVER_LIMIT, told, field="sessions", limit=self._most)
+        return True
+
+    @property
+    def after(self) -> dict[str, str]:
+        """What asks for the next page."""
+        return {} if self._last is None else {"after": self._last.hex()}
+
+    def sessions(self) -> list[SessionInfo]:
+        """All of them, in their order."""
+        return list(self._found.values())
+
+
 class InnerHalf(Protocol):
     """What a peer knows and decides behind its conversation; all of it is called while a frame is handled."""
 
     only_open: bool = False
     """Whether sessions that have ended are not asked for."""
+    most_listed: int = MOST_LISTED
+    """How many sessions are looked at; of more than that `refused` hears, and the first ones are gone on with."""
     token: str | None = None
     """The operator's permission, told with the proofs."""
 
@@ -106,7 +144,7 @@ class Resuming:
         self.begun = self.follows = self.ready = False
         self.page = page
         self._side, self._calls, self._inner = side, calls, inner
-        self._listed: list[SessionInfo] = []
+        self._listed = SessionList(inner.most_listed)
         self._subscribed: set[Id] = set()
         self._unanswered: set[Id] = set()
         self._behind: set[Id] = set()
@@ -137,30 +175,30 @@ class Resuming:
 
     def _list(self) -> None:
         """The next page of sessions."""
-        after = {"after": self._listed[-1].stream.hex()} if self._listed else {}
         only_open = {"open": True} if self._inner.only_open else {}
         self.follows = True
-        self._ask("sessions", {**only_open, "limit": self.page, **after}, self._take_page, SessionPage)
+        self._ask("sessions", {**only_open, "limit": self.page, **self._listed.after}, self._take_page, SessionPage)
 
     def _take_page(self, page: SessionPage) -> None:
-        self._listed += page.sessions
-        if len(page.sessions) == self.page:
-            self._list()
-        else:
-            self._subscribe_keygens()
+        try:
+            goes_on = self._listed.take(page, self.page)
+        except Refused as problem:
+            goes_on = False
+            self._inner.refused("sessions", problem)
+        self._list() if goes_on else self._subscribe_keygens()
 
     def _subscribe_keygens(self) -> None:
-        self._subscribe_all(self._inner.keygens(self._listed), self._subscribe_signings)
+        self._subscribe_all(self._inner.keygens(self._listed.sessions()), self._subscribe_signings)
 
     def _subscribe_signings(self) -> None:
         """Last come the signings; whoever announces himself is ready when that is answered, which is after them."""
         announcement = self._inner.announcement()
-        self._subscribe_all(self._inner.signings(self._listed), self._come if announcement is None else None)
+        self._subscribe_all(self._inner.signings(self._listed.sessions()), self._come if announcement is None else None)
         if announcement is not None:
             self._ask("announce", announcement, self._come)
 
     def _come(self, _: object = None) -> None:
-        self.ready, self._listed = True, []
+        self.ready, self._listed = True, SessionList()
 
     # Streams
 

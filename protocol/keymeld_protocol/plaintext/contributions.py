@@ -3,9 +3,8 @@
     0 nothing · 1 pubnonce(66) · 2 psig(32) · 3 pubnonce(66) ‖ psig(32) · 4 signature(64) · 255 u8 length ‖ code
     for an adaptor point: 5 pubnonce(66) ‖ proof(64) · 6 pubnonce(66) ‖ proof(64) ‖ psig(32) · 7 pre-signature(65)
 
-This is the plaintext of ``signing.contribute``'s values and of ``signing.confirm``'s signatures: as many entries as the
-request has places (one for each item, of an ``or`` one for each point), and not a byte more.  Whether points and
-scalars are any is said by who verifies them.
+This is the plaintext of ``signing.contribute``'s values: as many entries as the request has places (one for each item,
+of an ``or`` one for each point), and not a byte more.  Whether points and scalars are any is said by who verifies them.
 """
 
 from __future__ import annotations

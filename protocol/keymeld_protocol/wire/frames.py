@@ -21,7 +21,7 @@ from ..errors import BadInput, Reason, WireError, bad_field
 from ..values import Epoch, Hash, Id, Salt, Signature, XOnlyKey, decode_sized
 from .records import Head, Position, Record
 from .shapes import Shape, members_of, split_complaint
-from .statements import WireStatement, parse
+from .statements import Statement, WireStatement, parse
 
 SUBPROTOCOL: Final = "keymeld.v1"
 FRAME_BYTES: Final = 1024 * 1024
@@ -285,15 +285,18 @@ def hearing_frame(stream: Id, whole: bool) -> bytes:
     return notification("hearing", {"stream": stream.hex(), "whole": whole})
 
 
-def record_of(wire: WireRecord, *, verified: bool = False) -> Record:
+def record_of(wire: WireRecord, own: Statement | None = None, *, verified: bool = False) -> Record:
     """A record whose statement has been parsed and whose signatures hold; its place is for the chain to check.
 
-    ``verified`` skips the signatures of what the hearer's own checkpoint covers (§4.6).
+    One that is byte for byte the hearer's ``own`` is taken for it.  ``verified`` skips the signatures of what the
+    hearer's own checkpoint covers (§4.6).
 
     Raises:
         BadInput: the statement breaks a rule.
     """
-    return Record(wire.epoch, wire.offset, wire.at, wire.hash, parse(wire.statement, verified=verified))
+    known = own is not None and own.wire == wire.statement
+    statement = own if known and own is not None else parse(wire.statement, verified=verified)
+    return Record(wire.epoch, wire.offset, wire.at, wire.hash, statement)
 
 
 def statement_json(statement: WireStatement) -> dict[str, Any]:

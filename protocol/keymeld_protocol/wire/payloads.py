@@ -51,7 +51,6 @@ from .sizes import (
     MAX_DETAIL,
     MAX_ENVELOPE,
     MAX_NOTE,
-    MAX_SIGNATURES,
     MAX_TERMS,
     MAX_VALUES,
 )
@@ -178,12 +177,6 @@ class KeygenExpired(Said, frozen=True, kw_only=True, tag="keygen.expired"):
     """Notice: the deadline for collecting joins has passed."""
 
 
-class SigningOpened(Said, frozen=True, kw_only=True, tag="signing.opened"):
-    """Notice, on the keygen stream: a signing was opened; a pointer, it moves nothing."""
-
-    signing: Id
-
-
 # Signing --------------------------------------------------------------------------------------------------------
 
 
@@ -220,11 +213,11 @@ class SigningReject(Said, frozen=True, kw_only=True, tag="signing.reject"):
 
 
 class SigningCancel(Said, frozen=True, kw_only=True, tag="signing.cancel"):
-    """The requester takes the request back, before the first attempt."""
+    """The requester takes the request back, before anybody has sent a psig."""
 
 
 class SigningContribute(Said, frozen=True, kw_only=True, tag="signing.contribute"):
-    """A signer's nonces, partial signatures, both, or (alone) finished signatures, for all its slots at once."""
+    """A signer's nonces, partial signatures, both, or finished signatures, for all its slots at once."""
 
     BLOBS: ClassVar[Mapping[str, int]] = {"values": MAX_VALUES}
 
@@ -237,17 +230,8 @@ class SigningContribute(Said, frozen=True, kw_only=True, tag="signing.contribute
     def check(self) -> None:
         """Slots are rising; whoever sends psigs names the nonces they answer (§5.2)."""
         check_rising("slots", self.slots)
-        if (self.over is not None) != (self.step in ("psigs", "both")):
-            raise bad_field("over", "belongs to the steps psigs and both, and only to them")
-
-
-class SigningConfirm(Said, frozen=True, kw_only=True, tag="signing.confirm"):
-    """The verified signatures of every item, sealed to the group."""
-
-    BLOBS: ClassVar[Mapping[str, int]] = {"signatures": MAX_SIGNATURES}
-
-    attempt: AttemptNumber
-    signatures: Digest
+        if self.over is None if self.step in ("psigs", "both") else (self.over is not None and self.step == "nonces"):
+            raise bad_field("over", "belongs to the steps psigs and both, and to signatures that answer nonces")
 
 
 class SigningRetry(Said, frozen=True, kw_only=True, tag="signing.retry"):
@@ -357,13 +341,13 @@ class Note(Shape, frozen=True, kw_only=True):
 
 AnyPayload: TypeAlias = (
     KeygenCreate | KeygenJoin | CustodyAccept | CustodyRefuse | KeygenRelease | KeygenConfirm | CustodyReseal
-    | KeygenLeave | CustodyWiped | KeygenExpired | SigningOpened | SigningRequest | SigningApprove | SigningReject
-    | SigningCancel | SigningContribute | SigningConfirm | SigningRetry | SigningRefuse | SigningHeard
+    | KeygenLeave | CustodyWiped | KeygenExpired | SigningRequest | SigningApprove | SigningReject
+    | SigningCancel | SigningContribute | SigningRetry | SigningRefuse | SigningHeard
     | SigningDispute | AttemptOpened | SigningExpired | WalletOpen | WalletNote
 )  # fmt: skip
 KINDS: Final[dict[str, type[Payload]]] = {str(t.__struct_config__.tag): t for t in get_args(AnyPayload)}
 OPENERS: Final = (KeygenCreate, SigningRequest, WalletOpen)
-NOTICES: Final = (KeygenExpired, SigningOpened, AttemptOpened, SigningExpired)
+NOTICES: Final = (KeygenExpired, AttemptOpened, SigningExpired)
 
 _encoder = msgspec.json.Encoder(enc_hook=encode_sized)
 _decoder = msgspec.json.Decoder(AnyPayload, dec_hook=decode_sized)

@@ -26,4 +26,3 @@ MAX_NOTE: Final = 64 * 1024
 """The body of ``note.*``, and ``wallet.note``."""
 MAX_ENVELOPE: Final = 16 * 1024
 MAX_VALUES: Final = 1000 * (1 + 66 + 64 + 32) + SEALING
-MAX_SIGNATURES: Final = 1000 * (1 + 65) + SEALING

@@ -46,6 +46,7 @@ CODES = [
     (Refused(Reason.SLOT_TAKEN, "x"), FAILED),
     (Unavailable(Reason.UNAVAILABLE, "x"), FAILED),
     (errors.WalletError("x"), FAILED),
+    (errors.Damaged("x"), FAILED),
     (errors.NotTrusted("x"), FAILED),
     (errors.JoinRefused(0, "released"), FAILED),
     (errors.PushedOut(0, "released"), FAILED),

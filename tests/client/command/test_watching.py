@@ -11,6 +11,7 @@ from keymeld_client.command.screen import Screen
 from keymeld_client.command.watching import Watch, missing_in_keygen, missing_in_signing
 from keymeld_client.wallet.entries import KeygenEntry
 from keymeld_client.wallet.wallet import Wallet
+from tests.client.house import gather, house
 from tests.client.paper import GROUP_SECRET, URL, Reader, Tale
 from tests.promises.desk import at_desk
 from tests.support.machines import HOUR, NONE, NOON, TOWER, VAULT, Keygen, Signing, completed
@@ -113,3 +114,25 @@ def test_a_seat_that_was_lost_is_told_once_as_news(squatted: Handle) -> None:
     (told,) = watch._seats(squatted)
     assert told == str(squatted.pushed_out[0]) and "took over your join" in told
     assert watch._seats(squatted) == []
+
+
+@pytest.mark.asyncio
+async def test_of_a_keygen_the_signings_that_are_there_and_those_that_come_later_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with house(tmp_path) as home:
+        await home.enclave("vault")
+        async with home.person("alice") as alice:
+            (keygen,) = await gather(alice, rules=(NONE,))
+            before = await keygen.request(messages=[bytes(32)])
+            await before.signatures()
+            watch = Watch(alice, Screen())
+            async with watch.shown():
+                watch.follow(keygen)
+                later = await keygen.request(messages=[bytes(32)], memo="later")
+                await later.signatures()
+                for signing in (before, later):
+                    await watch.until_told(signing)
+    told = capsys.readouterr().out
+    for signing in (before, later):
+        assert sum(signing.id.hex()[:6] in line for line in told.splitlines()) == 2, "asked for, and signed"

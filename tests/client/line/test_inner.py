@@ -35,9 +35,10 @@ def reader(tale: Tale) -> Iterator[Reader]:
         yield reader
 
 
-def half(reader: Reader, put_off: list[WireError] | None = None) -> WalletHalf:
-    """The inner half of that wallet."""
-    return WalletHalf(reader.wallet, reader.ledger, None, ([] if put_off is None else put_off).append)
+def half(reader: Reader, *told: list[WireError]) -> WalletHalf:
+    """The inner half of that wallet; what is put off is ``told``, then what is refused."""
+    put_off, refused = [*told, list[WireError](), list[WireError]()][:2]
+    return WalletHalf(reader.wallet, reader.ledger, None, put_off.append, refused.append)
 
 
 def hello(coordinator: XOnlyKey) -> Hello:
@@ -117,3 +118,14 @@ def test_who_comes_and_goes_is_known_by_the_last_word(reader: Reader, tale: Tale
     for online in (True, False):
         inner.presence(Presence(tale.keygen, key, online=online, signs=False))
     assert inner.online == {key: False}
+
+
+def test_what_nobody_else_hears_of_is_told_whoever_looks_at_the_problems(reader: Reader) -> None:
+    refused: list[WireError] = []
+    half(reader, [], refused).refused("sessions", LATER)
+    assert refused == [LATER]
+
+
+def test_nothing_is_heard_of_a_keygen_whose_file_is_damaged(reader: Reader, tale: Tale) -> None:
+    reader.wallet.damaged[tale.keygen] = "its file is damaged"
+    assert [*half(reader).keygens([])] == [*half(reader).signings(listed(tale))] == []

@@ -112,6 +112,50 @@ def test_a_log_torn_by_a_crash_is_resumed_before_the_tear(reader: Reader, tale: 
     reader.wallet = again.wallet
 
 
+def damaged(reader: Reader, stream: Id) -> Reader:
+    """What the next process finds in a wallet in which somebody has written over a line of a stream."""
+    hear_all(reader)
+    path = reader.wallet.folder / "streams" / f"{stream.hex()}.jsonl"
+    path.write_bytes(b"{}\n" + path.read_bytes())
+    reader.wallet._passing = False
+    again = reader.again()
+    reader.wallet = again.wallet
+    again.wallet._passing = True
+    return again
+
+
+def test_a_damaged_file_is_named_stops_its_own_session_and_no_other(reader: Reader, tale: Tale) -> None:
+    again = damaged(reader, tale.signing)
+    told = f"streams/{tale.signing.hex()}.jsonl line 1 is damaged: move it away, and it is heard again"
+    assert again.ledger.trouble(tale.signing) == told == again.wallet.damaged[tale.signing]
+    assert again.ledger.trouble(tale.keygen) is None and again.heard(tale.keygen) == len(tale.wires(tale.keygen))
+    again.hear(tale.signing)
+    assert again.heard(tale.signing) == 0, "nothing is written behind what is damaged"
+    with pytest.raises(ReadOnly, match="move it away"):
+        again.ledger.require(tale.signing)
+
+
+def test_what_no_longer_holds_on_the_disk_is_damage_and_accuses_nobody(reader: Reader, tale: Tale) -> None:
+    hear_all(reader)
+    path = reader.wallet.folder / "streams" / f"{tale.signing.hex()}.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"offset":2,"at":17', b'"offset":2,"at":18', 1))
+    reader.wallet._passing = False
+    again = reader.again()
+    reader.wallet = again.wallet
+    told = again.ledger.trouble(tale.signing) or ""
+    assert told.startswith(f"streams/{tale.signing.hex()}.jsonl is damaged (") and told.endswith("it is heard again")
+    assert again.wallet.evidence(tale.signing) is None and again.ledger.trouble(tale.keygen) is None
+    again.wallet._passing = True
+
+
+def test_a_damaged_keygen_stops_its_signings_too_and_holds_up_nobody(reader: Reader, tale: Tale) -> None:
+    again = damaged(reader, tale.keygen)
+    assert again.ledger.streams() == () and again.ledger.caught_up()
+    for stream in (tale.keygen, tale.signing):
+        again.hear(stream)
+    assert again.ledger.streams() == () and "line 1 is damaged" in (again.ledger.trouble(tale.keygen) or "")
+
+
 def test_what_came_before_is_skipped(reader: Reader, tale: Tale) -> None:
     hear_all(reader)
     stored = len(reader.wallet.stream(tale.keygen)[0])

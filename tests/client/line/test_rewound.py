@@ -6,12 +6,13 @@ import pytest
 from msgspec import structs
 
 from keymeld_client.line.ledger import Ledger
+from keymeld_client.shown.log import export_log, verify_log
 from keymeld_protocol.errors import Reason, Refused
 from keymeld_protocol.values import Epoch, Id
 from keymeld_protocol.wire.connection import SessionInfo
 from keymeld_protocol.wire.frames import WireRecord, wire_head
 from keymeld_protocol.wire.records import Chain, Record, sign_head
-from tests.client.paper import Reader, Tale
+from tests.client.paper import GROUP_SECRET, Reader, Tale
 from tests.promises.desk import at_desk
 
 LATER = Epoch(b"after a restore.")
@@ -229,3 +230,45 @@ def test_a_signing_that_was_refused_is_asked_for_where_it_is_listed_otherwise() 
         assert asked == [tale.signing]
         reader.time = other.top + 2**42
         assert not reader.ledger.is_listed_otherwise(other), "its time is over"
+
+
+def lost_signing(reader: Reader, tale: Tale, keygen: Sequence[Record]) -> Reader:
+    """The coordinator tells ``keygen``, and has not got the signing any more; gives what the next process knows."""
+    tell(reader, tale.keygen, keygen)
+    reader.ledger.expect(tale.signing)
+    reader.ledger.refuse(tale.signing, NOT_THERE)
+    told = at_desk(reader).signing(tale.signing).waiting
+    assert told == "not broken, but its coordinator has not got it any more"
+    reader.wallet._passing = False
+    again = reader.again()
+    again.ledger.greet(tale.coordinator, LATER)
+    again.subscribed(tale.keygen)
+    again.ledger.note_listed([SessionInfo(tale.keygen, "keygen", "completed", len(keygen))])
+    reader.wallet = again.wallet
+    return again
+
+
+@pytest.mark.parametrize("kept", [None, 4], ids=["its keygen is there", "and all that followed the joins"])
+def test_a_signing_that_was_lost_altogether_is_shown_as_such_and_its_log_still_holds(
+    reader: Reader, tale: Tale, kept: int | None
+) -> None:
+    records = tale.world.logs[tale.keygen].records
+    told = records if kept is None else restored(tale, tale.keygen, kept, more=0)
+    again = lost_signing(reader, tale, told)
+    (signing,) = at_desk(again).signings()
+    assert signing.id == tale.signing and signing.phase == "completed" and signing.read_only is None
+    assert signing.waiting == "not broken, but its coordinator has not got it any more"
+    report = verify_log(export_log(again.wallet, tale.signing), GROUP_SECRET)
+    assert report.ok and report.signatures == tale.alice.signatures(tale.signing)
+
+
+def test_what_is_listed_or_belongs_to_what_is_not_is_not_called_lost(reader: Reader, tale: Tale) -> None:
+    keygen, signing = (SessionInfo(each, "", "", 1) for each in (tale.keygen, tale.signing))
+    for listed in ([keygen, signing], [signing], []):
+        reader.ledger.note_listed(listed)
+        assert reader.ledger.waiting(tale.signing) is None
+    reader.ledger.note_listed([keygen])
+    assert reader.ledger.waiting(tale.signing) is not None
+    reader.ledger.greet(tale.coordinator, tale.world.logs[tale.keygen].records[0].epoch)
+    reader.ledger.note_listed([keygen])
+    assert reader.ledger.waiting(tale.signing) is None

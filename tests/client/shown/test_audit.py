@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from keymeld_client.shown.audit import Audit, Report
-from keymeld_protocol.plaintext.body import Scalar, SignMessage
+from keymeld_protocol.plaintext.body import Scalar, SignEcdsa, SignMessage
 from keymeld_protocol.values import Hash, Id, Message, XOnlyKey
 from keymeld_protocol.wire.frames import WireHead, WireRecord, wire_head
 from tests.client.paper import GROUP_SECRET, Tale
@@ -88,6 +88,16 @@ def test_an_item_that_failed_alone_is_told_and_the_log_holds() -> None:
     told = [finding.text for finding in report.findings if finding.verdict == "says"]
     (failed,) = [text for text in told if "not signed" in text]
     assert failed.startswith("Item 2 of 2 was not signed: opaque_tweak, slots 0 and 1: ")
+
+
+def test_a_request_whose_only_item_nobody_can_sign_was_refused_and_the_log_holds() -> None:
+    tale = Tale()
+    tale.signing = tale.alice.request(tale.keygen, SignEcdsa(message=Message(MESSAGE)))
+    tale.world.run()
+    report = Reading(tale).keygen().signing().report
+    assert report.ok and report.address and report.signatures == ()
+    (why,) = [finding.text for finding in report.findings if "CANNOT BE SIGNED" in finding.text]
+    assert why.startswith("Item 1 of 1 CANNOT BE SIGNED: ecdsa_needs_one_key, ")
 
 
 def test_what_no_log_can_prove_is_said_each_time(reading: Reading, tale: Tale) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -15,19 +17,19 @@ from keymeld_client.command.signings import tell_signing
 from keymeld_client.command.watching import Watch
 from keymeld_client.shown.log import export_log, verify_log
 from keymeld_protocol.errors import Blamed
-from keymeld_protocol.plaintext import contributions
-from keymeld_protocol.plaintext.contributions import Entry, Finished, Psig
+from keymeld_protocol.machines.signing_state import nonces_hash
+from keymeld_protocol.plaintext.contributions import Both, Entry, Finished
 from keymeld_protocol.values import XOnlyKey, digest
-from keymeld_protocol.wire.payloads import Note, SigningConfirm
+from keymeld_protocol.wire.payloads import Note
 from keymeld_protocol.wire.statements import make
-from tests.attacks.mischief import say_as
+from tests.attacks.mischief import contribution, seal_values
 from tests.client.paper import GROUP_SECRET, Reader, Tale
 from tests.promises.desk import at_desk
 from tests.support.liar import Liar
 from tests.support.world import HOUR, MESSAGE, World
 
 BAD = (
-    'the enclave of slot 1 "bob" sent a bad partial signature (item 0); the enclave of slot 0 "alice" refused because '
+    'the enclave of slot 0 "alice" sent a bad partial signature (item 0); the enclave of slot 1 "bob" refused because '
     "of it"
 )
 FALSE = (
@@ -36,7 +38,7 @@ FALSE = (
 
 
 class Quarrel(Tale):
-    """Alice at the vault, Bob at a tower that lies; ``lie`` prepares both before Alice asks."""
+    """Alice at a vault that goes last, Bob at a tower that finishes; ``lie`` prepares both before Alice asks."""
 
     def __init__(self, lie: Callable[[Liar, Liar], None]) -> None:
         self.world = World()
@@ -49,13 +51,14 @@ class Quarrel(Tale):
         self.world.run()
         self.world.wait(2_000)
 
-    def confirm(self, *made: Entry) -> None:
-        """The tower confirms this."""
-        group = self.alice.groups[self.keygen]
-        plain = contributions.encode(made)
-        sealed = group.seal("signing.confirm", "signatures", self.signing, self.tower.key, plain)
-        said = {"attempt": 1, "signatures": digest(sealed)}
-        self.world.submit(say_as(self.world, self.tower, self.signing, SigningConfirm, sealed, **said))
+    def finish(self, *made: Entry) -> None:
+        """The tower says that this is what came of it."""
+        sealed, over = (
+            seal_values(self.alice, self.signing, self.tower, *made),
+            nonces_hash(self.alice.signing(self.signing)),
+        )
+        said = contribution(self.world, self.tower, self.signing, sealed, slots=(1,), step="signatures", over=over)
+        self.world.submit(said)
 
     def read(self) -> Signing:
         """The signing at somebody's desk, who has heard all of it."""
@@ -67,20 +70,28 @@ class Quarrel(Tale):
 
 
 def bad_psig(vault: Liar, tower: Liar) -> None:
-    """The tower's psig is none, and it does not say so."""
-    tower.spoil = lambda step, entries: (Psig(bytes(32)),) if step == "psigs" else entries
-    tower.keeps = frozenset({"signing.confirm", "signing.refuse"})
+    """The vault's psig is none."""
+
+    def spoil(step: str, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        return tuple(replace(each, psig=bytes(32)) if isinstance(each, Both) else each for each in entries)
+
+    vault.spoil = spoil
 
 
 def false_alarm(vault: Liar, tower: Liar) -> None:
     """The tower accuses the vault, which has done nothing."""
-    tower.accuses, tower.at = "bad_psig", "psigs"
+    tower.accuses, tower.at = "bad_psig", "signatures"
 
 
 def nobody_says(vault: Liar, tower: Liar) -> None:
-    """The tower's psig is none, and nobody gets to say so."""
+    """The vault's psig is none, and the tower, which finds out, keeps it to itself."""
     bad_psig(vault, tower)
-    vault.keeps = tower.keeps
+    tower.keeps = frozenset({"signing.refuse"})
+
+
+def false_end(vault: Liar, tower: Liar) -> None:
+    """The tower, which finishes, says another signature than it has made."""
+    tower.spoil = lambda step, entries: (Finished(bytes(64)),) if step == "signatures" else entries
 
 
 async def why(signing: Signing) -> SigningEnded:
@@ -92,7 +103,7 @@ async def why(signing: Signing) -> SigningEnded:
 @pytest.mark.asyncio
 async def test_who_sent_a_bad_value_is_at_fault_and_who_refused_is_not() -> None:
     ended = await why(Quarrel(bad_psig).read())
-    assert (ended.phase, ended.code, ended.slots, ended.at_fault) == ("failed", "bad_psig", (0,), (1,))
+    assert (ended.phase, ended.code, ended.slots, ended.at_fault) == ("failed", "bad_psig", (1,), (0,))
     assert f"the signing failed (bad_psig): {BAD}; it may be signed all the same" in str(ended)
     assert "the same enclaves" in hint_of(ended)
 
@@ -118,28 +129,20 @@ async def test_a_refusal_that_accuses_nobody_is_told_in_its_own_words() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_set_that_does_not_add_up_is_not_waited_for() -> None:
-    ended = await why(Quarrel(nobody_says).read())
-    assert (ended.phase, ended.code, ended.slots, ended.at_fault) == ("confirming", "bad_psig", (), (1,))
-    assert str(ended).startswith('the signing cannot be completed (bad_psig): the enclave of slot 1 "bob" sent a bad')
-    assert ended.may_be_signed
-
-
-@pytest.mark.asyncio
 async def test_a_signing_that_expired_says_who_spoilt_it() -> None:
     tale = Quarrel(nobody_says)
     tale.world.wait(2 * HOUR)
     ended = await why(tale.read())
-    assert (ended.phase, ended.at_fault) == ("expired", (1,)) and "has expired: the enclave of slot 1" in str(ended)
+    assert (ended.phase, ended.at_fault) == ("expired", (0,)) and "has expired: the enclave of slot 0" in str(ended)
 
 
 @pytest.mark.asyncio
-async def test_a_confirm_that_lies_about_a_bad_set_is_the_fault_of_its_speaker_too() -> None:
+async def test_a_last_word_that_lies_about_a_bad_set_is_the_fault_of_its_speaker_too() -> None:
     tale = Quarrel(nobody_says)
-    tale.confirm(Finished(bytes(64)))
-    with pytest.raises(Blamed, match=r'the enclave of slot 1 "bob" sent a bad partial signature') as blamed:
+    tale.finish(Finished(bytes(64)))
+    with pytest.raises(Blamed, match=r'"alice" sent a bad partial signature .*"bob" sent no signature') as blamed:
         await tale.read().signatures()
-    assert blamed.value.slots == (1,)
+    assert blamed.value.slots == (0, 1)
 
 
 def asking_for(plain: bytes) -> Quarrel:
@@ -187,20 +190,40 @@ def test_who_has_no_ticket_is_told_who_refused_and_no_more() -> None:
     tale.read()
     report = verify_log(export_log(tale.reader.wallet, tale.signing))
     assert not [f for f in report.findings if f.verdict == "proves"]
-    assert any("code bad_psig, refused by slot 0" in f.text for f in report.findings)
+    assert any("code bad_psig, refused by slot 1" in f.text for f in report.findings)
 
 
 def test_show_names_who_refused_and_who_is_at_fault() -> None:
     lines, data = tell_signing(App(), Quarrel(bad_psig).read())
     assert any(str(line).startswith(f"The signing failed (bad_psig): {BAD}") for line in lines)
-    assert (data["code"], data["refused"], data["at_fault"]) == ("bad_psig", [0], [1])
+    assert (data["code"], data["refused"], data["at_fault"]) == ("bad_psig", [1], [0])
     assert "; ".join(data["judgement"]) == BAD
 
 
-def test_show_does_not_leave_people_waiting_for_a_confirm_that_cannot_come() -> None:
+def test_show_names_who_is_at_fault_while_others_still_wait() -> None:
     lines, data = tell_signing(App(), Quarrel(nobody_says).read())
-    assert 'The enclave of slot 1 "bob" sent a bad partial signature (item 0).' in map(str, lines)
-    assert (data["phase"], data["at_fault"]) == ("confirming", [1])
+    assert 'The enclave of slot 0 "alice" sent a bad partial signature (item 0).' in map(str, lines)
+    assert (data["phase"], data["at_fault"]) == ("psigs", [0])
+
+
+@pytest.mark.asyncio
+async def test_a_completed_signing_that_does_not_verify_is_told_with_who_is_at_fault(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tale = Quarrel(false_end)
+    signing = tale.read()
+    lies = 'the enclave of slot 1 "bob" sent no signature that verifies (item 0)'
+    with pytest.raises(Blamed, match=re.escape(lies)) as blamed:
+        await signing.results()
+    assert (signing.phase, blamed.value.slots) == ("completed", (1,))
+    lines, data = tell_signing(App(), signing)
+    assert f"{lies.capitalize()}." in map(str, lines) and data["judgement"] == [lies]
+    watch = Watch(signing.client, Screen())
+    watch.follow(signing)
+    await watch.until_ended()
+    assert capsys.readouterr().out.splitlines()[-1].strip(" !") == lies
+    report = verify_log(export_log(tale.reader.wallet, tale.signing), GROUP_SECRET)
+    assert not report.ok and any(lies in told for told in report.lines())
 
 
 @pytest.mark.asyncio
@@ -210,5 +233,5 @@ async def test_watching_tells_it_below_the_refusal(capsys: pytest.CaptureFixture
     watch.follow(signing)
     await watch.until_ended()
     said = capsys.readouterr().out.splitlines()
-    assert "refuses to sign for slot 0 (bad_psig)" in said[-3]
+    assert "refuses to sign for slot 1 (bad_psig)" in said[-3]
     assert [line.strip(" !") for line in said[-2:]] == BAD.split("; ")

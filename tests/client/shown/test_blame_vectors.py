@@ -42,4 +42,4 @@ def test_every_row_of_blame_convicts_somebody() -> None:
     named = set(re.findall(r"^\| `(\w+)` \|", law, re.MULTILINE))
     assert len(named) == 9
     found = {fault["code"] for one in wire("faults")["signings"] for fault in one["faults"]}
-    assert named | {"bad_confirm", "bad_request", "without_cause"} == found
+    assert named | {"bad_request", "without_cause"} == found

@@ -131,10 +131,3 @@ def test_a_refusal_is_told_with_its_code_its_slots_and_its_sealed_words() -> Non
     error = ending(party, signing)
     assert (error.phase, error.code, error.slots) == ("failed", "blind_not_allowed", (1,))
     assert error.detail and error.detail in str(error)
-
-
-def test_one_that_can_only_fail_is_told_by_what_the_log_proves() -> None:
-    party, signing = waiting()
-    error = ending(party, signing, Judgement((Fault("bad_psig", (2,), 1),)))
-    assert (error.phase, error.code, error.at_fault) == ("approving", "bad_psig", (2,))
-    assert error.judged == ('the enclave of slot 2 "Carol" sent a bad partial signature',)

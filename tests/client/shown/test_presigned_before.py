@@ -11,7 +11,7 @@ from keymeld_protocol.machines.signing_state import SigningPhase, SigningState
 from keymeld_protocol.member.plan import Plan, plan, plan_of
 from keymeld_protocol.plaintext.body import Adaptor, Body, SignMessage
 from keymeld_protocol.values import Message, PlainKey
-from keymeld_protocol.wire.payloads import SigningConfirm, SigningContribute
+from keymeld_protocol.wire.payloads import SigningContribute
 from tests.attacks.mischief import Puppet
 from tests.support.coordinator import secret_of
 from tests.support.world import NONE, Member, World
@@ -97,7 +97,7 @@ def test_one_that_is_completed_and_cannot_be_read_here_may_hide_one() -> None:
     swap = Swap().run()
     heard = swap.alice.heard(swap.signing)
     for index, record in enumerate(heard.records):
-        if isinstance(said := record.statement.payload, SigningContribute | SigningConfirm):
+        if isinstance(said := record.statement.payload, SigningContribute):
             heard.records[index] = record.without_blobs(said.BLOBS)
     assert swap.hides(locked(POINT))
 

@@ -64,5 +64,5 @@ def damaged(**changes: Any) -> bytes:
 def test_a_damaged_file_is_named_and_nothing_in_it(raw: bytes) -> None:
     with pytest.raises(WalletError) as caught:
         load_entry(raw, "0123.json")
-    assert str(caught.value) == "0123.json is damaged"
+    assert str(caught.value) == "0123.json is damaged: move it away, and restore the session with a ticket of it"
     assert caught.value.__cause__ is None and caught.value.__suppress_context__

@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
-from keymeld_client.errors import WalletError
 from keymeld_client.wallet.files import private_folder
 from keymeld_client.wallet.lost import LostTails
 from tests.support.machines import completed
@@ -35,5 +32,8 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     LostTails(folder).add(keygen.stream, keygen.records)
     path = folder / f"{keygen.stream.hex()}.jsonl"
     path.write_bytes(b"{}\n" + path.read_bytes())
-    with pytest.raises(WalletError, match="line 1 is damaged"):
-        LostTails(folder)
+    (folder / "notes of mine.jsonl").write_text("not ours")
+    lost = LostTails(folder)
+    assert lost.streams() == (keygen.stream,) and lost.damaged.keys() == {keygen.stream}
+    told = f"lost/{keygen.stream.hex()}.jsonl line 1 is damaged: move it away"
+    assert lost.damaged[keygen.stream].startswith(told)

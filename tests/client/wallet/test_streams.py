@@ -70,6 +70,7 @@ def test_a_damaged_line_in_the_middle_is_told(wallet: StreamFiles) -> None:
     path.write_bytes(lines[0] + b"{}\n" + lines[2])
     with pytest.raises(WalletError, match="line 2"):
         wallet.stream(stream)
+    assert wallet.undamaged(stream) is None and "move it away, and it is heard again" in wallet.damaged[stream]
 
 
 def test_the_latest_head_is_kept(wallet: StreamFiles) -> None:

@@ -151,14 +151,28 @@ def test_what_its_owner_does_without_is_remembered(wallet: Wallet) -> None:
         wallet.give_up(entry(b"o").id, given)
 
 
-def test_a_damaged_keygen_is_named_and_not_quoted(wallet: Wallet) -> None:
+def test_a_damaged_keygen_is_named_and_not_quoted_and_the_others_go_on(wallet: Wallet) -> None:
     wallet.remember(entry())
     path = next((wallet.folder / "keygens").iterdir())
     path.write_bytes(path.read_bytes()[:-5])
-    wallet.close()
-    with pytest.raises(WalletError, match="is damaged") as refused:
-        Wallet.open(wallet.folder)
-    assert SECRET.hex() not in str(refused.value)
+    wallet.remember(entry(b"o"))
+    again = reopen(wallet)
+    assert again.keygens() == (entry(b"o"),)
+    why = again.damaged[entry().id]
+    assert why == f"keygens/{path.name} is damaged: move it away, and restore the session with a ticket of it"
+    with pytest.raises(WalletError, match="is damaged"):
+        again.remember(entry())
+    path.unlink()
+    again = reopen(again)
+    again.remember(entry())
+    assert again.damaged == {} and len(again.keygens()) == 2
+
+
+def test_evidence_that_cannot_be_read_any_more_still_counts(wallet: Wallet) -> None:
+    wallet.accuse(entry().id, {"fork": True, "why": "two histories"})
+    next((wallet.folder / "evidence").iterdir()).write_bytes(b"{")
+    assert (wallet.evidence(entry().id) or {})["fork"] is True
+    assert wallet.evidence(entry(b"o").id) is None
 
 
 def test_sessions_without_their_identity_get_no_other_one(wallet: Wallet) -> None:

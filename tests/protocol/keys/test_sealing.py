@@ -106,7 +106,7 @@ def test_the_same_text_is_never_sealed_twice_alike() -> None:
 @pytest.mark.parametrize(
     "elsewhere",
     [
-        replace(PLACE, kind="signing.confirm"),
+        replace(PLACE, kind="signing.refuse"),
         replace(PLACE, field="signatures"),
         replace(PLACE, session=KEYGEN),
         replace(PLACE, by=BOB),

@@ -10,7 +10,7 @@ from keymeld_protocol.machines.hearing import Hearing
 from keymeld_protocol.machines.signing import SigningPhase, SigningState
 from keymeld_protocol.values import Hash, Id
 from keymeld_protocol.wire.records import Record
-from tests.support.machines import COORDINATOR, STRANGER, VAULT, Keygen, Signing, Stream, completed, xonly
+from tests.support.machines import COORDINATOR, STRANGER, TOWER, VAULT, Keygen, Signing, Stream, completed, xonly
 
 
 def story() -> tuple[Keygen, Signing]:
@@ -173,8 +173,8 @@ def test_a_live_signing_goes_on_while_its_keygen_grows() -> None:
     told(ears, keygen)
     told(ears, signing)
     keygen.hear(keygen.confirm(VAULT))
-    signing.open()
-    assert told(ears, signing, signing.records[-1]) == [4]
+    signing.steps((TOWER, "nonces"))
+    assert told(ears, signing, signing.records[-1]) == [signing.chain.offset]
     assert told(ears, keygen, keygen.records[-1]) == [keygen.chain.offset]
     state = ears.streams[signing.stream].state
     assert isinstance(state, SigningState) and state.phase is SigningPhase.NONCES

@@ -21,7 +21,6 @@ from keymeld_protocol.wire.payloads import (
     KeygenJoin,
     KeygenLeave,
     KeygenRelease,
-    SigningOpened,
 )
 from keymeld_protocol.wire.shapes import MAX_JOINS, MAX_NOTES, Payload, Rule
 from keymeld_protocol.wire.statements import Statement
@@ -84,7 +83,6 @@ SAYS: dict[type[Payload], Make] = {
     KeygenRelease: lambda k: k.release(0),
     KeygenConfirm: lambda k: k.confirm(k.auth(0)),
     KeygenExpired: lambda k: k.expired(),
-    SigningOpened: lambda k: k.signing_opened(),
     CustodyReseal: lambda k: k.said(
         k.auth(0), CustodyReseal, b"new", slot=0, enclave=xonly(TOWER), envelope=digest(b"new")
     ),
@@ -100,7 +98,6 @@ TABLE: dict[tuple[KeygenPhase, type[Payload]], KeygenPhase] = {
     (KeygenPhase.COLLECTING, KeygenRelease): KeygenPhase.COLLECTING,
     (KeygenPhase.COLLECTING, KeygenExpired): KeygenPhase.EXPIRED,
     (KeygenPhase.COMPLETED, KeygenConfirm): KeygenPhase.COMPLETED,
-    (KeygenPhase.COMPLETED, SigningOpened): KeygenPhase.COMPLETED,
     (KeygenPhase.COMPLETED, KeygenLeave): KeygenPhase.COMPLETED,
     (KeygenPhase.COMPLETED, CustodyWiped): KeygenPhase.COMPLETED,
     (KeygenPhase.CLOSED, CustodyWiped): KeygenPhase.CLOSED,

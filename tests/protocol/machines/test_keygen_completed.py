@@ -103,7 +103,6 @@ def test_notices_are_the_coordinators_alone() -> None:
     collecting, done = joined(), completed()
     for who in (STRANGER, VAULT, done.auth(0), done.cast.creator):
         refused(collecting, collecting.expired(by=who), Reason.NOT_ALLOWED, "by", at=NOON + HOUR)
-        refused(done, done.signing_opened(by=who), Reason.NOT_ALLOWED, "by")
 
 
 def test_an_expired_keygen_is_over() -> None:

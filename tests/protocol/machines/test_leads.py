@@ -20,7 +20,7 @@ from keymeld_protocol.wire.shapes import MAX_ATTEMPTS, Rule
 from keymeld_protocol.wire.statements import Statement
 from tests.support.logs import Scribe
 from tests.support.machines import EPOCH, GRACE, HOUR, NONE, NOON, TOWER, VAULT, Keygen, Signing, completed, key_of
-from tests.support.phases import DELAY, DELAYED, IN, SELF, asked, quorum, sixteenth, three
+from tests.support.phases import DELAY, DELAYED, IN, SELF, asked, given_up, quorum, sixteenth, three
 from tests.vectors.diagrams import phases_of
 
 Lead = tuple[Any, str, Any]
@@ -31,6 +31,7 @@ Situation = tuple[Any, Chain, Iterable[Statement]]
 CASTLE = key_of("castle")
 TOO_LATE = Rule(approval="none", delay_ms=DELAY, not_after=NOON + 1)
 """A delay that ends when its key may no longer be used."""
+SOON = Rule(approval="none", not_before=NOON + 1)
 
 
 def keygens() -> Iterator[Keygen]:
@@ -54,14 +55,15 @@ def said_in_keygen(stream: Keygen) -> Iterator[Statement]:
         for make in (stream.device, stream.join, stream.accept, stream.refuse, stream.release, stream.leave):
             yield make(slot)
         yield from (stream.wiped(slot), stream.confirm(stream.auth(slot)))
-    yield from (stream.confirm(VAULT), stream.signing_opened(), stream.expired())
+    yield from (stream.confirm(VAULT), stream.expired())
 
 
 def signings() -> Iterator[Signing]:
     """Each phase; rules that wait or have a delay; one enclave, and three; a yes that was needed; the last attempt."""
     yield from (make() for make in IN.values())
-    yield from (asked(NONE, NONE, rule) for rule in (SELF, DELAYED, TOO_LATE))
-    yield asked(slots=2).open()
+    yield from (asked(NONE, NONE, rule) for rule in (SELF, DELAYED, TOO_LATE, SOON))
+    yield asked(slots=2)
+    yield given_up()
     yield three().steps((TOWER, "nonces"), (CASTLE, "nonces"), (VAULT, "both"))
     for made in (approved(), sixteenth()):
         yield made
@@ -73,17 +75,17 @@ def approved() -> Signing:
     """An attempt that is open because slot 1 said yes for itself."""
     stream = asked(NONE, SELF)
     stream.hear(stream.approve(1))
-    return stream.open()
+    return stream
 
 
 def said_in_signing(stream: Signing) -> Iterator[Statement]:
     """What each member and each enclave could say, and the coordinator."""
     for slot in range(len(stream.keygen.state.seats)):
         yield from (stream.approve(slot), stream.reject(slot), stream.cancel(slot))
-    for who in (VAULT, TOWER):
+    for who in (VAULT, TOWER, CASTLE):
         for enclave_step in ("nonces", "both", "psigs", "signatures"):
             yield stream.contribute(who, enclave_step)
-        for make in (stream.hears, stream.retry, stream.confirm):
+        for make in (stream.hears, stream.retry):
             yield make(who)
     yield from (stream.refuse(VAULT), stream.expired())
     if stream.state.attempt < MAX_ATTEMPTS:
@@ -136,7 +138,7 @@ def test_every_phase_is_led_to_and_one_that_leads_nowhere_is_an_end(machine: Mac
 def openings() -> Iterator[tuple[str, Any]]:
     """Where an opening has led."""
     yield "keygen", Keygen(2).state.phase
-    yield "signing", asked().state.phase
+    yield from (("signing", asked(NONE, rule).state.phase) for rule in (NONE, SELF))
     yield "signing", Signing(completed(3, quorum(1, 2)), slots=(0, 1)).state.phase
     yield "wallet", step(None, Scribe(EPOCH).open()).phase
 

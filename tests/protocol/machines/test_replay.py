@@ -45,9 +45,8 @@ def replayed(stream: Stream, upto: int | None = None, keygen: Replay | None = No
 def signed() -> Signing:
     stream = Signing(completed())
     stream.hear(stream.approve(1), stream.reject(2), stream.note(stream.keygen.auth(1)))
-    stream.open().hear(stream.retry(TOWER))
-    stream.open().steps((TOWER, "nonces"), (VAULT, "both"), (TOWER, "psigs"))
-    stream.hear(stream.confirm(VAULT))
+    stream.hear(stream.retry(TOWER))
+    stream.open().steps((TOWER, "nonces"), (VAULT, "both"), (TOWER, "signatures"))
     return stream
 
 
@@ -55,7 +54,7 @@ def busy() -> Keygen:
     stream = Keygen(3)
     stream.hear(stream.join_by("mallory", 1), stream.join(0))
     stream.hear(stream.refuse(1), stream.accept(0), stream.note(stream.auth(0)))
-    stream.fill(2, 1).hear(stream.confirm(VAULT), stream.confirm(stream.auth(0)), stream.signing_opened())
+    stream.fill(2, 1).hear(stream.confirm(VAULT), stream.confirm(stream.auth(0)))
     return stream
 
 

@@ -126,7 +126,7 @@ def test_of_a_keygen_joins_enclaves_words_and_leaving_are_waited_for_and_notices
     keygen = Keygen(2).fill(0)
     keygen.hear(keygen.note(keygen.auth(0)))
     keygen.fill(1)
-    keygen.hear(keygen.confirm(keygen.auth(0)), keygen.signing_opened(), keygen.leave(1))
+    keygen.hear(keygen.confirm(keygen.auth(0)), keygen.leave(1))
     heard = replayed(keygen, 3)
     assert waited(keygen, 3, heard) == [
         "keygen.join", "custody.accept", "keygen.confirm", "keygen.leave",
@@ -195,11 +195,10 @@ def test_of_one_that_has_ended_since_only_a_no_is_still_named() -> None:
 def test_attempts_are_not_waited_for_but_that_psigs_were_sent_is_not_forgotten() -> None:
     keygen = completed(2)
     signing = Signing(keygen)
-    signing.open()
     signing.hear(signing.contribute(VAULT, "signatures"))
     assert waited(signing, 1, replayed(signing, 1, keygen=keygen)) == []
-    assert sent_psigs(signing.records) and not sent_psigs(signing.records[:2])
-    before, after = replayed(signing, 3, keygen=keygen), replayed(signing, 1, keygen=keygen)
+    assert sent_psigs(signing.records) and not sent_psigs(signing.records[:1])
+    before, after = replayed(signing, 2, keygen=keygen), replayed(signing, 1, keygen=keygen)
     before.become(after)
     state = before.as_signing
     assert state is not None and state.psig_sent and before.chain is after.chain

@@ -15,7 +15,6 @@ from keymeld_protocol.wire.payloads import (
     AttemptOpened,
     SigningApprove,
     SigningCancel,
-    SigningConfirm,
     SigningContribute,
     SigningExpired,
     SigningHeard,
@@ -23,7 +22,7 @@ from keymeld_protocol.wire.payloads import (
     SigningReject,
     SigningRetry,
 )
-from keymeld_protocol.wire.shapes import REQUEST_LIFE_MS, Payload
+from keymeld_protocol.wire.shapes import REQUEST_LIFE_MS, Payload, Rule
 from keymeld_protocol.wire.statements import Statement
 from tests.support.machines import (
     COORDINATOR,
@@ -40,15 +39,14 @@ from tests.support.machines import (
     key_list,
     refused,
 )
-from tests.support.phases import DELAYED, IN, SELF, asked, confirming, ended, nonces, psigs, quorum
+from tests.support.phases import DELAYED, IN, SELF, asked, ended, nonces, psigs, quorum, signed, waiting
 from tests.support.spoil import sample
 
 SAYS: dict[type[Payload], Callable[[Signing], Statement]] = {
     SigningApprove: lambda s: s.approve(1),
     SigningReject: lambda s: s.reject(1),
     SigningCancel: lambda s: s.cancel(),
-    SigningContribute: lambda s: s.contribute(TOWER, "psigs" if s.state.phase is SigningPhase.PSIGS else "nonces"),
-    SigningConfirm: lambda s: s.confirm(TOWER),
+    SigningContribute: lambda s: s.contribute(TOWER, "signatures" if s.state.phase is SigningPhase.PSIGS else "nonces"),
     SigningRetry: lambda s: s.retry(TOWER),
     SigningRefuse: lambda s: s.refuse(VAULT),
     SigningHeard: lambda s: s.hears(TOWER),
@@ -58,8 +56,8 @@ SAYS: dict[type[Payload], Callable[[Signing], Statement]] = {
 """What the right speaker would say, for every kind that this machine takes; the others are samples."""
 
 TABLE: dict[tuple[SigningPhase, type[Payload]], SigningPhase] = {
-    (SigningPhase.APPROVING, SigningApprove): SigningPhase.APPROVING,
-    (SigningPhase.APPROVING, SigningReject): SigningPhase.APPROVING,
+    (SigningPhase.APPROVING, SigningApprove): SigningPhase.NONCES,
+    (SigningPhase.APPROVING, SigningReject): SigningPhase.REJECTED,
     (SigningPhase.APPROVING, SigningCancel): SigningPhase.CANCELLED,
     (SigningPhase.APPROVING, SigningHeard): SigningPhase.APPROVING,
     (SigningPhase.APPROVING, SigningRefuse): SigningPhase.FAILED,
@@ -68,25 +66,26 @@ TABLE: dict[tuple[SigningPhase, type[Payload]], SigningPhase] = {
     (SigningPhase.NONCES, SigningContribute): SigningPhase.NONCES,
     (SigningPhase.NONCES, SigningApprove): SigningPhase.NONCES,
     (SigningPhase.NONCES, SigningReject): SigningPhase.NONCES,
+    (SigningPhase.NONCES, SigningCancel): SigningPhase.CANCELLED,
     (SigningPhase.NONCES, SigningRetry): SigningPhase.NONCES,
     (SigningPhase.NONCES, SigningRefuse): SigningPhase.FAILED,
     (SigningPhase.NONCES, AttemptOpened): SigningPhase.NONCES,
     (SigningPhase.NONCES, SigningExpired): SigningPhase.EXPIRED,
-    (SigningPhase.PSIGS, SigningContribute): SigningPhase.CONFIRMING,
+    (SigningPhase.PSIGS, SigningContribute): SigningPhase.COMPLETED,
     (SigningPhase.PSIGS, SigningApprove): SigningPhase.PSIGS,
     (SigningPhase.PSIGS, SigningReject): SigningPhase.PSIGS,
     (SigningPhase.PSIGS, SigningRetry): SigningPhase.PSIGS,
     (SigningPhase.PSIGS, SigningRefuse): SigningPhase.FAILED,
     (SigningPhase.PSIGS, AttemptOpened): SigningPhase.NONCES,
     (SigningPhase.PSIGS, SigningExpired): SigningPhase.EXPIRED,
-    (SigningPhase.CONFIRMING, SigningConfirm): SigningPhase.COMPLETED,
-    (SigningPhase.CONFIRMING, SigningRefuse): SigningPhase.FAILED,
-    (SigningPhase.CONFIRMING, SigningExpired): SigningPhase.EXPIRED,
 }
-"""The specification's table: what may happen when, and where it leads with two enclaves and rules ``none``."""
+"""The specification's table: what may happen when, and where it leads with two enclaves, from APPROVING by slot 1."""
 
-BEGIN: dict[type[Payload], Callable[[], Signing]] = {SigningHeard: lambda: asked(NONE, NONE, DELAYED)}
-"""Where an event needs more than its phase: a delay, which keeps a session in APPROVING."""
+BEGIN: dict[tuple[SigningPhase, type[Payload]], Callable[[], Signing]] = {
+    (SigningPhase.APPROVING, SigningHeard): lambda: asked(NONE, NONE, DELAYED),
+    (SigningPhase.APPROVING, AttemptOpened): lambda: asked(Rule(approval="none", not_before=NOON + GRACE)),
+}
+"""Where an event needs more than its phase: a delay, or a rule that time alone meets."""
 
 AT: dict[type[Payload], int] = {SigningExpired: NOON + HOUR}
 """When an event is possible at all; an attempt that is under way may be replaced once its grace has passed."""
@@ -105,12 +104,12 @@ def test_each_phase_is_reached(phase: SigningPhase) -> None:
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 @pytest.mark.parametrize("phase", SigningPhase)
 def test_every_event_moves_as_the_table_says_or_is_refused(phase: SigningPhase, kind: type[Payload]) -> None:
-    stream = BEGIN[kind]() if kind in BEGIN and (phase, kind) in TABLE else IN[phase]()
+    stream = BEGIN.get((phase, kind), IN[phase])()
     said = SAYS[kind](stream) if kind in SAYS else sample(kind)
     if (phase, kind) not in TABLE:
         refused(stream, said, Reason.WRONG_STATE, "kind")
         return
-    at = AT.get(kind, NOON + GRACE if kind is AttemptOpened and phase is not SigningPhase.APPROVING else NOON)
+    at = AT.get(kind, NOON + GRACE if kind is AttemptOpened else NOON)
     assert stream.hear(said, at=at).phase is TABLE[phase, kind]
 
 
@@ -125,7 +124,7 @@ def test_a_note_by_a_member_moves_nothing_in_any_phase(phase: SigningPhase) -> N
 
 def test_from_expires_at_on_everything_but_its_notice_and_notes_is_expired() -> None:
     stream = IN[SigningPhase.APPROVING]()
-    for say in (stream.approve(1), stream.cancel(), stream.refuse(VAULT), stream.confirm(VAULT)):
+    for say in (stream.approve(1), stream.cancel(), stream.refuse(VAULT), stream.contribute(VAULT, "both")):
         refused(stream, say, Reason.EXPIRED, "kind", at=NOON + HOUR)
     stream.hear(stream.note(stream.keygen.auth(1)), at=NOON + HOUR)
     stream.hear(stream.expired(), at=NOON + HOUR)
@@ -133,12 +132,12 @@ def test_from_expires_at_on_everything_but_its_notice_and_notes_is_expired() -> 
 
 
 def test_a_no_behind_none_without_a_delay_moves_nothing_but_the_slots_own_yes() -> None:
-    stream = IN[SigningPhase.APPROVING]()
-    stream.hear(stream.approve(1), stream.reject(1), stream.reject(2))
-    assert stream.state.phase is SigningPhase.APPROVING and stream.state.consent.rejected == {1, 2}
+    stream = asked(NONE, NONE, SELF)
+    stream.hear(stream.approve(1), stream.reject(1))
+    assert stream.state.phase is SigningPhase.APPROVING and stream.state.consent.rejected == {1}
     assert not stream.state.consent.counts(1, NOON)
-    assert stream.hear(stream.opening()).phase is SigningPhase.NONCES
-    own = IN[SigningPhase.APPROVING]()
+    assert stream.hear(stream.approve(2)).phase is SigningPhase.NONCES
+    own = waiting()
     assert own.hear(own.reject(0)).phase is SigningPhase.REJECTED, "the requester's"
 
 
@@ -204,12 +203,12 @@ def test_a_slot_on_a_device_is_refused_until_devices_sign() -> None:
 def test_a_request_lives_from_a_moment_to_seven_days(expires_at: int, reason: Reason) -> None:
     error = request(expires_at=expires_at)
     assert (error.reason, error.field) == (reason, "expires_at")
-    assert asked(expires_at=NOON + REQUEST_LIFE_MS).state.phase is SigningPhase.APPROVING
+    assert asked(expires_at=NOON + REQUEST_LIFE_MS).state.open
 
 
 def test_a_request_whose_rules_can_never_be_met_is_rejected_at_once() -> None:
     keygen = completed(3, quorum(1, 2))
-    assert Signing(keygen, slots=(0, 2)).state.phase is SigningPhase.APPROVING
+    assert Signing(keygen, slots=(0, 2)).state.open
     assert Signing(keygen, slots=(0, 1)).state.phase is SigningPhase.REJECTED
 
 
@@ -222,15 +221,6 @@ def test_attack_6_a_request_is_bound_to_its_keygen() -> None:
 
 
 # Ending -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_signer_confirms_and_nobody_else() -> None:
-    stream = confirming()
-    for who in (STRANGER, COORDINATOR, stream.keygen.auth(0)):
-        refused(stream, stream.confirm(who), Reason.NOT_ALLOWED, "by")
-    refused(stream, stream.confirm(TOWER, attempt=2), Reason.STALE_ATTEMPT, "attempt")
-    stream.hear(stream.confirm(VAULT))
-    assert stream.state.confirmed == stream.chain.offset
 
 
 def test_an_enclave_refuses_for_needed_slots_it_holds() -> None:
@@ -249,16 +239,15 @@ def test_nobody_refuses_for_others() -> None:
 
 
 def test_a_refusal_of_another_attempt_is_stale() -> None:
-    refused(asked(), asked().refuse(VAULT, 0, attempt=1), Reason.STALE_ATTEMPT, "attempt")
+    refused(waiting(), waiting().refuse(VAULT, 0, attempt=1), Reason.STALE_ATTEMPT, "attempt")
     refused(nonces(), nonces().refuse(VAULT, 0, attempt=0), Reason.STALE_ATTEMPT, "attempt")
 
 
 def test_attack_42_nothing_is_said_once_the_request_has_expired_even_if_the_notice_is_withheld() -> None:
     for make, kinds in (
-        (asked, (SigningApprove, AttemptOpened)),
+        (waiting, (SigningApprove, AttemptOpened)),
         (nonces, (SigningContribute, SigningRetry)),
         (psigs, (SigningContribute, SigningReject)),
-        (confirming, (SigningConfirm,)),
     ):
         for kind in kinds:
             stream = make()
@@ -273,10 +262,9 @@ def test_a_request_expires_at_its_time_and_by_the_coordinators_word() -> None:
 
 
 def test_a_session_that_ended_after_a_psig_may_be_signed() -> None:
-    for begin in (psigs, confirming):
-        stream = begin()
-        stream.hear(stream.expired(), at=NOON + HOUR)
-        assert stream.state.may_be_signed
+    stream = psigs()
+    stream.hear(stream.expired(), at=NOON + HOUR)
+    assert stream.state.may_be_signed
     assert not IN[SigningPhase.COMPLETED]().state.may_be_signed
     assert not ended(lambda s: s.expired(), nonces)().state.may_be_signed
 
@@ -291,7 +279,7 @@ def test_a_psig_of_an_earlier_attempt_is_remembered() -> None:
 def test_a_veto_after_a_psig_ends_the_session_and_says_that_it_may_be_signed() -> None:
     stream = asked(NONE, SELF)
     stream.hear(stream.approve(1))
-    stream.open().steps((TOWER, "nonces"), (VAULT, "both"))
+    stream.steps((TOWER, "nonces"), (VAULT, "both"))
     stream.hear(stream.reject(1))
     assert stream.state.phase is SigningPhase.REJECTED and stream.state.may_be_signed
 
@@ -305,6 +293,21 @@ def test_attack_13_any_member_may_ask() -> None:
     keygen = completed()
     for slot in range(3):
         stream = Signing(keygen, by=slot)
-        stream.open().steps((TOWER, "nonces"), (VAULT, "both"), (TOWER, "psigs"))
-        stream.hear(stream.confirm(TOWER))
+        stream.steps((TOWER, "nonces"), (VAULT, "both"), (TOWER, "signatures"))
         assert stream.state.phase is SigningPhase.COMPLETED
+
+
+# Taking it back ---------------------------------------------------------------------------------------------------
+
+
+def test_the_requester_takes_it_back_until_somebody_has_sent_a_psig() -> None:
+    for stream in (waiting(), nonces(), nonces().steps((TOWER, "nonces"))):
+        assert stream.hear(stream.cancel()).phase is SigningPhase.CANCELLED and not stream.state.may_be_signed
+    late = psigs()
+    refused(late, late.cancel(), Reason.WRONG_STATE, "kind")
+    late.hear(late.retry(TOWER))
+    late.open()
+    assert late.state.phase is SigningPhase.NONCES
+    refused(late, late.cancel(), Reason.WRONG_STATE, "kind")
+    done = signed()
+    refused(done, done.cancel(), Reason.WRONG_STATE, "kind")

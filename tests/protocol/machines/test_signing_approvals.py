@@ -4,10 +4,11 @@ import pytest
 
 from keymeld_protocol.errors import Reason
 from keymeld_protocol.machines import signing_state
+from keymeld_protocol.machines.consent import Verdict
 from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.wire.payloads import SigningApprove, SigningCancel, SigningReject
 from keymeld_protocol.wire.shapes import MAX_WORDS, Rule
-from tests.support.machines import COORDINATOR, HOUR, NONE, NOON, STRANGER, VAULT, Signing, completed, refused
+from tests.support.machines import COORDINATOR, GRACE, HOUR, NONE, NOON, STRANGER, VAULT, Signing, completed, refused
 from tests.support.phases import SELF, asked, quorum
 
 # Approving --------------------------------------------------------------------------------------------------------
@@ -15,15 +16,14 @@ from tests.support.phases import SELF, asked, quorum
 
 def test_a_request_is_its_requesters_approval() -> None:
     stream = asked(SELF)
-    assert signing_state.may_open(stream.state, NOON) and stream.state.holdouts() == ()
+    assert stream.state.phase is SigningPhase.NONCES
 
 
 def test_rule_self_waits_for_its_own_participant() -> None:
     stream = asked(NONE, SELF)
     assert stream.state.holdouts() == (1,)
     refused(stream, stream.opening(), Reason.NOT_ALLOWED, "kind")
-    stream.hear(stream.approve(1))
-    assert stream.open().state.phase is SigningPhase.NONCES
+    assert stream.hear(stream.approve(1)).phase is SigningPhase.NONCES
 
 
 def test_a_quorum_counts_its_slots_and_no_others() -> None:
@@ -31,8 +31,7 @@ def test_a_quorum_counts_its_slots_and_no_others() -> None:
     stream.hear(stream.approve(1))
     assert stream.state.holdouts() == (2,)
     refused(stream, stream.opening(), Reason.NOT_ALLOWED, "kind")
-    stream.hear(stream.approve(2))
-    assert signing_state.may_open(stream.state, NOON)
+    assert stream.hear(stream.approve(2)).phase is SigningPhase.NONCES
 
 
 def test_a_voter_outside_the_needed_slots_does_not_count() -> None:
@@ -46,8 +45,8 @@ def test_attack_36_two_members_approve_alike_and_count_twice_one_approves_twice_
     stream = asked(quorum(2, 1, 2))
     stream.hear(stream.approve(1))
     refused(stream, stream.approve(1), Reason.ALREADY_SAID, "by")
-    stream.hear(stream.approve(2))
-    assert signing_state.may_open(stream.state, NOON)
+    assert stream.state.phase is SigningPhase.APPROVING
+    assert stream.hear(stream.approve(2)).phase is SigningPhase.NONCES
 
 
 def test_a_stranger_approves_rejects_and_cancels_nothing() -> None:
@@ -60,7 +59,8 @@ def test_a_stranger_approves_rejects_and_cancels_nothing() -> None:
 def test_an_approval_ends_when_it_says() -> None:
     stream = asked(NONE, SELF)
     stream.hear(stream.approve(1, until=NOON + 10))
-    assert signing_state.may_open(stream.state, NOON + 9) and not signing_state.may_open(stream.state, NOON + 10)
+    assert signing_state.verdict(stream.state, NOON + 9) is Verdict.MET
+    assert signing_state.verdict(stream.state, NOON + 10) is Verdict.WAITING
 
 
 def test_an_approval_that_has_ended_already_is_refused() -> None:
@@ -101,7 +101,7 @@ def test_a_reject_withdraws_ones_own_approval_for_good() -> None:
 def test_nobody_has_a_veto_unless_a_rule_gives_it() -> None:
     stream = asked()
     stream.hear(stream.reject(1), stream.reject(2))
-    assert stream.state.phase is SigningPhase.APPROVING and signing_state.may_open(stream.state, NOON)
+    assert stream.state.phase is SigningPhase.NONCES
 
 
 @pytest.mark.parametrize("rule", [SELF, quorum(2, 1, 2)])
@@ -137,5 +137,7 @@ def test_a_rule_with_a_time_waits_for_it() -> None:
 
 def test_a_rule_whose_time_has_passed_is_met_no_more() -> None:
     stream = asked(Rule(approval="none", not_after=NOON + 10))
-    assert signing_state.may_open(stream.state, NOON + 10)
-    refused(stream, stream.opening(), Reason.NOT_ALLOWED, "kind", at=NOON + 11)
+    assert signing_state.verdict(stream.state, NOON + 10) is Verdict.MET
+    refused(stream, stream.opening(), Reason.NOT_ALLOWED, "kind", at=NOON + GRACE)
+    late = asked(NONE, SELF, Rule(approval="none", not_after=NOON + 10))
+    assert late.hear(late.approve(1), at=NOON + 11).phase is SigningPhase.REJECTED

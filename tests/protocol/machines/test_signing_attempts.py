@@ -10,7 +10,7 @@ from keymeld_protocol.machines.machine import Due
 from keymeld_protocol.machines.signing_state import SigningPhase, over
 from keymeld_protocol.values import Hash, digest
 from keymeld_protocol.wire.payloads import SigningContribute, SigningExpired
-from keymeld_protocol.wire.shapes import Signer
+from keymeld_protocol.wire.shapes import Rule, Signer
 from tests.support.machines import (
     COORDINATOR,
     GRACE,
@@ -26,7 +26,49 @@ from tests.support.machines import (
     refused,
     xonly,
 )
-from tests.support.phases import SELF, asked, nonces, psigs, sixteenth, three
+from tests.support.phases import SELF, asked, given_up, nonces, psigs, sixteenth, three
+
+# The first attempt ------------------------------------------------------------------------------------------------
+
+
+def test_a_request_that_needs_nobody_else_opens_its_attempt_itself() -> None:
+    state = asked().state
+    assert (state.phase, state.attempt, state.opened) == (SigningPhase.NONCES, 1, 1)
+
+
+def test_the_yes_that_meets_the_last_rule_opens_the_attempt_and_no_earlier_one() -> None:
+    stream = asked(NONE, SELF, SELF)
+    assert stream.hear(stream.approve(2)).phase is SigningPhase.APPROVING
+    stream.hear(stream.note(stream.keygen.auth(1)), at=NOON + 5)
+    assert stream.hear(stream.approve(1), at=NOON + 7).phase is SigningPhase.NONCES
+    assert (stream.state.attempt, stream.state.opened, stream.state.step_since) == (1, 4, NOON + 7)
+    stream.hear(stream.approve(0, until=NOON + HOUR - 1), at=NOON + 9)
+    assert (stream.state.attempt, stream.state.opened, stream.state.step_since) == (1, 4, NOON + 7)
+
+
+def test_the_word_of_an_enclave_opens_nothing_since_its_delay_has_just_begun() -> None:
+    stream = asked(Rule(approval="none", delay_ms=1))
+    assert stream.hear(stream.hears(VAULT, NOON - HOUR), at=NOON).phase is SigningPhase.APPROVING
+    both = asked(NONE, SELF, Rule(approval="none", delay_ms=1))
+    both.hear(both.hears(TOWER))
+    assert both.hear(both.approve(1), at=NOON + 1).phase is SigningPhase.NONCES, "a yes, later, does"
+
+
+def test_where_time_meets_the_last_rule_the_coordinator_opens_it_and_a_no_does_not() -> None:
+    stream = asked(Rule(approval="none", not_before=NOON + 10))
+    refused(stream, stream.opening(), Reason.NOT_ALLOWED, "kind", at=NOON + 9)
+    assert stream.hear(stream.reject(2), at=NOON + 10).phase is SigningPhase.APPROVING
+    due = signing_state.due(stream.state, NOON + 10, key_list(VAULT, TOWER))
+    assert due is not None and due.fields["attempt"] == 1
+    assert stream.hear(stream.opening(), at=NOON + 10).phase is SigningPhase.NONCES
+
+
+def test_the_one_with_the_most_slots_goes_last_of_equal_ones_the_first() -> None:
+    vault, tower = (Signer(key=xonly(key), slots=slots) for key, slots in ((VAULT, (0,)), (TOWER, (1, 2))))
+    assert signing_state.last_of((vault, tower)) == tower.key
+    assert signing_state.last_of((vault, Signer(key=tower.key, slots=(1,)))) == vault.key
+    assert signing_state.last_of((vault,)) is None
+
 
 # attempt.opened ---------------------------------------------------------------------------------------------------
 
@@ -38,13 +80,13 @@ def test_an_attempt_names_each_enclave_and_its_slots() -> None:
 
 
 def test_attempt_opened_is_the_coordinators_word_alone() -> None:
-    stream = asked()
+    stream = given_up()
     for who in (STRANGER, VAULT, stream.keygen.auth(0)):
         refused(stream, stream.opening(by=who), Reason.NOT_ALLOWED, "by")
 
 
 def test_attempt_opened_names_no_other_signers_and_no_other_slots() -> None:
-    stream = asked()
+    stream = given_up()
     vault, tower = signing_state.signers_of(stream.state)
     foreign = Signer(key=xonly(STRANGER), slots=(2,))
     for signers in (
@@ -60,18 +102,16 @@ def test_attempt_opened_names_no_other_signers_and_no_other_slots() -> None:
 
 
 def test_attempt_opened_names_who_goes_last_when_there_are_several() -> None:
-    stream = asked()
+    stream, alone = given_up(), given_up(slots=2)
     refused(stream, stream.opening(last=None), Reason.NOT_ALLOWED, "last")
-    alone = asked(slots=2)
     refused(alone, alone.opening(last=xonly(VAULT)), Reason.NOT_ALLOWED, "last")
 
 
-@pytest.mark.parametrize("attempt", [2, 16])
+@pytest.mark.parametrize("attempt", [1, 3, 16])
 def test_attempts_are_counted_without_gaps(attempt: int) -> None:
-    stream = asked()
+    stream = given_up()
     refused(stream, stream.opening(attempt=attempt), Reason.STALE_ATTEMPT, "attempt")
-    stream.open()
-    refused(stream, stream.opening(attempt=1), Reason.STALE_ATTEMPT, "attempt", at=NOON + GRACE)
+    assert stream.open().state.attempt == 2
 
 
 def test_the_next_attempt_waits_for_the_grace() -> None:
@@ -107,7 +147,7 @@ def test_a_new_attempt_forgets_what_the_last_one_said() -> None:
 def test_an_attempt_needs_its_approvals_still() -> None:
     stream = asked(NONE, SELF)
     stream.hear(stream.approve(1, until=NOON + 10))
-    stream.open()
+    assert stream.state.attempt == 1
     refused(stream, stream.opening(), Reason.NOT_ALLOWED, "kind", at=NOON + GRACE)
 
 
@@ -120,16 +160,17 @@ def test_the_steps_of_two_enclaves() -> None:
     stream.steps((TOWER, "nonces"))
     assert signing_state.expected(stream.state) == {xonly(VAULT): "both"}
     stream.steps((VAULT, "both"))
-    assert (stream.state.phase, signing_state.expected(stream.state)) == (SigningPhase.PSIGS, {xonly(TOWER): "psigs"})
-    stream.steps((TOWER, "psigs"))
-    assert (stream.state.phase, signing_state.expected(stream.state)) == (SigningPhase.CONFIRMING, {})
+    assert stream.state.phase is SigningPhase.PSIGS
+    assert signing_state.expected(stream.state) == {xonly(TOWER): "signatures"}
+    stream.steps((TOWER, "signatures"))
+    assert (stream.state.phase, signing_state.expected(stream.state)) == (SigningPhase.COMPLETED, {})
 
 
 def test_an_enclave_alone_sends_signatures_at_once() -> None:
-    stream = asked(slots=2).open()
+    stream = asked(slots=2)
     assert signing_state.expected(stream.state) == {xonly(VAULT): "signatures"}
     stream.steps((VAULT, "signatures"))
-    assert stream.state.phase is SigningPhase.CONFIRMING and stream.state.psig_sent
+    assert stream.state.phase is SigningPhase.COMPLETED and stream.state.psig_sent
 
 
 @pytest.mark.parametrize("order", [("castle", "tower"), ("tower", "castle")])
@@ -139,10 +180,28 @@ def test_those_who_are_not_last_speak_in_any_order(order: tuple[str, str]) -> No
         assert stream.state.phase is SigningPhase.NONCES and "both" not in signing_state.expected(stream.state).values()
         stream.steps((key_of(name), "nonces"))
     stream.steps((VAULT, "both"))
-    for name in order:
-        assert stream.state.phase is SigningPhase.PSIGS
-        stream.steps((key_of(name), "psigs"))
-    assert stream.state.phase is SigningPhase.CONFIRMING
+    assert stream.state.phase is SigningPhase.PSIGS
+
+
+def test_who_finishes_waits_for_the_others_psigs_and_says_none_of_its_own() -> None:
+    stream = three().steps((key_of("tower"), "nonces"), (key_of("castle"), "nonces"), (VAULT, "both"))
+    assert signing_state.expected(stream.state) == {xonly(key_of("castle")): "psigs"}
+    for step in ("psigs", "signatures"):
+        refused(stream, stream.contribute(TOWER, step), Reason.WRONG_STATE, "step")
+    refused(stream, stream.contribute(key_of("castle"), "signatures"), Reason.WRONG_STATE, "step")
+    stream.now += GRACE - 1
+    stream.steps((key_of("castle"), "psigs"))
+    assert signing_state.expected(stream.state) == {xonly(TOWER): "signatures"}
+    assert stream.state.deadline() == stream.now + GRACE, "its own grace"
+    refused(stream, stream.contribute(TOWER, "psigs"), Reason.WRONG_STATE, "step")
+    assert stream.hear(stream.contribute(TOWER, "signatures")).phase is SigningPhase.COMPLETED
+
+
+def test_where_another_goes_last_another_finishes() -> None:
+    stream = given_up()
+    stream.hear(stream.opening(last=xonly(TOWER)))
+    stream.steps((VAULT, "nonces"), (TOWER, "both"), (VAULT, "signatures"))
+    assert stream.state.phase is SigningPhase.COMPLETED
 
 
 @pytest.mark.parametrize("step", ["nonces", "psigs", "both", "signatures"])
@@ -194,7 +253,10 @@ def test_a_psig_over_other_nonces_is_a_fork_and_no_bad_psig() -> None:
     refused(stream, stream.contribute(VAULT, "both", over=Hash(bytes(32))), Reason.FORK, "over")
     stream.steps((VAULT, "both"))
     without_the_last = over(stream.stream, 1, [stream.state.contributions[0].id])
-    refused(stream, stream.contribute(TOWER, "psigs", over=without_the_last), Reason.FORK, "over")
+    for other in (without_the_last, None):
+        refused(stream, stream.contribute(TOWER, "signatures", over=other), Reason.FORK, "over")
+    alone = asked(slots=2)
+    refused(alone, alone.contribute(VAULT, "signatures", over=Hash(bytes(32))), Reason.FORK, "over")
 
 
 def test_a_psig_over_an_earlier_attempts_nonces_is_a_fork() -> None:
@@ -270,6 +332,5 @@ def test_there_is_no_seventeenth_attempt() -> None:
 
 
 def test_the_sixteenth_attempt_may_still_succeed() -> None:
-    stream = sixteenth().steps((TOWER, "nonces"), (VAULT, "both"), (TOWER, "psigs"))
-    stream.hear(stream.confirm(TOWER))
+    stream = sixteenth().steps((TOWER, "nonces"), (VAULT, "both"), (TOWER, "signatures"))
     assert stream.state.phase is SigningPhase.COMPLETED

@@ -19,7 +19,7 @@ from tests.support.machines import (
     key_list,
     refused,
 )
-from tests.support.phases import DELAY, DELAYED, asked
+from tests.support.phases import DELAY, DELAYED, SELF, asked
 
 
 def heard(*rules: Rule, at: int = NOON) -> Signing:
@@ -47,7 +47,7 @@ def test_only_an_enclave_that_holds_a_needed_slot_with_a_delay_begins_it() -> No
     stream = asked(NONE, NONE, DELAYED)
     for who in (VAULT, STRANGER, COORDINATOR, stream.keygen.auth(2), stream.keygen.auth(0)):
         refused(stream, stream.hears(who), Reason.NOT_ALLOWED, "by")
-    other = Signing(completed(3, NONE, NONE, DELAYED), slots=(0, 1))
+    other = Signing(completed(3, NONE, SELF, DELAYED), slots=(0, 1))
     refused(other, other.hears(TOWER), Reason.NOT_ALLOWED, "by")
 
 

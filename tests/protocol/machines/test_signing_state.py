@@ -9,30 +9,29 @@ from keymeld_protocol.machines.signing_state import ENDS, SigningPhase, over
 from keymeld_protocol.values import Id
 from keymeld_protocol.wire.payloads import AttemptOpened, SigningExpired
 from tests.support.machines import COORDINATOR, GRACE, HOUR, NOON, TOWER, VAULT, key_list, key_of, xonly
-from tests.support.phases import IN, asked, confirming, nonces, psigs, three
+from tests.support.phases import IN, asked, nonces, psigs, signed, three, waiting
 
 # What is due ------------------------------------------------------------------------------------------------------
 
 
 def test_an_attempt_is_due_when_every_signer_is_here() -> None:
-    state = asked().state
-    due = signing_state.due(state, NOON, key_list(VAULT, TOWER))
+    due = signing_state.due(asked().state, NOON + GRACE, key_list(VAULT, TOWER))
     assert due is not None and due.kind is AttemptOpened
-    assert (due.fields["attempt"], due.fields["last"]) == (1, xonly(VAULT))
+    assert (due.fields["attempt"], due.fields["last"]) == (2, xonly(VAULT))
 
 
-def test_attack_50_a_signer_that_the_coordinator_does_not_run_gets_no_attempt() -> None:
-    assert signing_state.due(asked().state, NOON, key_list(VAULT)) is None
-    assert signing_state.due(asked().state, NOON, frozenset()) is None
+def test_attack_50_for_a_signer_that_the_coordinator_does_not_run_no_attempt_is_opened() -> None:
+    assert signing_state.due(asked().state, NOON + GRACE, key_list(VAULT)) is None
+    assert signing_state.due(asked().state, NOON + GRACE, frozenset()) is None
 
 
 def test_an_enclave_that_signs_alone_goes_first_and_last() -> None:
-    due = signing_state.due(asked(slots=2).state, NOON, key_list(VAULT))
+    due = signing_state.due(asked(slots=2).state, NOON + GRACE, key_list(VAULT))
     assert due is not None and due.fields["last"] is None
 
 
 def test_the_deadline_is_due_before_all_else() -> None:
-    for make in (asked, nonces, psigs, confirming):
+    for make in (waiting, nonces, psigs):
         assert signing_state.due(make().state, NOON + HOUR, key_list(VAULT, TOWER)) == Due(SigningExpired)
 
 
@@ -43,7 +42,7 @@ def test_nothing_is_due_in_an_ended_session(phase: SigningPhase) -> None:
 
 
 def test_what_is_due_is_always_allowed() -> None:
-    for make in (asked, nonces, psigs, confirming):
+    for make in (waiting, nonces, psigs, signed):
         for at in (NOON, NOON + GRACE, NOON + HOUR):
             stream = make()
             due = signing_state.due(stream.state, at, key_list(VAULT, TOWER))
@@ -54,8 +53,8 @@ def test_what_is_due_is_always_allowed() -> None:
 def test_a_retry_in_a_session_that_was_completed_all_the_same_opens_nothing() -> None:
     stream = psigs()
     stream.hear(stream.retry(VAULT))
-    stream.steps((TOWER, "psigs"))
-    assert stream.state.phase is SigningPhase.CONFIRMING
+    stream.steps((TOWER, "signatures"))
+    assert stream.state.phase is SigningPhase.COMPLETED
     assert signing_state.due(stream.state, NOON + GRACE, key_list(VAULT, TOWER)) is None
 
 
@@ -83,4 +82,4 @@ def test_holdouts_are_the_slots_that_owe_the_next_step() -> None:
     assert nonces().state.holdouts() == (2,)
     assert nonces().steps((TOWER, "nonces")).state.holdouts() == (0, 1)
     assert psigs().state.holdouts() == (2,)
-    assert confirming().state.holdouts() == ()
+    assert signed().state.holdouts() == ()

@@ -149,7 +149,7 @@ class Mixed(Party):
 
 
 @pytest.mark.parametrize(
-    ("holders", "steps"), [(ALONE, ["signatures"]), (LAST, ["both"]), (FIRST, ["nonces", "psigs"])]
+    ("holders", "steps"), [(ALONE, ["signatures"]), (LAST, ["both"]), (FIRST, ["nonces", "signatures"])]
 )
 def test_a_phone_signs_alone_or_with_an_enclave_whoever_goes_last(holders: tuple[str, ...], steps: list[str]) -> None:
     party = Mixed(holders)

@@ -54,11 +54,8 @@ def test_attack_62_a_request_that_takes_many_pieces_lets_others_have_their_turn_
     """62: a coin that may be of any key list makes all of them count: they are worked out piece by piece."""
     monkeypatch.setattr(contributing, "PIECE", 1)
     party = Party("vault")
-    party.gather(subsets=SUBSETS, allow=[{"max_amount": 10**6}] * 3)
+    costly = _costly(party, at=(0, 0, 0))
     (vault,) = party.vaults
-    script = party.alice.roster(party.group).script()
-    coins = payment([(1_000, script), (1_000, SHOP)], [(100, script)])
-    costly = party.alice.request(party.group, SignInput(transaction=0, input=0), transactions=(coins,))
     pieces, look = list[Id](), vault.agent.look
 
     def counted(stream: Id) -> list[Statement]:
@@ -72,3 +69,58 @@ def test_attack_62_a_request_that_takes_many_pieces_lets_others_have_their_turn_
     plain = party.alice.request(party.group, MESSAGE)
     party.world.run()
     assert party.code(plain) == "blind_not_allowed"
+
+
+def test_attack_62_contributions_that_an_enclave_hears_anew_make_it_judge_nothing_in_one_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """62: after a restart the log is told at once, and the request is judged piece by piece all the same."""
+    party = Party("vault", "tower")
+    costly = _costly(party)
+    (vault, tower), begun = party.vaults, list[str]()
+    while party.phase(costly) is not SigningPhase.PSIGS:
+        for peer in party.world.peers.values():
+            peer.step()
+    tower.leave()
+    party.world.run()
+    monkeypatch.setattr(contributing, "PIECE", 1)
+    allow, spend = Patience.allow, Patience.spend
+
+    def allowed(patience: Patience, points: int | None) -> None:
+        begun.append("piece")
+        allow(patience, points)
+
+    def spent(patience: Patience, points: int) -> None:
+        begun.append("spent")
+        spend(patience, points)
+
+    monkeypatch.setattr(Patience, "allow", allowed)
+    monkeypatch.setattr(Patience, "spend", spent)
+    vault.restart()
+    party.world.run()
+    assert begun.index("piece") <= 1, "before it is judged, the roster is read, and nothing else"
+    assert begun.count("piece") >= 2 * len(SUBSETS)
+    tower.come_back()
+    party.world.run()
+    assert party.phase(costly) is SigningPhase.COMPLETED
+
+
+def test_attack_62_what_cannot_go_on_has_no_turns_until_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """62: a coordinator that claims more records than it tells has nobody work for a request that waits for them."""
+    monkeypatch.setattr(contributing, "PIECE", 1)
+    party = Party("vault")
+    costly = _costly(party, at=(0, 0, 0))
+    (vault,) = party.vaults
+    monkeypatch.setattr(vault, "_go_on", lambda: None)
+    while not vault.agent.going_on():
+        vault.step()
+    vault.agent.subscribed(costly, party.world.logs[costly].chain.offset + 1)
+    assert not vault.agent.going_on() and not vault.agent.look(costly)
+
+
+def _costly(party: Party, at: tuple[int, ...] = (0, 0, 1)) -> Id:
+    """A request with a coin that may be of any key list."""
+    party.gather(subsets=SUBSETS, allow=[{"max_amount": 10**6}] * 3, at=at)
+    script = party.alice.roster(party.group).script()
+    coins = payment([(1_000, script), (1_000, SHOP)], [(100, script)])
+    return party.alice.request(party.group, SignInput(transaction=0, input=0), transactions=(coins,))

@@ -43,6 +43,18 @@ def test_an_answer_finds_who_asked() -> None:
     assert [placed.offset for placed in found] == [2, 1]
 
 
+def test_a_request_is_counted_until_it_is_answered() -> None:
+    desk = Desk()
+    desk.calls.ask("ping", {})
+    desk.calls.ask("ping", {})
+    assert len(desk.calls) == 2
+    sent = desk.sent(0)
+    assert len(desk.calls) == 2
+    for each in sent:
+        desk.answer(each["id"], {})
+    assert len(desk.calls) == 0
+
+
 def test_an_answer_that_nobody_waits_for_is_dropped() -> None:
     desk, found = Desk(), list[object]()
     desk.calls.ask("ping", {}, found.append)

@@ -1,11 +1,12 @@
 """From hello to ready: what is asked in which order, and what holds it up."""
 
+import msgspec
 import pytest
 
 from keymeld_protocol.errors import Reason, Refused
-from keymeld_protocol.peer.resuming import proofs_of
+from keymeld_protocol.peer.resuming import Resuming, SessionList, SessionPage, proofs_of
 from keymeld_protocol.peer.waits import Ended
-from keymeld_protocol.values import Epoch, Hash, Id, Salt
+from keymeld_protocol.values import Epoch, Hash, Id, Salt, decode_sized
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.connection import PeerSide
 from keymeld_protocol.wire.records import Position
@@ -31,6 +32,32 @@ def test_the_keys_come_first_then_what_was_not_answered_then_the_sessions() -> N
     assert made.inner.told == ["authenticated"]
     assert made.asked == ["authenticate", "sessions"]
     assert made.talk.resuming.follows
+
+
+def page(*numbers: int) -> dict[str, object]:
+    """A page of sessions."""
+    return {"sessions": [{"stream": f"{n:064x}", "kind": "keygen", "state": "open", "top": 1} for n in numbers]}
+
+
+@pytest.mark.parametrize("pages", [[(1, 2), (3, 4), (5, 6)], [(1, 2), (1, 2)]], ids=["more and more", "the same"])
+def test_attack_21_of_a_list_without_an_end_the_first_sessions_are_gone_on_with(pages: list[tuple[int, ...]]) -> None:
+    """21: a coordinator has nobody ask, and remember, for ever."""
+    made = Outer(key_of("a"), keygens=[GROUP], signings=[])
+    made.inner.most_listed = 5
+    made.talk.resuming = Resuming(made.talk.side, made.talk.calls, made.inner, page=2)
+    made.greet()
+    made.answer("authenticate", {})
+    for each in pages:
+        made.answer("sessions", page(*each))
+    assert made.asked.count("sessions") == len(pages) and made.streams("subscribe") == [GROUP]
+    assert "sessions refused: over_limit" in made.inner.told
+
+
+def test_a_list_of_whole_pages_ends_with_an_empty_one() -> None:
+    listed = SessionList()
+    whole, empty = (msgspec.convert(each, SessionPage, dec_hook=decode_sized) for each in (page(1, 2), page()))
+    assert listed.after == {} and listed.take(whole, 2) and listed.after == {"after": f"{2:064x}"}
+    assert not listed.take(empty, 2) and len(listed.sessions()) == 2
 
 
 def test_signings_wait_until_each_keygen_was_answered() -> None:
@@ -139,7 +166,7 @@ def test_long_lists_come_in_pages() -> None:
     page = [{"stream": f"{n:064x}", "kind": "signing", "state": "open", "top": 1} for n in range(1000)]
     made.answer("sessions", {"sessions": page})
     assert made.requests[-1].params.after == Id.from_hex(f"{999:064x}")
-    made.answer("sessions", {"sessions": page[:1]})
+    made.answer("sessions", {"sessions": [page[0] | {"stream": "ff" * 32}]})
     assert len(made.inner.listed) == 1001
 
 

@@ -150,7 +150,7 @@ def test_an_error_repeats_no_strange_name_and_no_strange_value() -> None:
 
 
 def test_every_kind_is_named_once() -> None:
-    assert len(KINDS) == 25 and {*NOTICES, *OPENERS} <= set(KINDS.values())
+    assert len(KINDS) == 23 and {*NOTICES, *OPENERS} <= set(KINDS.values())
 
 
 # The rules that types cannot say --------------------------------------------------------------------------------------
@@ -198,9 +198,15 @@ def test_a_join_is_signed_by_its_auth_key_and_then_by_its_invite_key() -> None:
     assert isinstance(said, KeygenJoin) and said.signed_by() == (said.by, said.invite)
 
 
-@pytest.mark.parametrize("step", ["nonces", "signatures"])
-def test_only_psigs_answer_nonces(step: str) -> None:
-    assert changed(KINDS["signing.contribute"], step=step).field == "over"
+def test_nonces_answer_nothing() -> None:
+    assert changed(KINDS["signing.contribute"], step="nonces").field == "over"
+
+
+def test_signatures_answer_nonces_unless_their_signer_is_alone() -> None:
+    message = full(KINDS["signing.contribute"]) | {"step": "signatures"}
+    payloads.parse(text(message))
+    del message["over"]
+    payloads.parse(text(message))
 
 
 @pytest.mark.parametrize("step", ["psigs", "both"])
