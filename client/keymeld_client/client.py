@@ -327,7 +327,7 @@ class Client:
         self.wallet.remember(entry)
         keygen = self.keygen(entry.id)
         try:
-            if known is None:
+            if known is None and self.wallet.stores(entry.id):
                 self.ledger.load()
             if not await hear_ticket(self, keygen, ticket.slot):
                 raise taken(ticket)

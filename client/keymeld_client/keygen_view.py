@@ -218,7 +218,7 @@ class KeygenView(Handle):
                 if lost.code != UNHEARD:
                     raise lost.error()
             raise WalletError(why)
-        return await self.client.ledger.until(self.id, lambda _: self.safety if self.safety.safe else None)
+        return await self.client.ledger.until(self.id, lambda _: now if (now := self.safety).safe else None)
 
     async def wiped(self) -> None:
         """Until the enclaves have wiped the keys of all own slots that have left.

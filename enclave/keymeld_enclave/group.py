@@ -1,19 +1,22 @@
 """One keygen as an enclave serves it: its keys, its roster, and the room that it takes (§11.2).
 
 join for us ▶ answer     a place for the key, the envelope, the terms ▶ held, and what was read is let go
+            ▶ the last   the roster that our answer completes is confirmed with it, in one breath
 completed   ▶ signer     every card verified, once ▶ the cards are let go, and a roster that fails stays failed
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from copy import copy
 from typing import Final
 
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.machines.keygen import Seat
 from keymeld_protocol.machines.keygen_state import KeygenState
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.member.roster import read_roster
+from keymeld_protocol.machines.streams import step
+from keymeld_protocol.member.roster import Roster, read_roster
 from keymeld_protocol.member.signer import MemberSigner
 from keymeld_protocol.member.speaker import Speaker
 from keymeld_protocol.wire.payloads import (
@@ -67,6 +70,7 @@ class Group:
         self.custody = custody
         self._door, self._memory, self._speaker, self._concern = door, memory, speaker, concern
         self._said: set[Hashable] = set()
+        self._roster: Roster | None = None
         self._signer: MemberSigner | None = None
         self._failed: Unacceptable | None = None
 
@@ -87,12 +91,13 @@ class Group:
             if slot in ours and self._first_time(("wiped", slot)):
                 self._leave(slot)
                 yield self._speaker.say(heard, CustodyWiped, slot=slot)
-        for slot in ours:
-            seat = state.seats[slot]
-            if seat is not None and not seat.ready and self._first_time(seat.id):
-                yield self._answer(slot, seat)
-        unconfirmed = not set(ours).isdisjoint(state.unconfirmed())
-        if state.roster is not None and unconfirmed and self._first_time("confirm"):
+        joined = ((slot, seat) for slot in ours if (seat := state.seats[slot]) is not None and not seat.ready)
+        answers = [self._answer(slot, seat) for slot, seat in joined if self._first_time(seat.id)]
+        yield from answers
+        if answers and None not in state.seats:
+            yield from self._confirm_ahead(answers)
+        unread = self._roster is not None or not set(ours).isdisjoint(state.unconfirmed())
+        if state.roster is not None and unread:
             yield from self._confirm(state)
 
     def _first_time(self, what: Hashable) -> bool:
@@ -111,15 +116,33 @@ class Group:
             return self._speaker.say(heard, CustodyRefuse, slot=slot, join=seat.id, code=error.code, **detail)
         return self._speaker.say(heard, CustodyAccept, slot=slot, join=seat.id)
 
+    def _confirm_ahead(self, answers: Iterable[Statement]) -> Iterator[Statement]:
+        """Confirm the roster that our ``answers`` complete; one that does not hold is told when it is in the log."""
+        heard = self.custody.heard
+        ahead, epoch = copy(heard), heard.records[0].epoch  # whichever; no machine looks at it
+        for answer in answers:
+            ahead.state = step(ahead.state, heard.chain.next(epoch, heard.chain.at, answer))
+        state = ahead.as_keygen
+        if state is None or state.roster is None:
+            return
+        try:
+            self._roster = read_roster(ahead, self.custody.take_all(), self.custody.terms)
+        except (Blamed, Unacceptable):
+            return
+        self._first_time(("confirm", state.roster))
+        yield self._speaker.say(heard, KeygenConfirm, roster=state.roster)
+
     def _confirm(self, state: KeygenState) -> Iterator[Statement]:
         """Confirm a roster that verifies; one that does not is told to the operator, and confirmed by nobody here."""
-        heard = self.custody.heard
+        heard, first = self.custody.heard, self._first_time(("confirm", state.roster))
         try:
             self.signer()
         except Unacceptable as error:
-            self._concern(f"keygen {heard.stream.hex()} is not confirmed: {error}")
+            if first:
+                self._concern(f"keygen {heard.stream.hex()} is not confirmed: {error}")
             return
-        yield self._speaker.say(heard, KeygenConfirm, roster=state.roster)
+        if first:
+            yield self._speaker.say(heard, KeygenConfirm, roster=state.roster)
 
     # Keys and room
 
@@ -188,15 +211,16 @@ class Group:
         if self._failed is not None:
             raise self._failed.with_traceback(None)
         if self._signer is None:
-            group = self.custody.take_all()
+            group, roster = self.custody.take_all(), self._roster
             try:
-                roster = read_roster(self.custody.heard, group, self.custody.terms)
+                if roster is None or roster.hash != self.custody.state.roster:
+                    roster = read_roster(self.custody.heard, group, self.custody.terms)
             except Blamed as error:
                 self._failed = Unacceptable(error.code, error.message)
                 raise self._failed from None
             finally:
                 self._let_go_of_cards()
-            self._signer = MemberSigner(self.custody, roster)
+            self._roster, self._signer = None, MemberSigner(self.custody, roster)
         return self._signer
 
     def _let_go_of_cards(self) -> None:

@@ -23,6 +23,7 @@ from keymeld_enclave.config import Address
 from keymeld_enclave.keymanagement import EnclaveIdentity
 from keymeld_enclave.link import EnclaveLink
 from keymeld_protocol.curve.secp256k1 import Secret
+from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.peer.waits import Backoff
 from keymeld_protocol.values import XOnlyKey
 from keymeld_protocol.wire.payloads import Note
@@ -166,8 +167,8 @@ async def house(folder: Path) -> AsyncIterator[House]:
         await home.close()
 
 
-async def gather(*people: Client, rules: tuple[Rule, ...] = (NONE, SELF, NONE)) -> list[Keygen]:
-    """The first opens a keygen for all; everybody joins, and waits until it is safe."""
+async def gather(*people: Client, rules: tuple[Rule, ...] = (NONE, SELF, NONE), confirmed: bool = True) -> list[Keygen]:
+    """The first opens a keygen for all; everybody joins, and waits until it is safe, and all have ``confirmed`` it."""
     opened = await people[0].create_keygen(len(people), label="treasury", network="regtest")
     tickets = [ticket.text() for ticket in opened.tickets]
     keygens = [
@@ -175,7 +176,15 @@ async def gather(*people: Client, rules: tuple[Rule, ...] = (NONE, SELF, NONE)) 
     ]
     for keygen in keygens:
         await keygen.safe()
+    for keygen in keygens if confirmed else ():
+        await keygen.client.ledger.until(keygen.id, _confirmed_by_all)
     return keygens
+
+
+def _confirmed_by_all(heard: Replay) -> bool | None:
+    state = heard.as_keygen
+    seats = state.seats if state is not None else ()
+    return all(seat is not None and seat.confirmed == "participant" for seat in seats) or None
 
 
 async def note(keygen: Keygen) -> None:

@@ -63,7 +63,7 @@ async def test_participants_confirm_by_themselves(home: House) -> None:
 
 async def test_nobody_confirms_who_was_told_not_to(home: House) -> None:
     async with home.person("alice", auto_confirm=False) as alice, home.person("bob") as bob:
-        keygens = await gather(alice, bob)
+        keygens = await gather(alice, bob, confirmed=False)
         assert keygens[0].unconfirmed() == (0,)
         await keygens[0].confirm()
         assert keygens[0].unconfirmed() == ()

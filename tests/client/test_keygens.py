@@ -8,6 +8,7 @@ import pytest
 
 from keymeld_client.errors import ReadOnly
 from keymeld_client.keygens import Keygen
+from keymeld_client.wallet.own_seats import OwnSeats
 from keymeld_protocol.errors import BadInput, Reason, Refused
 from keymeld_protocol.keys.derivation import Identity, slot_secret
 from tests.client.paper import Reader, Tale
@@ -104,7 +105,7 @@ async def test_only_the_creator_releases_and_only_a_slot_that_somebody_fills(
     keygen, reader = collecting
     with pytest.raises(Refused, match="only the creator releases"):
         await keygen.release(0)
-    reader.wallet.identity = Identity(begun.alice.identity.buffer)
+    reader.wallet.identity, keygen.client.ledger.own = Identity(begun.alice.identity.buffer), OwnSeats(reader.wallet)
     for slot in (1, 9, -1):
         with pytest.raises(Refused, match=f"nobody sits in slot {slot}"):
             await keygen.release(slot)

@@ -236,3 +236,44 @@ def test_attack_61_keygens_of_which_no_join_is_taken_come_and_go() -> None:
     for _ in range(20):
         assert crowd.join(crowd.mallory, crowd.mallory.create(1)) == "over_limit"
     assert len(crowd.vault.agent.hearing.streams) < 15
+
+
+# The roster --------------------------------------------------------------------------------------------------------
+
+
+def collecting() -> tuple[Crowd, Invitation, Id]:
+    """Alice has joined, Bob's join is heard by the vault, and its answer is on its way."""
+    crowd = Crowd()
+    invitation = crowd.alice.create(2)
+    crowd.join(crowd.alice, invitation)
+    seat = crowd.world.state(invitation.keygen).seats[0]
+    crowd.bob.join(invitation, 1, crowd.vault.key, NONE)
+    while not crowd.vault.outbox:
+        crowd.vault.step()
+    return crowd, invitation, seat.id
+
+
+def test_the_roster_that_the_last_answer_completes_is_confirmed_in_the_same_breath() -> None:
+    crowd, invitation, _ = collecting()
+    assert [said.payload.kind for said in crowd.vault.outbox] == ["custody.accept", "keygen.confirm"]
+    crowd.world.run()
+    assert crowd.world.state(invitation.keygen).unconfirmed() == () and not crowd.vault.refused
+    assert crowd.vault.kinds().count("keygen.confirm") == 1
+    assert not kept(crowd.vault, invitation.keygen, "card")
+
+
+def test_a_roster_that_was_confirmed_ahead_and_never_came_binds_nobody() -> None:
+    """Slot 0 is freed before the answer stands in the log: the roster that comes is read anew, confirmed, and signs."""
+    crowd, invitation, join = collecting()
+    creator = crowd.alice.identity.creator(crowd.alice.keygen(invitation.keygen).create.salt)
+    crowd.alice.say(invitation.keygen, KeygenRelease, creator, slot=0, join=join, code="released")
+    crowd.world.run()
+    ((refused, why),) = crowd.vault.refused
+    assert (refused.payload.kind, why.reason.value) == ("keygen.confirm", "wrong_state")
+    crowd.join(crowd.mallory, invitation, 0)
+    roster = crowd.world.state(invitation.keygen).roster
+    assert crowd.world.state(invitation.keygen).unconfirmed() == () and not crowd.vault.concerns
+    assert crowd.vault.agent._groups[invitation.keygen].signer().roster.hash == roster
+    signing = crowd.bob.request(invitation.keygen, MESSAGE)
+    crowd.world.run()
+    assert crowd.world.state(signing).phase is SigningPhase.COMPLETED and crowd.mallory.signatures(signing)

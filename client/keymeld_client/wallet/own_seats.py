@@ -15,7 +15,7 @@ from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.curve.secp256k1 import Secret, wipe
 from keymeld_protocol.keys.derivation import slot_secret
 from keymeld_protocol.machines.replay import Replay
-from keymeld_protocol.values import Id, XOnlyKey
+from keymeld_protocol.values import Id, Salt, XOnlyKey
 from keymeld_protocol.wire.payloads import KeygenCreate, KeygenJoin
 
 from ..errors import WalletError
@@ -32,6 +32,7 @@ class OwnSeats:
         """Nothing is derived before it is asked for."""
         self._wallet = wallet
         self._auth: dict[Id, dict[int, XOnlyKey]] = {}
+        self._creators: dict[Salt, XOnlyKey] = {}
 
     def auth_keys(self, keygen: Id, slots: int) -> Mapping[int, XOnlyKey]:
         """The auth keys with which this wallet speaks for each of ``slots`` slots, joined or not."""
@@ -54,8 +55,10 @@ class OwnSeats:
 
     def opened(self, create: KeygenCreate) -> bool:
         """Whether this wallet opened the keygen."""
-        with self._wallet.identity.creator(create.salt) as creator:
-            return creator.key == create.by
+        if create.salt not in self._creators:
+            with self._wallet.identity.creator(create.salt) as creator:
+                self._creators[create.salt] = XOnlyKey(creator.key)
+        return self._creators[create.salt] == create.by
 
     def invites(self, entry: KeygenEntry, create: KeygenCreate, slot: int) -> bool:
         """Whether this wallet can sign with the invite key of ``slot``."""

@@ -69,6 +69,10 @@ class StreamFiles:
         """The streams of which records are stored."""
         return tuple(stream for stream, _ in named_by_id(self._streams, "jsonl"))
 
+    def stores(self, stream: Id) -> bool:
+        """Whether anything of ``stream`` is stored."""
+        return self._stream_path(stream).exists()
+
     def undamaged(self, stream: Id) -> tuple[list[WireRecord], WireHead | None] | None:
         """As `stream`; None where a file of this session is ``damaged``, this one or another.
 
