@@ -19,12 +19,15 @@ from keymeld_protocol.wire.frames import WireRecord, record_of
 from keymeld_protocol.wire.records import Record
 from keymeld_protocol.wire.statements import Statement
 
-MOST_BYTES: Final = 64 * 1024 * 1024
-"""Bytes that may wait for a coordinator which is slow to read, or to answer; whoever has said more works no further."""
+MOST_BYTES: Final = 24 * 1024 * 1024
+"""Bytes of statements that may wait for a coordinator which is slow to read, or to answer; whoever has said more works
+no further.  Parsed and as it travels, each takes almost three times as many."""
 REQUEST: Final = 512
 """Bytes that a request takes while it waits, beside the statement in it."""
 REMEMBERED: Final = 2048
-"""Our latest statements that are recognised when they come back."""
+"""Our latest statements that are recognised when they come back, as long as they have no more than
+``REMEMBERED_BYTES``."""
+REMEMBERED_BYTES: Final = 8 * 1024 * 1024
 
 
 class Unanswered:
@@ -32,7 +35,7 @@ class Unanswered:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self.size = 0
+        self.size = self._remembered = 0
         self._unanswered: dict[Id, Statement] = {}
         self._own: OrderedDict[str, Statement] = OrderedDict()
 
@@ -42,9 +45,10 @@ class Unanswered:
         for statement in fresh:
             self.size += 0 if statement.id in self._unanswered else statement.size
             self._unanswered[statement.id] = statement
+            self._remembered += 0 if statement.text in self._own else statement.size
             self._own[statement.text] = statement
-        while len(self._own) > REMEMBERED:
-            self._own.popitem(last=False)
+        while len(self._own) > REMEMBERED or self._remembered > REMEMBERED_BYTES:
+            self._remembered -= self._own.popitem(last=False)[1].size
         return fresh
 
     def answered(self, ident: Id) -> None:

@@ -4,7 +4,8 @@
     pushed with a record or an answer, and agrees ──▶ verified when it matters ─┴─▶ kept, unless older than the one kept
     names another hash than was verified ──▶ verified at once: signed, it convicts; unsigned, it breaks the stream
 
-A head matters when its age is shown, when it becomes evidence, and when the client stops: then it is stored too.
+A head matters when its age is shown, when it becomes evidence, before the client says anything, and when it stops: then
+it is stored too.  Where none was verified for a while, one is before another follows it: no forged one displaces it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from keymeld_protocol.wire.records import Head
 
 from ..wallet.wallet import Wallet
 
+PROVEN_AGAIN_MS: Final = 1_000
+"""How long (ms) heads may follow one another of which none was verified."""
 STORED_AGAIN_MS: Final = 3_600_000
 """How much later (ms) a head of the same record must be to be stored once more."""
 
@@ -44,7 +47,10 @@ class Heads:
             if _is_newer(head, self._ahead.get(heard.stream)):
                 self._ahead[heard.stream] = head
         elif pushed and heard.agrees(head):
-            if _is_newer(head, self._told.get(heard.stream)):
+            if _is_newer(head, told := self._told.get(heard.stream)):
+                kept = self._kept.get(heard.stream)
+                if told is not None and (kept is None or self._now() >= kept[1] + PROVEN_AGAIN_MS):
+                    self.prove(heard)
                 self._told[heard.stream] = head
         else:
             heard.check_head(head)

@@ -96,6 +96,8 @@ class Ledger(Rewound):
             WalletError: nothing of it was heard.
         """
         heard = self.replay(stream)
+        if heard is not None:
+            self._prove(heard)
         if (why := self.trouble(stream)) is not None:
             raise ReadOnly(f"this session is read-only: {why}")
         if (lost := self.waiting(stream)) is not None:

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from keymeld_client.line.heads import STORED_AGAIN_MS, Heads, answers
+from keymeld_client.errors import ReadOnly
+from keymeld_client.line.heads import PROVEN_AGAIN_MS, STORED_AGAIN_MS, Heads, answers
 from keymeld_protocol.errors import BrokenLog, Fork
 from keymeld_protocol.machines.replay import Replay
 from keymeld_protocol.values import Epoch, Hash, Salt, Signature
@@ -88,6 +89,24 @@ def test_one_that_is_pushed_and_disagrees_is_verified_at_once(reader: Reader, he
         heads.take(heard_of(reader), spoilt, pushed=True)
 
 
+def test_no_forged_one_displaces_for_long_what_was_not_verified(reader: Reader, heads: Heads, tale: Tale) -> None:
+    """Who means to deny what he pushed pushes rubbish after it: no later than a second after, it shows."""
+    heads.take(heard_of(reader), true := signed(tale, NOON), pushed=True)
+    forged = [replace(signed(tale, NOON + later), signature=Signature(bytes(64))) for later in (1, 2)]
+    heads.take(heard_of(reader), forged[0], pushed=True)
+    assert heads.kept(tale.keygen) == true
+    reader.time += PROVEN_AGAIN_MS
+    with pytest.raises(BrokenLog, match="not signed"):
+        heads.take(heard_of(reader), forged[1], pushed=True)
+
+
+def test_nothing_is_said_in_a_stream_whose_latest_head_was_forged(reader: Reader, tale: Tale) -> None:
+    forged = replace(signed(tale, NOON), signature=Signature(bytes(64)))
+    reader.ledger.heads.take(heard_of(reader), forged, pushed=True)
+    with pytest.raises(ReadOnly, match="not signed by its coordinator"):
+        reader.ledger.require(tale.keygen)
+
+
 def test_of_another_epoch_it_convicts_nobody(reader: Reader, heads: Heads, tale: Tale) -> None:
     record = replace(tale.world.logs[tale.keygen].records[1], epoch=Epoch(b"\7" * 16), hash=Hash(b"\7" * 32))
     with pytest.raises(BrokenLog, match="another epoch") as told:
@@ -96,12 +115,16 @@ def test_of_another_epoch_it_convicts_nobody(reader: Reader, heads: Heads, tale:
 
 
 def test_the_latest_is_stored_as_the_client_stops(reader: Reader, heads: Heads, tale: Tale) -> None:
+    heads.take(heard_of(reader), signed(tale, NOON))
     for later in range(3):
-        heads.take(heard_of(reader), signed(tale, NOON + later), pushed=True)
-    assert reader.wallet.stream(tale.keygen)[1] is None
+        heads.take(heard_of(reader), signed(tale, NOON + STORED_AGAIN_MS + later), pushed=True)
+    before = reader.wallet.stream(tale.keygen)[1]
+    assert before is not None and before.at == NOON
     heads.prove(heard_of(reader))
     stored, kept = reader.wallet.stream(tale.keygen)[1], heads.kept(tale.keygen)
-    assert stored is not None and kept is not None and wire_head(kept) == stored and kept.at >= NOON
+    assert (
+        stored is not None and kept is not None and wire_head(kept) == stored and kept.at == NOON + STORED_AGAIN_MS + 2
+    )
 
 
 def test_the_same_record_is_stored_again_only_after_a_while(reader: Reader, heads: Heads, tale: Tale) -> None:
