@@ -105,7 +105,7 @@ class SigningEnded(KeymeldError):
         why = f" ({quoted(detail, REASON_CELLS)})" if detail else ""
         if judged:
             how, why = "" if code == phase else f" ({code})", f": {'; '.join(judged)}"
-        warning = "; it may be signed all the same: treat its coins as spent" if may_be_signed else ""
+        warning = f"; {SIGNED_ALL_THE_SAME}" if may_be_signed else ""
         super().__init__(f"the signing {_ENDED.get(phase, phase)}{how}{why}{warning}")
         self.phase = phase
         self.code = code
@@ -130,5 +130,7 @@ class NeedsSecret(KeymeldError):
         self.points = tuple(points)
 
 
+SIGNED_ALL_THE_SAME: Final = "it may be signed all the same: treat its coins as spent"
+"""Of a signing that shows no signature, where somebody may hold one (§7.1)."""
 _ENDED = {"failed": "failed", "rejected": "was rejected", "cancelled": "was cancelled by who asked for it",
           "expired": "has expired"}  # fmt: skip

@@ -15,10 +15,10 @@ from keymeld_protocol.machines.signing import SigningPhase, SigningState
 from keymeld_protocol.member.plan import Plan, plan_of
 from keymeld_protocol.plaintext.body import SignInput
 from keymeld_protocol.two_threads import BIG_BATCH
-from keymeld_protocol.values import Id, Signature
+from keymeld_protocol.values import Hash, Id, Signature
 from keymeld_protocol.wire.records import Record
 
-from .errors import SigningEnded, WalletError
+from .errors import SIGNED_ALL_THE_SAME, SigningEnded, WalletError
 from .handle import Handle
 from .shown.blame import Judgement, judge_signing
 from .shown.endings import ended, tell_judgement
@@ -43,6 +43,7 @@ class SigningView(Handle):
         super().__init__(client, stream)
         self._plan = plan
         self._judged: tuple[int, Judgement] | None = None
+        self._results: tuple[Hash, tuple[ItemResult, ...]] | None = None
 
     # What is known now ------------------------------------------------------------------------------------------
 
@@ -109,7 +110,7 @@ class SigningView(Handle):
         """The signings of this keygen that may have left somebody with a pre-signature of what this one locks."""
         if not self.plan.locked:
             return []
-        others = (each for each in self.client.signings() if each.id != self.id and each.state.psig_sent)
+        others = (each for each in self.client.signings() if each.id != self.id and each.state.may_be_held)
         return [each for each in others if each.state.request.keygen == self.keygen.id and each._may_hide(self.plan)]
 
     def _may_hide(self, asked: Plan) -> bool:
@@ -176,19 +177,22 @@ class SigningView(Handle):
         return all_signed(await self.results(), secrets)
 
     async def _verified(self) -> tuple[ItemResult, ...]:
-        """The results as the log stands; a big batch on a worker thread, so that the event loop stays free.
+        """The results as the log stands, verified once; a big batch on a thread, so that the event loop stays free.
 
         Raises:
             Blamed: something is missing or does not verify.
         """
-        items, keygen = self.state.request.items, self.state.request.keygen
+        items, keygen, at = self.state.request.items, self.state.request.keygen, self.heard.chain.hash
+        if self._results is not None and self._results[0] == at:
+            return self._results[1]
         roster, group = self.client.roster(keygen), self.client.group(keygen)
 
         def work() -> tuple[ItemResult, ...]:
             return results_of(self.heard, self.plan, roster, group)
 
         big = items > BIG_BATCH or sum(len(item.adaptors) for item in self.plan.items) > BIG_BATCH
-        return await asyncio.to_thread(work) if big else work()
+        self._results = at, await asyncio.to_thread(work) if big else work()
+        return self._results[1]
 
     def judged(self) -> Judgement:
         """Who is at fault for what does not hold in this signing, recomputed here; nobody's accusation is believed."""
@@ -203,7 +207,9 @@ class SigningView(Handle):
 
     def judgement(self) -> list[str]:
         """The same in lines for people, safe to print; none if nothing is amiss."""
-        return list(tell_judgement(self.judged(), self._name))
+        judged = self.judged()
+        spoilt = self.phase == SigningPhase.COMPLETED and any(f.attempt == self.state.attempt for f in judged.faults)
+        return [*tell_judgement(judged, self._name), *([SIGNED_ALL_THE_SAME] if spoilt else [])]
 
     @property
     def ending(self) -> SigningEnded | None:
@@ -218,8 +224,9 @@ class SigningView(Handle):
 
     def _at_fault(self, error: Blamed) -> Blamed:
         """Why what completed it does not verify, and whose fault that is."""
-        judged = self.judged()
-        return Blamed(error.code, judged.at_fault or error.slots, "; ".join(self.judgement()) or error.message)
+        judged, told = self.judged(), self.judgement() or [error.message, SIGNED_ALL_THE_SAME]
+        nobody = () if judged.unread is not None else error.slots  # what is withheld convicts nobody
+        return Blamed(error.code, judged.at_fault or nobody, "; ".join(told))
 
     async def transactions(self, secrets: Sequence[Bytes] = ()) -> tuple[bytes, ...]:
         """The finished transactions with their witnesses, in the order of the request, ready for the network.

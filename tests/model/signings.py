@@ -14,7 +14,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from keymeld_protocol.curve.schnorr import Keypair
-from keymeld_protocol.machines.signing_state import ENDS, SigningPhase, SigningState, nonces_hash, signers_of
+from keymeld_protocol.machines.signing_state import (
+    ENDS,
+    SigningPhase,
+    SigningState,
+    expected,
+    nonces_hash,
+    signers_of,
+)
 from keymeld_protocol.values import XOnlyKey, digest
 from keymeld_protocol.wire.payloads import (
     AttemptOpened,
@@ -127,11 +134,11 @@ def bounds(mix: Mix) -> Bounds:
 def same(state: SigningState) -> Hashable:
     """What a state is, without where in the log it was said and how often somebody has spoken."""
     if state.phase in ENDS:
-        return (state.phase, state.attempt, state.psig_sent, state.code, state.blamed)
+        return (state.phase, state.attempt, state.psig_sent, state.psig_owed, state.code, state.blamed)
     said = tuple(sorted((c.by, c.step, c.id) for c in state.contributions))
     yes, no = tuple(sorted(state.consent.approvals.items())), state.consent.rejected
     heard = tuple(sorted(state.consent.heard.items()))
-    attempt = (state.attempt, state.last, state.step_since, state.retry, state.psig_sent, said)
+    attempt = (state.attempt, state.last, state.step_since, state.retry, state.psig_sent, state.psig_owed, said)
     return (state.phase, attempt, yes, no, heard)
 
 
@@ -215,6 +222,10 @@ def require(step: Step) -> None:
         assert kind.startswith("note.") and replace(after, words=before.words) == before, "an end moves"
     assert before.attempt <= after.attempt <= before.attempt + 1, "an attempt goes back, or one is left out"
     assert after.psig_sent or not before.psig_sent, "a psig is forgotten"
+    if kind != "signing.refuse":  # of one signer alone, who has said nothing else
+        assert after.psig_owed or not before.psig_owed, "it is forgotten that a psig was owed"
+    if set(expected(after).values()) - {"nonces"}:
+        assert after.psig_owed, "a psig is owed, and it is not noted"
     assert before.consent.rejected <= after.consent.rejected, "a no is forgotten"
     assert before.consent.heard.items() <= after.consent.heard.items(), "a delay begins twice"
     done = after.phase == SigningPhase.COMPLETED

@@ -98,6 +98,10 @@ def forgets_psigs(after: SigningState, before: SigningState) -> SigningState:
     return replace(after, psig_sent=False)
 
 
+def notes_nothing_owed(after: SigningState, before: SigningState) -> SigningState:
+    return replace(after, psig_owed=False)
+
+
 def goes_back(after: SigningState, before: SigningState) -> SigningState:
     return replace(after, attempt=max(0, after.attempt - 1))
 
@@ -116,6 +120,7 @@ def completes_at_once(after: SigningState, before: SigningState) -> SigningState
 
 FAULTS: list[tuple[SigningPhase, type, Any]] = [
     (SigningPhase.NONCES, SigningRetry, forgets_psigs),
+    (SigningPhase.NONCES, SigningContribute, notes_nothing_owed),
     (SigningPhase.NONCES, SigningRetry, goes_back),
     (SigningPhase.NONCES, AttemptOpened, keeps_what_was_said),
     (SigningPhase.PSIGS, SigningContribute, hears_twice),

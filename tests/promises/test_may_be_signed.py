@@ -1,6 +1,7 @@
 """Whoever is told that nothing was signed can rely on it: a signature leaves only in steps that the log calls so.
 
-keep (slot 2) ─▶ nonces: for an item of its own slot alone, too, no signature yet ─▶ the vault dies ─▶ nothing is signed
+keep (slot 2) ─▶ nonces: for an item of its own slot alone, too, no signature yet
+the vault dies ─▶ before the nonces nothing is signed ─▶ after them it owed a psig, and may have said it to somebody
 """
 
 from __future__ import annotations
@@ -24,7 +25,16 @@ def party() -> Party:
     return party
 
 
-def test_a_signing_that_ends_after_the_nonces_has_signed_nothing() -> None:
+def test_a_signing_that_ends_before_the_nonces_has_signed_nothing() -> None:
+    p = party()
+    for vault in p.vaults:
+        vault.leave()
+    signing = p.carol.request(p.group, *ITEMS)
+    p.world.wait(2 * HOUR)
+    assert p.phase(signing) == "expired" and not p.world.state(signing).may_be_signed
+
+
+def test_the_nonces_hold_no_signature_yet_and_from_then_on_a_psig_may_be_on_its_way() -> None:
     p = party()
     vault, keep = p.vaults
     signing = p.carol.request(p.group, *ITEMS)
@@ -35,8 +45,9 @@ def test_a_signing_that_ends_after_the_nonces_has_signed_nothing() -> None:
     (record,) = [r for r in p.alice.heard(signing).records if isinstance(r.statement.payload, SigningContribute)]
     entries = p.alice._opened(record.statement, "values", 2, p.alice.groups[p.group])
     assert record.statement.payload.by == keep.key and entries[0] == Nothing() and isinstance(entries[1], Nonce)
+    assert not p.world.state(signing).psig_sent
     p.world.wait(2 * HOUR)
-    assert p.phase(signing) == "expired" and not p.world.state(signing).may_be_signed
+    assert p.phase(signing) == "expired" and p.world.state(signing).may_be_signed
 
 
 def test_an_item_of_one_enclave_alone_is_signed_with_the_others() -> None:

@@ -123,6 +123,22 @@ def test_where_the_other_contributions_are_gone_a_failed_item_may_be_signed_all_
     assert error.why.startswith("so says who finished it") and "may be signed all the same" in error.why
 
 
+def test_where_the_other_contributions_are_gone_an_item_of_others_has_failed_by_word_and_nobody_is_named() -> None:
+    """The vault alone signs the subset's item; the keep, which finishes, says that it has failed."""
+    p = Party("vault", "keep")
+    p.gather(at=(0, 1, 0), subsets=((0, 2),))
+    signer = p.vaults[1].agent._groups[p.group].signer()
+    honest = signer.signatures
+    signer.signatures = lambda attempt, kept: (LIE, *honest(attempt, kept)[1:])  # type: ignore[method-assign]
+    signing = p.alice.request(p.group, SignMessage(message=Message(MESSAGE), subset=0), MESSAGE)
+    p.world.run()
+    with pytest.raises(Blamed, match="bad_signature, slot 1: "):
+        every(p, signing)
+    error, signed = every(p, signing, deleted=True)
+    assert isinstance(error, ItemError) and error.by_word and "may be signed all the same" in error.why
+    assert isinstance(signed, bytes)
+
+
 def test_signatures_are_there_when_the_other_contributions_are_gone() -> None:
     p = party()
     signing = p.alice.request(p.group, MESSAGE)

@@ -227,7 +227,8 @@ def _cancelled() -> Trace:
     stream = asked()
     trace = Trace("the requester takes it back", stream)
     trace.refuses("Bob does not", stream.cancel(1))
-    trace.takes("Alice cancels; only nonces were sent", stream.steps((TOWER, "nonces")).cancel())
+    trace.takes("the tower sends nonces", stream.contribute(TOWER, "nonces"))
+    trace.takes("Alice cancels: nobody has sent a psig, though the vault owed one", stream.cancel())
     return trace
 
 

@@ -23,8 +23,9 @@ from tests.support.machines import (
     Signing,
     Stream,
     key_list,
+    key_of,
 )
-from tests.support.phases import DELAY, DELAYED, SELF, asked, psigs, signed, sixteenth
+from tests.support.phases import DELAY, DELAYED, SELF, asked, psigs, signed, sixteenth, three
 
 from . import traces
 from .cast import commented, plain
@@ -33,7 +34,7 @@ Question = tuple[str, int, tuple[Keypair, ...], int]
 """A comment, the time (ms), the enclaves that are connected, and since when the coordinator runs (ms)."""
 
 END = NOON + HOUR
-BOTH = (VAULT, TOWER)
+BOTH, CASTLE = (VAULT, TOWER), key_of("castle")
 
 
 def due_json() -> Any:
@@ -41,9 +42,11 @@ def due_json() -> Any:
     cases = [_case(*one) for one in _streams()]
     return commented(
         "Logs as in machines.json, and what is asked of each: at a time 'at', with the enclaves in 'here' connected, "
-        "by a coordinator that runs since 'up_since'. 'due' is the notice that it says, null for none; 'deadline' "
-        "when time alone may bring the next one, null for never; 'awaited' are the enclaves without which what the "
-        "log allows does not begin. Where several enclaves have most slots, any of them may go last.",
+        "by a coordinator that runs since 'up_since'. 'due' is the notice that it says, null for none; 'deadline' is "
+        "the next moment after 'at' at which the end of a request, a grace or the ripeness of a rule passes, whether "
+        "or not that changes anything, null in an end and once it has expired; 'awaited' are all signers of the "
+        "attempt that the log allows now, here or not, else nobody; 'last' is null where the notice has none. A "
+        "coordinator may choose another 'last'; these have that of a first attempt (§7.3).",
         coordinator=COORDINATOR.key, epoch=plain(EPOCH), logs=traces.shared(cases), streams=cases,
     )  # fmt: skip
 
@@ -78,6 +81,14 @@ def _notice(due: Due) -> dict[str, Any]:
     return {"kind": str(due.kind.__struct_config__.tag), **plain(fields)}
 
 
+def later_steps() -> Signing:
+    """Three signers; the last one has answered two seconds after the request, and the two others owe something."""
+    stream = three()
+    for who, step, after in ((TOWER, "nonces", 500), (CASTLE, "nonces", 1000), (VAULT, "both", 2000)):
+        stream.hear(stream.contribute(who, step), at=NOON + after)
+    return stream
+
+
 def _streams() -> list[Any]:
     """Every state in which something is due, or is not yet."""
     collecting, complete = Keygen(2).fill(0), Keygen(2).fill(0, 1)
@@ -91,6 +102,9 @@ def _streams() -> list[Any]:
     delayed.hear(delayed.hears(VAULT))
     open_, gone = asked(), asked()
     gone.hear(gone.retry(TOWER))
+    late, third, fourth = asked(), later_steps(), later_steps()
+    late.hear(late.contribute(TOWER, "nonces"), at=NOON + 1000)
+    fourth.hear(fourth.contribute(CASTLE, "psigs"), at=NOON + 2500)
     last, ended = sixteenth(), asked()
     ended.hear(ended.cancel())
     return [
@@ -102,8 +116,8 @@ def _streams() -> list[Any]:
          ("now", NOON + DELAY, BOTH, 0), ("one enclave is away", NOON + DELAY, (VAULT,), 0)),
         ("the same for two slots of one enclave: nobody goes last", one, ("it is here", NOON + DELAY, (VAULT,), 0)),
         ("a request that waits for a yes", waiting, ("without it", NOON, BOTH, 0), ("it expires", END, (), 0)),
-        ("with a yes that ends", approved, ("while it counts", NOON + 999, BOTH, 0),
-         ("no longer", NOON + 1000, BOTH, 0)),
+        ("with a yes that ends before the grace of its attempt does", approved, ("before that", NOON + 999, BOTH, 0),
+         ("the grace is over, and the rules are met no longer", NOON + GRACE, BOTH, 0)),
         ("a delay that has not begun, with a not_after", shut, ("it waits, and time brings nothing", NOON, BOTH, 0),
          ("at not_after", NOON + GRACE, BOTH, 0), ("after it no attempt can open, and nobody says so", NOON + GRACE + 1,
          BOTH, 0), ("it expires", END, BOTH, 0)),
@@ -115,6 +129,12 @@ def _streams() -> list[Any]:
         ("a signer's nonces are gone", gone, ("at once", NOON, BOTH, 0), ("but not without it", NOON, (VAULT,), 0)),
         ("psigs are awaited", psigs(), ("before the grace has passed", NOON + 1, BOTH, 0),
          ("it has passed", NOON + GRACE, BOTH, 0)),
+        ("nonces have come later: only the last owes something", late,
+         ("the first step's grace", NOON + GRACE, BOTH, 0), ("the grace of this step", NOON + GRACE + 1000, BOTH, 0)),
+        ("psigs are awaited, of two", third, ("the grace of the step before", NOON + GRACE + 1000, BOTH, 0),
+         ("the grace of this step", NOON + GRACE + 2000, (*BOTH, CASTLE), 0)),
+        ("only who finishes owes something", fourth, ("the step before", NOON + GRACE + 2000, (*BOTH, CASTLE), 0),
+         ("the grace of this step", NOON + GRACE + 2500, (*BOTH, CASTLE), 0)),
         ("it is completed", signed(), ("whenever", END, BOTH, 0)),
         (f"attempt {MAX_ATTEMPTS}", last, ("its grace has not passed", last.now - 1, BOTH, 0),
          ("it has passed", last.now, BOTH, 0)),

@@ -62,7 +62,8 @@ def faults_json() -> Any:
             "Signings of one keygen, of which each slot is at an enclave of its own; S opens every sealed field. Item "
             "0 is a message of all, item 1 the same for an adaptor point, item 2 of slot 2 alone. 'faults' are in the "
             "order of the log, of one signer the first of each attempt; where the request does not hold, nothing else "
-            "is judged. 'unread' is the offset from which on nothing is judged. 'has_cause' says whether a refusal "
+            "is judged, and its fault has 'attempt' 0. "
+            "'unread' is the offset from which on nothing is judged. 'has_cause' says whether a refusal "
             "accuses and somebody else is at fault in its attempt.",
             coordinator=table.world.key, S=secret_of("alice S 1"), keygen=table.group, records=_records(home.records),
             signings=cases,

@@ -25,7 +25,8 @@ def machines_json() -> Any:
         "The machines, without signatures and blobs: payloads with the times of their records, all of one epoch. "
         "Records are chained as in §4.1. In a state, a kind that its table does not name is wrong_state; 'when' "
         "says which of several it is. A step is taken, and 'state' is what everybody computes then, or is "
-        "'refused' and changes nothing; 'times' is how often it is said. What the 'after' of a join or of a "
+        "'refused' and changes nothing; 'times' is how often it is said, with one id, which no real stream takes "
+        "twice. What the 'after' of a join or of a "
         "request names is judged too (§6.2, §7.2). 'keygen' says which of the logs is that of a signing's keygen. "
         "The state of a keygen: 'slots' has the current join of each, null where it is free, 'ready', and "
         "'confirmed' by 'participant', 'enclave' or nobody; 'freed' has every refusal and release so far, in "
@@ -33,10 +34,11 @@ def machines_json() -> Any:
         "keygen is completed. That of a signing: 'attempt' is 0 before the first; 'may_be_signed' is §7.1's; "
         "'yes' has the end of each slot's latest yes, also where it has passed, "
         "and none of a slot that is in 'no'; 'delays' when the delay of a slot began; 'owed' which "
-        "step each signer owes now; 'holdouts' in APPROVING the voters of needed rules that are not met (so none "
-        "of rule none) who are in the key list and have said neither yes nor no, by the time of the request; in "
-        "NONCES and PSIGS the slots of who owes a step; else nobody. 'retry': a signer has asked for another "
-        "attempt. 'code' and 'blamed' are those of FAILED: a refusal's code and slots, or too_many_attempts and "
+        "step each signer owes now; 'holdouts' in APPROVING, of each needed rule but none that has fewer yeses than "
+        "it needs (ripe or not, a yes that has ended still counting), the voters in the key list that have said "
+        "neither yes nor no; in NONCES and PSIGS the slots of who owes a step; else nobody. 'retry': a signer has "
+        "asked for another attempt than this one; not where that ended the signing. "
+        "'code' and 'blamed' are those of FAILED: a refusal's code and slots, or too_many_attempts and "
         "the holdouts with who asked (§7.3).",
         coordinator=COORDINATOR.key, epoch=plain(EPOCH),
         tables=[_table(machine) for machine in MACHINES],

@@ -30,7 +30,7 @@ LIST: Final = {
     "show": ("signings", "Show what a SIGNING would sign, and who has approved it."),
     "approve": ("signings", "Say yes to a SIGNING, after it was shown."),
     "reject": ("signings", "Say no to a SIGNING, for good."),
-    "cancel": ("signings", "Take back a SIGNING that you requested, before anyone signs."),
+    "cancel": ("signings", "Take back a SIGNING that you asked for, until anyone signs."),
     "result": ("results", "Print the signatures and transactions of a SIGNING."),
     "adaptor": ("adaptors", "Verify, complete and take apart adaptor signatures."),
     "watch": ("keeping", "Tell a SESSION live, or a signing, or all of them."),

@@ -154,7 +154,7 @@ def reject(app: App, signing: str, yes: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def cancel(app: App, signing: str, yes: bool) -> None:
-    """Take back a SIGNING that you requested, before anyone signs."""
+    """Take back a SIGNING that you asked for, until anyone signs."""
     _decide(app, signing, "Cancel", yes, lambda found: found.cancel())
 
 

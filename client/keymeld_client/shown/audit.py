@@ -28,6 +28,7 @@ from keymeld_protocol.wire.frames import WireHead, WireRecord, head_of, record_o
 from keymeld_protocol.wire.payloads import SigningRequest
 from keymeld_protocol.wording import counted, slots_told
 
+from ..errors import SIGNED_ALL_THE_SAME
 from .blame import judge_signing
 from .endings import tell_judgement
 from .results import ItemError, ItemResult, results_of
@@ -227,7 +228,7 @@ class Audit:
         why = f", code {state.code}, {who} {slots_told(state.blamed)}" if state.code else ""
         self.report.add("says", f"the signing is {state.phase}{why}")
         if state.may_be_signed:
-            self.report.add("says", "it may be signed all the same: psigs were sent")
+            self.report.add("says", SIGNED_ALL_THE_SAME)
         group, roster = self._groups.get(state.keygen.stream), self._rosters.get(state.keygen.stream)
         if group is None or roster is None:
             self.report.add("not checked", "what was asked and signed: needs the ticket and a roster that holds")
@@ -251,6 +252,7 @@ class Audit:
 
         found = self._try("signatures", check)
         if found is None:
+            self.report.add("says", SIGNED_ALL_THE_SAME)
             return
         for number, result in enumerate(found, 1):
             if isinstance(result, ItemError):

@@ -14,18 +14,19 @@ from keymeld_protocol.machines.signing_state import SigningPhase
 from keymeld_protocol.member.plan import Plan
 from keymeld_protocol.member.roster import Roster
 
-from .results import results_of
+from .results import ItemError, results_of
 
 
 def may_hide(heard: Replay, earlier: Plan, asked: Plan, roster: Roster, group: GroupKey) -> bool:
     """Whether a signing, of plan ``earlier``, may have left a pre-signature of what ``asked`` locks; it is not here."""
     state = heard.as_signing
-    if state is None or not state.psig_sent or earlier.locked.isdisjoint(asked.locked):
+    both = earlier.locked & asked.locked
+    if state is None or not state.may_be_held or not both:
         return False
     if state.phase is not SigningPhase.COMPLETED:
         return True
     try:
-        results_of(heard, earlier, roster, group)
+        results = results_of(heard, earlier, roster, group)
     except Blamed:
         return True
-    return False
+    return any(isinstance(result, ItemError) and result.by_word for result in results)

@@ -40,11 +40,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ItemError:
-    """An item that was not signed: ``code`` says why, ``slots`` are its key list's, ``why`` is for people."""
+    """An item that was not signed: ``code`` says why, ``slots`` are its key list's, ``why`` is for people.
+
+    ``by_word``: so says one who may hold its signature, and nothing here shows whether he could.
+    """
 
     code: str
     slots: tuple[int, ...]
     why: str
+    by_word: bool = False
 
 
 ItemResult: TypeAlias = Signature | tuple[Presigned, ...] | ItemError
@@ -137,6 +141,7 @@ class _Reading:
                 if error.code != "missing_blob":
                     raise
                 attempt, by_word = self._fresh(), True
+                attempt.take_word(entries)
         attempt.hear(self._last.by, entries, finished=True)
         return attempt.results(), by_word
 
@@ -152,8 +157,9 @@ def _told(result: Result, plan: Plan, index: int, by_word: bool) -> ItemResult:
     """What came of an item, for its reader: of a failure why, in words where this wallet has found it too."""
     item = plan.items[index]
     if isinstance(result, Failed):
-        why = item.why if isinstance(item, Impossible) else _words(result, by_word)
-        return ItemError(result.code, item.slots, why)
+        if isinstance(item, Impossible):
+            return ItemError(result.code, item.slots, item.why)
+        return ItemError(result.code, item.slots, _words(result, by_word), by_word)
     if isinstance(result, Signature):
         return result
     return presigned(result, plan.body.items[index].adaptor, plan.item(index))

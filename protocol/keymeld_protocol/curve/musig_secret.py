@@ -18,7 +18,7 @@ from ..errors import InvalidCrypto
 from .keyagg import paired
 from .libsecp256k1 import CONTEXT, CData, ffi, lib, parse_point, sized
 from .musig import KeyAgg, SessionContext, verify_collapsed_psig
-from .schnorr import Keypair, verify
+from .schnorr import Keypair
 from .secp256k1 import Holder, Secret, seckey_negate, seckey_tweak_add, seckey_tweak_mul, wipe
 
 _FIRST = 4
@@ -230,19 +230,6 @@ def summed_signer(total: Secret, keyagg: KeyAgg) -> CollapsedSigner:
     """
     with _tweaked_secret(total, keyagg) as tweaked, Secret(bytes(31) + b"\x01") as one:
         return CollapsedSigner(paired(keyagg.point), (tweaked, one))
-
-
-def sign_alone(secrets: Sequence[Secret], keyagg: KeyAgg, message: bytes) -> bytes:
-    """Sign ``message`` (32 bytes) with every secret of a key list; returns a BIP-340 signature (64 bytes), verified.
-
-    Raises:
-        InvalidCrypto: the secrets are not exactly those of the key list, one was wiped, or the message is not 32 bytes.
-    """
-    with weighted_secret(secrets, keyagg) as total, summed_secret(total, keyagg) as key:
-        signed = key.sign(message)
-    if not verify(signed, message, keyagg.output):
-        raise InvalidCrypto("signature: our own does not verify")
-    return signed
 
 
 def _tweaked_secret(total: Secret, keyagg: KeyAgg) -> Secret:

@@ -194,10 +194,16 @@ def _attempted_if_met(state: SigningState, record: Record) -> SigningState:
 
 def _attempted(state: SigningState, signers: tuple[Signer, ...], last: XOnlyKey | None, record: Record) -> SigningState:
     """The next attempt, which ``record`` opened; what was said in the one before is forgotten (§7.3)."""
-    return replace(
+    return _owing(replace(
         state, phase=SigningPhase.NONCES, attempt=state.attempt + 1, signers=signers, last=last,
         opened=record.offset, step_since=record.at, contributions=(), retry=False,
-    )  # fmt: skip
+    ))  # fmt: skip
+
+
+def _owing(state: SigningState) -> SigningState:
+    """Note that a psig is owed: who reaches its signer first may have it, whatever the log holds (§7.1)."""
+    owed = state.psig_owed or bool(set(expected(state).values()) - {"nonces"})
+    return replace(state, psig_owed=owed) if owed != state.psig_owed else state
 
 
 def _approve(state: SigningState, said: SigningApprove, record: Record) -> SigningState:
@@ -277,7 +283,7 @@ def _contribute(state: SigningState, said: SigningContribute, record: Record) ->
         raise Refused(Reason.FORK, "over: answers other nonces than this log holds", field="over")
     taken = Contribution(record.statement.id, said.by, said.slots, said.step, record.offset)
     sent = state.psig_sent or said.step != "nonces"
-    return _stepped(replace(state, contributions=(*state.contributions, taken), psig_sent=sent), record.at)
+    return _owing(_stepped(replace(state, contributions=(*state.contributions, taken), psig_sent=sent), record.at))
 
 
 def _stepped(state: SigningState, at: int) -> SigningState:
@@ -313,7 +319,10 @@ def _refuse(state: SigningState, said: SigningRefuse, record: Record) -> Signing
     held = set(state.keygen.slots_at(said.by)) & set(state.request.slots)
     if not held or not set(said.slots) <= held:
         raise Refused(Reason.NOT_ALLOWED, "slots: only an enclave refuses, for needed slots it holds", field="slots")
-    return replace(state, phase=SigningPhase.FAILED, code=said.code, blamed=said.slots)
+    alone = state.attempt == 1 and len(state.signers) == 1  # it owed the only psig, and has sent none
+    return replace(
+        state, phase=SigningPhase.FAILED, code=said.code, blamed=said.slots, psig_owed=state.psig_owed and not alone
+    )
 
 
 def _expired(state: SigningState, said: SigningExpired, record: Record) -> SigningState:

@@ -75,6 +75,7 @@ class SigningState(StreamState):
     code: str | None = None
     blamed: tuple[int, ...] = ()
     psig_sent: bool = False
+    psig_owed: bool = False
     words: Mapping[int, int] = field(default_factory=dict)
 
     @property
@@ -98,9 +99,14 @@ class SigningState(StreamState):
         return self.keygen.create.coordinator
 
     @property
+    def may_be_held(self) -> bool:
+        """Whether somebody has sent a psig, or owed one that was perhaps kept out of the log (§7.1)."""
+        return self.psig_sent or self.psig_owed
+
+    @property
     def may_be_signed(self) -> bool:
-        """Ended without a result after a psig was sent: somebody may hold a signature (§7.1)."""
-        return self.phase in ENDS - {SigningPhase.COMPLETED} and self.psig_sent
+        """Ended without a result, and somebody may hold a signature (§7.1)."""
+        return self.phase in ENDS - {SigningPhase.COMPLETED} and self.may_be_held
 
     def hearers(self) -> frozenset[XOnlyKey]:
         """The members, their readers, and the enclaves of the needed slots (§4.4)."""
@@ -204,8 +210,7 @@ def _given_up(state: SigningState, at: int, up_since: int) -> bool:
 def due(state: SigningState, at: int, here: frozenset[XOnlyKey], up_since: int = 0) -> Due | None:
     """The notice that time and presence call for: ``attempt.opened`` or ``signing.expired``.
 
-    ``here`` are the enclaves that the coordinator runs and hears now: only they go last (attack 50), and an attempt is
-    opened only when every signer is here.
+    ``here`` are the enclaves that the coordinator hears now: it opens an attempt only when every signer is among them.
     """
     if state.open and (at >= state.request.expires_at or exhausted(state, at, up_since)):
         return Due(SigningExpired)

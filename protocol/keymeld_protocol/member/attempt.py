@@ -74,6 +74,12 @@ class Attempt:
             for index in self._places_of[item]:
                 self.known.setdefault(index, reason)
 
+    def take_word(self, entries: tuple[Entry, ...]) -> None:
+        """Take whoever finishes at his word that items have failed, where nothing shows whether they have."""
+        for index, entry in enumerate(entries):
+            if isinstance(entry, Failed):
+                self.failed.update(dict.fromkeys(self._places_of[self.places[index].index], entry))
+
     def unsigned(self, index: int) -> bool:
         """Whether a place is not signed whatever is said from now on."""
         return index in self.known or index in self.failed
@@ -297,7 +303,7 @@ class Attempt:
         return made
 
     def _finished(self, index: int) -> Made:
-        """What an enclave alone on this place, or missing last, has sent."""
+        """What an enclave has sent that is alone on this place, or finishes."""
         made, signer = self.finished.get(index), self.finisher or self.signers_of(index)[0]
         if made is None or not self.places[index].holds(made):
             raise Blamed("bad_signature", signer.slots, str(self.places[index]))

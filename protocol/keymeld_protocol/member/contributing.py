@@ -7,7 +7,7 @@ A request that cannot be signed is refused with a code and a sealed detail.
 
     owed ─▶ plan impossible ─────────────────────────▶ signing.refuse
          ─▶ a needed slot of ours has a delay ───────▶ signing.heard, once, by our own clock
-         ─▶ a step is ours, live, the rules are met ─▶ signing.contribute; what completes the set is verified before
+         ─▶ a step is ours, live, the rules are met ─▶ signing.contribute; signatures are verified before they leave
          ─▶ a step is ours, from another life ───────▶ signing.retry
 """
 
@@ -161,7 +161,8 @@ class Contributor:
             check_life(self.state, now)
             self._require_present()
             self._verdict  # noqa: B018 - a request that may not be signed is refused at once
-            self._catch_up()
+            if self._unread:
+                self._read_all()  # what is not read is kept: nobody says much that waits for long
             return list(self._owed(self.state, now))
         except (Unplanned, NotYet) as pause:
             self.wants_body, self.goes_on = isinstance(pause, Unplanned), isinstance(pause, NotYet)
@@ -232,7 +233,7 @@ class Contributor:
         return met
 
     def _contribute(self, step: str) -> Iterable[Statement]:
-        """Compute this step; what completes the set is verified before it leaves."""
+        """Compute this step; signatures are verified before they leave."""
         state, attempt = self.state, self._reading()
         over = None if step == "nonces" or len(state.signers) == 1 else nonces_hash(state)
         try:

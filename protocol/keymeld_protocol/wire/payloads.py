@@ -271,7 +271,7 @@ class SigningDispute(Said, frozen=True, kw_only=True, tag="signing.dispute"):
 
 
 class AttemptOpened(Said, frozen=True, kw_only=True, tag="attempt.opened"):
-    """Notice: the coordinator's choice of who signs, and which enclave goes last (absent when one signs alone)."""
+    """Notice: an attempt begins now, and which enclave goes last (absent when one signs alone)."""
 
     attempt: AttemptNumber
     signers: Annotated[tuple[Signer, ...], Meta(min_length=1, max_length=MAX_SLOTS)]

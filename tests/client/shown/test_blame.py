@@ -15,6 +15,7 @@ from keymeld_client.command.failures import hint_of
 from keymeld_client.command.screen import Screen
 from keymeld_client.command.signings import tell_signing
 from keymeld_client.command.watching import Watch
+from keymeld_client.errors import SIGNED_ALL_THE_SAME
 from keymeld_client.shown.log import export_log, verify_log
 from keymeld_protocol.errors import Blamed
 from keymeld_protocol.machines.signing_state import nonces_hash
@@ -217,11 +218,11 @@ async def test_a_completed_signing_that_does_not_verify_is_told_with_who_is_at_f
         await signing.results()
     assert (signing.phase, blamed.value.slots) == ("completed", (1,))
     lines, data = tell_signing(App(), signing)
-    assert f"{lies.capitalize()}." in map(str, lines) and data["judgement"] == [lies]
+    assert f"{lies.capitalize()}." in map(str, lines) and data["judgement"] == [lies, SIGNED_ALL_THE_SAME]
     watch = Watch(signing.client, Screen())
     watch.follow(signing)
     await watch.until_ended()
-    assert capsys.readouterr().out.splitlines()[-1].strip(" !") == lies
+    assert [line.strip(" !") for line in capsys.readouterr().out.splitlines()[-2:]] == [lies, SIGNED_ALL_THE_SAME]
     report = verify_log(export_log(tale.reader.wallet, tale.signing), GROUP_SECRET)
     assert not report.ok and any(lies in told for told in report.lines())
 

@@ -10,6 +10,7 @@ from keymeld_protocol.keys.sealing import GroupKey
 from keymeld_protocol.machines.signing_state import SigningPhase, SigningState
 from keymeld_protocol.member.plan import Plan, plan, plan_of
 from keymeld_protocol.plaintext.body import Adaptor, Body, SignMessage
+from keymeld_protocol.plaintext.contributions import Failed
 from keymeld_protocol.values import Message, PlainKey
 from keymeld_protocol.wire.payloads import SigningContribute
 from tests.attacks.mischief import Puppet
@@ -82,6 +83,19 @@ def test_one_whose_psigs_were_sent_and_that_never_ended_may_hide_one() -> None:
     assert Swap().until_psigs().hides(locked(POINT))
 
 
+def test_one_that_was_taken_back_while_a_psig_was_owed_may_hide_one() -> None:
+    """An enclave may have said it, and a coordinator kept it from the log until the cancel was in it."""
+    swap = Swap()
+    while not swap.state.contributions:
+        for peer in swap.world.peers.values():
+            if not swap.state.contributions:
+                peer.step()
+    swap.alice.cancel(swap.signing)
+    swap.run()
+    assert swap.state.phase == SigningPhase.CANCELLED and not swap.state.psig_sent
+    assert swap.hides(locked(POINT))
+
+
 def test_one_in_which_nobody_has_signed_hides_nothing() -> None:
     swap = Swap()
     while swap.alice.step():
@@ -100,6 +114,22 @@ def test_one_that_is_completed_and_cannot_be_read_here_may_hide_one() -> None:
         if isinstance(said := record.statement.payload, SigningContribute):
             heard.records[index] = record.without_blobs(said.BLOBS)
     assert swap.hides(locked(POINT))
+
+
+def test_one_that_has_failed_by_the_word_of_who_finished_it_may_hide_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    swap = Swap()
+    for enclave in swap.world.enclaves:
+        monkeypatch.setattr(
+            enclave.agent._groups[swap.keygen].signer(), "signatures", lambda *_: (Failed("opaque_tweak"),)
+        )
+    swap.run()
+    assert swap.state.phase == SigningPhase.COMPLETED
+    assert swap.hides(locked(POINT)), "everything is here, and shows that it need not have failed"
+    heard = swap.alice.heard(swap.signing)
+    for index, record in enumerate(heard.records[:-1]):
+        if isinstance(said := record.statement.payload, SigningContribute):
+            heard.records[index] = record.without_blobs(said.BLOBS)
+    assert swap.hides(locked(POINT)), "nothing is here, and its own word shows nothing"
 
 
 def test_the_same_locked_to_another_point_is_warned_of() -> None:

@@ -30,7 +30,6 @@ from keymeld_protocol.curve.musig_secret import (
     Secnonce,
     nonce_gen,
     partial_sign,
-    sign_alone,
     summed_secret,
     summed_signer,
     weighted_secret,
@@ -38,7 +37,7 @@ from keymeld_protocol.curve.musig_secret import (
 from keymeld_protocol.curve.schnorr import tagged_hash, verify
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import InvalidCrypto
-from tests.support.ceremony import EXTRA, draw, sign_together
+from tests.support.ceremony import EXTRA, draw, sign_alone, sign_together
 from tests.support.musig_structs import forge_cache, forge_secnonce, numbers_of
 from tests.support.vectors import published_json
 

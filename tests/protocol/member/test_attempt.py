@@ -6,7 +6,7 @@ import pytest
 
 from keymeld_protocol.curve import musig
 from keymeld_protocol.curve.musig_secret import CollapsedSigner as MusigSigner
-from keymeld_protocol.curve.musig_secret import Secnonce, partial_sign, sign_alone
+from keymeld_protocol.curve.musig_secret import Secnonce, partial_sign
 from keymeld_protocol.curve.schnorr import verify
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.errors import Blamed
@@ -17,7 +17,7 @@ from keymeld_protocol.plaintext.contents import Card, Terms
 from keymeld_protocol.plaintext.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Psig
 from keymeld_protocol.values import Hash, Id, Message, PlainKey, Signature, XOnlyKey
 from keymeld_protocol.wire.shapes import Signer
-from tests.support.ceremony import EXTRA
+from tests.support.ceremony import EXTRA, sign_alone
 from tests.support.coordinator import key_of, secret_of
 
 SECRETS = [Secret(secret_of(f"slot {i}")) for i in range(3)]

@@ -5,13 +5,13 @@ import pytest
 from keymeld_protocol.curve import adaptor
 from keymeld_protocol.curve.keyagg import aggregate
 from keymeld_protocol.curve.musig import SessionContext, nonce_agg
-from keymeld_protocol.curve.musig_secret import partial_sign, sign_alone, summed_signer, weighted_secret
+from keymeld_protocol.curve.musig_secret import partial_sign, summed_signer, weighted_secret
 from keymeld_protocol.curve.secp256k1 import Secret
 from keymeld_protocol.member.places import Place, by_item, places
 from keymeld_protocol.member.plan import Impossible, Item
 from keymeld_protocol.plaintext.contributions import Both, Entry, Failed, Finished, Nonce, Nothing, Prefinished, Psig
 from keymeld_protocol.values import Message, PreSignature, Signature
-from tests.support.ceremony import EXTRA
+from tests.support.ceremony import EXTRA, sign_alone
 from tests.support.world import secret_of
 
 KEY, LOCK = Secret(secret_of("key")), Secret(secret_of("lock"))
