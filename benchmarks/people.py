@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -25,6 +25,7 @@ ROOMY = {
     "open_sessions_per_key": "100000",
     "connections_per_address": "1000",
     "proofs_per_connection": "10000",
+    "work_ms_per_second": "10000",
 }
 
 
@@ -61,9 +62,9 @@ class Trio:
 
 
 @asynccontextmanager
-async def trio(enclaves: int) -> AsyncIterator[Trio]:
+async def trio(enclaves: int, settings: Mapping[str, str] = ROOMY) -> AsyncIterator[Trio]:
     """A house with so many enclaves, and three people in it; enclaves confirm, nobody else does."""
-    async with House(enclaves, ROOMY) as house, AsyncExitStack() as here, AsyncExitStack() as away:
+    async with House(enclaves, settings) as house, AsyncExitStack() as here, AsyncExitStack() as away:
         trust = Trust(frozenset(XOnlyKey.from_hex(enclave.identity) for enclave in house.enclaves))
         clients = []
         for slot in range(SLOTS):

@@ -8,10 +8,10 @@ UNTESTED = """
     client/command/inviting.py         client/command/joining.py          client/command/keeping.py
     client/command/keygens.py          client/command/requesting.py       client/command/results.py
     client/command/signings.py         client/command/typed/arguments.py  protocol/curve/libmusig.py
-    protocol/curve/libsecp256k1.py     server/store/sqlite/rows.py        server/websocket.py
+    protocol/curve/libsecp256k1.py     server/store/sqlite/rows.py
 """
 """Modules without a test file of their own; a story or a neighbour's test walks through each.  No list to add to."""
-LACKING = 12
+LACKING = 11
 """How many they are; the number only falls."""
 
 

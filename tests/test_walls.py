@@ -72,7 +72,7 @@ PLANTS = [
     ("enclave", "keymeld_enclave.config", "argparse"),
     ("enclave", "keymeld_enclave.keymanagement", "fcntl"),
     ("coordinator", "keymeld_server.hub", "importlib"),
-    ("store", "keymeld_server.store.sqlite.rows", "keymeld_server.websocket"),
+    ("store", "keymeld_server.store.sqlite.rows", "keymeld_server.door.websocket"),
     ("store", "keymeld_server.store.port", "keymeld_server.hub"),
     ("client", "keymeld_client.line.link", "aiohttp"),
     ("client", "keymeld_client.shown.log", "subprocess"),

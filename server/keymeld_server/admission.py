@@ -66,8 +66,8 @@ class Admission:
         """A statement in an existing stream was said in this history, and seals to nobody but our enclaves.
 
         Raises:
-            Refused: ``fork``, or ``not_allowed`` for a join that another one has overtaken or an enclave that is
-                unknown here.
+            Refused: ``fork``, or ``not_allowed`` for a join that another one has overtaken, an enclave that is unknown
+                here, or one that is to read.
         """
         after = getattr(said.payload, "after", None)
         if after is None or not session.chain.knows(after):
@@ -82,6 +82,9 @@ class Admission:
         if join.enclave is not None and join.enclave not in self._enclaves:
             message = "enclave: has never announced itself to this coordinator"
             raise Refused(Reason.NOT_ALLOWED, message, field="enclave")
+        if join.reader is not None and join.reader in self._enclaves:
+            message = "reader: is an enclave, and hears only where it holds a key or is asked to"
+            raise Refused(Reason.NOT_ALLOWED, message, field="reader")
 
     def check_opener(self, said: Statement, now: int, parent: Session | None, token: str | None) -> None:
         """A statement that opens a session, at ``now`` (ms); ``parent`` is the keygen of a request.

@@ -30,12 +30,13 @@ from keymeld_protocol.wire.connection import CoordinatorSide
 from .admission import Admission
 from .clock import Deadlines
 from .config import ServerConfig
-from .connection_limits import ConnectionLimits
 from .decide import Decider
 from .dispatch import Dispatch
+from .door.descriptors import fitting
+from .door.listener import ENCLAVE_REQUESTS, Listener
 from .enclaves import Enclaves
+from .fairness import Fairness
 from .hub import Hub
-from .listener import ENCLAVE_REQUESTS, Listener
 from .observe import Metrics
 from .presence import Attendance
 from .secretfiles import access_tokens, coordinator_key
@@ -48,6 +49,11 @@ from .store.sqlite.store import SqliteStore
 def wall_clock() -> int:
     """Milliseconds since the Unix epoch."""
     return time.time_ns() // 1_000_000
+
+
+def ticks() -> float:
+    """Seconds that nobody sets, and that pass while this process is stopped or this machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Coordinator:
@@ -71,26 +77,26 @@ class Coordinator:
         self.enclaves = Enclaves(store)
         tokens = access_tokens(config.access_tokens_file) if config.access_tokens_file is not None else None
         self._admission = Admission(config, self.key, self.enclaves.known, tokens)
-        self._decider = Decider(keypair, now())
+        self._decider = Decider(keypair, now(), ticks)
         self.sessions = Sessions(
             store, keypair, self._decider, self._admission, now=now, here=lambda: self.enclaves.here
         )
         self.hub = Hub(config.subscriptions_per_connection)
-        self.clock = Deadlines(now, self._look)
+        self.clock = Deadlines(now, self._look, self._decider.wake)
         self.sessions.publish, self.sessions.watch = self._publish, self._watch
         self.dispatch = Dispatch(
             self.sessions, self.hub, Attendance(self.hub), self.enclaves, store,
             now=now, metrics=metrics, proofs_max=config.proofs_per_connection, hurry=self._hurry,
         )  # fmt: skip
-        limits = ConnectionLimits(config)
-        self._people = Listener(self.dispatch, config, metrics, limits, hello=self._hello)
-        self._vaults = [self._enclave_listener(limits) for _ in range(2 if config.enclave_tcp else 1)]
+        fairness = Fairness()
+        self._people = Listener(self.dispatch, config, metrics, fairness, hello=self._hello)
+        self._vaults = [self._enclave_listener(fairness) for _ in range(2 if config.enclave_tcp else 1)]
         self._ticking: asyncio.Task[None] | None = None
         self.port = self.enclave_port = 0
         metrics.subscriptions.set_function(lambda: self.hub.subscriptions)
 
-    def _enclave_listener(self, limits: ConnectionLimits) -> Listener:
-        return Listener(self.dispatch, self.config, self.metrics, limits, hello=self._hello_enclave, is_enclave=True)
+    def _enclave_listener(self, fairness: Fairness) -> Listener:
+        return Listener(self.dispatch, self.config, self.metrics, fairness, hello=self._hello_enclave, is_enclave=True)
 
     # What knows whom --------------------------------------------------------------------------------------------
 
@@ -249,7 +255,7 @@ async def serve(config: ServerConfig, stop: asyncio.Event) -> None:
     Raises:
         BadSetting, StoreError, OSError: it could not start.
     """
-    async with running(config) as app:
+    async with running(fitting(config)) as app:
         print(app.announcement(), flush=True)
         tell(logging.INFO, "ready", url=app.url)
         if config.listen_host in ("0.0.0.0", "::") and not config.origins:

@@ -18,8 +18,8 @@ from keymeld_host.logs import tell
 from keymeld_protocol.errors import Unavailable
 from keymeld_protocol.values import Id
 
-LONGEST_SLEEP_MS: Final = 60_000
-"""The clock looks again after that, should the system's time have been set."""
+LONGEST_SLEEP_MS: Final = 1_000
+"""The clock looks again after that: the system's time may have been set, and who looks often knows of a pause."""
 RETRY_MS: Final = 1_000
 """After a failure of the store."""
 AT_ONCE: Final = 64
@@ -29,10 +29,16 @@ AT_ONCE: Final = 64
 class Deadlines:
     """The deadlines of all open sessions, soonest first; ``now`` is in milliseconds since the Unix epoch."""
 
-    def __init__(self, now: Callable[[], int], look: Callable[[Id], Awaitable[object]]) -> None:
-        """Call ``look(stream)`` for each deadline that has passed."""
+    def __init__(
+        self,
+        now: Callable[[], int],
+        look: Callable[[Id], Awaitable[object]],
+        wake: Callable[[int], object] = lambda now: None,
+    ) -> None:
+        """Call ``look(stream)`` for each deadline that has passed, and ``wake(now)`` every second at least."""
         self._now = now
         self._look = look
+        self._wake = wake
         self._heap: list[tuple[int, Id]] = []
         self._at: dict[Id, int] = {}
         self._changed = asyncio.Event()
@@ -70,6 +76,7 @@ class Deadlines:
         """Turn deadlines into looks, for ever."""
         while True:
             self._changed.clear()
+            self._wake(self._now())
             passed = self.due()
             for begin in range(0, len(passed), AT_ONCE):
                 await asyncio.gather(*map(self._look_at, passed[begin : begin + AT_ONCE]))

@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,6 +74,15 @@ def is_origin(raw: str) -> bool:
     return hosts.is_host(host, scheme) if scheme in ("ws", "wss") else raw in ("unix", "vsock")
 
 
+def is_network(raw: str) -> bool:
+    """Whether this is an address or a network in which no bit beside it is set."""
+    try:
+        ip_network(raw)
+    except ValueError:
+        return False
+    return True
+
+
 def is_endpoint(raw: str) -> bool:
     """Whether this is `host:port`."""
     found = _ENDPOINT.fullmatch(raw)
@@ -81,6 +91,7 @@ def is_endpoint(raw: str) -> bool:
 
 ORIGIN: Final = text("ORIGIN", "ws[s]://host[:port] (lower case, no path, no default port), unix or vsock", is_origin)
 ENDPOINT: Final = text("HOST:PORT", "host:port", is_endpoint)
+NETWORK: Final = text("NETWORK", "an address or a network, as 192.0.2.0/24", is_network)
 HOST: Final = text("HOST", "a host name or an address", lambda raw: bool(re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", raw)))
 
 
@@ -114,8 +125,12 @@ class ServerConfig:
         None, maybe(path()), KEEPING, "tokens, one a line; if given, opening a session needs one of them"
     )
 
+    trusted_proxies: tuple[str, ...] = setting(
+        (), many(NETWORK), CONNECTIONS, "addresses or networks whose X-Forwarded-For is believed"
+    )
+    ipv6_bits: int = setting(64, whole(32, 128), CONNECTIONS, "bits of an IPv6 address that count as one")
     connections_max: int = setting(
-        10_000, whole(1, 1_000_000), CONNECTIONS, "connections in all; nofile must exceed it"
+        10_000, whole(1, 1_000_000), CONNECTIONS, "connections in all; nofile must exceed it by an eighth and 256"
     )
     connections_per_address: int = setting(
         100, whole(1, 1_000_000), CONNECTIONS, "connections from one address", told=True
@@ -125,6 +140,9 @@ class ServerConfig:
     )
     requests_per_second: int = setting(
         100, whole(1, 100_000), CONNECTIONS, "requests on one connection, each second", told=True
+    )
+    work_ms_per_second: int = setting(
+        200, whole(10, 10_000), CONNECTIONS, "processor time (ms) that one connection may take, each second"
     )
     proofs_per_connection: int = setting(
         1_000, whole(1, 10_000), CONNECTIONS, "keys that one connection may prove", told=True

@@ -10,7 +10,9 @@ is allowed; this file says when the coordinator speaks, and signs what it says.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from keymeld_protocol.curve.schnorr import Keypair
 from keymeld_protocol.errors import WireError
@@ -21,6 +23,9 @@ from keymeld_protocol.wire.shapes import Payload
 from keymeld_protocol.wire.statements import Statement
 
 from .session import Part, Session
+
+PAUSE_S: Final = 3.0
+"""Who has not looked at the time for so long did not run."""
 
 
 @dataclass
@@ -35,11 +40,25 @@ class Decision:
 class Decider:
     """The coordinator's own keypair and its sense of time."""
 
-    def __init__(self, keypair: Keypair, up_since: int) -> None:
-        """Speak with ``keypair``; graces run anew from ``up_since`` (ms), the start of this coordinator."""
+    def __init__(self, keypair: Keypair, up_since: int, ticks: Callable[[], float] = lambda: 0.0) -> None:
+        """Speak with ``keypair``; graces run anew from ``up_since`` (ms), the start of this coordinator.
+
+        ``ticks`` is a clock (s) that nobody sets and that goes on while the process does not run.
+        """
         self._keypair = keypair
         self.key = XOnlyKey(keypair.key)
         self.up_since = up_since
+        self._ticks, self._awake_at = ticks, ticks()
+
+    def wake(self, now: int) -> None:
+        """It is ``now`` (ms), as is told every second: after a pause, in which nobody was heard, graces run anew.
+
+        A snapshot, a closed lid and a stopped process are no absence of anybody else (§7.3).
+        """
+        ticks = self._ticks()
+        if ticks > self._awake_at + PAUSE_S:
+            self.up_since = now
+        self._awake_at = ticks
 
     def decide(
         self,
@@ -53,6 +72,7 @@ class Decider:
 
         A refused statement leaves the notices that time called for.
         """
+        self.wake(now)
         at, decision = max(now, session.chain.at), Decision()
         self._say_due(session, at, here)
         try:
@@ -67,6 +87,7 @@ class Decider:
 
     def look(self, session: Session, now: int, here: frozenset[XOnlyKey]) -> Decision:
         """Say what is due at ``now`` (ms), if anything (§7.3)."""
+        self.wake(now)
         at = max(now, session.chain.at)
         self._say_due(session, at, here)
         return Decision(self._part(session, at))

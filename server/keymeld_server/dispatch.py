@@ -32,6 +32,7 @@ from keymeld_protocol.wire.frames import Announce, Attest, Authenticate, Submit,
 from keymeld_protocol.wire.statements import Statement, parse, require_blobs
 
 from .enclaves import Enclaves
+from .fairness import PRESENCE_US, RECORD_US, ROW_US, SIGNATURE_US, STATEMENT_US, Account
 from .hub import Hub, resume
 from .observe import KNOWN, STORED, Metrics
 from .outbox import Outbox
@@ -48,10 +49,11 @@ class Peer:
     outbox: Outbox
     is_enclave: bool = False
     announced: set[XOnlyKey] = field(default_factory=set)
+    account: Account = field(default_factory=Account)
 
 
 class Dispatch:
-    """Turns what peers send into answers, cursors and statements on the line."""
+    """Fairness what peers send into answers, cursors and statements on the line."""
 
     def __init__(
         self,
@@ -113,9 +115,10 @@ class Dispatch:
         if len(before | {proof.key for proof in params.proofs}) > self.proofs_max:
             message = f"proofs: at most {self.proofs_max} keys on one connection"
             raise Refused(Reason.OVER_LIMIT, message, field="proofs", limit=self.proofs_max)
+        peer.account.charge(SIGNATURE_US * sum(proof.key not in before for proof in params.proofs))
         peer.side.authenticate(params)
         new = peer.side.proven - before
-        self.presence.come(new)
+        peer.account.charge(PRESENCE_US * self.presence.come(new))
         if peer.outbox.follows:
             self.hub.follow(peer.outbox, new)
         for stream in list(peer.outbox.partial) if new else ():
@@ -129,6 +132,7 @@ class Dispatch:
         try:
             if self.draining:
                 raise Unavailable(Reason.DRAINING, "this coordinator is about to stop; say it again to the next one")
+            peer.account.charge(STATEMENT_US)
             said = parse(params.statement)
             kind = said.payload.kind
             require_blobs(said)
@@ -157,9 +161,12 @@ class Dispatch:
 
     async def subscribe(self, peer: Peer, params: Subscribe, request: Request) -> None:
         """Answer from where the stream goes on; its records follow the answer (§4.3)."""
+        live = self.sessions.live(params.stream) is not None
         session = await self.sessions.get(params.stream)
         if session is None:
             raise Refused(Reason.UNKNOWN_STREAM, "stream: no such stream here", field="stream")
+        if not live:
+            peer.account.charge(RECORD_US * session.top)
         resumed = resume(session, params.since, peer.side.proven, self.sessions.epoch)
         if params.stream not in peer.outbox.cursors:
             self.hub.make_room(peer.outbox)
@@ -167,6 +174,7 @@ class Dispatch:
         said: dict[str, Any] = {"top": session.top if whole else 1, "recovered": resumed.recovered}
         if resumed.reason is not None:
             said["reason"] = resumed.reason
+        peer.account.charge(SIGNATURE_US)
         said["head"] = frames.head_json(self.sessions.head(session, params.nonce)) if whole else None
         said["present"] = [key.hex() for key in self.presence.online(session.hearers)] if whole else []
         peer.outbox.reply(_result(request, said))
@@ -185,6 +193,7 @@ class Dispatch:
         peer.outbox.follows = True
         self.hub.follow(peer.outbox, keys)
         rows = await self.store.sessions(tuple(keys), params.open, params.after, params.limit)
+        peer.account.charge(ROW_US * (len(keys) + len(rows)))
         return {"sessions": [_row_json(row) for row in rows]}
 
     async def list_enclaves(self, peer: Peer, params: object, request: Request) -> dict[str, Any]:

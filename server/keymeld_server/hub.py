@@ -188,13 +188,19 @@ class Hub:
 
     # Presence ---------------------------------------------------------------------------------------------------
 
-    def listeners(self, key: XOnlyKey) -> Iterator[tuple[Id, Outbox]]:
+    def listeners(self, key: XOnlyKey) -> Iterator[tuple[Id, list[Outbox]]]:
         """The open streams that concern ``key``, and who listens to them and may."""
         for stream in self._heard_by.get(key, ()):
             topic = self._topics[stream]
-            for outbox, cursor in topic.cursors.items():
-                if cursor.last is None and not topic.hearers.isdisjoint(outbox.proven):
-                    yield stream, outbox
+            hearers = topic.hearers
+            yield (
+                stream,
+                [
+                    outbox
+                    for outbox, cursor in topic.cursors.items()
+                    if cursor.last is None and not hearers.isdisjoint(outbox.proven)
+                ],
+            )
 
     def _index(self, stream: Id, topic: Topic, session: Session) -> None:
         """Remember whom an open stream concerns."""

@@ -9,6 +9,7 @@ memory with time series.  No key, stream, address or token is a label.
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -32,6 +33,7 @@ class Metrics:
     def __init__(self) -> None:
         """Start every metric at nothing."""
         self.registry = CollectorRegistry()
+        self._rendered: tuple[float, bytes] | None = None
         self.connections = self._gauge("connections", "Open connections", "side")
         self.subscriptions = self._gauge("subscriptions", "Streams followed, over all connections")
         self.records = self._counter("records", "Records committed")
@@ -61,8 +63,11 @@ class Metrics:
         self.closes.labels(str(code) if 4000 <= code < 4300 else "other").inc()
 
     def render(self) -> bytes:
-        """The text that a Prometheus server reads (`CONTENT_TYPE`)."""
-        return generate_latest(self.registry)
+        """The text that a Prometheus server reads (`CONTENT_TYPE`); made once a second at most, whoever asks."""
+        now = time.monotonic()
+        if self._rendered is None or now >= self._rendered[0] + 1:
+            self._rendered = now, generate_latest(self.registry)
+        return self._rendered[1]
 
     def _gauge(self, name: str, help: str, *labels: str) -> Gauge:
         return Gauge(name, help, labels, namespace="keymeld", registry=self.registry)

@@ -20,10 +20,13 @@ from keymeld_protocol.values import Id, XOnlyKey
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.records import Head
 
+from .fairness import BYTE_US, RECORD_US, Account
 from .session import Session, Told
 
 REQUESTS_UNDER_WAY: Final = 64
 """Requests of one connection that may wait for their answers; further ones are not read from its socket."""
+REPLY_BYTES: Final = 64 * 1024
+"""Bytes of answers that may wait to be taken; beyond them no further requests are read either."""
 PRESENCE_WAITING: Final = 1024
 """Presence notifications that may wait; beyond it they are dropped, since they authorise nothing."""
 
@@ -67,8 +70,9 @@ class Outbox:
     ``partial`` are the streams that it asked for and of which it may hear no more than the first record.
     """
 
-    def __init__(self, source: Source, proven: set[XOnlyKey], drop: Drop) -> None:
-        """Read from ``source``; ``drop`` is told of a cursor that has lost its right to hear."""
+    def __init__(self, source: Source, proven: set[XOnlyKey], drop: Drop, account: Account | None = None) -> None:
+        """Read from ``source`` at the cost of ``account``; ``drop`` is told of a cursor that may hear no longer."""
+        self._account = account or Account()
         self.proven = proven
         self.follows = False
         self.cursors: dict[Id, Cursor] = {}
@@ -79,7 +83,7 @@ class Outbox:
         self._replies: deque[tuple[bytes, bool]] = deque()
         self._presence: dict[tuple[Id, XOnlyKey], bytes] = {}
         self._behind: dict[Cursor, None] = {}
-        self._under_way = 0
+        self._under_way = self._reply_bytes = 0
         self._closed = False
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
@@ -90,8 +94,7 @@ class Outbox:
     def begin(self) -> None:
         """A request was read; it is under way until its answer has been taken."""
         self._under_way += 1
-        if self._under_way >= REQUESTS_UNDER_WAY and not self._closed:
-            self._room.clear()
+        self._look_for_room()
 
     def room(self) -> Awaitable[object] | None:
         """None if another request may be read; else wait for this."""
@@ -105,11 +108,14 @@ class Outbox:
     def reply(self, frame: bytes) -> None:
         """Send the answer to a request."""
         self._replies.append((frame, True))
+        self._reply_bytes += len(frame)
+        self._look_for_room()
         self._wake.set()
 
     def notify(self, frame: bytes) -> None:
         """Send a notification before anything else that is not an answer: hello, and what is of its kind."""
         self._replies.append((frame, False))
+        self._reply_bytes += len(frame)
         self._wake.set()
 
     def end(self, cursor: Cursor) -> None:
@@ -176,11 +182,17 @@ class Outbox:
 
     def _take_reply(self) -> bytes:
         frame, answers = self._replies.popleft()
-        if answers:
-            self._under_way -= 1
-            if self._under_way < REQUESTS_UNDER_WAY:
-                self._room.set()
+        self._reply_bytes -= len(frame)
+        self._under_way -= 1 if answers else 0
+        self._look_for_room()
         return frame
+
+    def _look_for_room(self) -> None:
+        """Whether another request may be read: whoever takes no answers asks nothing more."""
+        if self._closed or (self._under_way < REQUESTS_UNDER_WAY and self._reply_bytes < REPLY_BYTES):
+            self._room.set()
+        else:
+            self._room.clear()
 
     def _from_memory(self, cursor: Cursor) -> bytes | None:
         """The cursor's next frame; None when it has come to the end (it is behind no more), or must be read.
@@ -228,4 +240,7 @@ class Outbox:
             return
         session = self._source.live(cursor.stream) if self._turn() is cursor else None
         if session is not None and cursor.next <= session.top and session.told(cursor.next) is None:
-            cursor.batch.extend(await self._source.older(cursor.stream, cursor.next - 1))
+            await self._account.turn(RECORD_US)
+            older = await self._source.older(cursor.stream, cursor.next - 1)
+            self._account.charge(sum(RECORD_US + BYTE_US * told.size for told in older))
+            cursor.batch.extend(older)

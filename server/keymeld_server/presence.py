@@ -35,12 +35,14 @@ class Attendance:
         """Those of ``keys`` that are here."""
         return [key for key in keys if key in self._connections]
 
-    def come(self, keys: Iterable[XOnlyKey]) -> None:
-        """A connection has proven ``keys`` that it had not proven before."""
+    def come(self, keys: Iterable[XOnlyKey]) -> int:
+        """A connection has proven ``keys`` that it had not proven before; how many were told."""
+        told = 0
         for key in keys:
             self._connections[key] = self._connections.get(key, 0) + 1
             if self._connections[key] == 1:
-                self._changed(key)
+                told += self._changed(key)
+        return told
 
     def go(self, keys: Iterable[XOnlyKey]) -> None:
         """A connection that had proven ``keys`` has ended."""
@@ -50,19 +52,22 @@ class Attendance:
                 del self._connections[key]
                 self._changed(key)
 
-    def _changed(self, key: XOnlyKey) -> None:
-        if key not in self._told:
-            self._tell(key)
+    def _changed(self, key: XOnlyKey) -> int:
+        return self._tell(key) if key not in self._told else 0
 
-    def _tell(self, key: XOnlyKey) -> None:
-        """Tell what is true now, and look again after the pause."""
-        online = key in self._connections
+    def _tell(self, key: XOnlyKey) -> int:
+        """Tell what is true now, and look again after the pause; how many were told."""
+        online, told = key in self._connections, 0
         self._told[key] = online
-        for stream, outbox in self._hub.listeners(key):
+        for stream, outboxes in self._hub.listeners(key):
             said = {"stream": stream.hex(), "key": key.hex(), "online": online, "signs": False}
-            outbox.tell_presence(stream, key, frames.notification("presence", said))
+            frame = frames.notification("presence", said)
+            for outbox in outboxes:
+                outbox.tell_presence(stream, key, frame)
+            told += len(outboxes)
         later = self._later or asyncio.get_running_loop().call_later
         later(PAUSE_SECONDS, lambda: self._look_again(key))
+        return told
 
     def _look_again(self, key: XOnlyKey) -> None:
         told = self._told.pop(key)

@@ -17,7 +17,7 @@ from keymeld_protocol.wire.connection import Close
 from keymeld_protocol.wire.frames import statement_json
 from keymeld_protocol.wire.records import head_is_signed
 from keymeld_server.app import running
-from keymeld_server.listener import Listener
+from keymeld_server.door.listener import Listener
 from tests.support.build import HOUR, Cast, contribute, xonly
 from tests.support.coordinator import NOON, key_of
 from tests.support.line import Time

@@ -40,7 +40,7 @@ def test_every_default_keeps_its_own_rule(field: object) -> None:
 @pytest.mark.parametrize("field", fields(ServerConfig), ids=lambda field: field.name)
 def test_every_number_carries_its_unit_in_its_name(field: object) -> None:
     number = field.type in (int, "int")  # type: ignore[attr-defined]
-    units = r"_(ms|bytes|max|port|per_(second|connection|address|key))$"
+    units = r"_(ms|bytes|bits|max|port|per_(second|connection|address|key))$"
     assert not number or re.search(units, field.name)  # type: ignore[attr-defined]
 
 

@@ -10,7 +10,7 @@ from keymeld_protocol.machines.signing_state import SigningState
 from keymeld_protocol.values import Hash, XOnlyKey
 from keymeld_protocol.wire.payloads import SigningApprove, SigningRetry
 from keymeld_protocol.wire.shapes import Rule
-from keymeld_server.decide import Decider, Decision
+from keymeld_server.decide import PAUSE_S, Decider, Decision
 from keymeld_server.session import Session
 from tests.support.build import HOUR, Cast, say, xonly
 from tests.support.coordinator import NOON, key_of
@@ -55,6 +55,27 @@ def signing_grace(signing: Session) -> int:
     """How long (ms) an attempt of it may wait."""
     assert isinstance(signing.state, SigningState)
     return signing.state.request.grace_ms
+
+
+def test_after_a_pause_of_the_process_a_grace_runs_anew() -> None:
+    """Nobody was late: nobody could be heard.  Without it, sixteen attempts were spent at once on waking."""
+    bench, ticks = Bench(), [0.0]
+    bench.decider._ticks = lambda: ticks[0]
+    signing, _ = bench.request()
+    late = NOON + 10 * signing_grace(signing)
+    ticks[0] += 2 + PAUSE_S
+    assert kinds(bench.decider.look(signing, late, HERE)) == []
+    assert bench.decider.deadline(signing, late) == late + signing_grace(signing)
+    ticks[0] += 1
+    assert kinds(bench.decider.look(signing, late + signing_grace(signing), HERE)) == ["attempt.opened"]
+
+
+def test_time_that_is_set_is_no_pause() -> None:
+    bench, ticks = Bench(), [0.0]
+    bench.decider._ticks = lambda: ticks[0]
+    signing, _ = bench.request()
+    ticks[0] += PAUSE_S
+    assert kinds(bench.decider.look(signing, NOON + signing_grace(signing), HERE)) == ["attempt.opened"]
 
 
 def test_a_request_is_one_record_of_its_own_stream_and_none_of_its_keygens() -> None:

@@ -240,6 +240,14 @@ async def test_a_kind_of_a_later_version_is_refused_as_unknown() -> None:
     assert await refusal(line, reseal) == (Reason.UNKNOWN_KIND, "kind")
 
 
+async def test_an_enclave_is_nobodys_reader() -> None:
+    """Else strangers fill what it hears with keygens that have nothing to do with it."""
+    line = Line()
+    cast = await line.created()
+    join = cast.join(0, line.hash(cast.stream), reader=xonly(line.vault))
+    assert await refusal(line, join) == (Reason.NOT_ALLOWED, "reader")
+
+
 async def test_a_join_sealed_to_an_enclave_that_nobody_knows_is_refused() -> None:
     line = Line()
     cast = await line.created()

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import sha256
+from itertools import islice
 from typing import Any, cast
 
 import msgspec
@@ -167,12 +168,15 @@ class CoordinatorSide:
             BadInput: ``bad_signature``, naming the proof: a wrong key, a foreign challenge or a foreign origin.
             Refused: a device offers to sign, which this version does not do yet; or ``max_proven`` keys are proven.
         """
+        origins = self.origins
         for i, proof in enumerate(params.proofs):
             if proof.signs:
                 raise Refused(Reason.NOT_ALLOWED, "devices cannot sign yet", field=f"proofs[{i}].signs")
             if proof.key in self.proven:
                 continue
-            if not any(verify(proof.sig, proof_message(self.challenge, o, proof.key), proof.key) for o in self.origins):
+            held = (o for o in origins if verify(proof.sig, proof_message(self.challenge, o, proof.key), proof.key))
+            origins = tuple(islice(held, 1))  # nobody dials two: for the proofs that follow, one is tried
+            if not origins:
                 message = f"does not prove {proof.key.hex()} for this connection and origin"
                 raise BadInput(Reason.BAD_SIGNATURE, message, field=f"proofs[{i}].sig")
         keys = {proof.key for proof in params.proofs}

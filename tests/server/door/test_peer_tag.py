@@ -1,6 +1,6 @@
 """An address appears in no log line; a word does, that puts lines side by side."""
 
-from keymeld_server.peer_tag import peer_tag
+from keymeld_server.door.peer_tag import peer_tag
 
 
 def test_an_address_appears_as_a_word_that_is_the_same_while_we_live() -> None:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from .observe import CONTENT_TYPE, Metrics
+from ..observe import CONTENT_TYPE, Metrics
 
 
 def answer(request: Request, metrics: Metrics, *, ready: bool) -> Response | None:

@@ -6,7 +6,7 @@ import pytest
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from keymeld_server.http import answer
+from keymeld_server.door.http import answer
 from keymeld_server.observe import Metrics
 
 

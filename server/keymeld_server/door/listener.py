@@ -1,6 +1,6 @@
 """The sockets: the only file that awaits a peer.
 
-    accept ─▶ limits ─▶ hello ─┬▶ read: frame ─▶ Dispatch.receive, one after another
+    accept ─▶ limits ─▶ hello ─┬▶ read: frame ─▶ its turn ─▶ Dispatch.receive, one after another
                                ├▶ pump: Outbox.next ─▶ send, one after another: back-pressure
                                └▶ keeper: pings who is silent, ends what does not answer (4101) or read (4100)
 
@@ -17,11 +17,13 @@ import os
 import socket as socket_module
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from websockets.asyncio.server import Server, ServerConnection, serve, unix_serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
@@ -30,12 +32,14 @@ from keymeld_protocol.values import Salt
 from keymeld_protocol.wire.connection import Close, CoordinatorSide
 from keymeld_protocol.wire.frames import SUBPROTOCOL
 
-from .config import ServerConfig
-from .connection_limits import ConnectionLimits
-from .dispatch import Dispatch, Peer
+from ..config import ServerConfig
+from ..dispatch import Dispatch, Peer
+from ..fairness import BYTE_US, REQUEST_US, Fairness
+from ..observe import Metrics
+from ..outbox import Outbox
+from .addresses import Addresses
+from .connection_limits import ConnectionLimits, Entrance
 from .http import answer
-from .observe import Metrics
-from .outbox import Outbox
 from .peer_tag import peer_tag
 from .websocket import Socket
 
@@ -43,8 +47,12 @@ WRITE_BYTES: Final = 32 * 1024
 """What may wait in a socket's buffer before its pump waits too."""
 CLOSE_SECONDS: Final = 2.0
 """Time for a goodbye and the closing handshake; then the socket is cut off."""
+PAUSE_SECONDS: Final = 3.0
+"""Whoever looks so much later than he meant to did not run: nobody is late because of that."""
 ENCLAVE_REQUESTS: Final = 100
 """An enclave speaks for many: its listener allows so many times the requests of a participant."""
+ENCLAVE_WEIGHT: Final = 0.001
+"""What an enclave's work counts where others wait for their turn: it goes before them."""
 
 
 class Listener:
@@ -55,16 +63,18 @@ class Listener:
         dispatch: Dispatch,
         config: ServerConfig,
         metrics: Metrics,
-        limits: ConnectionLimits,
+        fairness: Fairness,
         *,
         hello: Callable[[CoordinatorSide], bytes],
         is_enclave: bool = False,
     ) -> None:
-        """Nobody is let in before `open`; ``limits`` counts the connections of all listeners."""
+        """Nobody is let in before `open`; ``fairness`` orders the work of all listeners."""
         self._dispatch = dispatch
         self._config = config
         self._metrics = metrics
-        self._limits = limits
+        self._fairness = fairness
+        self._limits = ConnectionLimits(config)
+        self._addresses = Addresses(config.trusted_proxies, config.ipv6_bits)
         self._hello = hello
         self._is_enclave = is_enclave
         self._server: Server | None = None
@@ -106,19 +116,32 @@ class Listener:
 
     def _options(self) -> dict[str, Any]:
         return {
-            "create_connection": Socket,
+            "create_connection": partial(
+                Socket,
+                fairness=self._fairness,
+                limits=self._limits,
+                addresses=self._addresses,
+                weight=ENCLAVE_WEIGHT if self._is_enclave else 1.0,
+                work_ms_per_second=None if self._is_enclave else self._config.work_ms_per_second,
+            ),
             "subprotocols": [Subprotocol(SUBPROTOCOL)],
             "select_subprotocol": _offered,
-            "process_request": lambda _, request: answer(request, self._metrics, ready=self.ready),
+            "process_request": self._requested,
             "compression": None,
             "server_header": None,
             "open_timeout": self._config.handshake_ms / 1000,
             "ping_interval": None,
             "close_timeout": CLOSE_SECONDS,
             "max_size": self._config.frame_bytes,
-            "max_queue": (8, 2),
+            "max_queue": (1, 0),
             "write_limit": WRITE_BYTES,
         }
+
+    def _requested(self, socket: ServerConnection, request: Request) -> Response | None:
+        """A handshake, or plain HTTP."""
+        assert isinstance(socket, Socket)
+        socket.forwarded(request.headers.get_all("X-Forwarded-For"))
+        return answer(request, self._metrics, ready=self.ready)
 
     def stop(self) -> None:
         """Let nobody else in."""
@@ -142,11 +165,9 @@ class Listener:
     async def _converse(self, socket: ServerConnection) -> None:
         """A conversation from hello to its end."""
         assert isinstance(socket, Socket)
-        address = _address(socket)
-        refusal = Close.VERSION if socket.subprotocol is None else self._limits.enter(address)
-        if refusal is not None:
-            await self._end(socket, refusal)
-            self._ended(socket, address)
+        if socket.subprotocol is None or socket.entry is not Entrance.SERVED:
+            await self._end(socket, Close.VERSION if socket.subprotocol is None else Close.TOO_MANY_CONNECTIONS)
+            self._ended(socket)
             return
         side = self._metrics.connections.labels("enclave" if self._is_enclave else "participant")
         self._sockets.add(socket)
@@ -156,11 +177,10 @@ class Listener:
         finally:
             side.dec()
             self._sockets.discard(socket)
-            self._limits.leave(address)
-            self._ended(socket, address)
+            self._ended(socket)
 
     async def _talk(self, socket: Socket) -> None:
-        peer = self._peer()
+        peer = self._peer(socket)
         peer.outbox.notify(self._hello(peer.side))
         pump = asyncio.create_task(self._pump(socket, peer.outbox))
         try:
@@ -174,7 +194,7 @@ class Listener:
         if peer.side.close_code is not None:
             await self._end(socket, peer.side.close_code)
 
-    def _peer(self) -> Peer:
+    def _peer(self, socket: Socket) -> Peer:
         faster = ENCLAVE_REQUESTS if self._is_enclave else 1
         per_second = self._config.requests_per_second * faster
         side = CoordinatorSide(
@@ -184,7 +204,8 @@ class Listener:
             2 * per_second,
             max_proven=self._config.proofs_per_connection,
         )
-        return Peer(side, Outbox(self._dispatch.sessions, side.proven, self._dispatch.hub.drop), self._is_enclave)
+        outbox = Outbox(self._dispatch.sessions, side.proven, self._dispatch.hub.drop, socket.account)
+        return Peer(side, outbox, self._is_enclave, account=socket.account)
 
     async def _read(self, socket: Socket, peer: Peer) -> None:
         """Frame after frame, while not too many requests are under way."""
@@ -194,6 +215,7 @@ class Listener:
             data = await socket.recv()
             if socket.ending is not None:
                 return
+            await peer.account.turn(REQUEST_US + BYTE_US * len(data))
             await self._dispatch.receive(peer, data)
 
     async def _pump(self, socket: Socket, outbox: Outbox) -> None:
@@ -231,11 +253,11 @@ class Listener:
                 await socket.wait_closed()
         socket.transport.abort()
 
-    def _ended(self, socket: Socket, address: str | None) -> None:
+    def _ended(self, socket: Socket) -> None:
         """Note an end that we chose."""
         if socket.ending is not None:
             self._metrics.closed(socket.ending)
-            tell(logging.INFO, "connection ended", code=socket.ending, peer=peer_tag(address or "local"))
+            tell(logging.INFO, "connection ended", code=socket.ending, peer=peer_tag(socket.address or "local"))
 
     # The keeper -------------------------------------------------------------------------------------------------
 
@@ -244,9 +266,14 @@ class Listener:
         config = self._config
         shortest = min(config.heartbeat_ms, config.heartbeat_answer_ms, config.send_stall_ms) / 1000
         ends: set[asyncio.Task[None]] = set()
+        loop, often = asyncio.get_running_loop(), min(1.0, shortest / 4)
         while True:
-            await asyncio.sleep(min(1.0, shortest / 4))
+            slept_at = loop.time()
+            await asyncio.sleep(often)
+            paused = loop.time() - slept_at > often + PAUSE_SECONDS
             for socket in list(self._sockets):
+                if paused:
+                    socket.excuse()
                 code = self._verdict(socket, socket.loop.time())
                 if code is not None and socket.ending is None:
                     task = asyncio.create_task(self._end(socket, code))
@@ -260,6 +287,8 @@ class Listener:
             return Close.SLOW if now - socket.sending_since >= config.send_stall_ms / 1000 else None
         if socket.pinged_at is not None:
             return Close.NO_HEARTBEAT if now - socket.pinged_at >= config.heartbeat_answer_ms / 1000 else None
+        if socket.unread:
+            return None  # it has spoken, and waits for its turn
         silent = now - socket.heard_at >= config.heartbeat_ms / 1000
         if silent and socket.protocol.state is State.OPEN:
             socket.pinged_at = now
@@ -300,9 +329,3 @@ def _clear(path: Path) -> None:
 def _offered(socket: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     """Ours if it was offered; a peer without it is told so in a WebSocket, not by HTTP."""
     return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
-
-
-def _address(socket: ServerConnection) -> str | None:
-    """The address that a connection comes from; None on a Unix socket."""
-    name = socket.remote_address
-    return str(name[0]) if isinstance(name, tuple) else None

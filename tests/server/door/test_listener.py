@@ -12,12 +12,14 @@ from websockets.frames import Frame, Opcode
 from keymeld_protocol.errors import Reason, WireError
 from keymeld_protocol.wire import frames
 from keymeld_protocol.wire.connection import Close
-from keymeld_server import listener
 from keymeld_server.app import Coordinator
+from keymeld_server.door import listener
+from keymeld_server.door.connection_limits import Entrance
 from tests.support.build import Cast, xonly
 from tests.support.coordinator import key_of
 from tests.support.peer import PATIENCE_S, SocketPeer, dial, dial_unix, enclave_at
 from tests.support.serving import Ears, http_get, serving, until
+from tests.support.stranger import knock
 
 pytestmark = pytest.mark.asyncio
 
@@ -230,6 +232,19 @@ async def test_one_connection_too_many_is_sent_away(tmp_path: Path, limit: str) 
             assert second.goodbye is not None and second.side.greeting is None
         async with dial(app.url) as third:
             assert (await third.greeted).challenge
+
+
+@pytest.mark.parametrize("trusted", [("127.0.0.0/8",), ()], ids=["a trusted proxy", "anybody"])
+async def test_whom_a_trusted_proxy_names_is_counted_and_nobody_elses_word_is_taken(
+    tmp_path: Path, trusted: tuple[str, ...]
+) -> None:
+    async with serving(tmp_path, connections_per_address=1, trusted_proxies=trusted) as app:
+        named = [f"X-Forwarded-For: 203.0.113.9, 192.0.2.{number}" for number in (1, 1, 2)]
+        held = [await knock(app.port, header) for header in named]
+        served = app._people._limits._crowds[Entrance.SERVED].by_address
+        assert served == ({"192.0.2.1": 1, "192.0.2.2": 1} if trusted else {"127.0.0.1": 1})
+        for _, writer in held:
+            writer.close()
 
 
 async def test_unix_sockets_have_no_address_to_count(tmp_path: Path) -> None:
